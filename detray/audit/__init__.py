@@ -1,0 +1,1 @@
+"""Rules that judge every annotation, class and picture of a data set."""

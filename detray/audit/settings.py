@@ -1,0 +1,16 @@
+"""The configuration section ``audit``."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from detray.settings import Section
+
+
+class AuditSettings(Section, frozen=True):
+    """Which rules judge, and their thresholds."""
+
+    rules: Annotated[
+        dict[str, dict[str, Any]], Meta(description="thresholds by rule code: {tiny-box: {min_side: 2}}")
+    ] = {}
+    disable: Annotated[tuple[str, ...], Meta(description="codes of rules that do not run")] = ()

@@ -1,0 +1,1 @@
+"""A corrected data set written from findings and label errors."""

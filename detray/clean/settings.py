@@ -1,0 +1,16 @@
+"""The configuration section ``clean``."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from detray.settings import Section
+
+
+class CleanSettings(Section, frozen=True):
+    """Which corrections are written."""
+
+    actions: Annotated[
+        tuple[Literal["drop", "clip", "relabel", "move", "add"], ...], Meta(description="kinds of edits that are made")
+    ] = ("drop", "clip", "relabel")
+    min_score: Annotated[float, Meta(ge=0, le=1, description="label errors below it are left alone")] = 0.9

@@ -1,0 +1,1 @@
+"""The only code that imports Ray: session, sharded maps, inference actors, tuning."""

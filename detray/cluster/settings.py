@@ -1,0 +1,15 @@
+"""The configuration section ``cluster``."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from detray.settings import Section
+
+
+class ClusterSettings(Section, frozen=True):
+    """Where the work runs."""
+
+    address: Annotated[str | None, Meta(description="Ray cluster to join; null: a local one is started")] = None
+    cpus_per_task: Annotated[float, Meta(gt=0, le=64, description="CPUs a task holds")] = 1
+    gpus_per_actor: Annotated[float, Meta(ge=0, le=16, description="GPUs an inference or training actor holds")] = 0

@@ -1,0 +1,1 @@
+"""Why a class is weak: ranked causes with evidence and remedy."""

@@ -1,0 +1,1 @@
+"""Exact COCO metrics from one match table."""

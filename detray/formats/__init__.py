@@ -1,0 +1,1 @@
+"""Readers of annotation files: each turns a format into canonical tables."""

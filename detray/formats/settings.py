@@ -1,0 +1,28 @@
+"""The configuration section ``dataset``."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from detray.settings import Section
+
+
+class SplitSettings(Section, frozen=True):
+    """One split: where its annotations lie, in which format, and where its pictures lie."""
+
+    format: Annotated[str, Meta(description="a format's name, or auto: recognised from the content")] = "auto"
+    annotations: Annotated[
+        str | tuple[str, ...], Meta(description="file or folder, or several, below dataset.root")
+    ] = ""
+    images: Annotated[str | None, Meta(description="folder of the pictures, below dataset.root; null: not checked")] = (
+        None
+    )
+    list: Annotated[str | None, Meta(description="text file of image names, one a line, that limits the split")] = None
+
+
+class DatasetSettings(Section, frozen=True):
+    """The data set: its splits, and the label map that the model was trained with."""
+
+    root: Annotated[str, Meta(description="folder that relative paths start in; data may not point out of it")] = "."
+    label_map: Annotated[str | None, Meta(description="label map: .pbtxt, .yaml, .txt or .json")] = None
+    splits: Annotated[dict[str, SplitSettings], Meta(description="train, val, test, ...: each a split")] = {}

@@ -1,0 +1,13 @@
+"""The configuration section ``report``."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from detray.settings import Section
+
+
+class ReportSettings(Section, frozen=True):
+    """What the page shows."""
+
+    max_pictures: Annotated[int, Meta(ge=0, le=5000, description="pictures in the page at most")] = 200

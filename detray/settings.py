@@ -1,0 +1,172 @@
+"""How configuration is declared, loaded, overridden and refused.
+
+Each section is a `Section` declared beside the code that uses it; ``detray.stages.config`` puts
+them together. A field's range, unit and meaning stand in its annotation, and the error that refuses
+a value is made from them::
+
+    class TrainSettings(Section, frozen=True):
+        focal_alpha: Annotated[float, Meta(ge=0, le=1, description="weight of the positives")] = 0.25
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from detray.errors import UsageError
+
+MAX_CONFIG_BYTES = 1 << 20
+S = TypeVar("S", bound="Section")
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of the configuration: immutable, every field with a default, unknown keys refused."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without aliases (an alias bomb is a few lines) and without duplicate keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed here", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key is not None and key in seen:
+                raise yaml.MarkedYAMLError(problem=f"key '{key}' stands twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1 reads 3e-3 as text; people mean the number
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The value of hostile YAML ``text``; ``source`` names it in errors.
+
+    Raises:
+        UsageError: it is not YAML, or uses aliases, duplicate keys or too much nesting.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"{source}{line}: not readable as YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"{source}: not readable as YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise UsageError(f"{source}: nested too deeply to be a configuration") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """The value of the YAML file ``path``.
+
+    Raises:
+        UsageError: it is not there, not text, too large, or not YAML.
+    """
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, so not a configuration file")
+        return parse_yaml(path.read_text("utf-8-sig"), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text") from None
+
+
+def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """``values`` with each ``key.path=yaml`` of ``assignments`` set.
+
+    Raises:
+        UsageError: an assignment has no ``=``, or its path runs through a value.
+    """
+    result = msgspec.to_builtins(dict(values))
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise UsageError(f"--set {assignment}: write it as key.path=value")
+        keys = path.split(".")
+        place = result
+        for key in keys[:-1]:
+            if place.get(key) is None:
+                place[key] = {}
+            place = place[key]
+            if not isinstance(place, dict):
+                raise UsageError(f"--set {assignment}: '{key}' is a value, not a section")
+        place[keys[-1]] = parse_yaml(text, f"--set {assignment}") if text else None
+    return result
+
+
+def convert(values: object, section: type[S], source: str, prefix: str = "") -> S:
+    """``values`` validated as ``section``; ``source`` names the file and ``prefix`` the place in errors.
+
+    Raises:
+        UsageError: an unknown key (with the nearest known one) or a value out of its range (with
+            its meaning and range).
+    """
+    try:
+        return msgspec.convert(values, section)
+    except msgspec.ValidationError as error:
+        raise UsageError(_explain(str(error), section, source, prefix)) from None
+
+
+def _explain(error: str, section: type[Section], source: str, prefix: str) -> str:
+    reason, _, place = error.partition(" - at `$")
+    steps = [step for step in place.rstrip("`").strip(".").replace("[...]", "").split(".") if step]
+    found: Any = section
+    described = ""
+    for step in steps:
+        kind, described = _field(found, step)
+        found = kind if kind is not None else found
+    key = ".".join([part for part in (prefix, *steps) if part])
+    if reason.startswith("Object contains unknown field"):
+        unknown = reason.split("`")[1]
+        known = list(found.__struct_fields__) if hasattr(found, "__struct_fields__") else []
+        near = difflib.get_close_matches(unknown, known, 1, 0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"{source}: unknown key '{'.'.join([k for k in (key, unknown) if k])}'; {hint}"
+    reason = reason[0].lower() + reason[1:]
+    return f"{source}: {key or 'the file'}: {reason}{f' ({described})' if described else ''}"
+
+
+def _field(owner: Any, name: str) -> tuple[Any, str]:
+    """The Struct type (or None) and the description of the field ``name`` of ``owner``."""
+    if not hasattr(owner, "__struct_fields__"):
+        return None, ""
+    for field in msgspec.structs.fields(owner):
+        if field.name == name:
+            return _struct_of(field.type), next(_descriptions(field.type), "")
+    return None, ""
+
+
+def _struct_of(kind: Any) -> Any:
+    if hasattr(kind, "__struct_fields__"):
+        return kind
+    for inner in getattr(kind, "__args__", ()):
+        if (found := _struct_of(inner)) is not None:
+            return found
+    return None
+
+
+def _descriptions(kind: Any) -> Iterator[str]:
+    for meta in getattr(kind, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta) and meta.description:
+            yield meta.description
+
+
+def to_yaml(values: object) -> str:
+    """``values`` (a Section or builtins) as YAML text that `parse_yaml` reads back."""
+    return yaml.safe_dump(msgspec.to_builtins(values), sort_keys=False, allow_unicode=True)

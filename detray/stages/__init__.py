@@ -1,0 +1,1 @@
+"""One verb a file: which shards, which plain function, which tables."""

@@ -1,0 +1,136 @@
+"""What a stage is, and what it is given."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+from detray.cluster.executor import Executor, Json
+from detray.stages.config import Config
+from detray.store import Stage, Store
+
+Task = TypeVar("Task")
+
+
+class Progress(Protocol):
+    """Where a stage says how far it is; the command line draws it on standard error."""
+
+    def step(self, label: str, total: int) -> None:
+        """A step of ``total`` tasks begins."""
+        ...
+
+    def advance(self, done: int = 1) -> None:
+        """Some tasks of the step are done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A line for the person who waits."""
+        ...
+
+
+class Silent:
+    """No progress at all."""
+
+    def step(self, label: str, total: int) -> None: ...
+
+    def advance(self, done: int = 1) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table of a summary: printed at the end of a verb, and shown by ``--json``."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+
+@dataclass
+class Outcome:
+    """What a stage did.
+
+    ``counts`` holds rows ``in``, ``kept`` and ``quarantined``; ``facts`` is small JSON for later
+    stages, in the manifest; ``seconds`` is by step; ``keep_names`` as in `store.Stage.commit`.
+    """
+
+    receipts: list[Json]
+    counts: dict[str, int] = field(default_factory=dict)
+    facts: Json = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    seeds: dict[str, int] = field(default_factory=dict)
+    summary: list[Table] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    keep_names: bool = False
+
+
+@dataclass
+class Context:
+    """What a stage may use."""
+
+    config: Config
+    store: Store
+    executor: Executor
+    progress: Progress = field(default_factory=Silent)
+    trust_model: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the wall time of the block to ``seconds[step]``."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + perf_counter() - start
+
+    def run_tasks(
+        self,
+        label: str,
+        function: Callable[[Task], Json],
+        tasks: Mapping[str, Task],
+        done: Mapping[str, Json],
+        *,
+        build: Callable[[], Callable[[Task], Json]] | None = None,
+        gpus: float = 0,
+    ) -> list[Json]:
+        """Run the tasks whose shard (the key) has no receipt in ``done``; all receipts, in key order.
+
+        ``function`` writes its shard with `store.Stage.write` under the task's key and returns the
+        receipt. With ``build`` an actor makes the function once (``function`` is then not used).
+        """
+        receipts = {key: done[key] for key in tasks if key in done}
+        left = [task for key, task in tasks.items() if key not in receipts]
+        self.progress.step(label, len(tasks))
+        self.progress.advance(len(receipts))
+        with self.timed(label):
+            if build is None:
+                results = self.executor.map(function, left, cpus=self.config.cluster.cpus_per_task)
+            else:
+                results = self.executor.map_actors(build, left, gpus=gpus)
+            for receipt in results:
+                receipts[receipt["shard"]] = receipt
+                self.progress.advance()
+        return [receipts[key] for key in sorted(tasks)]
+
+
+@dataclass(frozen=True)
+class StageDefinition:
+    """A stage: what it writes, what must be there before it, and how it runs.
+
+    ``run`` is given the context, the open stage and the receipts of shards that are already whole.
+    ``needs`` names the stages that must be current for a configuration. ``sections`` names the
+    configuration sections that its result depends on; ``inputs`` the outside paths it reads.
+    """
+
+    name: str
+    tables: tuple[str, ...]
+    sections: tuple[str, ...]
+    run: Callable[[Context, Stage, dict[str, Json]], Outcome]
+    needs: Callable[[Config], tuple[str, ...]] = lambda config: ()
+    inputs: Callable[[Config], Sequence[str]] = lambda config: ()
+
+
+__all__ = ["Context", "Outcome", "Progress", "Silent", "StageDefinition", "Table"]

@@ -1,0 +1,67 @@
+"""Small helpers between Arrow tables and NumPy arrays, and the vocabulary of a shard."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from detray import schema
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What one task works on: the rows of some consecutive images of one split.
+
+    ``images``, ``annotations`` and, where the stage reads them, ``predictions`` are canonical
+    tables sorted by image_id; every row of an image is in the same shard. ``categories`` is the
+    whole table of the split's classes.
+    """
+
+    split: str
+    images: pa.Table
+    annotations: pa.Table
+    categories: pa.Table
+    predictions: pa.Table = field(default_factory=lambda: schema.empty("predictions"))
+
+
+def numpy(table: pa.Table, column: str, null: object = None) -> NDArray:
+    """A column as a NumPy array; NULL becomes ``null`` (NaN for floats where not given).
+
+    Integers stay integers only if there is no NULL or ``null`` is given.
+    """
+    values = table.column(column)
+    if values.null_count and null is not None:
+        values = pc.fill_null(values, null)
+    return values.to_numpy()
+
+
+def boxes(table: pa.Table) -> NDArray[np.float64]:
+    """The columns x, y, width, height as float64 ``[n, 4]``; NULL becomes NaN."""
+    return np.stack(
+        [numpy(table, side).astype(np.float64, copy=False) for side in ("x", "y", "width", "height")], axis=1
+    )
+
+
+def lookup(keys: pa.ChunkedArray | pa.Array, table: pa.Table, key: str, value: str) -> pa.Array:
+    """``value`` of the first row of ``table`` whose ``key`` equals each of ``keys``; NULL if none."""
+    index = pc.index_in(
+        keys, value_set=table.column(key).combine_chunks() if table.num_rows else pa.nulls(0, keys.type)
+    )
+    taken = (
+        table.column(value)
+        .combine_chunks()
+        .take(index.combine_chunks() if isinstance(index, pa.ChunkedArray) else index)
+    )
+    return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
+
+
+def class_names(categories: pa.Table) -> dict[int, str]:
+    """category_id to category_name, the first row of each id; unnamed classes are called by their id."""
+    names: dict[int, str] = {}
+    for number, name in zip(
+        categories["category_id"].to_pylist(), categories["category_name"].to_pylist(), strict=True
+    ):
+        names.setdefault(number, name if name is not None else str(number))
+    return names

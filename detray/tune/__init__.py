@@ -1,0 +1,1 @@
+"""Search space, objective and proof of a win."""
