@@ -1,0 +1,192 @@
+"""The one decoder of pictures: strict about what it is given, and showing what a person sees.
+
+A file is bounded in bytes and, from its header, in pixels before anything is decoded. A picture that
+breaks off is an error: OpenCV returns a full picture from the first 900 bytes of a JPEG, so Pillow
+decodes, which refuses. Pixels come with the EXIF orientation applied.
+"""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.fs as pafs
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - importing a plugin registers it
+
+from detray.errors import DetrayError
+
+MAX_BYTES = 512 << 20
+"""Larger files are not read."""
+
+MAX_PIXELS = 89_478_485
+"""Declared pixels from which a picture is not decoded: Pillow's own bound, 256 MiB as RGB."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""Plugins that are tried: those of photographs, none that starts another program."""
+
+ORIENTATION_TAG = 0x0112
+_TURN: dict[int, Callable[[NDArray], NDArray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels.swapaxes(0, 1)[:, ::-1],
+    7: lambda pixels: pixels.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
+}
+
+# beyond its bound Pillow warns, once, on standard error; here that is a refusal like any other
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+class PictureError(DetrayError):
+    """A picture that cannot be used.
+
+    ``reason`` is one of missing, unreadable, empty, too_large, not_a_picture, truncated and
+    undecodable; ``detail`` says more.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture says of itself: ``width`` and ``height`` as displayed, in pixels, its format
+    (one of `FORMATS`, or MPO: a JPEG of several pictures), and its EXIF ``orientation``, 1 to 8, None if it states none."""
+
+    width: int
+    height: int
+    format: str
+    orientation: int | None
+
+
+def read_picture(path: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """The picture at ``path`` (a local path or URI) as displayed: uint8 ``[height, width, 3]``, RGB.
+
+    Raises:
+        PictureError: there is no whole picture of at most ``max_pixels`` pixels.
+    """
+    return decode(read_file(path), max_pixels=max_pixels)
+
+
+def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
+    """The content of the file at ``path``, a local path or a URI (file, s3, gs).
+
+    Raises:
+        PictureError: it is missing, unreadable, empty or larger than ``max_bytes``.
+    """
+    try:
+        if "://" in path:
+            files, place = pafs.FileSystem.from_uri(path)
+            with files.open_input_file(place) as stream:
+                data = stream.read(max_bytes + 1)
+        else:
+            with Path(path).open("rb") as stream:
+                data = stream.read(max_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise PictureError("missing", "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise PictureError("unreadable", _line(error)) from None
+    if not data:
+        raise PictureError("empty", "the file has no content")
+    if len(data) > max_bytes:
+        raise PictureError("too_large", f"the file is larger than {max_bytes} bytes")
+    return data
+
+
+def inspect(data: bytes) -> Header:
+    """The header of an encoded picture; nothing is decoded.
+
+    Raises:
+        PictureError: it is not a picture, or declares more pixels than `MAX_PIXELS`.
+    """
+    with _open(data, MAX_PIXELS) as image:
+        return _header(image)
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """An encoded picture as displayed: uint8 ``[height, width, 3]``, RGB. Of an animation, the first frame.
+
+    Raises:
+        PictureError: it is not a picture, declares more than ``max_pixels`` pixels, or breaks off.
+    """
+    with _open(data, max_pixels) as image:
+        pixels = _pixels(image, "RGB")
+        return np.ascontiguousarray(_upright(pixels, _header(image).orientation))
+
+
+def decode_luma(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[np.uint8], Header]:
+    """The luma (ITU-R 601) of a picture as displayed, uint8 ``[height, width]``, and its header.
+
+    The whole file is decoded, as by `decode`, but of a JPEG the colour planes are not converted,
+    which makes it about a third faster.
+
+    Raises:
+        PictureError: as `decode`.
+    """
+    with _open(data, max_pixels) as image:
+        header = _header(image)
+        if image.format in ("JPEG", "MPO"):
+            image.draft("L", image.size)
+        return np.ascontiguousarray(_upright(_pixels(image, "L"), header.orientation)), header
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError("too_large", f"it declares more than {MAX_PIXELS} pixels") from None
+    except Exception as error:  # on hostile bytes Pillow's plugins raise almost anything
+        raise PictureError("not_a_picture", _line(error)) from None
+    width, height = image.size
+    if width * height > max_pixels:
+        image.close()
+        raise PictureError("too_large", f"it declares {width} x {height} pixels, more than {max_pixels}")
+    return image
+
+
+def _header(image: Image.Image) -> Header:
+    try:
+        stated = image.getexif().get(ORIENTATION_TAG)
+    except Exception:  # broken EXIF says nothing, and the picture may still be whole
+        stated = None
+    orientation = stated if isinstance(stated, int) and 1 <= stated <= 8 else None
+    width, height = image.size
+    if orientation is not None and orientation >= 5:
+        width, height = height, width
+    return Header(width, height, str(image.format), orientation)
+
+
+def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    try:
+        if image.mode.startswith("I;16"):
+            high = (np.asarray(image) >> 8).astype(np.uint8)  # Pillow would clip at 255
+            return np.repeat(high[:, :, None], 3, axis=2) if mode == "RGB" else high
+        if image.mode == "P" and "transparency" in image.info:
+            return np.asarray(image.convert("RGBA").convert(mode))
+        return np.asarray(image if image.mode == mode else image.convert(mode))
+    except Exception as error:  # as in _open
+        text = _line(error)
+        reason = "truncated" if "truncated" in text or "unexpected end" in text.lower() else "undecodable"
+        raise PictureError(reason, text) from None
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int | None) -> NDArray[np.uint8]:
+    turn = _TURN.get(orientation or 1)
+    return turn(pixels) if turn else pixels
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error's own text, without addresses of objects."""
+    text = str(error.strerror if isinstance(error, OSError) and error.strerror else error).strip()
+    first = text.splitlines()[0][:200] if text else type(error).__name__
+    return "no known picture format" if "cannot identify image file" in first else first
