@@ -1,0 +1,64 @@
+"""Stable sorting by several keys, by way of NumPy's vectorised unstable sort.
+
+``np.lexsort`` and ``kind="stable"`` do not use the processor's vector sort, ``np.sort`` on integers
+does: packing the position into the low bits of the key makes an unstable sort a stable one.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+def stable_argsort(codes: NDArray[np.integer]) -> Ints:
+    """The stable ascending order of non-negative integers ``[n]``."""
+    n = len(codes)
+    if n < 2:
+        return np.arange(n)
+    bits = int(n - 1).bit_length()
+    if int(codes.max()).bit_length() + bits > 62:
+        return np.argsort(codes, kind="stable")
+    packed = codes.astype(np.int64) << bits
+    packed |= np.arange(n)
+    packed.sort()
+    packed &= (1 << bits) - 1
+    return packed
+
+
+def falling(scores: NDArray[np.float64]) -> Ints:
+    """The stable order of ``scores`` ``[n]`` from high to low."""
+    order = np.argsort(-scores)
+    ranked = scores[order]
+    new = ranked[1:] != ranked[:-1]
+    if new.all():
+        return order
+    # equal scores stand together by now, in any order: sort their positions within each run
+    bits = max(int(len(scores) - 1).bit_length(), 1)
+    packed = np.concatenate([[0], np.cumsum(new)]).astype(np.int64) << bits
+    packed |= order
+    packed.sort()
+    return packed & ((1 << bits) - 1)
+
+
+def pair_codes(first: Ints, second: Ints, *others: tuple[Ints, Ints]) -> list[Ints]:
+    """One non-negative integer for each pair ``(first[i], second[i])``, in the order of the pairs.
+
+    ``others`` are further pairs of arrays coded in the same way, so that equal pairs have equal
+    codes across all of them. Returns the codes of each.
+    """
+    pairs = [(first, second), *others]
+    a, low_a, span_a = _offsets([pair[0] for pair in pairs])
+    b, low_b, span_b = _offsets([pair[1] for pair in pairs])
+    if span_a * span_b < 1 << 62:
+        return [(x - low_a) * span_b + (y - low_b) for x, y in zip(a, b, strict=True)]
+    codes = np.unique(np.concatenate(a), return_inverse=True)[1], np.unique(np.concatenate(b), return_inverse=True)[1]
+    joined = codes[0] * (int(codes[1].max()) + 1) + codes[1]
+    return np.split(joined, np.cumsum([len(x) for x in a])[:-1])
+
+
+def _offsets(arrays: list[Ints]) -> tuple[list[Ints], int, int]:
+    filled = [array for array in arrays if len(array)]
+    if not filled:
+        return arrays, 0, 1
+    low = min(int(array.min()) for array in filled)
+    return arrays, low, max(int(array.max()) for array in filled) - low + 1
