@@ -121,8 +121,9 @@ class StageDefinition:
     """A stage: what it writes, what must be there before it, and how it runs.
 
     ``run`` is given the context, the open stage and the receipts of shards that are already whole.
-    ``needs`` names the stages that must be current for a configuration. ``sections`` names the
-    configuration sections that its result depends on; ``inputs`` the outside paths it reads.
+    ``needs`` names the stages that must be current for a configuration; ``uses`` those whose
+    results it reads where they are complete. ``sections`` names the configuration sections that
+    its result depends on; ``inputs`` the outside files and folders it reads.
     """
 
     name: str
@@ -130,6 +131,7 @@ class StageDefinition:
     sections: tuple[str, ...]
     run: Callable[[Context, Stage, dict[str, Json]], Outcome]
     needs: Callable[[Config], tuple[str, ...]] = lambda config: ()
+    uses: tuple[str, ...] = ()
     inputs: Callable[[Config], Sequence[str]] = lambda config: ()
 
 

@@ -1,0 +1,91 @@
+"""Joining a Ray cluster, or starting a quiet local one that is gone afterwards."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from detray.cluster.settings import ClusterSettings
+from detray.errors import DetrayError, UsageError
+
+LOCAL_OBJECT_STORE = 200 * 1024**2
+"""Bytes: tasks exchange receipts of a few hundred bytes, rows go through Parquet."""
+
+SPARE_CPUS = 1
+"""Logical CPUs beyond the machine's: Ray Data's reads need one while actors hold all the others,
+or everything waits for ever."""
+
+
+@contextmanager
+def ray_session(settings: ClusterSettings) -> Iterator[None]:
+    """Ray, initialised: the cluster of ``settings.address`` or ``RAY_ADDRESS``, else a local one.
+
+    A session that is open already is used and left open. A local one has its own temporary folder
+    and is shut down at the end.
+
+    Raises:
+        UsageError: the cluster cannot be reached.
+        DetrayError: the local Ray does not start.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray packs the working directory into every worker under these launchers, and reinstalls there
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    import ray
+
+    _quiet()
+    if ray.is_initialized():
+        yield
+        return
+    address = settings.address or os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise UsageError(
+                f"no Ray cluster answers at {address} ({reason}); check --address and RAY_ADDRESS"
+            ) from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
+        return
+    folder = tempfile.mkdtemp(prefix="detray-")  # short: Unix socket paths hold 107 bytes
+    try:
+        try:
+            ray.init(
+                address="local",
+                num_cpus=_cores() + SPARE_CPUS,
+                object_store_memory=LOCAL_OBJECT_STORE,
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                _temp_dir=folder,
+            )
+        except (OSError, ValueError, RuntimeError, ConnectionError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise DetrayError(f"the local Ray does not start ({reason}); --serial works without Ray") from None
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _quiet() -> None:
+    """Ray Data and Tune print pages of progress of their own; detray has one line."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.enable_operator_progress_bars = False
+    context.enable_auto_log_stats = False
+    context.verbose_stats_logs = False
+    for name in ("ray", "ray.data", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,165 @@
+"""Running stages: what is stale, in which order, and what its manifest says."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import pyarrow.fs as pafs
+
+from detray import __version__
+from detray.errors import UsageError
+from detray.settings import to_yaml
+from detray.stages import catalogue
+from detray.stages.base import Context, StageDefinition, Table
+from detray.stages.config import Config
+from detray.store import Json
+
+LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A stage after a verb: ``status`` is done, or current where nothing had to be done."""
+
+    stage: str
+    status: str
+    manifest: Json
+
+    @property
+    def tables(self) -> list[Table]:
+        return [Table(entry["title"], tuple(entry["columns"]), entry["rows"]) for entry in self.manifest["summary"]]
+
+
+def run(
+    context: Context,
+    verbs: Sequence[str],
+    *,
+    force: bool = False,
+    on_stage: Callable[[str, str], None] = lambda stage, status: None,
+) -> list[Result]:
+    """Run the stages ``verbs`` and, first, the earlier ones whose results are absent or stale.
+
+    Args:
+        context: where and with what.
+        verbs: stages in the order of the data's way.
+        force: run ``verbs`` even if they are current.
+        on_stage: called with each stage and ``running``, ``done`` or ``current``.
+
+    Returns:
+        What became of each stage, in the order in which they ran.
+    """
+    results: dict[str, Result] = {}
+
+    def ensure(name: str, again: bool) -> None:
+        if name in results:
+            return
+        stage = catalogue.definition(name)
+        for need in stage.needs(context.config):
+            ensure(need, False)
+        fingerprint = _fingerprint(stage, context)
+        manifest = context.store.manifest(name)
+        if manifest is not None and manifest["fingerprint"] == fingerprint and not again:
+            results[name] = Result(name, "current", manifest)
+        else:
+            on_stage(name, "running")
+            results[name] = Result(name, "done", _run_stage(stage, context, fingerprint, again))
+        on_stage(name, results[name].status)
+
+    for verb in verbs:
+        ensure(verb, force)
+    return list(results.values())
+
+
+def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again: bool) -> Json:
+    writer = context.store.stage(stage.name)
+    own = replace(context, seconds={})
+    done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint)
+    start = perf_counter()
+    outcome = stage.run(own, writer, done)
+    manifest = {
+        "run": context.config.name,
+        "id": uuid.uuid4().hex,
+        "fingerprint": fingerprint,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "detray": __version__,
+        "versions": {name: metadata.version(name) for name in LIBRARIES},
+        "inputs": _inputs(stage.inputs(context.config)),
+        "counts": outcome.counts,
+        "seconds": {step: round(value, 3) for step, value in (own.seconds | outcome.seconds).items()}
+        | {"total": round(perf_counter() - start, 3)},
+        "seeds": outcome.seeds,
+        "cluster": {"executor": type(context.executor).__name__, "workers": context.executor.workers},
+        "facts": outcome.facts,
+        "summary": [asdict(table) for table in outcome.summary],
+        "notes": outcome.notes,
+    }
+    return writer.commit(
+        outcome.receipts, manifest, to_yaml(context.config), stage.tables, keep_names=outcome.keep_names
+    )
+
+
+def _fingerprint(stage: StageDefinition, context: Context) -> str:
+    """Hash of all that the stage's result depends on: inputs, configuration, code version, earlier stages."""
+    before = {}
+    for name in (*stage.needs(context.config), *stage.uses):
+        manifest = context.store.manifest(name)
+        before[name] = manifest["id"] if manifest else None
+    state = {
+        "stage": stage.name,
+        "detray": __version__,
+        "run": context.config.name,
+        "sections": {name: msgspec.to_builtins(getattr(context.config, name)) for name in stage.sections},
+        "inputs": _inputs(stage.inputs(context.config)),
+        "before": before,
+    }
+    return hashlib.blake2b(json.dumps(state, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _inputs(paths: Sequence[str]) -> list[Json]:
+    """What tells that an outside file or folder has changed: size and time of it and of all below it."""
+    found: list[Json] = []
+    for path in paths:
+        fs, place = _open(path)
+        info = fs.get_file_info(place)
+        if info.type == pafs.FileType.NotFound:
+            raise UsageError(f"{path}: no such file or folder; check the path")
+        below = fs.get_file_info(pafs.FileSelector(place, recursive=True)) if not info.is_file else [info]
+        digest = hashlib.blake2b(digest_size=16)
+        for entry in sorted(below, key=lambda entry: entry.path):
+            if entry.is_file:
+                digest.update(f"{entry.path}\0{entry.size}\0{entry.mtime_ns}\n".encode())
+        found.append({"path": path, "files": sum(e.is_file for e in below), "fingerprint": digest.hexdigest()})
+    return found
+
+
+def _open(path: str) -> tuple[pafs.FileSystem, str]:
+    if "://" in path:
+        fs, place = pafs.FileSystem.from_uri(path)
+        return fs, place
+    return pafs.LocalFileSystem(), str(Path(path).absolute())
+
+
+def stages_of(config: Config) -> tuple[str, ...]:
+    """The stages that ``detray run`` does for a configuration: all for which it names what they need."""
+    has_detector = config.detector.path is not None
+    trains = not has_detector and "train" in config.dataset.splits
+    asked = {"ingest", "audit", "report"}
+    if trains:
+        asked |= {"train", "tune"}
+    if trains or has_detector:
+        asked |= {"predict", "evaluate", "diagnose", "clean"}
+    return tuple(name for name in catalogue.STAGES if name in asked)
+
+
+def worst_severity(context: Context) -> int | None:
+    """The highest severity among the audit's findings; None without findings or audit."""
+    manifest: dict[str, Any] | None = context.store.manifest("audit")
+    return manifest["facts"].get("max_severity") if manifest else None
