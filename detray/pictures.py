@@ -60,8 +60,11 @@ class PictureError(DetrayError):
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture says of itself: ``width`` and ``height`` as displayed, in pixels, its format
-    (one of `FORMATS`, or MPO: a JPEG of several pictures), and its EXIF ``orientation``, 1 to 8, None if it states none."""
+    """What a picture says of itself.
+
+    ``width`` and ``height`` as displayed, in pixels; its format (one of `FORMATS`, or MPO: a JPEG of
+    several pictures); its EXIF ``orientation``, 1 to 8, None if it states none.
+    """
 
     width: int
     height: int
