@@ -1,1 +1,285 @@
-"""The command line."""
+"""The command line: ``detray VERB [FILES] [--config FILE] [--set key.path=value ...]``.
+
+Only argparse and the standard library are imported before a verb is known, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detray import __version__
+from detray.errors import DetrayError, UsageError
+
+if TYPE_CHECKING:
+    from detray.cluster.executor import Executor
+    from detray.stages.config import Config
+    from detray.stages.runner import Result
+
+SEVERITIES = ("info", "suspect", "warning", "error", "fatal")
+
+VERBS = {
+    "ingest": "read annotation files into canonical Parquet tables",
+    "audit": "validate every annotation, class and picture: findings",
+    "train": "train the small RetinaNet",
+    "predict": "run the detector over pictures, or read a detections file",
+    "evaluate": "exact COCO metrics per class",
+    "diagnose": "say why each weak class is weak, and what to do",
+    "tune": "search training settings; a gain is proven on fresh seeds",
+    "clean": "write a corrected data set",
+    "report": "write the HTML page",
+    "run": "all stages that the configuration asks for",
+}
+
+EXAMPLES = """examples:
+  detray audit annotations.json --images pictures/
+  detray evaluate gt.json dets.json --against other.json
+  detray diagnose gt.json dets.json --train train.json --label-map map.pbtxt
+  detray run --config configs/voc.yaml --set dataset.root=VOC2012
+  detray demo
+
+exit codes: 0 done, 1 findings at or above --fail-on, 2 usage, configuration or a path that is not
+there, 3 anything that failed later
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="detray",
+        description="Why is this class at zero? Audit, evaluate, diagnose and tune object detectors.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"detray {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, text in VERBS.items():
+        one = verbs.add_parser(verb, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        _add_files(one, verb)
+        _add_common(one)
+    demo = verbs.add_parser(
+        "demo",
+        help="draw a data set, plant faults, run everything on it",
+        description="Draw a data set of real pictures, plant known faults in a copy, run everything on both, and say"
+        " which faults were found and what the tuning gained. Everything lands under out/demo.",
+    )
+    _add_common(demo)
+    schema = verbs.add_parser(
+        "schema", help="print every table: columns, types, units, meaning", description="Print the tables' columns."
+    )
+    schema.add_argument("table", nargs="?", help="one table only")
+    schema.add_argument("--json", action="store_true", help="as JSON")
+    schema.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
+    plain = parser.add_argument_group("plain files (instead of --config)")
+    if verb in ("evaluate", "diagnose", "predict", "clean", "report", "run"):
+        parser.add_argument(
+            "files", nargs="*", metavar="FILE", help="ground truth, then detections (COCO results JSON)"
+        )
+    else:
+        parser.add_argument("files", nargs="*", metavar="FILE", help="annotation files, or a Pascal VOC folder")
+    plain.add_argument("--images", metavar="DIR", help="folder of the pictures; without it none is opened")
+    plain.add_argument("--train", metavar="FILE", help="training annotations: the split train")
+    plain.add_argument("--format", metavar="NAME", help="the annotations' format, where it is not recognised")
+    plain.add_argument("--label-map", metavar="FILE", help="label map of the model: .pbtxt, .yaml, .txt or .json")
+    if verb == "evaluate":
+        plain.add_argument("--against", metavar="FILE", help="another model's detections to compare with")
+    if verb == "diagnose":
+        plain.add_argument("--train-detections", metavar="FILE", help="the model's detections on the training split")
+        plain.add_argument("--base-detections", metavar="FILE", help="detections of the model it was tuned from")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="YAML configuration")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="override key.path=value (YAML)",
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder or URI of the results")
+    parser.add_argument("--address", metavar="ADDRESS", help="Ray cluster to join (or RAY_ADDRESS)")
+    parser.add_argument("--serial", action="store_true", help="one process, without Ray, same results")
+    parser.add_argument("--force", action="store_true", help="run the verb even if its results are current")
+    parser.add_argument("--fail-on", metavar="SEVERITY", type=_severity, help="exit 1 on such findings: 0-4 or a name")
+    parser.add_argument("--trust-model", action="store_true", help="run a model whose graph reads files or the network")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _severity(text: str) -> int:
+    if text.isdigit() and int(text) < len(SEVERITIES):
+        return int(text)
+    if text in SEVERITIES:
+        return SEVERITIES.index(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no severity: 0 to 4, or {', '.join(SEVERITIES)}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.verb == "schema":
+            return _schema(options)
+        return _run(options)
+    except DetrayError as error:
+        if options.debug:
+            traceback.print_exc()
+        print(f"detray: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("detray: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if options.debug:
+            raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        print(
+            f"detray: this should not happen: {type(error).__name__}: {reason}; run it with --debug and report it",
+            file=sys.stderr,
+        )
+        return 3
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load_config(options)
+    from detray.console import Bar
+    from detray.stages import runner
+    from detray.stages.base import Context
+    from detray.store import Store
+
+    bar = Bar()
+    with executor(config, serial=options.serial) as chosen:
+        context = Context(config, Store(config.output), chosen, bar, trust_model=options.trust_model)
+        if options.verb == "demo":
+            from detray.stages.demo import run_demo
+
+            results, closing = run_demo(context, force=options.force, on_stage=bar.stage)
+        else:
+            verbs = runner.stages_of(config) if options.verb == "run" else (options.verb,)
+            results, closing = runner.run(context, verbs, force=options.force, on_stage=bar.stage), []
+    bar.end()
+    worst = runner.worst_severity(context)
+    code = 1 if options.fail_on is not None and worst is not None and worst >= options.fail_on else 0
+    _print_summary(options, config, results, closing, code)
+    return code
+
+
+def load_config(options: argparse.Namespace) -> Config:
+    """The configuration of a command: its file, or what follows from plain files, then ``--set``."""
+    from detray import settings
+    from detray.stages import plain
+    from detray.stages.config import Config
+
+    files = list(getattr(options, "files", []))
+    if options.config and files:
+        raise UsageError("give either --config or plain files, not both")
+    values: dict[str, Any]
+    if options.config:
+        source = options.config
+        loaded = settings.read_yaml(Path(source))
+        if loaded is not None and not isinstance(loaded, dict):
+            raise UsageError(f"{source}: a configuration is a mapping of sections, see configs/")
+        values = loaded or {}
+    elif options.verb == "demo":
+        from detray.stages.demo import CONFIG
+
+        source, values = "demo", CONFIG
+    elif files:
+        source, values = "command line", plain.values_from_files(options)
+    else:
+        source, values = plain.values_from_output(options)
+    values = settings.override(values, options.assignments)
+    for key, value in (("output", options.output), ("cluster.address", options.address)):
+        if value is not None:
+            values = settings.override(values, [f"{key}={json.dumps(value)}"])
+    return settings.convert(values, Config, source)
+
+
+@contextlib.contextmanager
+def executor(config: Config, *, serial: bool) -> Iterator[Executor]:
+    """Who runs the tasks: this process, or Ray."""
+    if serial:
+        from detray.cluster.executor import SerialExecutor
+
+        yield SerialExecutor()
+        return
+    from detray.cluster.session import ray_session
+
+    with ray_session(config.cluster):
+        from detray.cluster.ray_executor import RayExecutor
+
+        yield RayExecutor()
+
+
+def _print_summary(
+    options: argparse.Namespace, config: Config, results: list[Result], closing: list[Any], code: int
+) -> None:
+    from detray import console
+
+    if options.json:
+        answer = {
+            "verb": options.verb,
+            "output": config.output,
+            "exit_code": code,
+            "stages": [
+                {
+                    "stage": result.stage,
+                    "status": result.status,
+                    "counts": result.manifest["counts"],
+                    "seconds": result.manifest["seconds"],
+                    "facts": result.manifest["facts"],
+                    "tables": result.manifest["summary"],
+                    "notes": result.manifest["notes"],
+                }
+                for result in results
+            ],
+            "tables": [asdict(table) for table in closing],
+        }
+        print(json.dumps(answer, indent=1))
+        return
+    for result in results:
+        counts = ", ".join(f"{value:,} {name}" for name, value in result.manifest["counts"].items())
+        seconds = result.manifest["seconds"]["total"]
+        print(f"\n== {result.stage}: {result.status}, {seconds:.1f} s{f', {counts}' if counts else ''}")
+        for note in result.manifest["notes"]:
+            print(note)
+        for table in result.tables:
+            print(f"\n{console.table(table.title, table.columns, table.rows)}")
+    for table in closing:
+        print(f"\n{console.table(table.title, table.columns, table.rows)}")
+    print(f"\nresults: {config.output}")
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from detray import schema
+
+    names = [options.table] if options.table else list(schema.TABLES)
+    unknown = [name for name in names if name not in schema.TABLES]
+    if unknown:
+        raise UsageError(f"there is no table '{unknown[0]}'; tables: {', '.join(schema.TABLES)}")
+    tables = [schema.TABLES[name] for name in names]
+    if options.json:
+        print(json.dumps([schema.as_json(table) for table in tables], indent=1))
+    else:
+        print("\n\n".join(schema.as_text(table) for table in tables))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -684,3 +684,34 @@ def from_rows(name: str, rows: Sequence[dict[str, object]], *, run: str) -> pa.T
     if unknown:
         raise DetrayError(f"table {name} has no column {', '.join(sorted(unknown))}: see 'detray schema {name}'")
     return conform(pa.Table.from_pylist([{"run": run} | row for row in rows], schema(name)), name)
+
+
+def as_json(table: Table) -> dict[str, object]:
+    """``table`` as the JSON of ``detray schema --json``."""
+    return {
+        "table": table.name,
+        "stage": table.stage or "any",
+        "row": table.row,
+        "columns": [
+            {
+                "name": column.name,
+                "type": str(column.type),
+                "unit": column.unit or None,
+                "required": column.required,
+                "description": column.description,
+            }
+            for column in table.columns
+        ],
+    }
+
+
+def as_text(table: Table) -> str:
+    """``table`` as Markdown: what ``detray schema`` prints and docs/tables.md holds."""
+    place = f"`<output>/{table.stage or '<stage>'}/{table.name}/part-*.parquet`"
+    lines = [f"## {table.name}", "", f"One row for each {table.row}; {place}", ""]
+    lines += ["| column | type | unit | NULL | meaning |", "|---|---|---|---|---|"]
+    for column in table.columns:
+        kind = "list<struct<rule, field, observed>>" if column.name == "defects" else str(column.type)
+        meaning = column.description.replace("|", "\\|")
+        lines.append(f"| {column.name} | {kind} | {column.unit} | {'no' if column.required else 'yes'} | {meaning} |")
+    return "\n".join(lines)

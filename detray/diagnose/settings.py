@@ -13,3 +13,9 @@ class DiagnoseSettings(Section, frozen=True):
     weak_below: Annotated[float, Meta(ge=0, le=1, description="a class with AP50 below it is weak")] = 0.5
     weak_ap_below: Annotated[float, Meta(ge=0, le=1, description="a class with AP below it is weak")] = 0.25
     classes: Annotated[tuple[str, ...], Meta(description="names of classes that are diagnosed whatever their AP")] = ()
+    train_detections: Annotated[
+        str | None, Meta(description="COCO results JSON of the model's detections on the training split, or null")
+    ] = None
+    base_detections: Annotated[
+        str | None, Meta(description="COCO results JSON of the model it was fine-tuned from, on the same split, or null")
+    ] = None

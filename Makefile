@@ -1,0 +1,47 @@
+# The two commands: `make demo` runs the main job on the built-in data set, `make test` passes the tests.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fuzz benchmark docs lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/ready  ## make .venv from the pinned versions
+
+.venv/ready: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup  ## draw a data set, plant faults, run everything on it (out/demo)
+	$(BIN)/detray demo
+
+test: setup  ## run the tests
+	$(BIN)/pytest
+
+check: setup  ## what CI runs: lint, format, types, import contracts, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest
+
+fuzz: setup  ## 10,000 mutated files of each format
+	DETRAY_FUZZ=10000 $(BIN)/pytest tests/fuzz
+
+benchmark: setup  ## the figures of docs/performance.md
+	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+docs: setup  ## write the generated pages of docs/
+	$(BIN)/python -m detray.docs
+
+lock: setup  ## resolve pyproject.toml anew into requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean:  ## remove what was built and made
+	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .hypothesis

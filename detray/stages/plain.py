@@ -1,0 +1,65 @@
+"""Configurations for commands that name files instead of a configuration."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from detray.errors import UsageError
+from detray.formats.plain import dataset_from_files
+from detray.settings import read_yaml
+from detray.stages.catalogue import STAGES
+
+WITH_DETECTIONS = ("predict", "evaluate", "diagnose", "clean", "report", "run")
+"""Verbs whose second file holds detections."""
+
+
+def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
+    """Configuration values for plain files: annotations, then, where the verb reads them, detections.
+
+    Raises:
+        UsageError: a file is missing, or there are more than the verb takes.
+    """
+    files = list(options.files)
+    values: dict[str, Any] = {"name": Path(files[0]).stem or "detray"}
+    values["output"] = str(Path("out") / values["name"])
+    if options.verb in WITH_DETECTIONS and options.verb != "run":
+        if len(files) > 2:
+            raise UsageError(f"detray {options.verb} takes one ground truth file and one detections file")
+        if len(files) == 2:
+            values["detector"] = {"kind": "predictions", "path": _there(files.pop())}
+        elif options.verb in ("predict", "evaluate", "diagnose"):
+            raise UsageError(f"detray {options.verb} needs a ground truth file and a detections file, or --config")
+    for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
+        if getattr(options, option, None):
+            values.setdefault(section, {})[option] = _there(getattr(options, option))
+    values["dataset"] = dataset_from_files(
+        [_there(file) for file in files],
+        train=_there(options.train) if options.train else None,
+        images=_there(options.images) if options.images else None,
+        format=options.format,
+        label_map=_there(options.label_map) if options.label_map else None,
+    )
+    return values
+
+
+def _there(path: str) -> str:
+    if "://" not in path and not Path(path).exists():
+        raise UsageError(f"{path}: no such file or folder; check the path")
+    return path
+
+
+def values_from_output(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The configuration that an earlier run left in ``--output``, newest stage first, and its file.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if options.output and "://" not in options.output:
+        found = [path for stage in STAGES if (path := Path(options.output) / stage / "config.yaml").is_file()]
+        if found:
+            newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+            return str(newest), read_yaml(newest)
+    raise UsageError(
+        f"detray {options.verb}: name a configuration (--config FILE), plain files,"
+        " or the folder of an earlier run (--output DIR)"
+    )

@@ -1,0 +1,5 @@
+"""``ray job submit --working-dir . -- python jobs/evaluate.py [ARGUMENTS]``: detray evaluate on the cluster."""
+
+from _verb import run
+
+run("evaluate")
