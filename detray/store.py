@@ -278,6 +278,26 @@ class Stage:
         self.store.write_bytes(json.dumps(receipt).encode(), self.name, PARTIAL, "receipts", f"{shard}.json")
         return receipt
 
+    def write_scratch(self, name: str, rows: pa.Table) -> None:
+        """Keep any table for a later step of this stage, as ``_partial/scratch/<name>.arrow``; the commit deletes it."""
+        sink = pa.BufferOutputStream()
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with pa.ipc.new_file(sink, rows.schema, options=options) as writer:
+            writer.write_table(rows)
+        self.store.write_bytes(sink.getvalue(), self.name, PARTIAL, "scratch", f"{name}.arrow")
+
+    def read_scratch(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """What `write_scratch` kept under ``name``, or some of its columns.
+
+        Raises:
+            DetrayError: nothing is kept under that name.
+        """
+        data = self.store.read_bytes(self.name, PARTIAL, "scratch", f"{name}.arrow")
+        if data is None:
+            raise DetrayError(f"{self.store.path(self.name, PARTIAL)}: scratch {name} is gone; run again with --force")
+        rows = pa.ipc.open_file(pa.py_buffer(data)).read_all()
+        return rows if columns is None else rows.select(columns)
+
     def _write_part(self, table: str, name: str, rows: pa.Table) -> Json:
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
