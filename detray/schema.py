@@ -113,6 +113,8 @@ DEFECTS = Column(
     " written, cut at 200 characters); NULL for a clean row. The audit turns each into a finding",
 )
 
+ATTRIBUTES = _text("attributes", "Fields of the source that have no column here, as a JSON object; NULL if none")
+
 _TABLES = (
     Table(
         "images",
@@ -128,6 +130,7 @@ _TABLES = (
             _count("image_row", "Position in the source's own list, from 0"),
             _text("path", "Where the picture lies: a full path or URI; NULL where no image folder is stated"),
             _text("source_file", "The file this row was read from"),
+            ATTRIBUTES,
             DEFECTS,
         ),
     ),
@@ -149,6 +152,7 @@ _TABLES = (
             _text("segmentation", "COCO polygon or RLE as JSON; NULL if none"),
             _text("annotator", "Who drew it; NULL if unknown"),
             _text("source_file", "The file this row was read from"),
+            ATTRIBUTES,
             DEFECTS,
         ),
     ),
@@ -156,7 +160,14 @@ _TABLES = (
         "categories",
         "ingest",
         "class and split",
-        (RUN, SPLIT, *CLASS, _text("source", "annotations, label_map or predictions", required=True)),
+        (
+            RUN,
+            SPLIT,
+            *CLASS,
+            _text("source", "annotations, label_map or predictions", required=True),
+            ATTRIBUTES,
+            DEFECTS,
+        ),
     ),
     Table(
         "findings",

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from detray import schema
@@ -297,6 +298,21 @@ class Stage:
             raise DetrayError(f"{self.store.path(self.name, PARTIAL)}: scratch {name} is gone; run again with --force")
         rows = pa.ipc.open_file(pa.py_buffer(data)).read_all()
         return rows if columns is None else rows.select(columns)
+
+    def write_scratch(self, name: str, rows: pa.Table) -> None:
+        """Keep ``rows`` for a later step of this stage, as Arrow IPC; the commit deletes it."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, rows.schema) as writer:
+            writer.write_table(rows)
+        self.store.write_bytes(sink.getvalue(), self.name, PARTIAL, "scratch", f"{name}.arrow")
+
+    def read_scratch(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """What `write_scratch` kept; on a local disk it is mapped, so that only what is used is read."""
+        path = self.store.path(self.name, PARTIAL, "scratch", f"{name}.arrow")
+        with _readable_errors(path):
+            source = pa.memory_map(path) if self.store.is_local else self.store.fs.open_input_file(path)
+            rows = pa.ipc.open_file(source).read_all()
+        return rows if columns is None else rows.select(list(columns))
 
     def _write_part(self, table: str, name: str, rows: pa.Table) -> Json:
         sink = pa.BufferOutputStream()
