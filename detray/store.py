@@ -280,38 +280,27 @@ class Stage:
         return receipt
 
     def write_scratch(self, name: str, rows: pa.Table) -> None:
-        """Keep any table for a later step of this stage, as ``_partial/scratch/<name>.arrow``; the commit deletes it."""
+        """Keep a table for a later step of this stage, in ``_partial/scratch``; the commit deletes it."""
         sink = pa.BufferOutputStream()
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        # on a local disk scratch is mapped, which compression would prevent
+        options = pa.ipc.IpcWriteOptions(compression=None if self.store.is_local else "lz4")
         with pa.ipc.new_file(sink, rows.schema, options=options) as writer:
             writer.write_table(rows)
         self.store.write_bytes(sink.getvalue(), self.name, PARTIAL, "scratch", f"{name}.arrow")
 
     def read_scratch(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """What `write_scratch` kept under ``name``, or some of its columns.
+        """What `write_scratch` kept under ``name``, or some of its columns; of a mapped file only the
+        pages that are used are read.
 
         Raises:
             DetrayError: nothing is kept under that name.
         """
-        data = self.store.read_bytes(self.name, PARTIAL, "scratch", f"{name}.arrow")
-        if data is None:
-            raise DetrayError(f"{self.store.path(self.name, PARTIAL)}: scratch {name} is gone; run again with --force")
-        rows = pa.ipc.open_file(pa.py_buffer(data)).read_all()
-        return rows if columns is None else rows.select(columns)
-
-    def write_scratch(self, name: str, rows: pa.Table) -> None:
-        """Keep ``rows`` for a later step of this stage, as Arrow IPC; the commit deletes it."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, rows.schema) as writer:
-            writer.write_table(rows)
-        self.store.write_bytes(sink.getvalue(), self.name, PARTIAL, "scratch", f"{name}.arrow")
-
-    def read_scratch(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """What `write_scratch` kept; on a local disk it is mapped, so that only what is used is read."""
         path = self.store.path(self.name, PARTIAL, "scratch", f"{name}.arrow")
-        with _readable_errors(path):
+        try:
             source = pa.memory_map(path) if self.store.is_local else self.store.fs.open_input_file(path)
-            rows = pa.ipc.open_file(source).read_all()
+        except FileNotFoundError:
+            raise DetrayError(f"{path}: this scratch file is gone; run the stage again with --force") from None
+        rows = pa.ipc.open_file(source).read_all()
         return rows if columns is None else rows.select(list(columns))
 
     def _write_part(self, table: str, name: str, rows: pa.Table) -> Json:
