@@ -31,11 +31,14 @@ class Scene:
     """A picture ``[height, width, 3]`` uint8 RGB and what stands in it.
 
     ``names`` are the shapes' classes and ``boxes`` ``[n, 4]`` their x, y, width, height in pixels.
+    ``front`` ``[height * FINE, width * FINE]`` tells which shape each sample shows: 0 the
+    background, k the k-th shape.
     """
 
     picture: Picture
     names: list[str]
     boxes: NDArray[np.float64]
+    front: Mask
 
 
 def draw(names: list[str], width: int, height: int, rng: np.random.Generator) -> Scene:
@@ -44,7 +47,6 @@ def draw(names: list[str], width: int, height: int, rng: np.random.Generator) ->
     A shape that finds no place where enough of everything stays visible is left out.
     """
     picture = _background(width, height, rng)
-    # which shape is in front at each sample: 0 the background, k the k-th placed shape
     front = np.zeros((height * FINE, width * FINE), np.uint8)
     full_areas: list[float] = []  # in samples, the part beyond the picture's edge included
     placed: list[str] = []
@@ -56,7 +58,7 @@ def draw(names: list[str], width: int, height: int, rng: np.random.Generator) ->
         front[mask > 0] = len(placed)
         picture = _paint(picture, mask, rng)
     boxes = [_bounds(front == index) for index in range(1, len(placed) + 1)]
-    return Scene(_camera(picture, rng), placed, np.array(boxes, np.float64).reshape(-1, 4))
+    return Scene(_camera(picture, rng), placed, np.array(boxes, np.float64).reshape(-1, 4), front)
 
 
 def _place(name: str, front: Mask, full_areas: list[float], rng: np.random.Generator) -> Mask | None:
