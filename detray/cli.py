@@ -21,6 +21,7 @@ from detray.errors import DetrayError, UsageError
 
 if TYPE_CHECKING:
     from detray.cluster.executor import Executor
+    from detray.stages.base import Table
     from detray.stages.config import Config
     from detray.stages.runner import Result
 
@@ -169,14 +170,14 @@ def _run(options: argparse.Namespace) -> int:
         if options.verb == "demo":
             from detray.stages.demo import run_demo
 
-            results, closing = run_demo(context, force=options.force, on_stage=bar.stage)
+            results, closing, lines = run_demo(context, force=options.force, on_stage=bar.stage)
         else:
             verbs = runner.stages_of(config) if options.verb == "run" else (options.verb,)
-            results, closing = runner.run(context, verbs, force=options.force, on_stage=bar.stage), []
+            results, closing, lines = runner.run(context, verbs, force=options.force, on_stage=bar.stage), [], []
     bar.end()
     worst = runner.worst_severity(context)
     code = 1 if options.fail_on is not None and worst is not None and worst >= options.fail_on else 0
-    _print_summary(options, config, results, closing, code)
+    _print_summary(options, config, results, (closing, lines), code)
     return code
 
 
@@ -197,9 +198,9 @@ def load_config(options: argparse.Namespace) -> Config:
             raise UsageError(f"{source}: a configuration is a mapping of sections, see configs/")
         values = loaded or {}
     elif options.verb == "demo":
-        from detray.stages.demo import CONFIG
+        from detray.stages import demo
 
-        source, values = "demo", CONFIG
+        source, values = "demo", demo.values(options.output)
     elif files:
         source, values = "command line", plain.values_from_files(options)
     else:
@@ -228,7 +229,11 @@ def executor(config: Config, *, serial: bool) -> Iterator[Executor]:
 
 
 def _print_summary(
-    options: argparse.Namespace, config: Config, results: list[Result], closing: list[Any], code: int
+    options: argparse.Namespace,
+    config: Config,
+    results: list[Result],
+    closing: tuple[list[Table], list[str]],
+    code: int,
 ) -> None:
     from detray import console
 
@@ -249,7 +254,8 @@ def _print_summary(
                 }
                 for result in results
             ],
-            "tables": [asdict(table) for table in closing],
+            "tables": [asdict(table) for table in closing[0]],
+            "notes": closing[1],
         }
         print(json.dumps(answer, indent=1))
         return
@@ -261,9 +267,12 @@ def _print_summary(
             print(note)
         for table in result.tables:
             print(f"\n{console.table(table.title, table.columns, table.rows)}")
-    for table in closing:
+    for table in closing[0]:
         print(f"\n{console.table(table.title, table.columns, table.rows)}")
-    print(f"\nresults: {config.output}")
+    print()
+    for line in closing[1]:
+        print(line)
+    print(f"results: {config.output}")
 
 
 def _schema(options: argparse.Namespace) -> int:
