@@ -7,21 +7,25 @@ detections.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS, paired_iou
-from detray.evaluate.accumulate import average_precision
+from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
+from detray.evaluate.accumulate import Ranking, precision_at_recall, true_positives
 from detray.evaluate.order import falling, pair_codes, stable_argsort
+from detray.evaluate.pairs import Pairs, overlapping
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Words = NDArray[np.int16]
 
-MAX_PAIRS = 1 << 20
-"""Pairs of a detection and a box whose IoU is computed at once: about 150 MB of scratch."""
+LEVELS = len(IOU_THRESHOLDS)
+EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
+"""A word with the bit of every IoU threshold set."""
+LIMITS = np.array(list(AREA_LIMITS.values()))
+"""Least and greatest area of each area range, ``[4, 2]`` in px²."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,7 @@ class GroundTruth:
     class the order is that of the source (it decides between equal IoUs).
 
     Shapes: ``image``, ``category`` int64 ``[n]``; ``box`` float64 ``[n, 4]`` of x, y, width, height
-    in pixels; ``area`` float64 ``[n]`` in px² (the annotation's own, for a mask that of the mask);
-    ``crowd`` bool ``[n]``.
+    in pixels; ``area`` float64 ``[n]`` in px² (the annotation's own); ``crowd`` bool ``[n]``.
     """
 
     image: Ints
@@ -43,19 +46,17 @@ class GroundTruth:
     def __len__(self) -> int:
         return len(self.image)
 
-    @cached_property
     def ignored(self) -> Flags:
         """Boxes that do not count, ``[n, 4]`` by area range: crowds, and areas out of the range."""
-        limits = np.array(list(AREA_LIMITS.values()))
-        out = (self.area[:, None] < limits[:, 0]) | (self.area[:, None] > limits[:, 1])
-        return out | self.crowd[:, None]
+        return out_of_range(self.area) | self.crowd[:, None]
 
 
 @dataclass(frozen=True)
 class Detections:
     """Detections in any order. Shapes: ``image``, ``category`` int64 ``[m]``; ``box`` float64
     ``[m, 4]`` in pixels; ``score`` float64 ``[m]``, finite; ``rank`` int64 ``[m]``, the order in the
-    source, which decides between equal scores.
+    source, which decides between equal scores; ``area`` float64 ``[m]`` in px², where it is not
+    width times height (masks).
     """
 
     image: Ints
@@ -63,80 +64,100 @@ class Detections:
     box: Floats
     score: Floats
     rank: Ints
+    area: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.image)
+
+    def outside(self) -> Flags:
+        """Areas out of the range, ``[m, 4]`` by area range."""
+        if self.area is not None:
+            return out_of_range(self.area)
+        with np.errstate(over="ignore"):
+            return out_of_range(self.box[:, 2] * self.box[:, 3])
 
 
 @dataclass(frozen=True)
 class Matches:
     """What became of each detection (``[m]``) and box (``[n]``), in the order they were given.
 
-    Bit t of a word of ``matched`` or ``ignored`` is about IoU ``IOU_THRESHOLDS[t]``; their second
-    axis is the area range (all, small, medium, large). ``matched``: matched a box, or a region that
-    is ignored; ``ignored``: takes no part. A true positive is matched and not ignored.
+    Bit t of a word is about IoU ``IOU_THRESHOLDS[t]``; the second axis of ``matched`` and
+    ``ignored`` is the area range (all, small, medium, large). A true positive is matched and not
+    ignored, a false one neither.
     """
 
-    matched: NDArray[np.int16]
-    """``[m, 4]``"""
-    ignored: NDArray[np.int16]
-    """``[m, 4]``"""
+    matched: Words
+    """``[m, 4]``: matched a box, be it one that is ignored."""
+    ignored: Words
+    """``[m, 4]``: takes no part."""
     class_rank: NDArray[np.int32]
-    """``[m]`` place by score among the detections of the same image and class, from 1; those over
-    ``max_detections`` have one too, and are neither matched nor ignored: leave them out."""
-    box: Ints
-    """``[m]`` row of the box matched at IoU .5 and all areas; -1: none."""
-    detection: Ints
-    """``[n]`` row of the first detection matched to the box at IoU .5 and all areas; -1: missed."""
-    iou: Floats
-    """``[m]`` the highest IoU with a box of the same image and class if at least .5, else 0."""
+    """``[m]`` place by score among the detections of the same image and class, from 1."""
     kept: Flags
-    """``[m]`` among the first ``max_detections`` of its image and class."""
+    """``[m]`` among the first ``max_detections`` of its image and class; the others are neither
+    matched nor ignored and must be left out."""
+    box: Ints
+    """``[m]`` row of the box matched at IoU .5, all areas; -1: none."""
+    detection: Ints
+    """``[n]`` row of the first detection matched to the box at IoU .5, all areas; -1: missed."""
+    found: Words
+    """``[n]`` levels where the box is matched, all areas."""
 
 
-def match(gt: GroundTruth, dt: Detections, max_detections: int = 100) -> Matches:
+def match(
+    gt: GroundTruth,
+    dt: Detections,
+    max_detections: int = 100,
+    *,
+    pairs: Pairs | None = None,
+    void: Flags | None = None,
+) -> Matches:
     """Match detections to the boxes of the same image and class at every IoU and area range.
 
-    ``max_detections`` is the number of detections kept an image and class, by falling score.
+    Args:
+        gt: the boxes.
+        dt: the detections.
+        max_detections: detections kept an image and class, by falling score.
+        pairs: all pairs of a detection and a box of the same image and class with an IoU of at
+            least .5, where they are known already or are not those of the boxes (masks).
+        void: ``[n]`` boxes that take a detection without making it a match, as pycocotools does
+            with annotation id 0; none where not given.
     """
     m, n = len(dt), len(gt)
-    gt_code, dt_code = pair_codes(gt.image, gt.category, (dt.image, dt.category))
+    gt_code, dt_code = pair_codes(gt.category, gt.image, (dt.category, dt.image))
     order = detection_order(dt_code, dt.score, dt.rank)
-    code = dt_code[order]
-    place = _place_in_run(code)
     class_rank = np.empty(m, np.int32)
-    class_rank[order] = place + 1
+    class_rank[order] = _place_in_run(dt_code[order]) + 1
     kept = class_rank <= max_detections
+    turn = np.empty(m, np.int64)
+    turn[order] = np.arange(m)
 
-    gt_order = stable_argsort(gt_code)
-    sorted_code = gt_code[gt_order]
-    cut = place < max_detections
-    det, box, iou = _candidates(gt, dt, order[cut], code[cut], gt_order, sorted_code)
+    if pairs is None:
+        pairs = overlapping(dt_code, dt.box, gt_code, gt.box, gt.crowd, IOU_THRESHOLDS[0])
+    if not kept.all():
+        pairs = pairs.take(kept[pairs.detection])
 
-    best = np.zeros(m)
-    np.maximum.at(best, det, iou)
-    limits = np.array(list(AREA_LIMITS.values()))
-    matched = np.zeros((m, len(limits)), np.int16)
-    taken = np.zeros((m, len(limits)), np.int16)  # matched to a box that is ignored
-    at50 = np.full(m, -1)
-    found = np.full(n, -1)
-    bits = (1 << np.arange(len(IOU_THRESHOLDS))).astype(np.int16)
-    for area in range(len(limits)):
-        level, pair = _assign(det, box, iou, gt.ignored[:, area], gt.crowd)
-        np.bitwise_or.at(matched[:, area], det[pair], bits[level])
-        lost = gt.ignored[box[pair], area]
-        np.bitwise_or.at(taken[:, area], det[pair[lost]], bits[level[lost]])
-        if area == 0:
-            first = pair[level == 0]
-            at50[det[first]] = box[first]
-            found[box[first[::-1]]] = det[first[::-1]]
-
-    size = dt.box[:, 2] * dt.box[:, 3]
-    outside = (size[:, None] < limits[:, 0]) | (size[:, None] > limits[:, 1])
-    every = np.int16((1 << len(IOU_THRESHOLDS)) - 1)
-    ignored = taken | np.where(outside, every & ~matched, np.int16(0))
-    ignored[~kept] = 0
-    return Matches(matched, ignored, class_rank, at50, found, best, kept)
+    ignored_box = gt.ignored()
+    matched = np.zeros((m, len(LIMITS)), np.int16)
+    ignored = np.zeros_like(matched)
+    found = np.zeros(n, np.int16)
+    at50, first = np.full(m, -1), np.full(n, -1)
+    for area in range(len(LIMITS)):
+        for level, chosen in enumerate(assign(pairs, turn, ignored_box[:, area], gt.crowd)):
+            bit = np.int16(1 << level)
+            det, box = pairs.detection[chosen], pairs.box[chosen]
+            ignored[det[ignored_box[box, area]], area] |= bit
+            if void is not None:
+                det, box = det[~void[box]], box[~void[box]]
+            matched[det, area] |= bit
+            if area == 0:
+                found[box] |= bit
+                if level == 0:
+                    at50[det] = box
+                    late = np.argsort(-turn[det])
+                    first[box[late]] = det[late]
+    outside = dt.outside() & kept[:, None]
+    ignored |= np.where(outside, EVERY_LEVEL & ~matched, np.int16(0))
+    return Matches(matched, ignored, class_rank, kept, at50, first, found)
 
 
 def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int = 100) -> Floats:
@@ -145,24 +166,31 @@ def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int
     ``gt`` and ``dt`` hold the rows of that class only. NaN where no box counts.
     """
     found = match(gt, dt, max_detections)
-    return average_precision(
-        dt.score[found.kept],
-        dt.image[found.kept],
-        dt.rank[found.kept],
-        found.matched[found.kept, 0],
-        found.ignored[found.kept, 0],
-        int((~gt.crowd & ~gt.ignored[:, 0]).sum()),
-    )
+    rows = np.flatnonzero(found.kept)
+    ranking = Ranking.of(np.zeros(len(rows), np.int64), dt.score[rows], dt.image[rows], dt.rank[rows], 1)
+    counted = ~found.ignored[rows, 0] & EVERY_LEVEL
+    n_gt = np.array([[(~gt.ignored()[:, 0]).sum()]])
+    hits = true_positives(ranking, found.matched[rows, 0] & counted, counted)
+    return precision_at_recall(hits, n_gt)[0].mean(axis=1)
+
+
+def out_of_range(area: Floats) -> Flags:
+    """Whether each area ``[n]`` in px² lies outside each area range: ``[n, 4]``."""
+    return (area[:, None] < LIMITS[:, 0]) | (area[:, None] > LIMITS[:, 1])
 
 
 def detection_order(code: Ints, score: Floats, rank: Ints) -> Ints:
     """The order by ``code``, then falling ``score``, then ``rank``."""
-    if len(rank) and not (rank[1:] >= rank[:-1]).all():
-        order = stable_argsort(rank - rank.min())
-        order = order[falling(score[order])]
-    else:
-        order = falling(score)
+    order = by_rank(rank)
+    order = order[falling(score[order])]
     return order[stable_argsort(code[order])]
+
+
+def by_rank(rank: Ints) -> Ints:
+    """The stable order of ``rank``; nothing is moved where it rises already."""
+    if (rank[1:] >= rank[:-1]).all():
+        return np.arange(len(rank))
+    return stable_argsort(rank - rank.min())
 
 
 def _place_in_run(code: Ints) -> Ints:
@@ -173,72 +201,40 @@ def _place_in_run(code: Ints) -> Ints:
     return position - np.maximum.accumulate(np.where(starts, position, 0))
 
 
-def _candidates(
-    gt: GroundTruth, dt: Detections, rows: Ints, code: Ints, gt_order: Ints, gt_code: Ints
-) -> tuple[Ints, Ints, Floats]:
-    """Pairs with IoU of at least .5, ordered as the detections ``rows`` are, then by box.
+def assign(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> list[Ints]:
+    """The greedy matching at each IoU threshold: for each of the ten the rows of ``pairs`` chosen.
 
-    Returns rows of ``dt``, rows of ``gt``, and their IoU.
+    Detections choosing in turn is the stable matching in which every box prefers the detection
+    whose turn comes first (Gale and Shapley, 1962), so all detections can propose at once: each to
+    the best box left on its list; each box keeps the first of its suitors, the others go on. A
+    detection prefers boxes that count, then the higher IoU, then the later box.
+
+    Args:
+        pairs: with an IoU of at least .5.
+        turn: ``[m]`` the place of each detection.
+        ignored: ``[n]`` boxes that do not count.
+        crowd: ``[n]`` boxes that take any number of detections.
     """
-    first = np.searchsorted(gt_code, code)
-    count = np.searchsorted(gt_code, code, side="right") - first
-    some = np.flatnonzero(count)
-    rows, first, count = rows[some], first[some], count[some]
-    total = np.cumsum(count)
-    found: list[tuple[Ints, Ints, Floats]] = []
-    low = 0
-    while low < len(rows):
-        done = total[low - 1] if low else 0
-        high = max(int(np.searchsorted(total, done + MAX_PAIRS, side="right")), low + 1)
-        repeat = count[low:high]
-        ends = np.cumsum(repeat)
-        det = np.repeat(rows[low:high], repeat)
-        inside = np.arange(ends[-1]) - np.repeat(ends - repeat, repeat)
-        box = gt_order[np.repeat(first[low:high], repeat) + inside]
-        with np.errstate(over="ignore", invalid="ignore"):  # boxes near the largest float
-            iou = paired_iou(dt.box[det], gt.box[box], gt.crowd[box])
-        near = iou >= IOU_THRESHOLDS[0]
-        found.append((det[near], box[near], iou[near]))
-        low = high
-    if not found:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    det, box, iou = (np.concatenate(column) for column in zip(*found, strict=True))
-    return det, box, iou
+    if not len(pairs.iou):
+        return [np.empty(0, np.int64)] * LEVELS
+    # least key first: later boxes, falling IoU, boxes that count, detections in turn
+    order = stable_argsort(len(crowd) - pairs.box)
+    order = order[falling(pairs.iou[order])]
+    order = order[stable_argsort(turn[pairs.detection[order]] * 2 + ignored[pairs.box[order]])]
 
-
-def _assign(det: Ints, box: Ints, iou: Floats, ignored: Flags, crowd: Flags) -> tuple[Ints, Ints]:
-    """The greedy matching at all thresholds at once: thresholds and pairs that were chosen.
-
-    Detections choosing in turn is the stable matching in which every box prefers the detection that
-    comes first (Gale and Shapley, 1962), so all detections can propose at once: each proposes to
-    the best box left on its list, each box keeps the first of its suitors, the others go on.
-    Pairs are in the order of detections; a detection prefers boxes that count, then the higher IoU,
-    then the later box.
-    """
-    n = len(det)
-    if not n:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    turn = np.concatenate([[0], np.cumsum(det[1:] != det[:-1])])
-    # later boxes first, then falling IoU, then boxes that count, then detections in turn
-    order = np.arange(n)[::-1]
-    order = order[falling(iou[order])]
-    order = order[stable_argsort(turn[order] * 2 + ignored[box[order]])]
-
-    level, pair = np.nonzero(iou[order][None, :] >= IOU_THRESHOLDS[:, None])
+    level, pair = np.nonzero(pairs.iou[order][None, :] >= IOU_THRESHOLDS[:, None])
     pair = order[pair]
-    suitor = level * (int(turn[-1]) + 1) + turn[pair]
-    wanted = box[pair] * len(IOU_THRESHOLDS) + level
-    open_to_all = crowd[box[pair]]
-    starts = np.flatnonzero(np.concatenate([[True], suitor[1:] != suitor[:-1]]))
+    suitor = pairs.detection[pair] * LEVELS + level
+    wanted = pairs.box[pair] * LEVELS + level
+    shared = crowd[pairs.box[pair]]
 
-    holder = np.full(len(crowd) * len(IOU_THRESHOLDS), -1)
+    holder = np.full(len(crowd) * LEVELS, -1)
     best = np.empty_like(holder)
     chosen = np.zeros(len(pair), np.bool_)
-    active = starts
+    active = np.flatnonzero(np.concatenate([[True], suitor[1:] != suitor[:-1]]))
     while len(active):
-        shared = open_to_all[active]
-        chosen[active[shared]] = True
-        active = active[~shared]
+        chosen[active[shared[active]]] = True
+        active = active[~shared[active]]
         # among the suitors of a box the last one written, the first in turn, stays
         place = wanted[active]
         best[place[::-1]] = active[::-1]
@@ -250,4 +246,4 @@ def _assign(det: Ints, box: Ints, iou: Floats, ignored: Flags, crowd: Flags) -> 
         losers = losers[losers < len(pair)]
         active = np.sort(losers[suitor[losers] == suitor[losers - 1]])
     chosen[holder[holder >= 0]] = True
-    return level[chosen], pair[chosen]
+    return np.split(pair[chosen], np.searchsorted(level[chosen], np.arange(1, LEVELS)))

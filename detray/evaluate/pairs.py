@@ -1,0 +1,89 @@
+"""Pairs of a detection and a ground truth box of the same image that overlap."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detray.boxes import paired_iou
+from detray.evaluate.order import stable_argsort
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+CHUNK = 1 << 16
+"""Pairs looked at in one go: their coordinates stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Overlapping pairs: rows of the detections and of the boxes, and their IoU (over 0); ``[p]`` each."""
+
+    detection: Ints
+    box: Ints
+    iou: Floats
+
+    def take(self, rows: NDArray) -> "Pairs":
+        """The pairs that ``rows`` (an index or a mask) selects."""
+        return Pairs(self.detection[rows], self.box[rows], self.iou[rows])
+
+
+def overlapping(
+    dt_code: Ints, dt_box: Floats, gt_code: Ints, gt_box: Floats, crowd: NDArray[np.bool_], least: float = 0.0
+) -> Pairs:
+    """All pairs with equal codes that overlap, with an IoU of at least ``least``.
+
+    Args:
+        dt_code: what a detection ``[m]`` may pair with: a code of its image, or of image and class.
+        dt_box: float64 ``[m, 4]``, x, y, width, height in pixels.
+        gt_code: the same of the boxes, ``[n]``; codes are not negative.
+        gt_box: float64 ``[n, 4]``.
+        crowd: bool ``[n]``, regions whose IoU divides by the detection's area.
+    """
+    order = stable_argsort(gt_code)
+    ordered = gt_code[order]
+    dt_side, gt_side = _sides(dt_box), _sides(gt_box)
+    found = []
+    with np.errstate(over="ignore", invalid="ignore"):  # coordinates near the largest float
+        for det, box in _same_code(dt_code, order, ordered):
+            # most boxes of an image do not meet: only the rest are worth an IoU
+            wide = np.minimum(dt_side[2][det], gt_side[2][box]) - np.maximum(dt_side[0][det], gt_side[0][box])
+            high = np.minimum(dt_side[3][det], gt_side[3][box]) - np.maximum(dt_side[1][det], gt_side[1][box])
+            meet = np.flatnonzero((wide > 0) & (high > 0))
+            det, box = det[meet], box[meet]
+            iou = paired_iou(dt_box[det], gt_box[box], crowd[box])
+            near = np.flatnonzero((iou >= least) & (iou > 0))
+            found.append(Pairs(det[near], box[near], iou[near]))
+    return Pairs(
+        np.concatenate([part.detection for part in found] or [np.empty(0, np.int64)]),
+        np.concatenate([part.box for part in found] or [np.empty(0, np.int64)]),
+        np.concatenate([part.iou for part in found] or [np.empty(0)]),
+    )
+
+
+def _sides(box: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Left, top, right and bottom, each contiguous."""
+    with np.errstate(over="ignore"):
+        return box[:, 0].copy(), box[:, 1].copy(), box[:, 0] + box[:, 2], box[:, 1] + box[:, 3]
+
+
+def _same_code(dt_code: Ints, gt_order: Ints, gt_code: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Chunks of all pairs with equal codes: rows of the detections and of the boxes."""
+    first = np.searchsorted(gt_code, dt_code)
+    count = np.searchsorted(gt_code, dt_code, side="right") - first
+    rows = np.flatnonzero(count)
+    first, count = first[rows], count[rows]
+    total = np.cumsum(count)
+    low = 0
+    while low < len(rows):
+        done = total[low - 1] if low else 0
+        high = max(int(np.searchsorted(total, done + CHUNK, side="right")), low + 1)
+        repeat = count[low:high]
+        # position in gt_order: the run's first, plus the place inside the run
+        skip = first[low:high] - (total[low:high] - repeat - done)
+        yield (
+            np.repeat(rows[low:high], repeat),
+            gt_order[np.arange(total[high - 1] - done) + np.repeat(skip, repeat)],
+        )
+        low = high
