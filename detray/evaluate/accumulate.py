@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 Words = NDArray[np.int16]
 
 LEVELS = len(IOU_THRESHOLDS)
-POINTS = len(RECALL_POINTS)
+EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
+"""A word with the bit of every IoU threshold set."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,10 @@ def true_positives(ranking: Ranking, hit: Words, counted: Words) -> Hits:
     positive there; it counts at all, be it true or false. They are in the order of the rows that
     were ranked.
     """
-    every = np.int16((1 << LEVELS) - 1)
     hit, counted = hit[ranking.order], counted[ranking.order]
     n_classes = len(ranking.start) - 1
     # all that count at every level and never hit are only numbers before the others
-    always = (counted == every) & (hit == 0)
+    always = (counted == EVERY_LEVEL) & (hit == 0)
     before = np.concatenate([[0], np.cumsum(always)])
     rows = np.flatnonzero(~always & (counted != 0))
     category = ranking.category[rows]
@@ -155,3 +155,14 @@ def precision_at_recall(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) 
     result = envelope[reached(hits, n_gt, recall)]
     result[np.broadcast_to(n_gt == 0, result.shape[:2])] = np.nan
     return result
+
+
+def average_precision(score: Floats, image: Ints, rank: Ints, matched: Words, ignored: Words, n_gt: int) -> Floats:
+    """AP at each IoU threshold, ``[10]``, of the kept detections ``[m]`` of one class.
+
+    ``matched`` and ``ignored`` hold a bit for each threshold. NaN where ``n_gt`` is 0.
+    """
+    ranking = Ranking.of(np.zeros(len(score), np.int64), score, image, rank, 1)
+    counted = ~ignored & EVERY_LEVEL
+    hits = true_positives(ranking, matched & counted, counted)
+    return precision_at_recall(hits, np.array([[n_gt]]))[0].mean(axis=1)

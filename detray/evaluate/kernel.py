@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
-from detray.evaluate.accumulate import Ranking, precision_at_recall, true_positives
+from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, average_precision
 from detray.evaluate.order import falling, pair_codes, stable_argsort
 from detray.evaluate.pairs import Pairs, overlapping
 
@@ -21,9 +21,6 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Words = NDArray[np.int16]
 
-LEVELS = len(IOU_THRESHOLDS)
-EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
-"""A word with the bit of every IoU threshold set."""
 LIMITS = np.array(list(AREA_LIMITS.values()))
 """Least and greatest area of each area range, ``[4, 2]`` in px²."""
 
@@ -166,12 +163,15 @@ def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int
     ``gt`` and ``dt`` hold the rows of that class only. NaN where no box counts.
     """
     found = match(gt, dt, max_detections)
-    rows = np.flatnonzero(found.kept)
-    ranking = Ranking.of(np.zeros(len(rows), np.int64), dt.score[rows], dt.image[rows], dt.rank[rows], 1)
-    counted = ~found.ignored[rows, 0] & EVERY_LEVEL
-    n_gt = np.array([[(~gt.ignored()[:, 0]).sum()]])
-    hits = true_positives(ranking, found.matched[rows, 0] & counted, counted)
-    return precision_at_recall(hits, n_gt)[0].mean(axis=1)
+    kept = found.kept
+    return average_precision(
+        dt.score[kept],
+        dt.image[kept],
+        dt.rank[kept],
+        found.matched[kept, 0],
+        found.ignored[kept, 0],
+        int((~gt.ignored()[:, 0]).sum()),
+    )
 
 
 def out_of_range(area: Floats) -> Flags:
