@@ -3,9 +3,11 @@
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from detray.cluster.settings import ClusterSettings
 from detray.errors import DetrayError, UsageError
@@ -53,18 +55,21 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
         finally:
             ray.shutdown()
         return
+    # Ray's C++ side tells of its own internals on the user's terminal
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     folder = tempfile.mkdtemp(prefix="detray-")  # short: Unix socket paths hold 107 bytes
     try:
         try:
-            ray.init(
-                address="local",
-                num_cpus=_cores() + SPARE_CPUS,
-                object_store_memory=LOCAL_OBJECT_STORE,
-                include_dashboard=False,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                _temp_dir=folder,
-            )
+            with _native_stderr(Path(folder, "start.log")):
+                ray.init(
+                    address="local",
+                    num_cpus=_cores() + SPARE_CPUS,
+                    object_store_memory=LOCAL_OBJECT_STORE,
+                    include_dashboard=False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    _temp_dir=folder,
+                )
         except (OSError, ValueError, RuntimeError, ConnectionError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise DetrayError(f"the local Ray does not start ({reason}); --serial works without Ray") from None
@@ -72,6 +77,21 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _native_stderr(file: Path) -> Iterator[None]:
+    """Send what is written to the process's standard error, by C++ too, to ``file`` for the block."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with file.open("wb") as target:
+            os.dup2(target.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _cores() -> int:
