@@ -1,0 +1,39 @@
+"""The formats that are read, in the order in which they are tried."""
+
+from pathlib import Path
+
+from detray.errors import UsageError
+from detray.formats.coco import Coco
+from detray.formats.format import Format
+from detray.formats.voc import Voc
+
+FORMATS: tuple[Format, ...] = (Coco(), Voc())
+
+
+def by_name(name: str) -> Format:
+    """The format called ``name``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for found in FORMATS:
+        if found.name == name:
+            return found
+    raise UsageError(f"format '{name}' is not known; known: {', '.join(item.name for item in FORMATS)}")
+
+
+def recognise(path: Path) -> Format:
+    """The format of the file or folder ``path``, by its content.
+
+    Raises:
+        UsageError: it is not there, empty, or of no known format.
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; check the path")
+    for found in FORMATS:
+        if found.recognises(path):
+            return found
+    if path.is_file() and path.stat().st_size == 0:
+        raise UsageError(f"{path}: the file is empty")
+    names = ", ".join(item.name for item in FORMATS)
+    raise UsageError(f"{path}: its content is of no known format ({names}); state one with --format")

@@ -1,0 +1,250 @@
+"""COCO JSON: one object with the lists images, annotations and categories (cocodataset.org/#format-data).
+
+LVIS (images without file_name: its coco_url names the file) and Objects365 are read as they are;
+fields that have no column are kept in ``attributes``.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import UNSET, Meta
+
+from detray.errors import DetrayError
+from detray.formats import chunk, values
+from detray.formats.chunk import Chunk
+from detray.formats.format import PLAN
+from detray.formats.json_file import open_json
+from detray.formats.json_lists import cut, find_lists
+from detray.formats.json_rows import Int64, Raw, Row, Rows, raw_text, read_rows
+from detray.formats.source import Source
+from detray.formats.values import Defects
+
+LISTS = ("images", "annotations", "categories")
+_HEAD_BYTES = 1 << 16
+_TOP_KEY = re.compile(rb'^\s*\{\s*"(images|annotations|categories|info|licenses|type|videos)"\s*:')
+_ANY_LIST = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+_SIDES = ("x", "y", "width", "height")
+
+
+class ImageRow(Row, forbid_unknown_fields=True, gc=False):
+    """An element of ``images``."""
+
+    id: Int64
+    file_name: str
+    width: Int64
+    height: Int64
+
+
+class AnnotationRow(Row, forbid_unknown_fields=True, gc=False):
+    """An element of ``annotations``; ``bbox`` is x, y, width, height in pixels."""
+
+    id: Int64
+    image_id: Int64
+    category_id: Int64
+    bbox: tuple[float, float, float, float]
+    area: float | None = None
+    iscrowd: Annotated[int, Meta(ge=0, le=1)] = 0
+    segmentation: Raw = UNSET
+    annotator: str | None = None
+
+
+class CategoryRow(Row, forbid_unknown_fields=True, gc=False):
+    """An element of ``categories``."""
+
+    id: Int64
+    name: str
+
+
+def repair_image(row: dict[str, Any], defects: Defects) -> ImageRow:
+    """An image that is not as it should be."""
+    fields = {name: _integer(row, name, defects) for name in ("id", "width", "height")}
+    if row.get("file_name") is None and isinstance(row.get("coco_url"), str):
+        # LVIS: http://images.cocodataset.org/val2017/000000397133.jpg is val2017/000000397133.jpg
+        name = "/".join(unquote(urlsplit_path(row["coco_url"])).strip("/").split("/")[-2:])
+        return ImageRow(**fields, file_name=values.clean(name))
+    return ImageRow(**fields, file_name=_text(row, "file_name", defects))  # type: ignore[arg-type]  # None: a defect
+
+
+def urlsplit_path(url: str) -> str:
+    """The path of a URL, which is never fetched."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return url
+
+
+def repair_annotation(row: dict[str, Any], defects: Defects) -> AnnotationRow:
+    """An annotation that is not as it should be."""
+    fields: dict[str, Any] = {name: _integer(row, name, defects) for name in ("id", "image_id", "category_id")}
+    fields["bbox"] = repair_box(row, defects)
+    fields["area"] = None if row.get("area") is None else values.number(row["area"], "area", defects)
+    fields["iscrowd"] = _flag(row, "iscrowd", defects)
+    if row.get("segmentation") is not None:
+        if isinstance(row["segmentation"], list | dict):
+            fields["segmentation"] = msgspec.Raw(values.as_json(row["segmentation"], "segmentation", defects).encode())
+        else:
+            defects.note("wrong-type", "segmentation", row["segmentation"])
+    if row.get("annotator") is not None:
+        found = row["annotator"]
+        fields["annotator"] = values.clean(found) if isinstance(found, str) else values.describe(found)
+    return AnnotationRow(**fields)
+
+
+def repair_box(row: dict[str, Any], defects: Defects) -> tuple[float | None, ...]:
+    """``bbox`` as four numbers, each None where it cannot be read."""
+    nothing = (None,) * 4
+    if not values.required(row, "bbox", defects):
+        return nothing
+    box = row["bbox"]
+    if not isinstance(box, list):
+        defects.note("wrong-type", "bbox", box)
+        return nothing
+    if len(box) != 4:
+        defects.note("box-arity", "bbox", box)
+        return nothing
+    return tuple(values.number(value, f"bbox[{index}]", defects) for index, value in enumerate(box))
+
+
+def repair_category(row: dict[str, Any], defects: Defects) -> CategoryRow:
+    """A category that is not as it should be."""
+    return CategoryRow(id=_integer(row, "id", defects), name=_text(row, "name", defects))  # type: ignore[arg-type]  # None: a defect
+
+
+def _integer(row: dict[str, Any], field: str, defects: Defects) -> int | None:
+    return values.integer(row[field], field, defects) if values.required(row, field, defects) else None
+
+
+def _text(row: dict[str, Any], field: str, defects: Defects) -> str | None:
+    return values.text(row[field], field, defects) if values.required(row, field, defects) else None
+
+
+def _flag(row: dict[str, Any], field: str, defects: Defects) -> int:
+    value = row.get(field)
+    if value is None or isinstance(value, bool):
+        return int(bool(value))
+    found = values.integer(value, field, defects)
+    if found is not None and found not in (0, 1):
+        defects.note("wrong-type", field, value)
+    return int(bool(found))
+
+
+@dataclass(frozen=True)
+class Coco:
+    """The format ``coco``."""
+
+    name = "coco"
+    has_ids = True
+    applies_list = False
+
+    def recognises(self, path: Path) -> bool:
+        if not path.is_file():
+            return False
+        file = open_json(str(path))
+        head = file.read(file.start, file.start + _HEAD_BYTES)
+        return bool(_TOP_KEY.match(head) or (head.lstrip().startswith(b"{") and _ANY_LIST.search(head)))
+
+    def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
+        """A chunk is a byte range of one list of one file."""
+        rows = []
+        for path in source.annotations:
+            file = open_json(path)
+            lists = find_lists(file, LISTS, exact=exact)
+            if not any(found.name == "images" for found in lists):
+                raise DetrayError(f"{path}: has no list 'images', so it is no COCO data set; check the file")
+            rows += [
+                {"chunk": 0, "file": path, "part": found.name, "start": start, "end": end}
+                for found in lists
+                for start, end in cut(file, found, exact=exact)
+            ]
+        for number, row in enumerate(rows):
+            row["chunk"] = number
+        return pa.Table.from_pylist(rows, PLAN)
+
+    def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
+        (piece,) = pieces.to_pylist()
+        path, start, end = piece["file"], piece["start"], piece["end"]
+        file = open_json(path)
+        annotator = Path(path).stem if len(source.annotations) > 1 else None
+        if piece["part"] == "images":
+            images = read_rows(file, start, end, ImageRow, repair_image, exact=exact)
+            return Chunk(images=_images(images, path), rows_of=path)
+        if piece["part"] == "annotations":
+            annotations = read_rows(file, start, end, AnnotationRow, repair_annotation, exact=exact)
+            return Chunk(annotations=_annotations(annotations, path, annotator), rows_of=path)
+        categories = read_rows(file, start, end, CategoryRow, repair_category, exact=exact)
+        return _categories(categories, path)
+
+
+def _images(found: Rows[ImageRow], path: str) -> pa.Table:
+    rows = found.rows
+    return chunk.table(
+        chunk.IMAGES,
+        len(rows),
+        image_id=[row.id for row in rows],
+        file_name=[row.file_name for row in rows],
+        width=[row.width for row in rows],
+        height=[row.height for row in rows],
+        image_row=np.arange(len(rows)),
+        source_file=path,
+        attributes=found.attributes,
+        defects=found.defects_column(),
+    )
+
+
+def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -> pa.Table:
+    rows = found.rows
+    corners = np.array(list(chain.from_iterable(row.bbox for row in rows)), np.float64).reshape(-1, 4)
+    boxes = {side: pa.array(corners[:, index], from_pandas=True) for index, side in enumerate(_SIDES)}
+    area = pa.array([row.area for row in rows], pa.float64())
+    if area.null_count:
+        area = pc.coalesce(area, pc.multiply(boxes["width"], boxes["height"]))
+    segmentation = [raw_text(row.segmentation) for row in rows]
+    annotators = [row.annotator for row in rows]
+    return chunk.table(
+        chunk.ANNOTATIONS,
+        len(rows),
+        annotation_id=[row.id for row in rows],
+        annotation_row=np.arange(len(rows)),
+        image_id=[row.image_id for row in rows],
+        category_id=[row.category_id for row in rows],
+        **boxes,
+        area=area,
+        is_crowd=np.fromiter((row.iscrowd for row in rows), np.bool_, len(rows)),
+        is_difficult=np.zeros(len(rows), np.bool_),
+        segmentation=segmentation if any(segmentation) else None,
+        annotator=[name or annotator for name in annotators] if any(annotators) else annotator,
+        source_file=path,
+        attributes=found.attributes,
+        defects=found.defects_column(),
+    )
+
+
+def _categories(found: Rows[CategoryRow], path: str) -> Chunk:
+    """Categories without an id cannot stand in a table about classes: they are quarantined."""
+    rows, defects = found.rows, found.defects_column()
+    everything = chunk.table(
+        chunk.CATEGORIES,
+        len(rows),
+        category_id=[row.id for row in rows],
+        category_name=[row.name for row in rows],
+        attributes=found.attributes,
+        defects=defects,
+    )
+    lost = [index for index, row in enumerate(rows) if row.id is None]
+    quarantine = chunk.table(
+        chunk.QUARANTINE,
+        len(lost),
+        source_file=[path] * len(lost),
+        row=lost,
+        reason=["category-without-id"] * len(lost),
+        detail=[f"name {rows[index].name!r}; {found.defects[index][0]['observed']!r} is no id" for index in lost],
+    )
+    return Chunk(categories=everything.filter(pc.is_valid(everything["category_id"])), quarantine=quarantine)

@@ -1,0 +1,270 @@
+"""Where the long lists of a JSON file lie, and where they can be cut into parts for parallel tasks.
+
+Nothing is parsed but what stands between the lists. Guesses come first: a list ends a little before
+the next known key, and an element begins where ``}, {"key":`` stands with the first key of the
+list's first element. A part that begins at a true boundary and parses whole ends at one, so when
+all parts of a list parse, all guesses were right, by induction from the list's start. Where one
+does not, `find_lists` and `cut` are asked again with ``exact``, which scans every byte.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detray.errors import DetrayError
+from detray.formats.json_file import JsonFile
+from detray.formats.json_scan import Scanner, find_end, windows
+
+PART_BYTES = 16 << 20
+MAX_PART_BYTES = 512 << 20
+"""No element of a list may be longer: it would be held whole."""
+_SEARCH_BYTES = 1 << 20
+_TAIL_BYTES = 1 << 20
+_MAX_CANDIDATES = 1000
+_MAX_GUESSES = 8
+_MAX_BETWEEN_BYTES = 64 << 20
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SCALAR = re.compile(rb"[^,\]}\s]+")
+_FIRST_KEY = re.compile(rb'\[\s*\{\s*("(?:[^"\\]|\\.)*"\s*):')
+_MAX_KEY_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class JsonList:
+    """A list of a JSON file: ``start`` is its opening bracket, ``end`` behind its closing one."""
+
+    name: str
+    start: int
+    end: int
+
+
+class BrokenJson(DetrayError):
+    """A file that is not JSON."""
+
+
+def broken(file: JsonFile, position: int, what: str) -> BrokenJson:
+    """The error for a file that stops being JSON at ``position``."""
+    where = "" if file.encoding == "utf-8" else f" of its text as UTF-8 (it is {file.encoding})"
+    return BrokenJson(f"{file.path}, byte {position}{where}: {what}; repair the file or export it again")
+
+
+def find_lists(file: JsonFile, names: Collection[str], *, exact: bool = False) -> list[JsonList]:
+    """The lists of the object in ``file`` that stand under ``names``, in the order of the file.
+
+    Raises:
+        BrokenJson: it is not a JSON object, is cut off, or has one of the lists twice.
+    """
+    if not exact:
+        try:
+            return _walk(file, names, _candidates(file, names))
+        except BrokenJson:
+            pass  # a guess was wrong, or the file is broken: the exact walk tells
+    return _walk(file, names, None)
+
+
+def _walk(file: JsonFile, names: Collection[str], candidates: Sequence[int] | None) -> list[JsonList]:
+    """Step from key to key of the outermost object."""
+    position = _skip_space(file, file.start)
+    if file.read(position, position + 1) != b"{":
+        what = "the file is empty" if position >= file.size else "not a JSON object"
+        raise broken(file, position, what)
+    position = _skip_space(file, position + 1)
+    lists: list[JsonList] = []
+    kept_start, between = file.start, []
+    while True:
+        head = file.read(position, position + _MAX_KEY_BYTES)
+        key = _KEY.match(head)
+        if key is None:
+            if head[:1] == b"}" and not lists and kept_start == file.start and not between:
+                break
+            raise broken(file, position, "the file ends here" if not head else "a key was expected here")
+        name = key[1].decode("utf-8", "replace")
+        position += key.end()
+        opening = file.read(position, position + 1)
+        if name in names and opening != b"n":
+            if opening != b"[":
+                raise broken(file, position, f"'{name}' is not a list")
+            if any(found.name == name for found in lists):
+                raise broken(file, position, f"the list '{name}' stands twice")
+            end = None if candidates is None else _guess_end(file, position, candidates)
+            end = end or find_end(file, position)
+            if end is None:
+                raise broken(file, file.size, f"the file is cut off inside the list '{name}'")
+            lists.append(JsonList(name, position, end))
+            between.append((kept_start, position))
+            position = kept_start = end
+        else:
+            position = _skip_value(file, position, opening)
+        position = _skip_space(file, position)
+        following = file.read(position, position + 1)
+        if following == b"}":
+            break
+        if following != b",":
+            raise broken(file, position, "the file is cut off" if not following else "a comma was expected here")
+        position = _skip_space(file, position + 1)
+    if _skip_space(file, position + 1) < file.size:
+        raise broken(file, position + 1, "something follows the end of the JSON object")
+    _check_rest(file, [*between, (kept_start, position + 1)])
+    return lists
+
+
+def _check_rest(file: JsonFile, between: Sequence[tuple[int, int]]) -> None:
+    """What stands around the lists must be JSON too: it is parsed with the lists emptied."""
+    length = sum(end - start for start, end in between)
+    if length > _MAX_BETWEEN_BYTES:
+        raise DetrayError(
+            f"{file.path}: {length >> 20} MiB stand outside of the lists that are read; remove what is not needed"
+        )
+    text = b"[]".join(file.read(start, end) for start, end in between).decode("utf-8", "replace")
+    try:
+        json.loads(text, strict=False, parse_int=str)
+    except json.JSONDecodeError as error:
+        reached = 0
+        for start, end in between:
+            if error.pos <= reached + (end - start):
+                raise broken(file, start + max(error.pos - reached, 0), error.msg.lower()) from None
+            reached += end - start + 2
+        raise broken(file, file.size, error.msg.lower()) from None
+    except RecursionError:
+        raise broken(file, file.start, "nested too deeply outside of the lists that are read") from None
+
+
+def _candidates(file: JsonFile, names: Collection[str]) -> list[int] | None:
+    """Positions of the known keys, wherever they stand; None if there are too many to be a help."""
+    keys = [b'"%s"' % name.encode() for name in names]
+    overlap = max(len(key) for key in keys)
+    found: list[int] = []
+    for start in range(file.start, file.size, _SEARCH_BYTES):
+        window = file.read(start, start + _SEARCH_BYTES + overlap)
+        for key in keys:
+            at = window.find(key)
+            while at >= 0:
+                found.append(start + at)
+                at = window.find(key, at + 1)
+                if len(found) > _MAX_CANDIDATES:
+                    return None
+    return sorted(set(found))
+
+
+def _guess_end(file: JsonFile, start: int, candidates: Sequence[int]) -> int | None:
+    """The end of the list at ``start``, if it lies within the last bytes before a known key or the file's end."""
+    cut_at = _element_start(file, start)
+    first = bisect_right(candidates, start)
+    for limit in (*candidates[first : first + _MAX_GUESSES], file.size):
+        tail = max(start, limit - _TAIL_BYTES)
+        if tail == start:
+            end = find_end(file, start, limit)
+        else:
+            cut = cut_at.search(file.read(tail, limit))
+            end = None if cut is None else find_end(file, tail + cut.start(1), limit, depth=1)
+        if end is not None and re.match(rb'\s*(,\s*"|\}\s*$)', file.read(end, min(end + 256, file.size))):
+            return end
+    return None
+
+
+def _element_start(file: JsonFile, start: int) -> re.Pattern[bytes]:
+    """What the border between two elements of the list at ``start`` looks like; group 1 begins the second."""
+    first = _FIRST_KEY.match(file.read(start, start + _MAX_KEY_BYTES))
+    key = rb"\s*" + re.escape(first[1]) if first else b""
+    return re.compile(rb"\}\s*,\s*(\{" + key + rb")")
+
+
+def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int = PART_BYTES) -> list[tuple[int, int]]:
+    """Start and end of parts of about ``size`` bytes: consecutive elements without the commas between parts.
+
+    The parts depend on the file alone, not on who reads it.
+
+    Raises:
+        DetrayError: an element is longer than `MAX_PART_BYTES`.
+    """
+    inside = (found.start + 1, found.end - 1)
+    wanted = range(inside[0] + size, inside[1], size)
+    starts = _exact_starts(file, inside, wanted) if exact else _guessed_starts(file, found, wanted)
+    parts: list[tuple[int, int]] = []
+    start = inside[0]
+    for comma, behind in [*starts, (inside[1], inside[1])]:
+        if comma - start > MAX_PART_BYTES:
+            raise DetrayError(
+                f"{file.path}, byte {start}: an entry of the list '{found.name}' is longer than"
+                f" {MAX_PART_BYTES >> 20} MiB; repair the file"
+            )
+        parts.append((start, comma))
+        start = behind
+    return parts
+
+
+def _guessed_starts(file: JsonFile, found: JsonList, wanted: range) -> list[tuple[int, int]]:
+    """Position of the comma before, and of, the first element that seems to begin behind each wanted position."""
+    border = _element_start(file, found.start)
+    starts: list[tuple[int, int]] = []
+    for position in wanted:
+        if starts and position <= starts[-1][1]:
+            continue
+        length = 1 << 16
+        while position < found.end - 1:
+            text = file.read(position, min(position + length, found.end - 1))
+            if match := border.search(text):
+                starts.append((position + match.start() + 1, position + match.start(1)))
+                break
+            if position + length >= found.end - 1 or length >= MAX_PART_BYTES:
+                break
+            length *= 16
+    return starts
+
+
+def _exact_starts(file: JsonFile, inside: tuple[int, int], wanted: range) -> list[tuple[int, int]]:
+    """The same, with every byte of the list looked at."""
+    scanner = Scanner(1)
+    starts: list[tuple[int, int]] = []
+    targets = iter(wanted)
+    target = next(targets, None)
+    for offset, window in windows(file, *inside):
+        structure = scanner.scan(window)
+        commas = scanner.commas(window)
+        before = scanner.depth - int(np.where(structure.opens, 1, -1).sum())
+        depths = np.concatenate([[before], structure.depth])[np.searchsorted(structure.positions, commas)]
+        borders = offset + commas[depths == 1]
+        while target is not None:
+            at = int(np.searchsorted(borders, target))
+            if at == len(borders):
+                break
+            border = int(borders[at])
+            starts.append((border, border + 1))
+            while target is not None and target <= border:
+                target = next(targets, None)
+    return starts
+
+
+def _skip_space(file: JsonFile, position: int) -> int:
+    while position < file.size:
+        text = file.read(position, position + 4096)
+        match = _SPACE.match(text)
+        length = match.end() if match else 0
+        position += length
+        if length < len(text):
+            break
+    return position
+
+
+def _skip_value(file: JsonFile, position: int, opening: bytes) -> int:
+    """The position behind the value that begins at ``position``."""
+    if opening in (b"{", b"["):
+        end = find_end(file, position)
+        if end is None:
+            raise broken(file, file.size, "the file is cut off")
+        return end
+    length = 4096
+    while True:
+        text = file.read(position, position + length)
+        match = (_STRING if opening == b'"' else _SCALAR).match(text)
+        if match is not None and (match.end() < len(text) or position + len(text) >= file.size):
+            return position + match.end()
+        if position + len(text) >= file.size or length > _MAX_BETWEEN_BYTES:
+            raise broken(file, position, "a value was expected here")
+        length *= 16

@@ -1,0 +1,74 @@
+"""File lists: which annotation files a split of one file an image has."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from detray.errors import DetrayError, UsageError
+from detray.formats.format import PLAN
+
+FILES_PER_CHUNK = 1000
+MAX_LIST_BYTES = 1 << 30
+_FLAGS = ("-1", "0", "1")
+
+
+def files_below(folder: str, suffix: str) -> list[str]:
+    """Full paths of the files of ``folder`` with that suffix, in the order of their names."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.path for entry in entries if entry.name.lower().endswith(suffix) and entry.is_file())
+
+
+def listed_names(path: str) -> list[str]:
+    """The names in a list file, one a line, in their order, each once.
+
+    Pascal's lists of a class hold a flag (-1, 0 or 1) behind the name, which is not read.
+
+    Raises:
+        UsageError: it cannot be read or is no text.
+    """
+    try:
+        if Path(path).stat().st_size > MAX_LIST_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_LIST_BYTES >> 20} MiB, so not a list of names")
+        lines = Path(path).read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text, so not a list of names") from None
+    names = []
+    for line in lines:
+        name, space, flag = line.strip().rpartition(" ")
+        names.append(name.strip() if space and flag in _FLAGS else line.strip())
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def file_plan(files: Iterable[str]) -> pa.Table:
+    """A plan of `FILES_PER_CHUNK` files a chunk, in their order."""
+    found = list(files)
+    return pa.table(
+        {
+            "chunk": pa.array([number // FILES_PER_CHUNK for number in range(len(found))], pa.int32()),
+            "file": pa.array(found, pa.string()),
+            "part": pa.nulls(len(found), pa.string()),
+            "start": pa.nulls(len(found), pa.int64()),
+            "end": pa.nulls(len(found), pa.int64()),
+        },
+        schema=PLAN,
+    )
+
+
+def read_bounded(path: str, limit: int) -> bytes:
+    """The bytes of a small file.
+
+    Raises:
+        DetrayError: it cannot be read or is longer than ``limit``.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise DetrayError(f"cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise DetrayError(f"longer than {limit >> 20} MiB")
+    return data

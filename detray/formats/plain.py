@@ -1,0 +1,86 @@
+"""From plain files on the command line to the configuration section ``dataset``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from detray.errors import UsageError
+from detray.formats.catalogue import by_name, recognise
+from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.formats.voc import Voc
+
+VOC_LISTS = ("train", "val", "test")
+
+
+def dataset_from_files(
+    files: Sequence[str],
+    train: str | None = None,
+    images: str | None = None,
+    format: str = "auto",
+    label_map: str | None = None,
+) -> DatasetSettings:
+    """The data set that plain files make: ``files`` are the split val, ``train`` is the split train.
+
+    A Pascal VOC folder with lists in ``ImageSets/Main`` becomes the splits of its train, val and
+    test lists (of trainval where all three are absent), with its JPEGImages as pictures.
+
+    Args:
+        files: annotation files or folders of one format; several are one split.
+        train: annotations of the training split.
+        images: folder of the pictures.
+        format: a format's name, or auto.
+        label_map: the label map that the model was trained with.
+
+    Raises:
+        UsageError: a file is not there or of no known format.
+    """
+    if not files:
+        raise UsageError("no annotation file is stated")
+    splits: dict[str, SplitSettings] = {}
+    if train is not None:
+        splits["train"] = _split([train], images, format)
+    if len(files) == 1 and (lists := _voc_lists(Path(files[0]), format)):
+        for name, path in lists.items():
+            splits[name] = _voc_split(Path(files[0]), images, str(path))
+    else:
+        splits["val"] = _split(files, images, format)
+    label_map = None if label_map is None else str(Path(label_map).absolute())
+    return DatasetSettings(root=str(_common_root(files)), label_map=label_map, splits=splits)
+
+
+def _common_root(files: Sequence[str]) -> Path:
+    """The folder that names in the data may not lead out of: the first file's own."""
+    first = Path(files[0]).absolute()
+    return first if first.is_dir() else first.parent
+
+
+def _split(files: Sequence[str], images: str | None, format: str) -> SplitSettings:
+    paths = [Path(file).absolute() for file in files]
+    reader = recognise(paths[0]) if format == "auto" else by_name(format)
+    if reader.name == Voc.name and len(paths) == 1 and paths[0].is_dir():
+        return _voc_split(paths[0], images, None)
+    stated = str(paths[0]) if len(paths) == 1 else tuple(str(path) for path in paths)
+    return SplitSettings(format=reader.name, annotations=stated, images=images and str(Path(images).absolute()))
+
+
+def _voc_split(folder: Path, images: str | None, list_file: str | None) -> SplitSettings:
+    folder = folder.absolute()
+    annotations = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
+    if images is None and (folder / "JPEGImages").is_dir():
+        images = str(folder / "JPEGImages")
+    return SplitSettings(
+        format=Voc.name,
+        annotations=str(annotations),
+        images=images and str(Path(images).absolute()),
+        list=list_file,
+    )
+
+
+def _voc_lists(folder: Path, format: str) -> dict[str, Path]:
+    """The lists of a Pascal VOC folder, by split; none where it has none."""
+    if format not in ("auto", Voc.name) or not (folder / "Annotations").is_dir():
+        return {}
+    main = (folder / "ImageSets" / "Main").absolute()
+    found = {name: main / f"{name}.txt" for name in VOC_LISTS if (main / f"{name}.txt").is_file()}
+    if not found and (main / "trainval.txt").is_file():
+        found = {"trainval": main / "trainval.txt"}
+    return found

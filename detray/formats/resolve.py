@@ -1,0 +1,64 @@
+"""From the configuration section ``dataset`` to what readers work on."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from detray.errors import UsageError
+from detray.formats.catalogue import by_name, recognise
+from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.formats.source import Source
+
+
+def resolve(dataset: DatasetSettings) -> list[Source]:
+    """One `Source` a split, in the order of the configuration; every stated path is there.
+
+    Raises:
+        UsageError: no split is stated, a path is not there, or a format is not known.
+    """
+    if not dataset.splits:
+        raise UsageError("dataset.splits: no split is stated; name one with its annotations")
+    root = stated_path(dataset.root, ".", "dataset.root", folder=True)
+    return [_source(name, split, root) for name, split in dataset.splits.items()]
+
+
+def _source(name: str, split: SplitSettings, root: str) -> Source:
+    place = f"dataset.splits.{name}"
+    stated = (split.annotations,) if isinstance(split.annotations, str) else split.annotations
+    if not any(stated):
+        raise UsageError(f"{place}.annotations: no file or folder is stated")
+    annotations = tuple(stated_path(path, root, f"{place}.annotations") for path in stated)
+    reader = recognise(Path(annotations[0])) if split.format == "auto" else by_name(split.format)
+    return Source(
+        split=name,
+        format=reader.name,
+        annotations=annotations,
+        root=root,
+        images=split.images and stated_path(split.images, root, f"{place}.images", folder=True),
+        list=split.list and stated_path(split.list, root, f"{place}.list"),
+    )
+
+
+def stated_path(path: str, root: str, key: str, *, folder: bool = False) -> str:
+    """The full path of what a person states under ``key``.
+
+    Raises:
+        UsageError: it is not there, or is a file where a folder is wanted.
+    """
+    if "://" in path:
+        raise UsageError(f"{key}: {path} is a URL; data sets are read from disk, so copy or mount it first")
+    full = os.path.abspath(Path(root, path).expanduser())  # noqa: PTH100 - resolve() would follow links in a stated path
+    if not Path(full).exists():
+        raise UsageError(f"{key}: {full}: no such file or folder; check the path")
+    if folder and not Path(full).is_dir():
+        raise UsageError(f"{key}: {full} is not a folder")
+    return full
+
+
+def input_paths(dataset: DatasetSettings) -> Sequence[str]:
+    """The files and folders that ingest reads; pictures are not among them."""
+    sources = resolve(dataset)
+    paths = [path for source in sources for path in (*source.annotations, source.list) if path]
+    if dataset.label_map is not None:
+        paths.append(stated_path(dataset.label_map, dataset.root, "dataset.label_map"))
+    return list(dict.fromkeys(paths))

@@ -1,0 +1,52 @@
+"""One split as a reader sees it: full paths, and which places its data may point to."""
+
+import os
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Source:
+    """The stated files of one split; all paths are absolute.
+
+    Paths that a person states are trusted. Names found inside data must lie, links followed, under
+    ``root`` or under a folder that was stated.
+    """
+
+    split: str
+    format: str
+    annotations: tuple[str, ...]
+    root: str
+    images: str | None = None
+    list: str | None = None
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The places, links resolved, that names found in the data may lead to."""
+        stated = (self.root, self.images, *self.annotations)
+        return tuple(dict.fromkeys(_real(path) for path in stated if path and Path(path).is_dir()))
+
+
+def locate(folder: str, name: str, allowed: tuple[str, ...]) -> str | None:
+    """The full path of ``name``, found in data, below ``folder``; None if it leads out of ``allowed``.
+
+    The file need not be there. Links are followed; the folder of each is resolved once.
+    """
+    if "\0" in name or not name or len(name) > 4096:
+        return None
+    path = os.path.normpath(os.path.join(folder, name.replace("\\", "/")))  # noqa: PTH118 - half of pathlib's cost a name
+    parent, _, last = path.rpartition("/")
+    place = f"{_real(parent or '/')}/{last}"
+    try:
+        if stat.S_ISLNK(os.lstat(place).st_mode):
+            place = os.path.realpath(place)
+    except OSError:
+        pass  # not there, or not readable: a rule of the audit says so
+    return path if any(place.startswith(f"{base.rstrip('/')}/") for base in allowed) else None
+
+
+@lru_cache(maxsize=4096)
+def _real(path: str) -> str:
+    return os.path.realpath(path)

@@ -1,0 +1,171 @@
+"""Pascal VOC: one XML file an image (host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf, section 4).
+
+x is xmin and width is xmax - xmin, without the plus or minus one of the original's inclusive
+corners. Other elements of an object (pose, truncated, occluded, ...) are kept in ``attributes``.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import pyarrow as pa
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from detray.errors import DetrayError
+from detray.formats import chunk, values
+from detray.formats.chunk import Chunk
+from detray.formats.listing import file_plan, files_below, listed_names, read_bounded
+from detray.formats.source import Source, locate
+from detray.formats.values import Defects
+
+MAX_FILE_BYTES = 64 << 20
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_KNOWN = ("name", "bndbox", "difficult", "part")
+_HEAD_BYTES = 4096
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Voc:
+    """The format ``voc``."""
+
+    name = "voc"
+    has_ids = False
+    applies_list = True
+
+    def recognises(self, path: Path) -> bool:
+        if path.is_dir():
+            if (path / "Annotations").is_dir():
+                path = path / "Annotations"
+            found = next(path.glob("*.xml"), None)
+            return found is not None and self.recognises(found)
+        if path.suffix.lower() != ".xml":
+            return False
+        with path.open("rb") as file:
+            return b"<annotation" in file.read(_HEAD_BYTES)
+
+    def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
+        """A chunk is some files, in the order of their names."""
+        files: list[str] = []
+        for stated in source.annotations:
+            folder = Path(stated)
+            if folder.is_file():
+                files.append(stated)
+                continue
+            if (folder / "Annotations").is_dir():
+                folder = folder / "Annotations"
+            if source.list is None:
+                files += files_below(str(folder), ".xml")
+            else:
+                stems = (str(Path(name).with_suffix("")) if name.endswith((".jpg", ".xml", ".png")) else name
+                         for name in listed_names(source.list))  # fmt: skip
+                files += sorted(f"{folder}/{stem}.xml" for stem in stems)
+        return file_plan(files)
+
+    def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
+        images: list[Row] = []
+        boxes: list[Row] = []
+        quarantine: list[Row] = []
+        allowed = source.folders
+        for path in pieces["file"].to_pylist():
+            folder, _, name = path.rpartition("/")
+            try:
+                if locate(folder, name, allowed) is None and path not in source.annotations:
+                    raise DetrayError("leads out of the data set's folder")
+                root = parse_xml(read_bounded(path, MAX_FILE_BYTES))
+            except DetrayError as error:
+                quarantine.append({"source_file": path, "reason": "unreadable-annotation-file", "detail": str(error)})
+                continue
+            image = _image(root, path)
+            images.append(image)
+            boxes += [_box(item, row, image) for row, item in enumerate(root.findall("object"))]
+        return Chunk(
+            images=pa.Table.from_pylist(images, chunk.IMAGES),
+            annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),
+            categories=pa.Table.from_pylist(
+                [{"category_name": name} for name in sorted({b["category_name"] for b in boxes if b["category_name"]})],
+                chunk.CATEGORIES,
+            ),
+            quarantine=pa.Table.from_pylist(quarantine, chunk.QUARANTINE),
+        )
+
+
+def parse_xml(data: bytes) -> Element:
+    """The ``annotation`` element of hostile XML: entities and external references are refused.
+
+    Raises:
+        DetrayError: it does not parse, or is another kind of document.
+    """
+    try:
+        root: Element = fromstring(data)
+    except DefusedXmlException as error:
+        raise DetrayError(f"XML with entities or external references is not read ({type(error).__name__})") from None
+    except (ParseError, ValueError, LookupError) as error:
+        raise DetrayError(f"does not parse as XML: {error}") from None
+    if root.tag != "annotation":
+        raise DetrayError(f"its outermost element is <{values.describe(root.tag)}>, not <annotation>")
+    return root
+
+
+def _image(root: Element, path: str) -> Row:
+    defects = Defects()
+    name = (root.findtext("filename") or "").strip()
+    if not name:
+        defects.note("missing-field", "filename", "")
+        name = f"{Path(path).stem}.jpg"
+    size = root.find("size")
+    if size is None:
+        defects.note("missing-field", "size", "")
+    sides = {
+        side: None if size is None else values.written_integer(size.findtext(side), f"size/{side}", defects)
+        for side in ("width", "height")
+    }
+    return {
+        "file_name": name,
+        **sides,
+        "image_row": 0,
+        "source_file": path,
+        "defects": defects.or_none(),
+        "key": f"{name}\0{path}",
+    }
+
+
+def _box(item: Element, row: int, image: Row) -> Row:
+    defects = Defects()
+    name = (item.findtext("name") or "").strip()
+    if not name:
+        defects.note("missing-field", "name", "")
+    found = item.find("bndbox")
+    if found is None:
+        defects.note("missing-field", "bndbox", "")
+        corners: list[float | None] = [None] * 4
+    else:
+        corners = [values.written_number(found.findtext(side), f"bndbox/{side}", defects) for side in _CORNERS]
+    x, y, right, bottom = corners
+    width = None if x is None or right is None else right - x
+    height = None if y is None or bottom is None else bottom - y
+    difficult = (item.findtext("difficult") or "0").strip()
+    if difficult not in ("0", "1"):
+        defects.note("wrong-type", "difficult", difficult)
+    further = {
+        child.tag: child.text.strip() for child in item if child.tag not in _KNOWN and child.text and child.text.strip()
+    }
+    return {
+        "annotation_row": row,
+        "x": x,
+        "y": y,
+        "width": width,
+        "height": height,
+        "area": None if width is None or height is None else width * height,
+        "is_crowd": False,
+        "is_difficult": difficult == "1",
+        "source_file": image["source_file"],
+        "attributes": json.dumps(further, ensure_ascii=False) if further else None,
+        "defects": defects.or_none(),
+        "key": image["key"],
+        "category_name": name or None,
+    }
