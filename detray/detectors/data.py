@@ -1,5 +1,7 @@
 """Pictures and boxes as the training takes them: resized, in arrays."""
 
+import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -7,11 +9,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from detray import schema, tables
+from detray.boxes import to_corners
+from detray.detectors.ahead import ahead
+from detray.detectors.inputs import read_input
 from detray.detectors.settings import DetectorSettings
+from detray.errors import DetrayError
+from detray.pictures import PictureError
 from detray.tables import Shard
 
 CROWD = -1
 """Label of a crowd region: anchors on it are neither object nor background."""
+
+MEMORY_BYTES = 1 << 30
+"""Resized pictures beyond this are kept in a temporary file and mapped, not in memory."""
+
+DECODE_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -35,15 +48,157 @@ class TrainingData:
     quarantine: pa.Table
     boxes_left_out: dict[str, int]
 
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def objects(self, image: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Boxes and labels of one image."""
+        rows = slice(self.offsets[image], self.offsets[image + 1])
+        return self.boxes[rows], self.labels[rows]
+
 
 def load(
     shards: Iterable[Shard], detector: DetectorSettings, classes: Mapping[int, str], *, run: str, stage: str = "train"
 ) -> TrainingData:
     """The data of some shards (``store.read_shard(key)`` for each of ``store.shards([split])``).
 
-    Pictures that cannot be read go into ``quarantine`` (rows of that table, for ``stage``).
+    Pictures that cannot be read go into ``quarantine`` (rows of that table, for ``stage``). Boxes
+    are cut at the picture's edge; those without area, class or picture are counted and left out.
 
     Raises:
         DetrayError: the images have no path (no image folder was stated).
     """
-    raise NotImplementedError
+    images, annotations = _gather(shards)
+    require_paths(images)
+    pixels, sizes, failures = _read(images["path"].to_pylist(), detector)
+    kept = np.array([row not in failures for row in range(images.num_rows)], bool)
+    image_ids = images["image_id"].to_numpy()[kept]
+    boxes, labels, offsets, left_out = _place(annotations, image_ids, sizes[kept], detector, sorted(classes))
+    return TrainingData(
+        images=_pack(pixels, kept),
+        image_ids=image_ids,
+        sizes=sizes[kept],
+        boxes=boxes,
+        labels=labels,
+        offsets=offsets,
+        quarantine=quarantined(images, failures, run=run, stage=stage),
+        boxes_left_out=left_out,
+    )
+
+
+def require_paths(images: pa.Table) -> None:
+    """Refuse images without a path.
+
+    Raises:
+        DetrayError: naming the split and the setting that is missing.
+    """
+    if images["path"].null_count:
+        split = images["split"][0].as_py()
+        raise DetrayError(
+            f"split {split}: its pictures are needed but no image folder is stated; "
+            f"set dataset.splits.{split}.images, or --images for plain files"
+        )
+
+
+def quarantined(images: pa.Table, failures: Mapping[int, PictureError], *, run: str, stage: str) -> pa.Table:
+    """Rows of the table quarantine for the pictures (by row of ``images``) that could not be read."""
+    rows = sorted(failures)
+    taken = images.take(pa.array(rows, pa.int64()))
+    return schema.from_columns(
+        "quarantine",
+        {
+            "stage": [stage] * len(rows),
+            "split": taken["split"],
+            "source_file": taken["path"],
+            "reason": [failures[row].reason for row in rows],
+            "detail": [failures[row].detail for row in rows],
+        },
+        run=run,
+    )
+
+
+def _gather(shards: Iterable[Shard]) -> tuple[pa.Table, pa.Table]:
+    """Images, the first row of each id, sorted by id; and annotations with the columns that matter."""
+    found = [(shard.images, shard.annotations) for shard in shards]
+    images = pa.concat_tables(
+        [pair[0].select(["split", "image_id", "path"]) for pair in found] or [schema.empty("images")]
+    )
+    annotations = pa.concat_tables(
+        [pair[1].select(["image_id", "category_id", "x", "y", "width", "height", "is_crowd"]) for pair in found]
+        or [schema.empty("annotations")]
+    )
+    images = images.filter(images["image_id"].is_valid())
+    _, first = np.unique(images["image_id"].to_numpy(), return_index=True)
+    return images.take(pa.array(first)), annotations
+
+
+def _read(
+    paths: list[str], detector: DetectorSettings
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], dict[int, PictureError]]:
+    """All pictures resized, their displayed sizes, and what went wrong, by position."""
+    shape = (len(paths), detector.input_height, detector.input_width, 3)
+    if np.prod(shape, dtype=np.int64) > MEMORY_BYTES:
+        pixels = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)  # noqa: SIM115 - the map holds it
+    else:
+        pixels = np.zeros(shape, np.uint8)
+    sizes = np.ones((len(paths), 2))
+    failures: dict[int, PictureError] = {}
+
+    def read(row: int) -> None:
+        try:
+            pixels[row], sizes[row] = read_input(paths[row], detector.input_height, detector.input_width)
+        except PictureError as error:
+            failures[row] = error
+
+    for _ in ahead(read, range(len(paths)), threads=DECODE_THREADS, depth=64):
+        pass
+    return pixels, sizes, failures
+
+
+def _pack(pixels: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The pictures that are kept, moved together in place: a copy would double the memory."""
+    rows = np.flatnonzero(kept)
+    for target, row in enumerate(rows):
+        if target != row:
+            pixels[target] = pixels[row]
+    return pixels[: len(rows)]
+
+
+def _place(
+    annotations: pa.Table,
+    image_ids: NDArray[np.int64],
+    sizes: NDArray[np.float64],
+    detector: DetectorSettings,
+    category_ids: list[int],
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64], dict[str, int]]:
+    """Boxes in pixels of the input, grouped by image, with labels and offsets; and what is left out."""
+    image = _positions(annotations["image_id"], image_ids)
+    label = _positions(annotations["category_id"], np.array(category_ids, np.int64))
+    boxes = tables.boxes(annotations)
+    finite = np.isfinite(boxes).all(axis=1)
+    left_out = Counter(
+        {
+            "no picture": int((image < 0).sum()),
+            "unknown class": int(((image >= 0) & (label < 0)).sum()),
+            "not finite": int(((image >= 0) & (label >= 0) & ~finite).sum()),
+        }
+    )
+    good = (image >= 0) & (label >= 0) & finite
+    image, label, boxes = image[good], label[good], boxes[good]
+    crowd = tables.numpy(annotations, "is_crowd")[good].astype(bool)
+    corners = to_corners(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 0)], axis=1))
+    limit = np.tile(sizes[image], 2)
+    corners = np.clip(corners, 0, limit) / limit * np.tile([detector.input_width, detector.input_height], 2)
+    solid = (corners[:, 2:].astype(np.float32) > corners[:, :2].astype(np.float32)).all(axis=1)
+    left_out["no area in the picture"] = int((~solid).sum())
+    order = np.flatnonzero(solid)
+    order = order[np.argsort(image[order], kind="stable")]
+    offsets = np.searchsorted(image[order], np.arange(len(image_ids) + 1))
+    labels = np.where(crowd, CROWD, label)[order].astype(np.int32)
+    return corners[order].astype(np.float32), labels, offsets, {reason: n for reason, n in left_out.items() if n}
+
+
+def _positions(values: pa.ChunkedArray, ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each value stands in sorted ``ordered``; -1 if it is NULL or not there."""
+    found = pa.compute.index_in(values, value_set=pa.array(ordered, pa.int64()))
+    return found.fill_null(-1).to_numpy().astype(np.int64)

@@ -8,14 +8,18 @@ from detray.settings import Section
 
 
 class DetectorSettings(Section, frozen=True):
-    """The detector: our own RetinaNet, or one that is there already."""
+    """The detector: our own RetinaNet, or predictions that another tool made."""
 
     kind: Annotated[
-        Literal["retinanet", "saved_model", "keras", "predictions"], Meta(description="how the detector is read")
+        Literal["retinanet", "predictions"], Meta(description="a network, or a file of detections to read")
     ] = "retinanet"
-    path: Annotated[str | None, Meta(description="folder, file or preset of a trained one; null: it is trained")] = None
-    backbone: Annotated[str, Meta(description="tiny, or a Keras application's name")] = "tiny"
-    weights: Annotated[str | None, Meta(description="backbone weights: a .keras file of the backbone, or null")] = None
+    path: Annotated[
+        str | None, Meta(description="folder of a trained retinanet (null: it is trained), or file of predictions")
+    ] = None
+    backbone: Annotated[Literal["tiny"], Meta(description="network below the feature pyramid")] = "tiny"
+    weights: Annotated[
+        str | None, Meta(description="model.keras whose backbone the training starts from; null: from scratch")
+    ] = None
     input_height: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 192
     input_width: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 256
 

@@ -1,26 +1,45 @@
 """Training the RetinaNet: one call, one process, the same result for the same settings and seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from detray.detectors.data import TrainingData
+from detray.detectors.ahead import ahead
+from detray.detectors.anchors import make_anchors, match
+from detray.detectors.augment import Augmentation
+from detray.detectors.checkpoint import Checkpoint
+from detray.detectors.class_weights import class_weights
+from detray.detectors.data import CROWD, TrainingData
+from detray.detectors.freezing import count_trainable, freeze
+from detray.detectors.losses import box_loss, focal_loss
+from detray.detectors.network import build_network
+from detray.detectors.retinanet import RetinaNet, load_network
+from detray.detectors.runtime import tensorflow
+from detray.detectors.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.errors import DetrayError, UsageError
 
-if TYPE_CHECKING:
-    from detray.detectors.retinanet import RetinaNet
+CLIP_NORM = 10.0
+MOMENTUM = 0.9
+BATCHES_AHEAD = 3
+VALIDATION_CHUNK = 256
 
 
 @dataclass(frozen=True)
 class EpochResult:
     """What one epoch came to.
 
-    Losses are means over the epoch's steps. ``detections`` are the model's on the validation images
-    after the epoch, with the columns image_id, category_id, x, y, width, height, score and rank of
-    the table predictions (pixels of the image as displayed); None where there is no validation data.
+    Losses are means over the epoch's steps. ``boxes_lost`` counts the boxes that augmentation moved
+    out of the picture. ``detections`` are the model's on the validation images after the epoch, with
+    the columns image_id, category_id, x, y, width, height, score and rank of the table predictions
+    (pixels of the image as displayed); None where there is no validation data.
     """
 
     epoch: int
@@ -29,7 +48,18 @@ class EpochResult:
     box_loss: float
     learning_rate: float
     seconds: float
+    boxes_lost: int
     detections: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from: uint8 ``[b, h, w, 3]``, int32 ``[b, a]`` and float32 ``[b, a, 4]``."""
+
+    images: NDArray[np.uint8]
+    classes: NDArray[np.int32]
+    boxes: NDArray[np.float32]
+    boxes_lost: int
 
 
 def train(
@@ -42,13 +72,13 @@ def train(
     predict: PredictSettings | None = None,
     on_epoch: Callable[[EpochResult], bool] | None = None,
     checkpoint: Path | None = None,
-) -> "RetinaNet":
+) -> RetinaNet:
     """Train a RetinaNet and return it.
 
     Args:
         data: the images and boxes to learn from.
         validation: the images whose detections every `EpochResult` carries.
-        detector: input size and backbone.
+        detector: input size, backbone and its first weights.
         settings: every field is used.
         classes: category_id to name, all classes of the data.
         predict: how the validation detections are made; the defaults where None.
@@ -57,6 +87,158 @@ def train(
             there if one is in it, with the same result as if it had not been interrupted.
 
     Raises:
+        UsageError: a setting names a class that is not there, or more units than there are.
         DetrayError: no image to train on, or a loss that is not finite.
     """
-    raise NotImplementedError
+    check_class_names(settings, classes)
+    if not len(data):
+        raise DetrayError("no picture to train on is left: see the quarantine table, or the split's list of images")
+    classes = dict(sorted(classes.items()))
+    names = list(classes.values())
+    network = build_network(detector.input_height, detector.input_width, len(names), settings.seed)
+    if detector.weights:
+        take_backbone(network, detector.weights)
+    frozen = freeze(network, settings.freeze_units, settings.freeze_norm)
+    model = RetinaNet(network, classes, detector, predict or PredictSettings(), frozen, count_trainable(network))
+
+    factors = repeat_factors(data, names, settings.oversample)
+    steps = steps_per_epoch(factors, settings.batch_size)
+    optimizer = make_optimizer(network, settings)
+    step = make_step(network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
+    make_batch = partial(
+        _make_batch,
+        data=data,
+        anchors=make_anchors(detector.input_height, detector.input_width),
+        augmentation=None if settings.augmentation == "none" else Augmentation(settings.augmentation),
+    )
+    saved = Checkpoint(checkpoint, network, optimizer, (detector, settings)) if checkpoint else None
+    for epoch in range(saved.restore() + 1 if saved else 1, settings.epochs + 1):
+        start = perf_counter()
+        losses, lost, rate = [], 0, 0.0
+        jobs = _jobs(*epoch_order(factors, settings.batch_size, settings.seed, epoch), (settings.seed, epoch))
+        for number, batch in enumerate(ahead(make_batch, jobs, threads=1, depth=BATCHES_AHEAD)):
+            rate = learning_rate((epoch - 1) * steps + number, settings.epochs * steps, settings)
+            optimizer.learning_rate.assign(rate)
+            losses.append(step(batch.images, batch.classes, batch.boxes))
+            lost += batch.boxes_lost
+        class_part, box_part = np.mean(np.array(losses, np.float64), axis=0)
+        loss = class_part + settings.box_loss_weight * box_part
+        if not np.isfinite(loss):
+            raise DetrayError(f"the loss is {loss} in epoch {epoch}; lower train.learning_rate")
+        if saved:
+            saved.save(epoch)
+        if on_epoch is not None:
+            seconds = perf_counter() - start
+            found = None if validation is None else detections(model, validation)
+            if not on_epoch(EpochResult(epoch, loss, class_part, box_part, rate, seconds, lost, found)):
+                break
+    return model
+
+
+def check_class_names(settings: TrainSettings, classes: Mapping[int, str]) -> None:
+    """Refuse settings that name a class which is not there.
+
+    Raises:
+        UsageError: naming the setting and the classes.
+    """
+    weights = settings.class_weights if isinstance(settings.class_weights, dict) else {}
+    for key, named in (("oversample", settings.oversample), ("class_weights", weights)):
+        unknown = sorted(set(named) - set(classes.values()))
+        if unknown:
+            raise UsageError(
+                f"train.{key} names the class {unknown[0]} but the classes are {', '.join(classes.values())}"
+            )
+
+
+def take_backbone(network: Any, path: str) -> None:
+    """Start the backbone of ``network`` from that of the Keras file ``path`` (a ``model.keras`` of 'detray train').
+
+    Raises:
+        UsageError: it is not there.
+        DetrayError: it does not load in safe mode, or has another backbone.
+    """
+    try:
+        source = load_network(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise UsageError(f"detector.weights {path}: cannot be read ({error.strerror}); check the path") from None
+    layers = {layer.name: layer for layer in source.layers}
+    for layer in network.layers:
+        if layer.weights and layer.name.startswith("backbone_"):
+            try:
+                layer.set_weights(layers[layer.name].get_weights())
+            except (KeyError, ValueError):
+                raise DetrayError(f"detector.weights {path}: has no layer {layer.name} of this shape") from None
+
+
+def make_optimizer(network: Any, settings: TrainSettings) -> Any:
+    """AdamW or SGD with momentum; norms and biases do not decay; gradients are clipped by their global norm."""
+    _, keras = tensorflow()
+    options = {"weight_decay": settings.weight_decay or None, "global_clipnorm": CLIP_NORM}
+    if settings.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(settings.learning_rate, **options)
+    else:
+        optimizer = keras.optimizers.SGD(settings.learning_rate, momentum=MOMENTUM, **options)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def make_step(network: Any, optimizer: Any, settings: TrainSettings, weights: NDArray[np.float32]) -> Any:
+    """The traced training step: a batch's arrays to its class and box loss."""
+    tf, _ = tensorflow()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def step(images: Any, classes: Any, boxes: Any) -> Any:
+        with tf.GradientTape() as tape:
+            outputs = network(images, training=True)
+            class_part = focal_loss(
+                outputs["logits"],
+                classes,
+                weights,
+                alpha=settings.focal_alpha,
+                gamma=settings.focal_gamma,
+                label_smoothing=settings.label_smoothing,
+            )
+            box_part = box_loss(outputs["boxes"], boxes, classes)
+            loss = class_part + settings.box_loss_weight * box_part
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return class_part, box_part
+
+    return step
+
+
+def detections(model: RetinaNet, data: TrainingData) -> pa.Table:
+    """The model's detections on some data, with the columns that `EpochResult` states."""
+    parts = []
+    for start in range(0, max(len(data), 1), VALIDATION_CHUNK):
+        rows = slice(start, start + VALIDATION_CHUNK)
+        found = model.detect(data.images[rows])
+        parts.append(pa.table(found.columns(data.image_ids[rows], data.sizes[rows])))
+    return pa.concat_tables(parts)
+
+
+Job = list[tuple[int, tuple[int, ...]]]
+"""The images of a step, each with the seed of its augmentation."""
+
+
+def _jobs(order: NDArray[np.int64], showing: NDArray[np.int64], seed: tuple[int, int]) -> Iterator[Job]:
+    for images, times in zip(order.tolist(), showing.tolist(), strict=True):
+        yield [(image, (*seed, image, time)) for image, time in zip(images, times, strict=True)]
+
+
+def _make_batch(job: Job, data: TrainingData, anchors: NDArray[np.float32], augmentation: Augmentation | None) -> Batch:
+    images, classes, boxes = [], [], []
+    lost = 0
+    for image, seed in job:
+        pixels = data.images[image]
+        corners, labels = data.objects(image)
+        if augmentation is not None:
+            before = len(labels)
+            pixels, corners, labels = augmentation(pixels, corners, labels, seed)
+            lost += before - len(labels)
+        matched, encoded = match(anchors, corners, labels, CROWD)
+        images.append(pixels)
+        classes.append(matched)
+        boxes.append(encoded)
+    return Batch(np.stack(images), np.stack(classes), np.stack(boxes), lost)

@@ -1,0 +1,101 @@
+"""Anchor boxes, their match with ground truth, and the encoding of boxes against them.
+
+Corners are ``xmin, ymin, xmax, ymax`` in pixels of the detector's input.
+Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+STRIDES = {3: 8, 4: 16, 5: 32}
+"""Pixels of the input that one cell of a pyramid level stands for."""
+
+SCALES = tuple(2 * 2 ** (octave / 3) for octave in range(3))
+"""Side of the anchors in strides: twice the stride, in three steps of an octave."""
+
+POSITIVE_IOU = 0.5
+NEGATIVE_IOU = 0.4
+VARIANCE: Floats = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
+"""What encoded centres and log sizes are divided by, so that targets have about unit size (SSD)."""
+
+BACKGROUND = -1
+IGNORED = -2
+
+
+def make_anchors(height: int, width: int) -> Floats:
+    """All anchors of an input of ``height`` x ``width`` px: corners ``[a, 4]``.
+
+    Ordered by level, row, column, scale: as the heads' outputs are flattened.
+    """
+    levels = []
+    for stride in STRIDES.values():
+        y, x = np.meshgrid(
+            (np.arange(height // stride, dtype=np.float32) + 0.5) * stride,
+            (np.arange(width // stride, dtype=np.float32) + 0.5) * stride,
+            indexing="ij",
+        )
+        centres = np.stack([x, y], axis=-1)[:, :, None, :]
+        half = np.array(SCALES, np.float32)[None, None, :, None] * stride / 2
+        levels.append(np.concatenate([centres - half, centres + half], axis=-1).reshape(-1, 4))
+    return np.concatenate(levels)
+
+
+def iou(anchors: Floats, boxes: Floats) -> Floats:
+    """IoU of ``anchors [a, 4]`` with ``boxes [n, 4]``, both corners: ``[n, a]``, float32 for speed."""
+    columns = anchors.T[:, None, :]
+    rows = boxes.T[:, :, None]
+    inter = np.minimum(columns[2], rows[2]) - np.maximum(columns[0], rows[0])
+    np.maximum(inter, 0, out=inter)
+    high = np.minimum(columns[3], rows[3]) - np.maximum(columns[1], rows[1])
+    np.maximum(high, 0, out=high)
+    inter *= high
+    areas = (columns[2] - columns[0]) * (columns[3] - columns[1]) + (rows[2] - rows[0]) * (rows[3] - rows[1])
+    return inter / (areas - inter)
+
+
+def match(anchors: Floats, boxes: Floats, labels: NDArray[np.int32], crowd: int) -> tuple[NDArray[np.int32], Floats]:
+    """What each anchor is to learn from one image.
+
+    An anchor is an object from `POSITIVE_IOU` on and background below `NEGATIVE_IOU`; each box has at
+    least its best anchor. Anchors mostly inside a crowd region that are no object are ignored.
+
+    Args:
+        anchors: corners ``[a, 4]``.
+        boxes: corners ``[n, 4]`` of positive area.
+        labels: class index of each box, or ``crowd``.
+        crowd: the label of crowd regions.
+
+    Returns:
+        ``[a]``: class index, `BACKGROUND` or `IGNORED`; and ``[a, 4]``: encoded boxes, 0 where no object.
+    """
+    classes = np.full(len(anchors), BACKGROUND, np.int32)
+    encoded = np.zeros((len(anchors), 4), np.float32)
+    region = labels == crowd
+    if region.any():
+        inside = np.minimum(anchors[:, None, 2:], boxes[None, region, 2:]) - np.maximum(
+            anchors[:, None, :2], boxes[None, region, :2]
+        )
+        share = np.prod(np.maximum(inside, 0), axis=-1) / np.prod(anchors[:, 2:] - anchors[:, :2], axis=-1)[:, None]
+        classes[share.max(axis=1) > POSITIVE_IOU] = IGNORED
+        boxes, labels = boxes[~region], labels[~region]
+    if len(boxes):
+        overlap = iou(anchors, boxes)
+        owner = overlap.argmax(axis=0)
+        best = overlap[owner, np.arange(len(anchors))]
+        forced = overlap.argmax(axis=1)
+        owner[forced] = np.arange(len(boxes))
+        best[forced] = 1
+        classes[best >= NEGATIVE_IOU] = IGNORED
+        positive = best >= POSITIVE_IOU
+        classes[positive] = labels[owner[positive]]
+        encoded[positive] = encode(boxes[owner[positive]], anchors[positive])
+    return classes, encoded
+
+
+def encode(boxes: Floats, anchors: Floats) -> Floats:
+    """Boxes against their anchors, corners ``[n, 4]`` both: offset of centre, log of size, over `VARIANCE`."""
+    sizes = anchors[:, 2:] - anchors[:, :2]
+    centres = (boxes[:, :2] + boxes[:, 2:] - anchors[:, :2] - anchors[:, 2:]) / 2
+    return np.concatenate([centres / sizes, np.log((boxes[:, 2:] - boxes[:, :2]) / sizes)], axis=1) / VARIANCE

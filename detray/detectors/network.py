@@ -1,0 +1,66 @@
+"""The RetinaNet: a backbone, a feature pyramid, and two small heads shared by its levels.
+
+Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
+"""
+
+import math
+from typing import Any
+
+from detray.detectors.anchors import SCALES, STRIDES
+from detray.detectors.backbone import tiny
+from detray.detectors.layers import Layers
+
+PYRAMID_WIDTH = 48
+PRIOR = 0.01
+"""Score of every class before training: a higher one drowns the first steps in background."""
+OUTPUT_SIGMA = 0.01
+
+
+def build_network(height: int, width: int, n_classes: int, seed: int = 0, *, portable: bool = False) -> Any:
+    """The untrained Keras model for inputs of ``height`` x ``width`` px.
+
+    Takes uint8 RGB ``[b, height, width, 3]``; gives class logits ``[b, a, n_classes]`` and encoded
+    boxes ``[b, a, 4]`` in the order of `anchors.make_anchors`. The ``portable`` one is made of Keras's
+    own layers only; weights go from one to the other.
+    """
+    layers = Layers(seed, portable=portable)
+    keras = layers.keras
+    image = keras.Input((height, width, 3), dtype="uint8", name="image")
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(image)
+    pyramid = _pyramid(tiny(scaled, layers), layers)
+    logits = _head(pyramid, layers, "class", n_classes, bias=-math.log((1 - PRIOR) / PRIOR))
+    encoded = _head(pyramid, layers, "box", 4, bias=0.0)
+    return keras.Model(image, {"logits": logits, "boxes": encoded}, name="retinanet")
+
+
+def _pyramid(features: dict[int, Any], layers: Layers) -> dict[int, Any]:
+    """Feature pyramid of Lin et al., CVPR 2017: from the top down, added and smoothed."""
+    pyramid: dict[int, Any] = {}
+    above = None
+    for level in sorted(features, reverse=True):
+        merged = layers.conv(PYRAMID_WIDTH, 1, f"fpn_{level}_lateral")(features[level])
+        if above is not None:
+            grown = layers.keras.layers.UpSampling2D(2, name=f"fpn_{level}_grow")(above)
+            merged = layers.add(f"fpn_{level}_add")([merged, grown])
+        above = merged
+        pyramid[level] = layers.conv(PYRAMID_WIDTH, 3, f"fpn_{level}_smooth")(merged)
+    return pyramid
+
+
+def _head(pyramid: dict[int, Any], layers: Layers, name: str, channels: int, bias: float) -> Any:
+    """One tower for all levels: ``channels`` numbers an anchor, ``[b, a, channels]``."""
+    keras = layers.keras
+    tower = layers.conv(PYRAMID_WIDTH, 3, f"head_{name}_conv", use_bias=False)
+    norm, relu = layers.norm(f"head_{name}_norm"), layers.relu(f"head_{name}_relu")
+    last = layers.conv(
+        channels * len(SCALES),
+        3,
+        f"output_{name}",
+        sigma=OUTPUT_SIGMA,
+        bias_initializer=keras.initializers.Constant(bias),
+    )
+    flat = [
+        keras.layers.Reshape((-1, channels), name=f"output_{name}_{level}")(last(relu(norm(tower(pyramid[level])))))
+        for level in STRIDES
+    ]
+    return keras.layers.Concatenate(axis=1, name=f"output_{name}_all")(flat)

@@ -1,0 +1,192 @@
+"""A trained RetinaNet: its network, what it was made for, its detections and its files."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from detray.detectors.decode import make_decoder
+from detray.detectors.detector import Detections
+from detray.detectors.network import build_network
+from detray.detectors.runtime import tensorflow
+from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.errors import DetrayError
+from detray.store import Store
+
+NETWORK_FILE = "model.keras"
+CARD_FILE = "model.json"
+
+
+class ModelClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One class, in the order of the network's outputs."""
+
+    category_id: int
+    category_name: str
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in ``model.json`` beside the network."""
+
+    kind: str
+    classes: Annotated[tuple[ModelClass, ...], Meta(min_length=1)]
+    detector: DetectorSettings
+    frozen_layers: tuple[str, ...]
+    trainable_parameters: int
+    network_sha256: str
+
+
+@dataclass(frozen=True)
+class RetinaNet:
+    """A network for ``classes`` (category_id to name, sorted by id), and how it detects (``predict``)."""
+
+    network: Any
+    classes: Mapping[int, str]
+    settings: DetectorSettings
+    predict: PredictSettings
+    frozen_layers: tuple[str, ...]
+    trainable_parameters: int
+
+    @property
+    def input_height(self) -> int:
+        return self.settings.input_height
+
+    @property
+    def input_width(self) -> int:
+        return self.settings.input_width
+
+    @cached_property
+    def _traced(self) -> Any:
+        """The traced function from a full batch to decoded detections."""
+        tf, _ = tensorflow()
+        decode = make_decoder(
+            self.input_height, self.input_width, self.predict.score_threshold, self.predict.max_detections
+        )
+
+        @tf.function(
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec((self.predict.batch_size, self.input_height, self.input_width, 3), tf.uint8)
+            ],
+        )
+        def run(images: Any) -> Any:
+            outputs = self.network(images, training=False)
+            return decode(outputs["logits"], outputs["boxes"])
+
+        return run
+
+    def detect(self, images: NDArray[np.uint8]) -> Detections:
+        """The detections of RGB images ``[b, input_height, input_width, 3]``, for any b.
+
+        They run in batches of one fixed size, the last one filled up, so that an image's detections
+        are the same whatever it is batched with.
+        """
+        size = self.predict.batch_size
+        found = []
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
+            full = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
+            found.append([part.numpy()[: len(batch)] for part in self._traced(full)])
+        if not found:
+            found = [[np.zeros((0, 1, 4)), np.zeros((0, 1)), np.zeros((0, 1), np.int32), np.zeros(0, np.int32)]]
+        boxes, scores, labels, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if len(counts) != len(images):
+            raise DetrayError(f"the detector answered {len(counts)} images of {len(images)}")
+        counted = np.arange(scores.shape[1]) < counts[:, None]
+        image, place = np.nonzero(counted)
+        corners = boxes[counted].astype(np.float64)
+        return Detections(
+            image=image,
+            category_id=np.array(list(self.classes), np.int64)[labels[counted]],
+            boxes=np.stack(
+                [corners[:, 1], corners[:, 0], corners[:, 3] - corners[:, 1], corners[:, 2] - corners[:, 0]], axis=1
+            ),
+            scores=scores[counted].astype(np.float64),
+            rank=(place + 1).astype(np.int32),
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """The model's files by name: the network in Keras's own layers and format, and the card."""
+        portable = build_network(self.input_height, self.input_width, len(self.classes), portable=True)
+        portable.set_weights(self.network.get_weights())
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, NETWORK_FILE)
+            portable.save(path)
+            network = path.read_bytes()
+        card = Card(
+            kind="retinanet",
+            classes=tuple(ModelClass(number, name) for number, name in self.classes.items()),
+            detector=self.settings,
+            frozen_layers=self.frozen_layers,
+            trainable_parameters=self.trainable_parameters,
+            network_sha256=hashlib.sha256(network).hexdigest(),
+        )
+        return {NETWORK_FILE: network, CARD_FILE: msgspec.json.format(msgspec.json.encode(card), indent=1)}
+
+
+def load_retinanet(path: str, predict: PredictSettings) -> RetinaNet:
+    """The model in the folder ``path`` (local or a URI), as `RetinaNet.files` gives it.
+
+    Raises:
+        DetrayError: a file is missing, damaged, not of this kind, or does not load in Keras's safe mode.
+    """
+    read = Store(path).read_bytes
+    card = _read_card(path, read)
+    data = _read_file(path, NETWORK_FILE, read)
+    if hashlib.sha256(data).hexdigest() != card.network_sha256:
+        raise DetrayError(f"{path}/{NETWORK_FILE}: not the file that {CARD_FILE} was written with; train again")
+    weights = load_network(data, f"{path}/{NETWORK_FILE}").get_weights()
+    network = build_network(card.detector.input_height, card.detector.input_width, len(card.classes))
+    try:
+        network.set_weights(weights)
+    except ValueError:
+        raise DetrayError(f"{path}: the network does not fit its {CARD_FILE}; train again") from None
+    return RetinaNet(
+        network=network,
+        classes={entry.category_id: entry.category_name for entry in card.classes},
+        settings=card.detector,
+        predict=predict,
+        frozen_layers=card.frozen_layers,
+        trainable_parameters=card.trainable_parameters,
+    )
+
+
+def load_network(data: bytes, place: str) -> Any:
+    """The Keras model in ``data``, in safe mode: no code that the file brings is run.
+
+    Raises:
+        DetrayError: it does not load so; ``place`` names it.
+    """
+    _, keras = tensorflow()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, NETWORK_FILE)
+        file.write_bytes(data)
+        try:
+            return keras.models.load_model(file, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises almost anything on a file it does not like
+            line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise DetrayError(f"{place}: does not load in Keras's safe mode ({line[:200]}); train again") from None
+
+
+def _read_card(path: str, read: Callable[..., bytes | None]) -> Card:
+    try:
+        card = msgspec.json.decode(_read_file(path, CARD_FILE, read), type=Card)
+    except msgspec.DecodeError as error:
+        raise DetrayError(f"{path}/{CARD_FILE}: {error}; train again") from None
+    if card.kind != "retinanet":
+        raise DetrayError(f"{path}/{CARD_FILE}: holds a {card.kind}, not a retinanet")
+    return card
+
+
+def _read_file(path: str, name: str, read: Callable[..., bytes | None]) -> bytes:
+    data = read(name)
+    if data is None:
+        raise DetrayError(f"{path}/{name}: not there; detector.path is a folder that 'detray train' wrote")
+    return data

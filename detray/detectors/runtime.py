@@ -1,0 +1,35 @@
+"""TensorFlow and Keras, set up the same way in every process that runs a detector."""
+
+import os
+from typing import Any
+
+from detray.errors import DetrayError
+
+THREADS = 1
+"""Intra-op threads of a process: several processes of one thread beat one of several, and one thread
+adds up floats in one order, so that the same settings give the same model."""
+
+
+def tensorflow() -> tuple[Any, Any]:
+    """The modules ``tensorflow`` and ``keras``, imported once and limited to `THREADS`.
+
+    Raises:
+        DetrayError: Keras already runs on another backend in this process.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        raise DetrayError(
+            f"Keras runs on {keras.backend.backend()} in this process; detray needs TensorFlow: unset KERAS_BACKEND"
+        )
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+        for device in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+    except RuntimeError:
+        pass  # the runtime already runs, with what the first call set
+    return tf, keras
