@@ -304,6 +304,7 @@ _TABLES = (
                 "At IoU .5, all areas: true_positive, false_positive, ignored (on a crowd region) or missed",
                 required=True,
             ),
+            _text("error", "Of a false_positive: classification, localization, both, duplicate or background"),
             _id("annotation_id", "The box it matched at IoU .5, or the missed box"),
             _count("annotation_row", "That box's position in its source file"),
             Column("rank", pa.int32(), "The detection's order in its source; NULL for a missed box"),
@@ -333,6 +334,7 @@ _TABLES = (
                 Column(f"ignored_{area}", pa.int16(), f"Bit t set: ignored at IoU .5 + .05 t, area range {area}")
                 for area in AREA_RANGES
             ),
+            _flag("voc_match", "A true positive by Pascal VOC at IoU .5; NULL: on a difficult box, or a missed box"),
         ),
     ),
     Table(

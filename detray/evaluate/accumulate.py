@@ -38,8 +38,8 @@ class Ranking:
         """The ranking of detections ``[m]`` whose classes are ``0 <= category < n_classes``."""
         order = np.arange(len(score))
         if len(order) and not _rising(image, rank):
-            order = stable_argsort(rank - rank.min())
-            order = order[stable_argsort((image - image.min())[order])]
+            order = stable_argsort(rank)
+            order = order[stable_argsort(image[order])]
         order = order[falling(score[order])]
         order = order[stable_argsort(category[order])]
         ordered = category[order]

@@ -190,7 +190,7 @@ def by_rank(rank: Ints) -> Ints:
     """The stable order of ``rank``; nothing is moved where it rises already."""
     if (rank[1:] >= rank[:-1]).all():
         return np.arange(len(rank))
-    return stable_argsort(rank - rank.min())
+    return stable_argsort(rank)
 
 
 def _place_in_run(code: Ints) -> Ints:

@@ -11,14 +11,15 @@ Ints = NDArray[np.int64]
 
 
 def stable_argsort(codes: NDArray[np.integer]) -> Ints:
-    """The stable ascending order of non-negative integers ``[n]``."""
+    """The stable ascending order of integers ``[n]``."""
     n = len(codes)
     if n < 2:
         return np.arange(n)
-    bits = int(n - 1).bit_length()
-    if int(codes.max()).bit_length() + bits > 62:
+    bits = (n - 1).bit_length()
+    low = int(codes.min())
+    if (int(codes.max()) - low).bit_length() + bits > 62:
         return np.argsort(codes, kind="stable")
-    packed = codes.astype(np.int64) << bits
+    packed = (codes.astype(np.int64) - low) << bits
     packed |= np.arange(n)
     packed.sort()
     packed &= (1 << bits) - 1

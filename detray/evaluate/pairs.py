@@ -37,7 +37,7 @@ def overlapping(
     Args:
         dt_code: what a detection ``[m]`` may pair with: a code of its image, or of image and class.
         dt_box: float64 ``[m, 4]``, x, y, width, height in pixels.
-        gt_code: the same of the boxes, ``[n]``; codes are not negative.
+        gt_code: the same of the boxes, ``[n]``.
         gt_box: float64 ``[n, 4]``.
         crowd: bool ``[n]``, regions whose IoU divides by the detection's area.
     """

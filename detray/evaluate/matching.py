@@ -1,0 +1,122 @@
+"""One shard: its match table, and what the metrics of its classes are made from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from detray.boxes import IOU_THRESHOLDS
+from detray.evaluate.accumulate import EVERY_LEVEL
+from detray.evaluate.confusion import confusion_counts
+from detray.evaluate.errors import Repairs, error_levels, missed_levels, repairs
+from detray.evaluate.inputs import Scene, read_scene
+from detray.evaluate.kernel import Words, match
+from detray.evaluate.match_table import WORDS, match_rows, words
+from detray.evaluate.pairs import overlapping
+from detray.evaluate.partners import Partners
+from detray.evaluate.pascal import pascal_match
+from detray.evaluate.settings import EvaluateSettings
+from detray.tables import Shard
+
+REPAIRABLE = ("classification", "localization")
+"""Errors that leave a true positive when they are mended, in the order of ``repairs.error``."""
+
+
+@dataclass(frozen=True)
+class ShardMatches:
+    """What a shard contributes: its match table, and scratch tables sorted by category_id.
+
+    ``detections``: each kept detection, by class, image and place; category_id, image_id, score,
+    rank, class_rank, iou, other_iou, the eight words of the match table, and pascal.
+    ``boxes``: each box; category_id, image_id, ``counts`` (bit a: in area range a), ``missed``
+    (bit t: at level t) and ``difficult``.
+    ``repairs``: each detection that mending an error would make a true positive of category_id;
+    image_id, score, rank, ``error`` (place in `REPAIRABLE`) and ``levels``.
+    ``confusion``: the counts of `confusion_counts`.
+    """
+
+    matches: pa.Table
+    detections: pa.Table
+    boxes: pa.Table
+    repairs: pa.Table
+    confusion: pa.Table
+    left_out: dict[str, int]
+
+
+def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: str) -> ShardMatches:
+    """Match the detections of a shard to its boxes; nothing outside the shard plays a part."""
+    scene = read_scene(shard, settings)
+    gt, dt = scene.gt, scene.dt
+    pairs = overlapping(dt.image, dt.box, gt.image, gt.box, gt.crowd)
+    own = pairs.take((gt.category[pairs.box] == dt.category[pairs.detection]) & (pairs.iou >= IOU_THRESHOLDS[0]))
+    found = match(gt, dt, settings.max_detections, pairs=own, void=scene.void)
+    if not found.kept.all():
+        pairs, own = (some.take(found.kept[some.detection]) for some in (pairs, own))
+    partners = Partners.of(gt, dt, pairs)
+
+    order = np.flatnonzero(found.kept)
+    order = order[np.lexsort((found.class_rank[order], dt.image[order], dt.category[order]))]
+    turn = np.full(len(dt), -1)
+    turn[order] = np.arange(len(order))
+    pascal = pascal_match(gt, scene.difficult, dt, own, turn)
+
+    counted = np.where(found.kept, EVERY_LEVEL, np.int16(0)) & ~found.ignored[:, 0]
+    wrong = error_levels(counted & ~found.matched[:, 0], partners.own_box.iou, partners.other_box.iou)
+    target = {"classification": partners.other_box.partner, "localization": partners.own_box.partner}
+    missed = np.full(len(gt), EVERY_LEVEL)
+    for error in REPAIRABLE:
+        missed &= missed_levels(found.found, wrong[error], target[error])
+    mended = {error: repairs(wrong[error], target[error], found.found, dt.score) for error in REPAIRABLE}
+    return ShardMatches(
+        match_rows(shard, scene, found, partners, wrong, pascal, order, run=run, model=model),
+        pa.table(
+            {
+                "category_id": dt.category[order],
+                "image_id": dt.image[order],
+                "score": dt.score[order],
+                "rank": dt.rank[order],
+                "class_rank": found.class_rank[order],
+                "iou": partners.own_box.iou[order],
+                "other_iou": partners.other_box.iou[order],
+                **{word: words(found, word)[order] for word in WORDS},
+                "pascal": pascal[order],
+            }
+        ),
+        _box_rows(scene, missed),
+        _repair_rows(scene, mended),
+        confusion_counts(gt, dt, found, pairs, settings.confusion_score),
+        scene.left_out | {"detections over max_detections": int((~found.kept).sum())},
+    )
+
+
+def _box_rows(scene: Scene, missed: Words) -> pa.Table:
+    gt = scene.gt
+    bits = 1 << np.arange(gt.ignored().shape[1])
+    rows = np.lexsort((gt.image, gt.category))
+    return pa.table(
+        {
+            "category_id": gt.category[rows],
+            "image_id": gt.image[rows],
+            "counts": (~gt.ignored() @ bits).astype(np.int8)[rows],
+            "missed": missed[rows],
+            "difficult": scene.difficult[rows],
+        }
+    )
+
+
+def _repair_rows(scene: Scene, mended: dict[str, Repairs]) -> pa.Table:
+    gt, dt = scene.gt, scene.dt
+    rows = pa.concat_tables(
+        pa.table(
+            {
+                "category_id": gt.category[part.box],
+                "image_id": dt.image[part.detection],
+                "score": dt.score[part.detection],
+                "rank": dt.rank[part.detection],
+                "error": np.full(len(part.box), REPAIRABLE.index(error), np.int8),
+                "levels": part.levels,
+            }
+        )
+        for error, part in mended.items()
+    )
+    return rows.sort_by("category_id")
