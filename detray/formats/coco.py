@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 import numpy as np
@@ -65,26 +65,27 @@ class CategoryRow(Row, forbid_unknown_fields=True, gc=False):
 
 def repair_image(row: dict[str, Any], defects: Defects) -> ImageRow:
     """An image that is not as it should be."""
-    fields = {name: _integer(row, name, defects) for name in ("id", "width", "height")}
-    if row.get("file_name") is None and isinstance(row.get("coco_url"), str):
-        # LVIS: http://images.cocodataset.org/val2017/000000397133.jpg is val2017/000000397133.jpg
-        name = "/".join(unquote(urlsplit_path(row["coco_url"])).strip("/").split("/")[-2:])
-        return ImageRow(**fields, file_name=values.clean(name))
-    return ImageRow(**fields, file_name=_text(row, "file_name", defects))  # type: ignore[arg-type]  # None: a defect
+    fields: dict[str, Any] = {name: values.integer_of(row, name, defects) for name in ("id", "width", "height")}
+    url = row.get("coco_url")
+    if row.get("file_name") is None and isinstance(url, str):
+        fields["file_name"] = values.clean(_name_of_url(url))
+    else:
+        fields["file_name"] = values.text_of(row, "file_name", defects)
+    return ImageRow(**fields)
 
 
-def urlsplit_path(url: str) -> str:
-    """The path of a URL, which is never fetched."""
-    try:
-        return urlsplit(url).path
-    except ValueError:
-        return url
+def _name_of_url(url: str) -> str:
+    """LVIS names files so: http://images.cocodataset.org/val2017/000000397133.jpg is val2017/000000397133.jpg.
+
+    The URL is never fetched.
+    """
+    return "/".join(unquote(url.partition("?")[0]).rstrip("/").split("/")[-2:])
 
 
 def repair_annotation(row: dict[str, Any], defects: Defects) -> AnnotationRow:
     """An annotation that is not as it should be."""
-    fields: dict[str, Any] = {name: _integer(row, name, defects) for name in ("id", "image_id", "category_id")}
-    fields["bbox"] = repair_box(row, defects)
+    fields: dict[str, Any] = {name: values.integer_of(row, name, defects) for name in ("id", "image_id", "category_id")}
+    fields["bbox"] = values.box_of(row, "bbox", defects)
     fields["area"] = None if row.get("area") is None else values.number(row["area"], "area", defects)
     fields["iscrowd"] = _flag(row, "iscrowd", defects)
     if row.get("segmentation") is not None:
@@ -98,32 +99,10 @@ def repair_annotation(row: dict[str, Any], defects: Defects) -> AnnotationRow:
     return AnnotationRow(**fields)
 
 
-def repair_box(row: dict[str, Any], defects: Defects) -> tuple[float | None, ...]:
-    """``bbox`` as four numbers, each None where it cannot be read."""
-    nothing = (None,) * 4
-    if not values.required(row, "bbox", defects):
-        return nothing
-    box = row["bbox"]
-    if not isinstance(box, list):
-        defects.note("wrong-type", "bbox", box)
-        return nothing
-    if len(box) != 4:
-        defects.note("box-arity", "bbox", box)
-        return nothing
-    return tuple(values.number(value, f"bbox[{index}]", defects) for index, value in enumerate(box))
-
-
 def repair_category(row: dict[str, Any], defects: Defects) -> CategoryRow:
     """A category that is not as it should be."""
-    return CategoryRow(id=_integer(row, "id", defects), name=_text(row, "name", defects))  # type: ignore[arg-type]  # None: a defect
-
-
-def _integer(row: dict[str, Any], field: str, defects: Defects) -> int | None:
-    return values.integer(row[field], field, defects) if values.required(row, field, defects) else None
-
-
-def _text(row: dict[str, Any], field: str, defects: Defects) -> str | None:
-    return values.text(row[field], field, defects) if values.required(row, field, defects) else None
+    fields: dict[str, Any] = {"id": values.integer_of(row, "id", defects), "name": values.text_of(row, "name", defects)}
+    return CategoryRow(**fields)
 
 
 def _flag(row: dict[str, Any], field: str, defects: Defects) -> int:

@@ -68,6 +68,22 @@ def find_lists(file: JsonFile, names: Collection[str], *, exact: bool = False) -
     return _walk(file, names, None)
 
 
+def find_only_list(file: JsonFile) -> JsonList:
+    """The list that ``file`` is.
+
+    Raises:
+        BrokenJson: it is not one JSON list, or is cut off.
+    """
+    start = _skip_space(file, file.start)
+    if file.read(start, start + 1) != b"[":
+        raise broken(file, start, "the file is empty" if start >= file.size else "not a JSON list")
+    tail = max(file.start, file.size - _TAIL_BYTES)
+    ending = file.read(tail, file.size).rstrip(b" \t\r\n")
+    if not ending.endswith(b"]"):
+        raise broken(file, file.size, "the file is cut off")
+    return JsonList("detections", start, tail + len(ending))
+
+
 def _walk(file: JsonFile, names: Collection[str], candidates: Sequence[int] | None) -> list[JsonList]:
     """Step from key to key of the outermost object."""
     position = _skip_space(file, file.start)
@@ -76,7 +92,8 @@ def _walk(file: JsonFile, names: Collection[str], candidates: Sequence[int] | No
         raise broken(file, position, what)
     position = _skip_space(file, position + 1)
     lists: list[JsonList] = []
-    kept_start, between = file.start, []
+    kept_start = file.start
+    between: list[tuple[int, int]] = []
     while True:
         head = file.read(position, position + _MAX_KEY_BYTES)
         key = _KEY.match(head)

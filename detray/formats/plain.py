@@ -40,7 +40,7 @@ def dataset_from_files(
         splits["train"] = _split([train], images, format)
     if len(files) == 1 and (lists := _voc_lists(Path(files[0]), format)):
         for name, path in lists.items():
-            splits[name] = _voc_split(Path(files[0]), images, str(path))
+            splits.setdefault(name, _voc_split(Path(files[0]), images, str(path)))
     else:
         splits["val"] = _split(files, images, format)
     label_map = None if label_map is None else str(Path(label_map).absolute())

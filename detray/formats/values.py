@@ -13,6 +13,7 @@ MAX_OBSERVED = 200
 _MAX_DIGITS = 400
 
 Defect = dict[str, str]
+Row = dict[str, Any]
 
 
 class Defects(list[Defect]):
@@ -142,9 +143,39 @@ def text(value: object, field: str, defects: Defects) -> str | None:
     return None
 
 
-def required(row: dict[str, Any], field: str, defects: Defects) -> bool:
+def has(row: Row, field: str, defects: Defects) -> bool:
     """Whether ``row`` has a value under ``field``; where not, or null, that is noted."""
     if row.get(field) is None:
         defects.note("missing-field", field, "null" if field in row else "")
         return False
     return True
+
+
+def integer_of(row: Row, field: str, defects: Defects) -> int | None:
+    """`integer` of a required field."""
+    return integer(row[field], field, defects) if has(row, field, defects) else None
+
+
+def number_of(row: Row, field: str, defects: Defects) -> float | None:
+    """`number` of a required field."""
+    return number(row[field], field, defects) if has(row, field, defects) else None
+
+
+def text_of(row: Row, field: str, defects: Defects) -> str | None:
+    """`text` of a required field."""
+    return text(row[field], field, defects) if has(row, field, defects) else None
+
+
+def box_of(row: Row, field: str, defects: Defects) -> tuple[float | None, ...]:
+    """A required box as four numbers, each None where it cannot be read."""
+    nothing = (None,) * 4
+    if not has(row, field, defects):
+        return nothing
+    box = row[field]
+    if not isinstance(box, list):
+        defects.note("wrong-type", field, box)
+        return nothing
+    if len(box) != 4:
+        defects.note("box-arity", field, box)
+        return nothing
+    return tuple(number(value, f"{field}[{index}]", defects) for index, value in enumerate(box))

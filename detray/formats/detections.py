@@ -1,0 +1,268 @@
+"""COCO results JSON: a list of detections (cocodataset.org/#format-results).
+
+`plan` and `read` give the raw rows of a file, byte range by byte range, everything as written, which
+is what diagnosis looks at; `validate` divides them into `predictions` and `quarantine`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import UNSET, Meta
+
+from detray import schema
+from detray.errors import UsageError
+from detray.formats import values
+from detray.formats.json_file import open_json
+from detray.formats.json_lists import cut, find_only_list
+from detray.formats.json_rows import Int64, Raw, Row, WrongCut, raw_text, read_rows
+from detray.formats.values import Defects
+from detray.tables import lookup
+
+_SIDES = ("x", "y", "width", "height")
+RAW = pa.schema(
+    [
+        pa.field("image_id", pa.int64(), metadata={"description": "The image; NULL where not readable"}),
+        pa.field("category_id", pa.int64(), metadata={"description": "The class; NULL where not readable"}),
+        *(schema.schema("annotations").field(side) for side in _SIDES),
+        pa.field("score", pa.float64(), metadata={"description": "Confidence as written; NULL where not finite"}),
+        pa.field("segmentation", pa.string(), metadata={"description": "COCO RLE as JSON; NULL if none"}),
+        pa.field("rank", pa.int32(), nullable=False, metadata={"description": "Order in the source, from 1"}),
+        pa.field("source_file", pa.string(), nullable=False),
+        schema.DEFECTS.field(),
+    ]
+)
+"""Detections as written. Boxes keep negative sizes, scores whatever number they hold."""
+
+REASONS = {
+    "nan-score": "its score is not finite",
+    "not-finite-box": "its box is not finite",
+    "unreadable-row": "its image, class, box or score cannot be read",
+    "score-out-of-range": "its score is not from 0 to 1",
+    "negative-size": "its box has a negative width or height",
+    "unknown-image": "its image is not in the ground truth",
+    "unknown-category": "its class is not in the ground truth",
+}
+"""Why a detection is left out, the first that holds, in this order."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A byte range of a results file; ``exact`` where its borders are certain."""
+
+    path: str
+    start: int
+    end: int
+    exact: bool = False
+
+
+class DetectionRow(Row, forbid_unknown_fields=False, gc=False):
+    """A detection; of segmentation results the box may be absent."""
+
+    image_id: Int64
+    category_id: Int64
+    score: float
+    bbox: tuple[float, float, float, float] | None = None
+    segmentation: Raw = UNSET
+
+
+def plan(path: str | Path, *, exact: bool = False) -> list[Part]:
+    """The parts of a results file, about 16 MiB each, in its order.
+
+    Raises:
+        UsageError: the file is not there.
+        BrokenJson: it is not one JSON list.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f"{path}: no such file; check the path of the detections")
+    file = open_json(str(path))
+    found = find_only_list(file)
+    return [Part(str(path), start, end, exact) for start, end in cut(file, found, exact=exact)]
+
+
+def read(part: Part) -> pa.Table:
+    """The rows of one part, as `RAW`; ``rank`` counts from 1 within the part.
+
+    Raises:
+        WrongCut: the part does not parse and was not cut exactly: plan the file again with ``exact``.
+        BrokenJson: the file is not JSON there.
+    """
+    found = read_rows(open_json(part.path), part.start, part.end, DetectionRow, _repair, exact=part.exact)
+    rows, count = found.rows, len(found.rows)
+    nothing = (None,) * 4
+    boxes = np.array(list(chain.from_iterable(row.bbox or nothing for row in rows)), np.float64).reshape(-1, 4)
+    masks = [raw_text(row.segmentation) for row in rows]
+    _boxes_of_masks(boxes, masks)
+    defects = found.defects_column()
+    columns = {
+        "image_id": pa.array([row.image_id for row in rows], pa.int64()),
+        "category_id": pa.array([row.category_id for row in rows], pa.int64()),
+        **{side: pa.array(boxes[:, i], from_pandas=True) for i, side in enumerate(_SIDES)},
+        "score": pa.array([row.score for row in rows], pa.float64()),
+        "segmentation": pa.array(masks, pa.string()) if any(masks) else pa.nulls(count, pa.string()),
+        "rank": pa.array(np.arange(1, count + 1, dtype=np.int32)),
+        "source_file": pa.repeat(part.path, count),
+        "defects": pa.array(defects or [None] * count, RAW.field("defects").type),
+    }
+    return pa.table(columns, schema=RAW)
+
+
+def read_all(path: str | Path) -> pa.Table:
+    """A whole results file, as `RAW`, ``rank`` counted through; for files that fit in memory.
+
+    Raises:
+        DetrayError: as `plan` and `read`.
+    """
+    try:
+        return number_ranks([read(part) for part in plan(path)])
+    except WrongCut:
+        return number_ranks([read(part) for part in plan(path, exact=True)])
+
+
+def number_ranks(parts: Sequence[pa.Table]) -> pa.Table:
+    """The parts of one file, in order, as one table whose ``rank`` counts through."""
+    whole = pa.concat_tables(parts) if parts else RAW.empty_table()
+    ranks = pa.array(np.arange(1, whole.num_rows + 1, dtype=np.int32))
+    return whole.set_column(RAW.get_field_index("rank"), RAW.field("rank"), ranks)
+
+
+def validate(
+    raw: pa.Table, images: pa.Table, categories: pa.Table, *, run: str, model: str, split: str, stage: str = "predict"
+) -> tuple[pa.Table, pa.Table]:
+    """Divide raw detections into those that can be scored and those that are left out.
+
+    Args:
+        raw: as `RAW`.
+        images: of the split, with image_id and file_name; a duplicate id counts once.
+        categories: of the split, with category_id and category_name.
+        run, model, split, stage: what the rows are marked with.
+
+    Returns:
+        ``predictions`` in the order of ``raw``, and ``quarantine``, whose ``row`` is the position in
+        the source file from 0 and whose ``reason`` is one of `REASONS`.
+    """
+    reasons = _reasons(raw, _ids(images, "image_id"), _ids(categories, "category_id"))
+    is_good = pa.array(reasons == "")
+    good, bad = raw.filter(is_good), raw.filter(pc.invert(is_good))
+    predictions = schema.conform(
+        good.drop_columns(["source_file", "defects"])
+        .append_column("run", pa.repeat(run, good.num_rows))
+        .append_column("model", pa.repeat(model, good.num_rows))
+        .append_column("split", pa.repeat(split, good.num_rows))
+        .append_column("file_name", lookup(good["image_id"], images, "image_id", "file_name"))
+        .append_column("category_name", lookup(good["category_id"], categories, "category_id", "category_name")),
+        "predictions",
+    )
+    quarantine = schema.from_columns(
+        "quarantine",
+        {
+            "stage": pa.repeat(stage, bad.num_rows),
+            "split": pa.repeat(split, bad.num_rows),
+            "source_file": bad["source_file"],
+            "row": pc.subtract(bad["rank"].cast(pa.int64()), 1),
+            "reason": pa.array(reasons[reasons != ""], pa.string()),
+            "detail": _details(bad),
+        },
+        run=run,
+    )
+    return predictions, quarantine
+
+
+def _reasons(raw: pa.Table, images: pa.Array, categories: pa.Array) -> np.ndarray:
+    """For each row the first of `REASONS` that holds, else an empty string; shape ``[n]``, objects."""
+    x, y, width, height = (raw[side] for side in _SIDES)
+    no_box = pc.is_null(pc.add(pc.add(x, y), pc.add(width, height)))
+    no_score = pc.is_null(raw["score"])
+    no_id = pc.or_(pc.is_null(raw["image_id"]), pc.is_null(raw["category_id"]))
+    infinite_score, infinite_box = _not_finite(raw["defects"])
+    holds = {
+        "nan-score": infinite_score,
+        "not-finite-box": infinite_box,
+        "unreadable-row": pc.or_(no_id, pc.or_(no_score, no_box)),
+        "score-out-of-range": pc.or_(pc.less(raw["score"], 0.0), pc.greater(raw["score"], 1.0)),
+        "negative-size": pc.or_(pc.less(width, 0.0), pc.less(height, 0.0)),
+        "unknown-image": pc.invert(pc.is_in(raw["image_id"], value_set=images)),
+        "unknown-category": pc.invert(pc.is_in(raw["category_id"], value_set=categories)),
+    }
+    reasons = np.full(raw.num_rows, "", dtype=object)
+    for name in reversed(REASONS):
+        test = holds[name]
+        reasons[test if isinstance(test, np.ndarray) else pc.fill_null(test, False).to_numpy()] = name
+    return reasons
+
+
+def _not_finite(defects: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose score, and rows whose box, was written as NaN or Infinity."""
+    score, box = np.zeros(len(defects), np.bool_), np.zeros(len(defects), np.bool_)
+    for index in np.flatnonzero(defects.is_valid().to_numpy()).tolist():
+        for defect in defects[index].as_py():
+            if defect["rule"] == "not-finite":
+                score[index] |= defect["field"] == "score"
+                box[index] |= defect["field"].startswith("bbox")
+    return score, box
+
+
+def _ids(table: pa.Table, column: str) -> pa.Array:
+    return pc.unique(table[column]).drop_null()
+
+
+def _details(bad: pa.Table) -> pa.Array:
+    """The numbers of each row as text."""
+    texts = []
+    for label, column in (("image ", "image_id"), (", class ", "category_id"), (", score ", "score"), (", box ", "x")):
+        texts += [label, pc.fill_null(bad[column].cast(pa.string()), "?")]
+    for column in ("y", "width", "height"):
+        texts += [" ", pc.fill_null(bad[column].cast(pa.string()), "?")]
+    return pc.binary_join_element_wise(*texts, "")
+
+
+_Side = Annotated[int, Meta(ge=1, le=1 << 20)]
+_Run = Annotated[int, Meta(ge=0, lt=1 << 32)]
+
+
+class _RunLengths(msgspec.Struct):
+    """COCO's mask: ``size`` is height, width; ``counts`` are runs down the columns, or their compressed text."""
+
+    size: tuple[_Side, _Side]
+    counts: Annotated[str, Meta(pattern="^[0-o]+$")] | list[_Run]
+
+
+def _repair(row: dict[str, Any], defects: Defects) -> DetectionRow:
+    """A detection that is not as it should be."""
+    fields: dict[str, Any] = {name: values.integer_of(row, name, defects) for name in ("image_id", "category_id")}
+    fields["score"] = values.number_of(row, "score", defects)
+    if row.get("bbox") is not None or row.get("segmentation") is None:
+        fields["bbox"] = values.box_of(row, "bbox", defects)
+    if isinstance(row.get("segmentation"), list | dict):
+        fields["segmentation"] = msgspec.Raw(values.as_json(row["segmentation"], "segmentation", defects).encode())
+    return DetectionRow(**fields)
+
+
+def _boxes_of_masks(boxes: np.ndarray, masks: Sequence[str | None]) -> None:
+    """Fill in the boxes of rows that have only a run-length encoded mask, as pycocotools' loadRes does."""
+    lacking = [index for index in np.flatnonzero(np.isnan(boxes).all(axis=1)).tolist() if masks[index]]
+    found = {index: code for index in lacking if (code := _run_lengths(masks[index]))}
+    if found:
+        from pycocotools import mask
+
+        boxes[list(found)] = mask.toBbox(list(found.values()))
+
+
+def _run_lengths(text: str | None) -> dict[str, Any] | None:
+    """A run-length code that is safe to hand to C; None if the text is none."""
+    try:
+        code = msgspec.json.decode(text or "", type=_RunLengths)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    if isinstance(code.counts, str):
+        return {"size": list(code.size), "counts": code.counts.encode()}
+    from pycocotools import mask
+
+    found: dict[str, Any] = mask.frPyObjects({"size": list(code.size), "counts": code.counts}, *code.size)
+    return found
