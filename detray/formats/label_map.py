@@ -1,0 +1,304 @@
+"""Label maps: which number means which class.
+
+``.pbtxt`` is the TF Object Detection API's StringIntLabelMap (object_detection/protos/
+string_int_label_map.proto) in protobuf's text format; ``.yaml``, ``.json`` and ``.txt`` hold names.
+Positions count from 1, as everywhere in detray; a mapping's own numbers are kept, except under
+``names`` of a YOLO data file, which counts from 0.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detray.errors import DetrayError, UsageError
+from detray.formats.values import clean, describe
+from detray.settings import parse_yaml
+
+MAX_BYTES = 16 << 20
+_PLACEHOLDER = "???"  # TensorFlow Lite's label files mark unused numbers so
+_NUMBERED = re.compile(r"(-?\d+)\s*[:,\s]\s*(\S.*)")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One class; ``name`` is what annotations and TFRecords call it, ``display_name`` the words for people."""
+
+    id: int | None
+    name: str | None
+    display_name: str | None = None
+    line: int | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The words for people, else the name."""
+        return self.display_name or self.name
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that makes a label map unusable as it stands: ``line`` from 1, ``observed``, and what is expected."""
+
+    line: int | None
+    observed: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The classes of a label map in their order, and what is wrong with it."""
+
+    path: str
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Label by id, the first of each id; entries without id or name are left out."""
+        found: dict[int, str] = {}
+        for entry in self.entries:
+            if entry.id is not None and entry.label is not None:
+                found.setdefault(entry.id, entry.label)
+        return found
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Id by name and by display name, the first of each."""
+        found: dict[str, int] = {}
+        for kind in ("name", "display_name"):
+            for entry in self.entries:
+                name = getattr(entry, kind)
+                if entry.id is not None and name is not None:
+                    found.setdefault(name, entry.id)
+        return found
+
+
+def read_label_map(path: str | Path) -> LabelMap:
+    """The label map ``path``, read by its suffix (.pbtxt, .pbtxt-like .txt, .yaml, .yml, .json, .txt, .names).
+
+    Raises:
+        UsageError: the file is not there, is no text, or is not what its suffix says.
+        DetrayError: it holds no class at all.
+    """
+    text = _text(Path(path))
+    suffix = Path(path).suffix.lower()
+    if suffix in (".pbtxt", ".pbt", ".prototxt") or re.match(r"\s*(#[^\n]*\n\s*)*item\s*:?\s*\{", text):
+        entries, problems = _from_pbtxt(text)
+    elif suffix in (".yaml", ".yml"):
+        entries, problems = _from_value(parse_yaml(text, str(path)), str(path))
+    elif suffix == ".json":
+        entries, problems = _from_value(_json(text, str(path)), str(path))
+    else:
+        entries, problems = _from_lines(text)
+    if not entries and not problems:
+        raise DetrayError(f"{path}: names no class; check that it is a label map")
+    return LabelMap(str(path), tuple(entries), (*problems, *_check(entries)))
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB, so not a label map")
+        return clean(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text, so not a label map") from None
+
+
+def _json(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise UsageError(f"{source}: nested too deeply to be a label map") from None
+    except ValueError as error:
+        raise UsageError(f"{source}: not readable as JSON: {error}") from None
+
+
+def _check(entries: list[Entry]) -> Iterator[Problem]:
+    """What no label map may have, however it is written."""
+    ids = Counter(entry.id for entry in entries)
+    names = Counter(entry.name for entry in entries)
+    for entry in entries:
+        if entry.id is None:
+            yield Problem(entry.line, f"class {entry.label!r} has no id", "an id from 1 for each class")
+        elif entry.id < 0:
+            yield Problem(entry.line, f"id {entry.id}", "an id from 1 for each class")
+        elif ids[entry.id] > 1:
+            yield Problem(entry.line, f"id {entry.id} stands {ids[entry.id]} times", "each id once")
+        if entry.label is None:
+            yield Problem(entry.line, f"id {entry.id} has no name", "a name for each class")
+        elif entry.name is not None and names[entry.name] > 1:
+            yield Problem(entry.line, f"name {entry.name!r} stands {names[entry.name]} times", "each name once")
+
+
+# names in YAML, JSON and text
+
+
+def _from_value(value: Any, source: str) -> tuple[list[Entry], list[Problem]]:
+    """Names, mappings of numbers and names either way, COCO categories, or a YOLO data file."""
+    if isinstance(value, dict) and isinstance(value.get("names"), list | dict):
+        names = value["names"]
+        numbered = enumerate(names) if isinstance(names, list) else names.items()
+        return _pairs(((_integer(index), name) for index, name in numbered), lambda number: number + 1)
+    if isinstance(value, dict) and isinstance(value.get("categories"), list):
+        value = value["categories"]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return _pairs((_integer(item.get("id")), item.get("name")) for item in value)
+    if isinstance(value, list):
+        return _pairs(enumerate(value, 1))
+    if isinstance(value, dict) and value:
+        if all(_integer(key) is not None for key in value):
+            return _pairs((_integer(key), name) for key, name in value.items())
+        return _pairs((_integer(number), name) for name, number in value.items())
+    raise UsageError(f"{source}: holds no names: a list of names, or a mapping of ids to names, is expected")
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,18}\s*", value):
+        return int(value)
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+
+
+def _pairs(pairs: Any, shift: Callable[[int], int] = lambda number: number) -> tuple[list[Entry], list[Problem]]:
+    entries, problems = [], []
+    for number, name in pairs:
+        if not isinstance(name, str):
+            if name is None or isinstance(name, list | dict):
+                problems.append(Problem(None, f"{describe(name)} as the name of id {number}", "a name"))
+                name = None
+            else:
+                name = str(name)  # YAML reads the names no, 7 and 1.5 as other things than text
+        entries.append(Entry(None if number is None else shift(number), name and clean(name)))
+    return entries, problems
+
+
+def _from_lines(text: str) -> tuple[list[Entry], list[Problem]]:
+    """One name a line, or one number and name a line."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    numbered = [_NUMBERED.fullmatch(line) for _, line in lines]
+    if lines and all(numbered):
+        entries = [
+            Entry(_integer(match[1]), match[2].strip(), line=line)
+            for (line, _), match in zip(lines, numbered, strict=True)
+            if match
+        ]
+    else:
+        entries = [Entry(position, name, line=line) for position, (line, name) in enumerate(lines, 1)]
+    return [entry for entry in entries if entry.name != _PLACEHOLDER], []
+
+
+# protobuf's text format
+
+_TOKEN = re.compile(
+    r"""\s+|\#[^\n]*
+    |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    |(?P<word>[-+]?[A-Za-z0-9_./]+)
+    |(?P<mark>[{}<>:;,\[\]])
+    |(?P<other>.)""",
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    value: str
+    line: int
+
+
+def _tokens(text: str) -> list[_Token]:
+    line, found = 1, []
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup is not None:
+            found.append(_Token(match.lastgroup, match[0], line))
+        line += match[0].count("\n")
+    return found
+
+
+def _unquote(text: str) -> str:
+    """A quoted string's value; octal and hexadecimal escapes are bytes of UTF-8."""
+    data = bytearray()
+    end = 1
+    for match in _ESCAPE.finditer(text, 1, len(text) - 1):
+        data += text[end : match.start()].encode()
+        if match[1] or match[2]:
+            data.append((int(match[1], 8) if match[1] else int(match[2], 16)) & 0xFF)
+        else:
+            data += _ESCAPES.get(match[3], match[3]).encode()
+        end = match.end()
+    return bytes(data + text[end:-1].encode()).decode("utf-8", "replace")
+
+
+def _from_pbtxt(text: str) -> tuple[list[Entry], list[Problem]]:
+    """Items of a label map. Of a field that an item has several times the last counts, as for protobuf."""
+    tokens = _tokens(text)
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        is_item = token.kind == "word" and token.value == "item"
+        opening = index + 1 + (index + 1 < len(tokens) and tokens[index + 1].value == ":")
+        if not is_item or opening >= len(tokens) or tokens[opening].value not in "{<":
+            problems.append(Problem(token.line, token.value[:200], "item { ... }"))
+            index = next((i for i in range(index + 1, len(tokens)) if tokens[i].value == "item"), len(tokens))
+            continue
+        index, fields = _item(tokens, opening + 1, problems)
+        entries.append(_entry(fields, token.line, problems))
+    return entries, problems
+
+
+def _item(tokens: list[_Token], index: int, problems: list[Problem]) -> tuple[int, list[tuple[str, _Token]]]:
+    """The fields of the item whose inside begins at ``index``, and the position behind it."""
+    fields: list[tuple[str, _Token]] = []
+    depth, start = 1, tokens[index - 1].line
+    while index < len(tokens):
+        token = tokens[index]
+        following = tokens[index + 1] if index + 1 < len(tokens) else None
+        if token.value in ("{", "<"):
+            depth += 1
+        elif token.value in ("}", ">"):
+            depth -= 1
+            if depth == 0:
+                return index + 1, fields
+        elif token.kind == "word" and token.value == "item" and following and following.value in ("{", ":"):
+            break
+        elif depth == 1 and token.kind == "word" and following and following.value == ":":
+            value = tokens[index + 2] if index + 2 < len(tokens) else None
+            if value is not None and value.kind in ("text", "word"):
+                fields.append((token.value, value))
+                index += 2
+        elif depth == 1 and token.value not in (",", ";") and not (following and following.value in ("{", "<")):
+            problems.append(Problem(token.line, token.value[:200], "name: 'value'"))
+        index += 1
+    problems.append(Problem(start, "an item without its closing brace", "item { ... }"))
+    return index, fields
+
+
+def _entry(fields: list[tuple[str, _Token]], line: int, problems: list[Problem]) -> Entry:
+    counts = Counter(name for name, _ in fields if name in ("id", "name", "display_name"))
+    if repeated := {name: count for name, count in counts.items() if count > 1}:
+        said = " and ".join(f"{count} times '{name}'" for name, count in repeated.items())
+        problems.append(Problem(line, f"one item holds {said}", "one item for each class"))
+    last = dict(fields)
+    number = None
+    if "id" in last:
+        number = _integer(last["id"].value)
+        if number is None:
+            problems.append(Problem(last["id"].line, f"id {last['id'].value[:200]}", "a whole number as id"))
+    names = {}
+    for field in ("name", "display_name"):
+        if field in last:
+            token = last[field]
+            names[field] = _unquote(token.value) if token.kind == "text" else token.value
+            if token.kind != "text":
+                problems.append(Problem(token.line, f"{field}: {token.value[:200]}", "a name in quotes"))
+    return Entry(number, names.get("name"), names.get("display_name"), line)
