@@ -11,7 +11,7 @@ import contextlib
 import errno
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,22 +107,33 @@ class Store:
 
     def write_bytes(self, data: bytes, *parts: str) -> None:
         """Write a file whole or not at all."""
+        self.write_chunks([data], *parts)
+
+    def write_chunks(self, chunks: Iterable[bytes], *parts: str) -> int:
+        """Write a file whole or not at all, piece by piece, and return its size in bytes."""
         target = self.path(*parts)
+        place = f"{target}.{uuid.uuid4().hex}.tmp" if self.is_local else target
         with _readable_errors(target):
             self.fs.create_dir(target.rpartition("/")[0], recursive=True)
-            if not self.is_local:
-                with self.fs.open_output_stream(target) as stream:
-                    stream.write(data)
-                return
-            temporary = f"{target}.{uuid.uuid4().hex}.tmp"
             try:
-                with self.fs.open_output_stream(temporary) as stream:
-                    stream.write(data)
-                self.fs.move(temporary, target)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    self.fs.delete_file(temporary)
+                with self.fs.open_output_stream(place) as stream:
+                    for chunk in chunks:
+                        stream.write(chunk)
+                    size = stream.tell()
+                if place != target:
+                    self.fs.move(place, target)
+            except BaseException:
+                if place != target:
+                    with contextlib.suppress(OSError):
+                        self.fs.delete_file(place)
                 raise
+        return size
+
+    def read_chunks(self, *parts: str, chunk_bytes: int = 4 << 20) -> Iterator[bytes]:
+        """A file's content, piece by piece."""
+        with _readable_errors(self.path(*parts)), self.fs.open_input_stream(self.path(*parts)) as stream:
+            while chunk := stream.read(chunk_bytes):
+                yield chunk
 
     def read_bytes(self, *parts: str) -> bytes | None:
         """A file's content; None if it is not there."""
@@ -251,15 +262,19 @@ class Stage:
             self.store.delete(self.name, PARTIAL)
             self.store.write_bytes(fingerprint.encode(), self.name, PARTIAL, "fingerprint")
             return {}
-        return {receipt["shard"]: receipt for receipt in self._receipts()}
+        return self.receipts()
 
-    def _receipts(self) -> Iterator[Json]:
+    def receipts(self) -> dict[str, Json]:
+        """The receipts of the shards that are whole, by shard."""
         folder = pafs.FileSelector(self.store.path(self.name, PARTIAL, "receipts"), allow_not_found=True)
-        for info in self.store.fs.get_file_info(folder):
-            if info.path.endswith(".json"):
-                data = self.store.read_bytes(self.name, PARTIAL, "receipts", info.base_name)
-                if data:
-                    yield json.loads(data)
+        names = [info.base_name for info in self.store.fs.get_file_info(folder) if info.path.endswith(".json")]
+        found = (self.receipt(name.removesuffix(".json")) for name in names)
+        return {receipt["shard"]: receipt for receipt in found if receipt is not None}
+
+    def receipt(self, shard: str) -> Json | None:
+        """The receipt of a shard; None if it is not whole."""
+        data = self.store.read_bytes(self.name, PARTIAL, "receipts", f"{shard}.json")
+        return json.loads(data) if data else None
 
     def write(self, shard: str, tables: Mapping[str, pa.Table], facts: Json | None = None) -> Json:
         """Write one shard whole: its tables (each conformed), then its receipt, which is returned.

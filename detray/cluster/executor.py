@@ -1,7 +1,10 @@
 """What a stage asks of whoever runs its tasks, and the plain answer: this process, one after another."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from detray.tune.search import Search
 
 Task = TypeVar("Task")
 Json = dict[str, Any]
@@ -29,6 +32,10 @@ class Executor(Protocol):
         """Like `map` with state: each actor calls ``build`` once (a model is loaded there) and keeps the result."""
         ...
 
+    def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
+        """Run every trial of ``search`` to its end; ``on_trial`` is called after each."""
+        ...
+
 
 class SerialExecutor:
     """Everything in this process, in order, without Ray: ``--serial``, and tests of plain functions."""
@@ -42,3 +49,8 @@ class SerialExecutor:
         self, build: Callable[[], Callable[[Task], Json]], tasks: Sequence[Task], *, gpus: float = 0
     ) -> Iterator[Json]:
         return map(build(), tasks) if tasks else iter(())
+
+    def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
+        from detray.tune import serial
+
+        serial.run_search(search, on_trial)

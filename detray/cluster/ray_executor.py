@@ -4,7 +4,7 @@ import json
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import ray
@@ -16,6 +16,9 @@ from detray import errors
 from detray.cluster.executor import Json
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
+
+if TYPE_CHECKING:
+    from detray.tune.search import Search
 
 Task = TypeVar("Task")
 RESULT = pa.schema([pa.field("result", pa.string(), nullable=False)])
@@ -85,6 +88,11 @@ class RayExecutor:
         cpus = 1 if self._resources.get("CPU", 0) >= size + SPARE_CPUS else 0
         options: dict[str, Any] = {"num_gpus": gpus} if gpus else {}
         return self._run(build, tasks, ActorPoolStrategy(size=max(size, 1)), build=True, num_cpus=cpus, **options)
+
+    def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
+        from detray.cluster import tuning  # Tune is slow to import
+
+        tuning.run_search(search, on_trial, workers=self.workers)
 
     def _run(
         self, function: Any, tasks: Sequence[Task], compute: Any, *, build: bool, **resources: Any

@@ -1,0 +1,123 @@
+"""The search with Ray Tune: trials side by side, the weak ones stopped early.
+
+A search that was cut off goes on from the receipts of the stage, not through ``Tuner.restore``:
+that works with and without Ray alike, and loads no pickle from the output folder.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+from ray.tune import FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from detray.store import PARTIAL
+from detray.tune.bench import Bench
+from detray.tune.objective import focus_ap
+from detray.tune.search import Search
+from detray.tune.trial import Trial, as_array, conclude, run_trial
+
+METRIC = "focus_ap"
+"""What ASHA compares: mean AP of the focus classes after an epoch."""
+
+GRACE = 4
+"""No trial is stopped in the first of this many parts of the epochs."""
+
+REDUCTION = 3
+"""ASHA lets the best of this many go on at each rung (Li et al., MLSys 2020)."""
+
+MAX_FAILURES = 3
+"""How often a trial whose process or machine died is run again."""
+
+
+def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> None:
+    """Run every trial of ``search`` on the cluster that this process is connected to.
+
+    Each trial holds one CPU, and the GPUs that `Bench` asks for; at most ``workers`` run at once.
+    """
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the receipts and tables
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output prints boxes even with verbose=0
+    bench = search.bench
+    bench.stage.store.delete(bench.stage.name, PARTIAL, "ray")
+    resources = {"cpu": 1.0} | ({"gpu": bench.gpus} if bench.gpus else {})
+    tuner = Tuner(
+        tune.with_resources(functools.partial(_train, bench=bench), resources),
+        tune_config=TuneConfig(
+            metric=METRIC,
+            mode="max",
+            search_alg=_Proposals(search, on_trial),
+            scheduler=_scheduler(search),
+            num_samples=search.size,
+            max_concurrent_trials=None if bench.gpus else workers,
+            reuse_actors=True,  # importing TensorFlow costs a process seconds
+        ),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=bench.stage.store.path(bench.stage.name, PARTIAL),
+            storage_filesystem=bench.stage.store.fs,
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            verbose=0,
+        ),
+    )
+    for result in tuner.fit():
+        if result.error is not None:  # not one of the trial's own: its process died, again and again
+            trial = result.config["trial"]
+            reason = str(result.error).strip().splitlines()[-1]
+            search.finish(trial, conclude(bench, trial, "failed", error=reason)["facts"])
+
+
+def _train(config: dict[str, Any], bench: Bench) -> None:
+    def report(epoch: int, ap: list[float | None]) -> None:
+        score = focus_ap(as_array(ap), bench.is_focus)
+        tune.report({"epoch": epoch, METRIC: -1.0 if score is None else score})
+
+    run_trial(bench, config["trial"], report)
+
+
+class _Proposals(Searcher):
+    """Tune's view of a `Search`."""
+
+    def __init__(self, search: Search, on_trial: Callable[[], None]) -> None:
+        super().__init__(metric=METRIC, mode="max")
+        self._search = search
+        self._on_trial = on_trial
+        self._running: dict[str, Trial] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        trial = self._search.next()
+        if trial is None:
+            return Searcher.FINISHED
+        self._running[trial_id] = trial
+        return {"trial": trial}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        trial = self._running.pop(trial_id)
+        if not error:
+            bench = self._search.bench
+            # a trial that the scheduler stops does not come to write its end
+            receipt = bench.stage.receipt(trial.trial_id) or conclude(bench, trial, "stopped")
+            self._search.finish(trial, receipt["facts"])
+        self._on_trial()
+
+
+class _SparingASHA(ASHAScheduler):
+    """ASHA that never stops the baseline: all others are measured against its end."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision: str = super().on_trial_result(tune_controller, trial, result)
+        return TrialScheduler.CONTINUE if trial.config["trial"].is_baseline else decision
+
+
+def _scheduler(search: Search) -> TrialScheduler:
+    if search.settings.scheduler == "none":
+        return FIFOScheduler()
+    epochs = search.space.baseline.epochs
+    return _SparingASHA(
+        time_attr="epoch",
+        max_t=epochs + 1,  # a trial ends by itself
+        grace_period=max(1, epochs // GRACE),
+        reduction_factor=REDUCTION,
+    )

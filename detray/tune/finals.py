@@ -1,0 +1,80 @@
+"""The finals: the search's best trials and the baseline, trained again on the same fresh seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from detray.store import Json
+from detray.tune.proof import Proof, Runs, prove
+from detray.tune.search import Search
+from detray.tune.trial import Trial, as_array
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finalist, how it and the baseline did, and what that proves.
+
+    ``seeds`` are the fresh seeds on which both ended whole; without any, the runs are those of the
+    search, which prove nothing.
+    """
+
+    trial: Trial
+    seeds: tuple[int, ...]
+    baseline: Runs
+    runs: Runs
+    proof: Proof
+
+
+def fresh_seeds(search: Search) -> list[int]:
+    """The seeds of the finals: those after the search's."""
+    first = search.space.baseline.seed + 1
+    return [(first + step) % 2**31 for step in range(search.settings.proof_seeds)]
+
+
+def finals(search: Search) -> dict[str, Trial]:
+    """The trials of the finals by id: nothing where no trial of the search came through."""
+    finalists = search.finalists()
+    found = [
+        _again(trial, seed) for seed in fresh_seeds(search) if finalists for trial in (search.baseline, *finalists)
+    ]
+    return {trial.trial_id: trial for trial in found}
+
+
+def _again(trial: Trial, seed: int) -> Trial:
+    trial_id = f"proof-{trial.trial_id.removeprefix('search-')}-seed-{seed}"
+    return Trial(trial_id, "proof", msgspec.structs.replace(trial.settings, seed=seed))
+
+
+def best_candidate(search: Search, ends: Mapping[str, Json]) -> Candidate | None:
+    """The finalist that won by most, or else gained most; None where there is none.
+
+    ``ends`` are those of the finals by trial.
+    """
+    candidates = [_candidate(search, trial, ends) for trial in search.finalists()]
+    return max(candidates, key=lambda found: (found.proof.is_win, float(found.proof.focus.delta[0])), default=None)
+
+
+def _candidate(search: Search, trial: Trial, ends: Mapping[str, Json]) -> Candidate:
+    pairs = {
+        seed: (ends[_again(search.baseline, seed).trial_id], ends[_again(trial, seed).trial_id])
+        for seed in fresh_seeds(search)
+    }
+    whole = {seed: pair for seed, pair in pairs.items() if all(end["status"] == "completed" for end in pair)}
+    compared = list(whole.values()) or [(search.ends[search.baseline.trial_id], search.ends[trial.trial_id])]
+    baseline, runs = (_runs([pair[side] for pair in compared]) for side in (0, 1))
+    proof = prove(
+        baseline, runs, search.bench.is_focus, search.settings.guard.max_drop, candidates=len(search.finalists())
+    )
+    return Candidate(trial, tuple(whole), baseline, runs, proof)
+
+
+def _runs(ends: Sequence[Json]) -> Runs:
+    classes = len(ends[0]["ap"])
+    left_out = [[as_array(row) for row in end.get("left_out", [])] for end in ends]
+    return Runs(
+        ap=np.stack([as_array(end["ap"]) for end in ends]),
+        ap50=np.stack([as_array(end["ap50"]) for end in ends]),
+        left_out=np.array(left_out, np.float64).reshape(len(ends), -1, classes),
+    )

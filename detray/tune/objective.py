@@ -1,0 +1,29 @@
+"""What a trial is judged by."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+def focus_ap(ap: Floats, focus: Flags) -> float | None:
+    """Mean AP of the focus classes; None where none of them has an AP.
+
+    ``ap`` ``[c]`` holds the classes' AP, NaN without ground truth; ``focus`` ``[c]`` marks classes.
+    """
+    known = ap[focus & ~np.isnan(ap)]
+    return float(known.mean()) if len(known) else None
+
+
+def objective(ap: Floats, baseline: Floats | None, focus: Flags, max_drop: float) -> float | None:
+    """Mean AP of the focus classes, less what the other classes fell below ``baseline - max_drop``.
+
+    Shapes as in `focus_ap`. The penalty is the sum of the shortfalls, so that one AP lost
+    beyond the allowance outweighs one gained. While ``baseline`` is None there is no penalty.
+    """
+    score = focus_ap(ap, focus)
+    if score is None or baseline is None:
+        return score
+    shortfall = np.maximum(baseline - max_drop - ap, 0)[~focus]
+    return score - float(np.nansum(shortfall))

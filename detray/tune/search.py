@@ -1,0 +1,137 @@
+"""Which trials a search makes: the baseline, then guesses, then what Optuna proposes.
+
+A proposal depends on the seed, its number and the history alone, never on a sampler's hidden
+state. So a search that was killed goes on as if it had not been, the trials are the same with and
+without Ray as long as the sampler draws at random (TPE: the first ten), and none is made twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal
+
+from detray.store import Json
+from detray.tune.bench import Bench
+from detray.tune.objective import objective
+from detray.tune.settings import TuneSettings
+from detray.tune.space import Choice, Space
+from detray.tune.trial import Trial, as_array
+
+ATTEMPTS = 20
+"""Draws until one is new; then the first untried point is taken."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A point that was tried; ``objective`` is None while it runs and if it failed."""
+
+    choice: Choice
+    objective: float | None
+
+
+def propose(space: Space, history: Sequence[Attempt], search: Literal["optuna", "random"], seed: int) -> Choice:
+    """The next point of the search, one that ``history`` does not hold.
+
+    ``search``: optuna is the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011).
+
+    Raises:
+        StopIteration: every point of the space was tried.
+    """
+    tried = [attempt.choice for attempt in history]
+    for known in (space.origin, *space.guesses):
+        if known not in tried:
+            return known
+
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    drawn = (seed + 1_000_003 * len(history)) % 2**32
+    sampler: optuna.samplers.BaseSampler = (
+        optuna.samplers.TPESampler(seed=drawn) if search == "optuna" else optuna.samplers.RandomSampler(seed=drawn)
+    )
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    axes = {
+        field: optuna.distributions.CategoricalDistribution(range(len(values)))
+        for field, values in space.values.items()
+    }
+    for attempt in history:
+        if attempt.objective is not None:
+            study.add_trial(
+                optuna.trial.create_trial(params=attempt.choice, distributions=axes, value=attempt.objective)
+            )
+    for _ in range(ATTEMPTS):
+        choice = dict(study.ask(axes).params)
+        if choice not in tried:
+            return choice
+    points = (dict(zip(axes, point, strict=True)) for point in product(*(range(len(v)) for v in space.values.values())))
+    return next(point for point in points if point not in tried)
+
+
+@dataclass
+class Search:
+    """A search under way: hands out trials and takes their ends, in any order.
+
+    Proposals are kept as receipts of the stage, so that a search which was cut off makes the same.
+    """
+
+    bench: Bench
+    space: Space
+    settings: TuneSettings
+    trials: list[Trial] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    ends: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many trials it makes."""
+        return min(self.settings.trials, self.space.size)
+
+    def next(self) -> Trial | None:
+        """The next trial; None after the last."""
+        number = len(self.trials)
+        if number >= self.size:
+            return None
+        trial_id = f"search-{number:04d}"
+        stage, shard = self.bench.stage, f"{trial_id}-choice"
+        receipt = stage.receipt(shard) or stage.write(shard, {}, {"choice": self._propose()})
+        self.choices.append(receipt["facts"]["choice"])
+        settings = self.space.train_settings(self.choices[-1])
+        self.trials.append(Trial(trial_id, "search", settings, is_baseline=number == 0))
+        return self.trials[-1]
+
+    def _propose(self) -> Choice:
+        history = [
+            Attempt(choice, self.objective(trial)) for trial, choice in zip(self.trials, self.choices, strict=True)
+        ]
+        return propose(self.space, history, self.settings.search, self.settings.seed)
+
+    def finish(self, trial: Trial, facts: Json) -> None:
+        """Take the facts of a trial's end (`trial.conclude`)."""
+        self.ends[trial.trial_id] = facts
+
+    def objective(self, trial: Trial) -> float | None:
+        """The objective of a trial that ended; None if it runs or has no result."""
+        facts = self.ends.get(trial.trial_id)
+        if facts is None or facts["status"] == "failed" or facts["ap"] is None:
+            return None
+        baseline = self.ends.get(self.baseline.trial_id, {}).get("ap")
+        return objective(
+            as_array(facts["ap"]),
+            None if baseline is None else as_array(baseline),
+            self.bench.is_focus,
+            self.settings.guard.max_drop,
+        )
+
+    @property
+    def baseline(self) -> Trial:
+        return self.trials[0]
+
+    def finalists(self) -> list[Trial]:
+        """The completed trials but the baseline, best objective first, as many as are to be proven."""
+        ranked = [
+            (score, trial)
+            for trial in self.trials[1:]
+            if self.ends[trial.trial_id]["status"] == "completed" and (score := self.objective(trial)) is not None
+        ]
+        ranked.sort(key=lambda entry: -entry[0])
+        return [trial for _, trial in ranked[: self.settings.finalists]]

@@ -1,0 +1,17 @@
+"""The search in this process, one trial after another: the plain counterpart of Ray Tune's."""
+
+from collections.abc import Callable
+
+from detray.tune.search import Search
+from detray.tune.trial import run_trial
+
+
+def run_search(search: Search, on_trial: Callable[[], None]) -> None:
+    """Run every trial of ``search`` to its end; ``on_trial`` is called after each.
+
+    No scheduler stops a trial: asynchronous halving decides by what else runs at that time, and
+    here nothing else does.
+    """
+    while (trial := search.next()) is not None:
+        search.finish(trial, run_trial(search.bench, trial)["facts"])
+        on_trial()

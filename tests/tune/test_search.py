@@ -1,0 +1,54 @@
+"""What the search proposes."""
+
+from collections import Counter
+
+import pytest
+
+from detray.detectors.settings import TrainSettings
+from detray.tune.search import Attempt, propose
+from detray.tune.space import Choice, Space
+
+SPACE = Space(TrainSettings(), {"focal_gamma": (2.0, 1.0, 3.0), "freeze_units": (0, 1, 2), "focal_alpha": (0.25, 0.4)})
+GUESS = {"focal_gamma": 1, "freeze_units": 0, "focal_alpha": 0}
+
+
+def search(space: Space, trials: int, kind: str, seed: int = 0, score: float | None = 0.5) -> list[Choice]:
+    history: list[Attempt] = []
+    for _ in range(trials):
+        history.append(Attempt(propose(space, history, kind, seed), score))
+    return [attempt.choice for attempt in history]
+
+
+@pytest.mark.parametrize("kind", ["optuna", "random"])
+def test_the_baseline_comes_first_and_no_point_twice(kind: str) -> None:
+    found = search(SPACE, SPACE.size, kind)
+    assert found[0] == SPACE.origin
+    assert all(found.count(choice) == 1 for choice in found)
+
+
+def test_guesses_come_second() -> None:
+    assert search(Space(SPACE.baseline, SPACE.values, (GUESS,)), 3, "optuna")[1] == GUESS
+
+
+def test_the_seed_decides() -> None:
+    assert search(SPACE, 9, "optuna", seed=1) == search(SPACE, 9, "optuna", seed=1)
+    assert search(SPACE, 9, "optuna", seed=1) != search(SPACE, 9, "optuna", seed=2)
+
+
+@pytest.mark.parametrize(("kind", "trials"), [("random", 18), ("optuna", 10)])
+def test_results_do_not_change_what_is_drawn_at_random(kind: str, trials: int) -> None:
+    """So the trials are the same with and without Ray, in whatever order they end."""
+    assert search(SPACE, trials, kind, score=0.1) == search(SPACE, trials, kind, score=None)
+
+
+def test_optuna_learns_and_random_does_not() -> None:
+    space = Space(TrainSettings(), {"focal_gamma": tuple(range(8)), "learning_rate": tuple(range(1, 41))})
+    good = Counter[str]()
+    for kind in ("optuna", "random"):
+        history: list[Attempt] = []
+        for _ in range(40):
+            choice = propose(space, history, kind, 0)
+            history.append(Attempt(choice, float(choice["focal_gamma"] == 5)))
+        good[kind] = sum(attempt.choice["focal_gamma"] == 5 for attempt in history[20:])
+    assert good["optuna"] >= 2 * good["random"]
+    assert good["optuna"] >= 8
