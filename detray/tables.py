@@ -57,6 +57,14 @@ def lookup(keys: pa.ChunkedArray | pa.Array, table: pa.Table, key: str, value: s
     return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
 
 
+def own_classes(categories: pa.Table) -> pa.Table:
+    """Rows of a split's classes as its own files list them, else as the label map does; in the order of ids."""
+    listed = categories.filter(pc.equal(categories["source"], "annotations"))
+    if not listed.num_rows:
+        listed = categories.filter(pc.equal(categories["source"], "label_map"))
+    return listed.sort_by([("category_id", "ascending"), ("category_name", "ascending")])
+
+
 def class_names(categories: pa.Table) -> dict[int, str]:
     """category_id to category_name, the first row of each id; unnamed classes are called by their id."""
     names: dict[int, str] = {}

@@ -6,11 +6,14 @@ from msgspec import Meta
 
 from detray.settings import Section
 
+Action = Literal["drop", "clip", "relabel", "move", "add", "renumber"]
+
 
 class CleanSettings(Section, frozen=True):
     """Which corrections are written."""
 
     actions: Annotated[
-        tuple[Literal["drop", "clip", "relabel", "move", "add"], ...], Meta(description="kinds of edits that are made")
+        tuple[Action, ...],
+        Meta(description="kinds of edits that are made: drop, clip, relabel, move, add, renumber (ids that collide)"),
     ] = ("drop", "clip", "relabel")
     min_score: Annotated[float, Meta(ge=0, le=1, description="label errors below it are left alone")] = 0.9
