@@ -1,0 +1,154 @@
+"""From hits to rows of the findings table, all at once, and from many rows to their root.
+
+A raw finding is a row of the findings table before it is known whether others share its fault: in
+place of root_cause_id it carries ``group``, the key of all rows of one rule, severity, split and
+class (and whatever else `Hits.share` names). Ids are hashes of what a finding is about, so they do
+not depend on how the data set was cut.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray import schema, tables
+from detray.audit.rule import Hits, Rule
+from detray.audit.text import hash_text, hash_texts, hexadecimal, join, mix
+from detray.audit.view import NO_ID, View
+
+_LATER = {"run", "severity_name", "root_cause_id"}
+RAW = pa.schema(
+    [
+        *(pa.field(field.name, field.type) for field in schema.schema("findings") if field.name not in _LATER),
+        pa.field("group", pa.uint64()),
+        pa.field("share", pa.string()),
+    ]
+)
+"""The findings table without what is known only at the end, and with the group that shares a fault."""
+
+GROUPS = pa.schema(
+    [
+        ("group", pa.uint64()),
+        ("rule", pa.string()),
+        ("severity", pa.int8()),
+        ("split", pa.string()),
+        ("category_id", pa.int64()),
+        ("share", pa.string()),
+        ("n", pa.int64()),
+    ]
+)
+"""How many raw findings each group has."""
+
+
+def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Table:
+    """The raw findings of one rule's hits in one shard."""
+    k = len(hits.rows)
+    if not k:
+        return RAW.empty_table()
+    about_boxes = hits.about == "annotations"
+    rows = (view.annotations if about_boxes else view.images).take(pa.array(hits.rows))
+    split = hash_text(view.split)
+    source = hash_texts(rows["source_file"])
+    position = tables.numpy(rows, "annotation_row" if about_boxes else "image_row", -1)
+    nothing = np.zeros(k, np.uint64)
+    extra = nothing if hits.extra is None else hash_texts(hits.extra)
+    partner = np.full(k, -1) if hits.other is None else view.annotation_rows[hits.other]
+    identity = mix(hash_text(rule.code), split, hash_text(hits.about), source, position, extra, partner)
+    severity = np.full(k, rule.severity, np.int8) if hits.severity is None else hits.severity
+    category = tables.numpy(rows, "category_id", NO_ID) if about_boxes else np.full(k, NO_ID)
+    share = pa.nulls(k, pa.string()) if hits.share is None else hits.share
+    file_name = view.file_names(view.image_of[hits.rows]) if about_boxes else rows["file_name"].combine_chunks()
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "finding_id": hexadecimal(identity),
+        "rule": _same(rule.code, k),
+        "family": _same(rule.family, k),
+        "severity": pa.array(severity, pa.int8()),
+        "confidence": pa.array(np.ones(k) if hits.confidence is None else hits.confidence),
+        "scope": _same("annotation" if about_boxes else "image", k),
+        "count": pa.array(np.ones(k, np.int64)),
+        "split": _same(view.split, k),
+        "image_id": rows["image_id"],
+        "file_name": file_name,
+        "source_file": rows["source_file"],
+        "observed": _text(hits.observed, k),
+        "expected": _text(rule.expected if hits.expected is None else hits.expected, k),
+        "group": pa.array(mix(hash_text(rule.code), split, severity.astype(np.int64), category, hash_texts(share))),
+        "share": share,
+        "fix": _same(rule.fix, k),
+    }
+    subject = file_name
+    if about_boxes:
+        names = view.names(rows["category_id"].combine_chunks())
+        columns |= {name: rows[name] for name in ("annotation_id", "annotation_row", "category_id")}
+        columns |= {side: rows[side] for side in ("x", "y", "width", "height")}
+        columns["category_name"] = names
+        subject = join(pc.fill_null(names, "a box"), " in ", file_name)
+        if hits.other is not None:
+            other = view.annotations.select(["annotation_id", "category_id"]).take(pa.array(hits.other))
+            columns["other_annotation_id"] = other["annotation_id"]
+            columns["other_category_name"] = view.names(other["category_id"].combine_chunks())
+    columns |= _threshold(rule, limits, k)
+    columns["message"] = _sentence(subject, rule.problem, columns["observed"])
+    return pa.table([columns.get(field.name, pa.nulls(k, field.type)) for field in RAW], names=RAW.names).cast(RAW)
+
+
+def _threshold(rule: Rule, limits: dict[str, float], k: int) -> dict[str, pa.Array]:
+    if not rule.thresholds:
+        return {}
+    first = rule.thresholds[0]
+    return {"threshold": pa.array(np.full(k, limits[first.name])), "unit": _same(rule.unit or first.unit, k)}
+
+
+def _same(text: str, k: int) -> pa.Array:
+    return pa.repeat(pa.scalar(text), k)
+
+
+def _text(value: pa.Array | str | None, k: int) -> pa.Array:
+    if value is None:
+        return pa.nulls(k, pa.string())
+    return _same(value, k) if isinstance(value, str) else value
+
+
+def _sentence(subject: pa.Array, problem: str, observed: pa.Array) -> pa.Array:
+    without = join(subject, f": {problem}")
+    return pc.if_else(pc.is_null(observed), without, join(without, " (", observed, ")"))
+
+
+def group_counts(raw: pa.Table) -> pa.Table:
+    """Raw findings counted by group."""
+    keys = [name for name in GROUPS.names if name != "n"]
+    counted = raw.select(keys).group_by(keys).aggregate([([], "count_all")])
+    return counted.rename_columns([*keys, "n"]).cast(GROUPS)
+
+
+def merge_groups(parts: Sequence[pa.Table]) -> pa.Table:
+    """Counts of several shards added up, in the order of groups."""
+    keys = [name for name in GROUPS.names if name != "n"]
+    merged = pa.concat_tables([GROUPS.empty_table(), *parts]).group_by(keys).aggregate([("n", "sum")])
+    return merged.rename_columns([*keys, "n"]).cast(GROUPS).sort_by("group")
+
+
+def roots_table(roots: dict[int, str]) -> pa.Table:
+    """The root of each group that has one, as a table that crosses processes."""
+    return pa.table({"group": pa.array(list(roots), pa.uint64()), "root": pa.array(list(roots.values()), pa.string())})
+
+
+def with_roots(raw: pa.Table, roots: pa.Table, run: str) -> pa.Table:
+    """Raw findings as rows of the findings table, each with the root of its group, if `roots_table` has one."""
+    names = pa.array(schema.SEVERITIES)
+    found = raw.drop_columns(["group", "share"])
+    return schema.from_columns(
+        "findings",
+        {name: found[name] for name in found.column_names}
+        | {
+            "severity_name": names.take(raw["severity"]),
+            "root_cause_id": tables.lookup(raw["group"], roots, "group", "root"),
+        },
+        run=run,
+    )
+
+
+def hash_of(*parts: str | int | None) -> str:
+    """The id of a finding that is not about a row: of its rule, its split and whatever else it is about."""
+    return hexadecimal(mix(*(hash_text("" if part is None else str(part)) for part in parts)))[0].as_py()

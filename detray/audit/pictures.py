@@ -1,0 +1,161 @@
+"""The image pass: each picture decoded once, and what the rules want to know of it.
+
+A picture is measured on its luma as displayed. The perceptual hash is a difference hash: means of
+8 x 9 blocks, one bit for each pair of neighbours in a row (the picture grows brighter to the right),
+the first pair in the highest bit.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from detray import pictures, schema, tables
+from detray.audit.rule import Rows
+from detray.audit.view import View
+from detray.pictures import PictureError
+from detray.tables import Shard
+
+THREADS = 4
+"""Threads that read and decode in one task: decoding lets go of the interpreter, and reading waits."""
+
+MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One picture, with the names and units of the table ``image_stats``."""
+
+    is_decoded: bool
+    problem: str | None = None
+    real_width: int | None = None
+    real_height: int | None = None
+    exif_orientation: int | None = None
+    bytes: int | None = None
+    content_hash: str | None = None
+    perceptual_hash: int | None = None
+    brightness: float | None = None
+    contrast: float | None = None
+    sharpness: float | None = None
+
+
+STATS = pa.schema([schema.schema("image_stats").field(field.name) for field in fields(Measured)])
+
+
+def measure(path: str) -> Measured:
+    """Read, check and measure the picture at ``path``; never raises for what a picture can be."""
+    size = digest = None
+    try:
+        data = pictures.read_file(path)
+        size, digest = len(data), hashlib.blake2b(data, digest_size=16).hexdigest()
+        luma, header = pictures.decode_luma(data)
+    except PictureError as error:
+        problem = MISSING if error.reason == MISSING else str(error)
+        return Measured(False, problem, bytes=size, content_hash=digest)
+    return Measured(
+        True,
+        None,
+        header.width,
+        header.height,
+        header.orientation,
+        size,
+        digest,
+        difference_hash(luma),
+        *properties(luma),
+    )
+
+
+def difference_hash(luma: NDArray[np.uint8]) -> int:
+    """The 64-bit difference hash of a luma picture ``[height, width]``, as a signed integer.
+
+    Source: Krawetz, "Kind of Like That" (2013); block means instead of a resize.
+    """
+    height, width = luma.shape
+    if height < 8 or width < 9:
+        luma = np.repeat(np.repeat(luma, -(-8 // height), axis=0), -(-9 // width), axis=1)
+        height, width = luma.shape
+    rows, columns = np.arange(8) * height // 8, np.arange(9) * width // 9
+    sums = np.add.reduceat(np.add.reduceat(luma, rows, axis=0, dtype=np.int64), columns, axis=1)
+    means = sums / np.diff(np.append(rows, height))[:, None] / np.diff(np.append(columns, width))
+    bits = np.packbits(means[:, 1:] > means[:, :-1])
+    return int(bits.view(">i8")[0])
+
+
+def properties(luma: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """Brightness (mean), contrast (standard deviation) and sharpness (variance of the Laplacian) of luma."""
+    import cv2
+
+    mean, deviation = cv2.meanStdDev(luma)
+    _, edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
+    return float(mean[0, 0]), float(deviation[0, 0]), float(edges[0, 0] ** 2)
+
+
+def measure_all(paths: Iterable[str]) -> pa.Table:
+    """The columns of image_stats that come from the pictures, a row for each of ``paths``."""
+    import cv2
+
+    cv2.setNumThreads(1)  # the task holds one CPU
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(measure, paths))
+    columns = {field.name: [getattr(one, field.name) for one in found] for field in STATS}
+    return pa.table({name: pa.array(values, STATS.field(name).type) for name, values in columns.items()})
+
+
+class PictureView(View):
+    """A shard's images whose pictures were looked for, and what was found: ``stats`` has a row for each."""
+
+    def __init__(self, shard: Shard, stats: pa.Table) -> None:
+        super().__init__(shard)
+        self.stats = stats
+
+    @cached_property
+    def is_decoded(self) -> NDArray[np.bool_]:
+        return tables.numpy(self.stats, "is_decoded")
+
+    @cached_property
+    def stated_sizes(self) -> NDArray[np.float64]:
+        """Stated width and height ``[m, 2]``, px; NaN where not stated."""
+        return np.stack([tables.numpy(self.images, side).astype(np.float64) for side in ("width", "height")], axis=1)
+
+    @cached_property
+    def real_sizes(self) -> NDArray[np.float64]:
+        """Width and height as displayed ``[m, 2]``, px; NaN where not decoded."""
+        sides = ("real_width", "real_height")
+        return np.stack([tables.numpy(self.stats, side).astype(np.float64) for side in sides], axis=1)
+
+    @cached_property
+    def is_turned(self) -> NDArray[np.bool_]:
+        """EXIF turns the picture by a quarter, and the stated size is that of the picture before."""
+        quarter = tables.numpy(self.stats, "exif_orientation", 1) >= 5
+        return quarter & (self.stated_sizes == self.real_sizes[:, ::-1]).all(axis=1)
+
+    def rows_with_problem(self, kind: str) -> Rows:
+        """Positions of the images whose picture is ``missing``, or there and ``corrupt``."""
+        missing = pc.fill_null(pc.equal(self.stats["problem"], MISSING), False).to_numpy()
+        return np.flatnonzero(missing if kind == MISSING else ~missing & ~self.is_decoded)
+
+    def problems(self, rows: Rows) -> pa.Array:
+        """Why pictures did not decode."""
+        return self.stats["problem"].combine_chunks().take(pa.array(rows))
+
+
+def image_stats(view: PictureView, run: str) -> pa.Table:
+    """The table image_stats of a shard; images without an id are left out."""
+    named = {name: view.images[name] for name in ("split", "image_id", "file_name")}
+    whole = pa.table(named | {name: view.stats[name] for name in STATS.names})
+    return schema.from_columns("image_stats", _columns(whole.filter(pc.is_valid(whole["image_id"]))), run=run)
+
+
+def _columns(table: pa.Table) -> dict[str, object]:
+    return {name: table[name] for name in table.column_names}
+
+
+def with_pictures(images: pa.Table) -> pa.Table:
+    """The images that an image folder was stated for."""
+    return images.filter(pc.is_valid(images["path"]))

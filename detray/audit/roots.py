@@ -1,0 +1,147 @@
+"""Findings about no single row: facts on classes and splits, and the faults that many rows share."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from detray import schema
+from detray.audit.findings import hash_of
+from detray.audit.rule import Fact, Rule
+
+MIN_SHARED = 10
+"""Findings of one rule, severity and split from which they count as one fault."""
+
+_THINGS = {"annotation": "boxes", "image": "images", "class": "classes", "split": "files", "dataset": "cases"}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """``findings`` about no single row, as rows of that table, and the root finding's id of each group that has one."""
+
+    findings: list[Row]
+    roots: dict[int, str]
+
+    def table(self, run: str) -> pa.Table:
+        return schema.from_rows("findings", self.findings, run=run)
+
+
+def conclude(
+    facts: Sequence[tuple[Rule, dict[str, float], Fact]],
+    groups: pa.Table,
+    rules: Mapping[str, Rule],
+    names: Mapping[str, Mapping[int, str]],
+) -> Conclusion:
+    """Facts as findings, and root findings for what at least `MIN_SHARED` findings have in common.
+
+    Args:
+        facts: what the rules on classes, splits and the data set found, with rule and thresholds.
+        groups: merged counts of raw findings, as `findings.GROUPS`.
+        rules: by code.
+        names: of classes, by split and id.
+    """
+    found = [_of_fact(rule, limits, fact) for rule, limits, fact in facts]
+    counted = groups.to_pylist()
+    roots: dict[int, str] = {}
+    for row, (_, _, fact) in zip(found, facts, strict=True):
+        roots = {group["group"]: row["finding_id"] for group in counted if _explains(fact, group)} | roots
+    shared: dict[tuple[str, int, str, str | None], list[Row]] = defaultdict(list)
+    for group in counted:
+        if group["group"] not in roots:
+            shared[group["rule"], group["severity"], group["split"], group["share"]].append(group)
+    for members in shared.values():
+        n = sum(group["n"] for group in members)
+        if n >= MIN_SHARED:
+            root = _root(rules[members[0]["rule"]], members, n, names)
+            found.append(root)
+            roots |= {group["group"]: root["finding_id"] for group in members}
+    return Conclusion(found + _roots_of_classes(found, rules), roots)
+
+
+def _explains(fact: Fact, group: Row) -> bool:
+    return (
+        group["rule"] in fact.explains
+        and fact.split in (None, group["split"])
+        and fact.category_id in (None, group["category_id"])
+    )
+
+
+def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
+    if fact.category_id is not None:
+        subject = fact.category_name or f"class {fact.category_id}"
+        scope, subject = "class", f"{subject} in {fact.split}" if fact.split else subject
+    else:
+        scope, subject = ("split", f"split {fact.split}") if fact.split else ("dataset", "the data set")
+    severity = rule.severity if fact.severity is None else fact.severity
+    about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share)
+    row = _row(
+        rule, severity, scope, fact.split, hash_of(rule.code, *about), f"{subject}: {rule.problem}", fact.observed
+    )
+    if rule.thresholds:
+        row |= {"threshold": limits[rule.thresholds[0].name], "unit": rule.unit or rule.thresholds[0].unit}
+    return row | {
+        "confidence": fact.confidence,
+        "count": fact.count,
+        "category_id": fact.category_id,
+        "category_name": fact.category_name,
+        "other_category_name": fact.other_category_name,
+        "expected": fact.expected or rule.expected,
+    }
+
+
+def _root(rule: Rule, members: list[Row], n: int, names: Mapping[str, Mapping[int, str]]) -> Row:
+    """The finding for ``n`` rows of one split."""
+    split, share, severity = members[0]["split"], members[0]["share"], members[0]["severity"]
+    ids = {group["category_id"] for group in members}
+    category_id = ids.pop() if len(ids) == 1 else None
+    name = names.get(split, {}).get(category_id) if category_id is not None else None
+    whose = f" of {name}" if name else ""
+    subject = f"{n} {_THINGS[rule.scope]}{whose} in split {split}"
+    scope = "split" if category_id is None else "class"
+    key = hash_of(rule.code, "root", severity, split, share)
+    return _row(rule, severity, scope, split, key, f"{subject}: {rule.problem}", share) | {
+        "count": n,
+        "category_id": category_id,
+        "category_name": name,
+    }
+
+
+def _roots_of_classes(found: Iterable[Row], rules: Mapping[str, Rule]) -> list[Row]:
+    """One finding for each rule and split that many classes have in common; theirs then point to it."""
+    shared: dict[tuple[str, int, str | None], list[Row]] = defaultdict(list)
+    for row in found:
+        if row["scope"] == "class" and rules[row["rule"]].scope == "class":
+            shared[row["rule"], row["severity"], row["split"]].append(row)
+    roots = []
+    for (code, severity, split), members in shared.items():
+        if len(members) < MIN_SHARED:
+            continue
+        where = f" in split {split}" if split else ""
+        key = hash_of(code, "root", severity, split, None)
+        message = f"{len(members)} classes{where}: {rules[code].problem}"
+        scope = "split" if split else "dataset"
+        roots.append(_row(rules[code], severity, scope, split, key, message, None) | {"count": len(members)})
+        for row in members:
+            row["root_cause_id"] = key
+    return roots
+
+
+def _row(rule: Rule, severity: int, scope: str, split: str | None, key: str, message: str, observed: str | None) -> Row:
+    return {
+        "finding_id": key,
+        "rule": rule.code,
+        "family": rule.family,
+        "severity": severity,
+        "severity_name": schema.SEVERITIES[severity],
+        "confidence": 1.0,
+        "scope": scope,
+        "split": split,
+        "observed": observed,
+        "expected": rule.expected,
+        "message": f"{message} ({observed})" if observed else message,
+        "fix": rule.fix,
+    }

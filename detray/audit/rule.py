@@ -1,0 +1,204 @@
+"""What a rule is, and what it answers with."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from detray.errors import UsageError
+
+if TYPE_CHECKING:
+    from detray.audit.pictures import PictureView
+    from detray.audit.summary import Summary
+    from detray.audit.view import View
+
+INFO, SUSPECT, WARNING, ERROR, FATAL = range(5)
+"""Severities by effect; error and fatal need proof."""
+
+Scope = Literal["dataset", "split", "class", "image", "annotation"]
+About = Literal["annotations", "images"]
+Limits = Mapping[str, float]
+"""A rule's thresholds by name."""
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number that a rule compares with: its default, unit, range and meaning."""
+
+    name: str
+    default: float
+    unit: str
+    low: float
+    high: float
+    description: str
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Rows that a rule objects to, and what it saw there.
+
+    Attributes:
+        rows: positions in the view's table ``about``, int64 ``[k]``; a row may stand there twice.
+        about: the table.
+        observed, expected: text for each row, or one for all.
+        severity: int8 ``[k]`` where it is not the rule's.
+        confidence: float64 ``[k]``; None where proven.
+        other: positions of the other annotation of each pair, int64 ``[k]``.
+        share: text ``[k]``: rows of one rule and split with the same text have one fault in common.
+            With ``share_name`` it is what the root finding names: the field ``area``, the id ``7``.
+        extra: text ``[k]`` that tells apart several findings of one rule on one row.
+    """
+
+    rows: Rows
+    about: About = "annotations"
+    observed: pa.Array | str | None = None
+    expected: pa.Array | str | None = None
+    severity: NDArray[np.int8] | None = None
+    confidence: NDArray[np.float64] | None = None
+    other: Rows | None = None
+    share: pa.Array | None = None
+    extra: pa.Array | None = None
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a collision rule compares across the whole data set.
+
+    Two rows collide where their ``hashes``, uint64 ``[k]``, are equal; ``rows`` are positions in a table of the view.
+    """
+
+    rows: Rows
+    hashes: NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A finding about a class, a split or the data set.
+
+    ``explains`` names rules whose rows of that split and class (all classes where ``category_id``
+    is None) have this finding as their root cause. ``share`` tells apart several facts of one rule
+    about the same split and class.
+    """
+
+    split: str | None
+    observed: str
+    expected: str | None = None
+    category_id: int | None = None
+    category_name: str | None = None
+    other_category_name: str | None = None
+    count: int | None = None
+    confidence: float = 1.0
+    severity: int | None = None
+    explains: tuple[str, ...] = ()
+    share: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule. Its sentences are read by people: ``problem`` completes 'RBC in a.jpg: ...'.
+
+    ``doc`` is the text of its module: what fails, how the number is formed, and where that is known
+    from.
+    """
+
+    code: str
+    family: Literal["schema", "identity", "geometry", "relation", "class", "image", "pipeline"]
+    severity: int
+    scope: Scope
+    problem: str
+    fix: str
+    doc: str
+    expected: str | None = None
+    unit: str = ""
+    thresholds: tuple[Threshold, ...] = ()
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        return {threshold.name: threshold.default for threshold in self.thresholds}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRule(Rule):
+    """Judges rows of one shard by themselves."""
+
+    check: Callable[["View", Limits], Sequence[Hits]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollisionRule(Rule):
+    """Judges rows by others that may lie in any shard: those with equal keys."""
+
+    keys: Callable[["View"], Keys]
+    describe: Callable[["View", Rows, NDArray[np.int64]], Hits]
+    """Given the view, the rows that collide and how many rows carry each one's key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummaryRule(Rule):
+    """Judges classes, splits or the whole data set by merged tallies."""
+
+    check: Callable[["Summary", Limits], Sequence[Fact]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureRule(Rule):
+    """Judges pictures by what the image pass read."""
+
+    check: Callable[["PictureView", Limits], Sequence[Hits]]
+
+
+@dataclass(frozen=True)
+class Active:
+    """The rules that run, each with its thresholds."""
+
+    rules: tuple[tuple[Rule, dict[str, float]], ...]
+
+    def of(self, kind: type[Any]) -> list[tuple[Any, dict[str, float]]]:
+        return [(rule, limits) for rule, limits in self.rules if isinstance(rule, kind)]
+
+
+def activate(rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, Any]], disable: Sequence[str] = ()) -> Active:
+    """``rules`` less those in ``disable``, with thresholds as configured.
+
+    Raises:
+        UsageError: a code or threshold that does not exist, with the nearest one, or a value out of range.
+    """
+    known = {rule.code: rule for rule in rules}
+    for place, code in [*(("rules", code) for code in thresholds), *(("disable", code) for code in disable)]:
+        if code not in known:
+            raise UsageError(f"audit.{place}: there is no rule '{code}'; {_nearest(code, known)}")
+    for code, values in thresholds.items():
+        for name, value in values.items():
+            _refuse(known[code], name, value)
+    return Active(
+        tuple(
+            (rule, rule.defaults | {name: float(value) for name, value in thresholds.get(rule.code, {}).items()})
+            for rule in rules
+            if rule.code not in disable
+        )
+    )
+
+
+def _refuse(rule: Rule, name: str, value: object) -> None:
+    declared = {threshold.name: threshold for threshold in rule.thresholds}
+    if name not in declared:
+        hint = _nearest(name, declared) if declared else "it has no thresholds"
+        raise UsageError(f"audit.rules.{rule.code}: there is no threshold '{name}'; {hint}")
+    limit = declared[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not limit.low <= value <= limit.high:
+        unit = f" {limit.unit}" if limit.unit else ""
+        raise UsageError(
+            f"audit.rules.{rule.code}.{name}: {value!r} is not a number from {limit.low:g} to {limit.high:g}{unit}"
+            f" ({limit.description})"
+        )
+
+
+def _nearest(word: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(word, known, 1, 0.5)
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known))}"

@@ -1,0 +1,35 @@
+"""A box has no area: its width or height is 0 or negative.
+
+Failure: it can match no detection, so it is always missed; as a training target it makes log(width) infinite and
+the loss NaN. Two stand in the public BCCD data set (BloodImage_00338 and _00343, where xmin = xmax).
+Number: width and height as given; either at or below 0 px. Crowd regions count.
+Source: torchvision's detection models refuse such boxes ("All bounding boxes should have positive height and
+width"); BCCD (https://github.com/Shenggan/BCCD_Dataset).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detray.audit.rule import ERROR, Hits, Limits, RowRule
+from detray.audit.rules.geometry import sides
+from detray.audit.view import View
+
+
+def check(view: View, limits: Limits) -> Sequence[Hits]:
+    width, height = view.boxes[:, 2], view.boxes[:, 3]
+    rows = np.flatnonzero(view.has_box & ((width <= 0) | (height <= 0)))
+    return [Hits(rows, observed=sides(view, rows))]
+
+
+RULE = RowRule(
+    code="degenerate-box",
+    family="geometry",
+    severity=ERROR,
+    scope="annotation",
+    problem="the box has no area",
+    expected="width and height above 0 px",
+    fix="draw the box again, or drop the annotation",
+    doc=__doc__,
+    check=check,
+)

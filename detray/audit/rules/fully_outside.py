@@ -1,0 +1,38 @@
+"""A box lies wholly outside its image.
+
+Failure: there is nothing in it. It is a target that no detection can meet, and a sign of wrong coordinates or of
+a box that hangs on the wrong image.
+Number: x at or beyond the stated width, y at or beyond the height, or the right or lower edge at or before 0.
+Source: COCO's data format: box coordinates are measured from the top left image corner and are 0-indexed.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detray.audit.rule import ERROR, Hits, Limits, RowRule
+from detray.audit.rules.geometry import is_outside
+from detray.audit.text import join, number
+from detray.audit.view import View
+
+
+def check(view: View, limits: Limits) -> Sequence[Hits]:
+    solid = (view.boxes[:, 2] > 0) & (view.boxes[:, 3] > 0)  # the others are degenerate-box
+    rows = np.flatnonzero(is_outside(view) & solid)
+    sizes = view.image_sizes[rows]
+    x, y = view.boxes[rows, 0], view.boxes[rows, 1]
+    size = join(number(sizes[:, 0]), " x ", number(sizes[:, 1]))
+    return [Hits(rows, observed=join("at ", number(x), ", ", number(y), " of ", size))]
+
+
+RULE = RowRule(
+    code="fully-outside",
+    family="geometry",
+    severity=ERROR,
+    scope="annotation",
+    problem="the box lies wholly outside the image",
+    expected="the box within the image",
+    fix="check which image and which scale the box belongs to, or drop it",
+    doc=__doc__,
+    check=check,
+)

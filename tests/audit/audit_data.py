@@ -1,0 +1,125 @@
+"""Small data sets from terse descriptions, for the rules' cases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from detray import schema
+from detray.audit.pictures import STATS
+from detray.tables import Shard
+
+WHOLE = {
+    "is_decoded": True,
+    "real_width": 100,
+    "real_height": 80,
+    "brightness": 120.0,
+    "contrast": 50.0,
+    "sharpness": 300.0,
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Canonical tables, and the measured pictures (a row for each image; None: no image folder)."""
+
+    images: pa.Table
+    annotations: pa.Table
+    categories: pa.Table
+    stats: pa.Table | None
+
+    def shards(self, cuts: int = 1, shuffle: int | None = None) -> tuple[list[Shard], list[pa.Table] | None]:
+        """Each split cut into ``cuts`` ranges of images, rows shuffled with a seed, and the pictures' measures."""
+        rng = None if shuffle is None else np.random.default_rng(shuffle)
+        shards, stats = [], []
+        names = sorted({*self.images["split"].to_pylist(), *self.annotations["split"].to_pylist()})
+        for split in names:
+            images = np.array([one == split for one in self.images["split"].to_pylist()])
+            owner = np.array([one or 0 for one in self.images["image_id"].to_pylist()])
+            own = np.array([one or 0 for one in self.annotations["image_id"].to_pylist()])
+            here = np.array([one == split for one in self.annotations["split"].to_pylist()], bool)
+            for part in np.array_split(np.unique(np.concatenate([owner[images], own[here]])), cuts):
+                rows = _rows(images & np.isin(owner, part), rng)
+                boxes = _rows(here & np.isin(own, part), rng)
+                shards.append(
+                    Shard(
+                        split,
+                        self.images.take(rows),
+                        self.annotations.take(boxes),
+                        self.categories.filter(
+                            pa.array([one == split for one in self.categories["split"].to_pylist()])
+                        ),
+                    )
+                )
+                if self.stats is not None:
+                    stats.append(self.stats.take(rows))
+        return shards, stats if self.stats is not None else None
+
+
+def _rows(mask: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    rows = np.flatnonzero(mask)
+    return rng.permutation(rows) if rng is not None else rows
+
+
+def dataset(
+    *,
+    boxes: Sequence[dict[str, Any]] = (),
+    images: Sequence[dict[str, Any]] | int = 1,
+    categories: dict[int, str] | None = None,
+    splits: Sequence[str] = ("val",),
+    pictures: bool = False,
+) -> Dataset:
+    """A data set from what differs from the usual.
+
+    Args:
+        boxes: ``box`` (x, y, width, height), ``class`` (1), ``image`` (1), ``split`` (the first), and
+            any column of annotations; ``repeat`` makes that many of it.
+        images: as many images of 100 x 80 px (ids from 1), or dictionaries of columns, with
+            ``stats`` for what was measured of the picture, and ``repeat``.
+        categories: names by id, of every split.
+        pictures: whether an image folder is stated.
+    """
+    several = [{}] * images if isinstance(images, int) else _repeated(images)
+    rows, measured = [], []
+    for number, entry in enumerate(several):
+        image = {"split": splits[0], "image_id": number + 1, "width": 100, "height": 80, "image_row": number}
+        image |= {"source_file": "data.json", "path": "there" if pictures else None}
+        image |= {key: value for key, value in entry.items() if key != "stats"}
+        rows.append({"file_name": f"{image['image_id']}.jpg"} | image)
+        measured.append(WHOLE | {"perceptual_hash": _scrambled(number)} | entry.get("stats", {}))
+    annotations = []
+    for number, entry in enumerate(_repeated(boxes)):
+        entry = dict(entry)
+        x, y, width, height = entry.pop("box", (10.0, 10.0, 20.0, 30.0))
+        row = {"split": splits[0], "annotation_id": number + 1, "annotation_row": number, "source_file": "data.json"}
+        row |= {"image_id": entry.pop("image", 1), "category_id": entry.pop("class", 1)}
+        row |= {"x": x, "y": y, "width": width, "height": height, "is_crowd": False, "is_difficult": False}
+        row["area"] = None if width is None or height is None else width * height
+        annotations.append(row | entry)
+    names = {1: "cell"} if categories is None else categories
+    listed = [
+        {"split": split, "category_id": key, "category_name": name, "source": "annotations"}
+        for split in splits
+        for key, name in names.items()
+    ]
+    return Dataset(
+        schema.from_rows("images", rows, run="test"),
+        schema.from_rows("annotations", annotations, run="test"),
+        schema.from_rows("categories", listed, run="test"),
+        pa.Table.from_pylist(measured, STATS) if pictures else None,
+    )
+
+
+def _repeated(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in entry.items() if key != "repeat"}
+        for entry in entries
+        for _ in range(entry.get("repeat", 1))
+    ]
+
+
+def _scrambled(number: int) -> int:
+    """Hashes far apart from each other."""
+    return int(np.random.default_rng(number).integers(-(2**63), 2**63))

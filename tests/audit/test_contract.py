@@ -1,0 +1,110 @@
+"""What every rule keeps: its cases pass, and its verdict depends on nothing but the data."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import yaml
+from audit_data import Dataset, dataset
+
+from detray import schema
+from detray.audit.catalogue import RULES
+from detray.audit.engine import audit
+from detray.audit.rule import ERROR, Rule, activate
+
+CASES = Path(__file__).parent / "cases"
+BY_CODE = {rule.code: rule for rule in RULES}
+FROM_QUARANTINE = {"unreadable-annotation-file"}
+"""Rules that judge what ingest set aside; the stage's tests show them."""
+
+
+def _cases() -> list[Any]:
+    return [
+        pytest.param(rule, case, id=f"{rule.code}-{case['name'].replace(' ', '_')}")
+        for rule in RULES
+        if rule.code not in FROM_QUARANTINE
+        for case in yaml.safe_load((CASES / f"{rule.code}.yaml").read_text())
+    ]
+
+
+def _judged(rule: Rule, case: dict[str, Any], cuts: int = 1, shuffle: int | None = None) -> tuple[pa.Table, Dataset]:
+    described = {key: case[key] for key in ("boxes", "images", "categories", "splits", "pictures") if key in case}
+    data = dataset(**described)
+    shards, stats = data.shards(cuts, shuffle)
+    active = activate([rule], {rule.code: case.get("settings", {})})
+    return audit(shards, data.categories, active, stats=stats), data
+
+
+@pytest.mark.parametrize(("rule", "case"), _cases())
+def test_case(rule: Rule, case: dict[str, Any]) -> None:
+    found, _ = _judged(rule, case)
+    assert set(found["rule"].to_pylist()) <= {rule.code}
+    rows = found.to_pylist()
+    roots = {row["root_cause_id"] for row in rows} - {None}
+    single = [row for row in rows if row["finding_id"] not in roots]
+    _match(case.get("expect"), single)
+    _match(case.get("roots", []), [row for row in rows if row["finding_id"] in roots])
+    assert len(single) == case.get("findings", len(case.get("expect", [])))
+    assert roots or not any(row["root_cause_id"] for row in rows)
+
+
+def _match(expected: list[dict[str, Any]] | None, rows: list[dict[str, Any]]) -> None:
+    """Every expectation fits a row of its own, and no row is left over."""
+    if expected is None:
+        return
+    left = list(rows)
+    for wanted in expected:
+        fitting = [row for row in left if all(row[key] == value for key, value in wanted.items())]
+        assert fitting, f"{wanted} is not among {left}"
+        left.remove(fitting[0])
+    assert not left
+
+
+@pytest.mark.parametrize(("rule", "case"), _cases())
+def test_verdict_depends_neither_on_order_nor_on_the_cut(rule: Rule, case: dict[str, Any]) -> None:
+    expected, data = _judged(rule, case)
+    before = [table.to_pylist() for table in (data.images, data.annotations, data.categories)]
+    for cuts, shuffle in ((2, None), (3, 1), (1, 2)):
+        found, _ = _judged(rule, case, cuts, shuffle)
+        assert found.equals(expected)
+    assert [table.to_pylist() for table in (data.images, data.annotations, data.categories)] == before
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_nothing_in_nothing(rule: Rule) -> None:
+    data = dataset(images=0, categories={}, pictures=True)
+    shards, stats = data.shards()
+    assert not shards
+    assert audit([], data.categories, activate([rule], {}), stats=stats).num_rows == 0
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_clean_data_set_has_no_provable_fault(rule: Rule) -> None:
+    boxes = [{"image": 1 + number % 40, "box": (number % 30, number // 30, 20, 30)} for number in range(400)]
+    data = dataset(images=40, boxes=boxes, pictures=True)
+    shards, stats = data.shards(2)
+    found = audit(shards, data.categories, activate([rule], {}), stats=stats)
+    assert found.filter(pc.greater_equal(found["severity"], ERROR)).num_rows == 0
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_text_names_failure_number_and_source(rule: Rule) -> None:
+    for part in ("Failure:", "Number:", "Source:"):
+        assert len(re.findall(rf"^{part} \S", rule.doc, re.MULTILINE)) == 1, part
+    assert rule.problem[0].islower()
+    assert not rule.problem.endswith(".")
+    assert rule.severity in range(len(schema.SEVERITIES))
+    for threshold in rule.thresholds:
+        assert threshold.low <= threshold.default <= threshold.high
+        assert f"`{threshold.name}`" in rule.doc
+
+
+def test_codes_are_unique_and_have_cases() -> None:
+    assert len(BY_CODE) == len(RULES)
+    assert {path.stem for path in CASES.glob("*.yaml")} == set(BY_CODE) - FROM_QUARANTINE
+    for rule in RULES:
+        path = Path(__file__).parents[2] / "detray" / "audit" / "rules" / f"{rule.code.replace('-', '_')}.py"
+        assert path.is_file()
