@@ -98,4 +98,5 @@ def encode(boxes: Floats, anchors: Floats) -> Floats:
     """Boxes against their anchors, corners ``[n, 4]`` both: offset of centre, log of size, over `VARIANCE`."""
     sizes = anchors[:, 2:] - anchors[:, :2]
     centres = (boxes[:, :2] + boxes[:, 2:] - anchors[:, :2] - anchors[:, 2:]) / 2
-    return np.concatenate([centres / sizes, np.log((boxes[:, 2:] - boxes[:, :2]) / sizes)], axis=1) / VARIANCE
+    encoded = np.concatenate([centres / sizes, np.log((boxes[:, 2:] - boxes[:, :2]) / sizes)], axis=1)
+    return np.asarray(encoded / VARIANCE, np.float32)

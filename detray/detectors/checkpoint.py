@@ -34,10 +34,10 @@ class Checkpoint:
     def save(self, epoch: int) -> None:
         """Write the state after ``epoch``, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        arrays = {f"variable_{number}": np.asarray(variable) for number, variable in enumerate(self._variables)}
+        arrays: dict[str, Any] = {f"variable_{n}": np.asarray(variable) for n, variable in enumerate(self._variables)}
         temporary = self.folder / f"{FILE}.{os.getpid()}.tmp"
         with temporary.open("wb") as stream:
-            np.savez(stream, epoch=epoch, configuration=self._key, **arrays)
+            np.savez(stream, allow_pickle=False, epoch=epoch, configuration=self._key, **arrays)
         temporary.replace(self.folder / FILE)
 
     def restore(self) -> int:

@@ -137,6 +137,7 @@ def _read(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], dict[int, PictureError]]:
     """All pictures resized, their displayed sizes, and what went wrong, by position."""
     shape = (len(paths), detector.input_height, detector.input_width, 3)
+    pixels: NDArray[np.uint8]
     if np.prod(shape, dtype=np.int64) > MEMORY_BYTES:
         pixels = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)  # noqa: SIM115 - the map holds it
     else:

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -137,9 +137,8 @@ def load_retinanet(path: str, predict: PredictSettings) -> RetinaNet:
     Raises:
         DetrayError: a file is missing, damaged, not of this kind, or does not load in Keras's safe mode.
     """
-    read = Store(path).read_bytes
-    card = _read_card(path, read)
-    data = _read_file(path, NETWORK_FILE, read)
+    card = _read_card(path)
+    data = _read_file(path, NETWORK_FILE)
     if hashlib.sha256(data).hexdigest() != card.network_sha256:
         raise DetrayError(f"{path}/{NETWORK_FILE}: not the file that {CARD_FILE} was written with; train again")
     weights = load_network(data, f"{path}/{NETWORK_FILE}").get_weights()
@@ -150,7 +149,7 @@ def load_retinanet(path: str, predict: PredictSettings) -> RetinaNet:
         raise DetrayError(f"{path}: the network does not fit its {CARD_FILE}; train again") from None
     return RetinaNet(
         network=network,
-        classes={entry.category_id: entry.category_name for entry in card.classes},
+        classes=_classes(card),
         settings=card.detector,
         predict=predict,
         frozen_layers=card.frozen_layers,
@@ -175,9 +174,22 @@ def load_network(data: bytes, place: str) -> Any:
             raise DetrayError(f"{place}: does not load in Keras's safe mode ({line[:200]}); train again") from None
 
 
-def _read_card(path: str, read: Callable[..., bytes | None]) -> Card:
+def read_retinanet_classes(path: str) -> dict[int, str]:
+    """category_id to name of the model in the folder ``path``; only its card is read.
+
+    Raises:
+        DetrayError: the card is missing or damaged.
+    """
+    return _classes(_read_card(path))
+
+
+def _classes(card: Card) -> dict[int, str]:
+    return {entry.category_id: entry.category_name for entry in card.classes}
+
+
+def _read_card(path: str) -> Card:
     try:
-        card = msgspec.json.decode(_read_file(path, CARD_FILE, read), type=Card)
+        card = msgspec.json.decode(_read_file(path, CARD_FILE), type=Card)
     except msgspec.DecodeError as error:
         raise DetrayError(f"{path}/{CARD_FILE}: {error}; train again") from None
     if card.kind != "retinanet":
@@ -185,8 +197,8 @@ def _read_card(path: str, read: Callable[..., bytes | None]) -> Card:
     return card
 
 
-def _read_file(path: str, name: str, read: Callable[..., bytes | None]) -> bytes:
-    data = read(name)
+def _read_file(path: str, name: str) -> bytes:
+    data = Store(path).read_bytes(name)
     if data is None:
         raise DetrayError(f"{path}/{name}: not there; detector.path is a folder that 'detray train' wrote")
     return data

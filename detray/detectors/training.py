@@ -82,7 +82,7 @@ def train(
         settings: every field is used.
         classes: category_id to name, all classes of the data.
         predict: how the validation detections are made; the defaults where None.
-        on_epoch: called after each epoch; a False ends the training.
+        on_epoch: called after each epoch, of one that was cut off again; a False ends the training.
         checkpoint: a local folder that holds the state after the last epoch; training goes on from
             there if one is in it, with the same result as if it had not been interrupted.
 
@@ -121,17 +121,17 @@ def train(
             optimizer.learning_rate.assign(rate)
             losses.append(step(batch.images, batch.classes, batch.boxes))
             lost += batch.boxes_lost
-        class_part, box_part = np.mean(np.array(losses, np.float64), axis=0)
+        class_part, box_part = (float(part) for part in np.mean(np.array(losses, np.float64), axis=0))
         loss = class_part + settings.box_loss_weight * box_part
         if not np.isfinite(loss):
             raise DetrayError(f"the loss is {loss} in epoch {epoch}; lower train.learning_rate")
-        if saved:
-            saved.save(epoch)
         if on_epoch is not None:
             seconds = perf_counter() - start
             found = None if validation is None else detections(model, validation)
             if not on_epoch(EpochResult(epoch, loss, class_part, box_part, rate, seconds, lost, found)):
                 break
+        if saved:  # after the call, so that an epoch is reported twice rather than never
+            saved.save(epoch)
     return model
 
 

@@ -89,7 +89,7 @@ class Context:
     def run_tasks(
         self,
         label: str,
-        function: Callable[[Task], Json],
+        function: Callable[[Task], Json] | None,
         tasks: Mapping[str, Task],
         done: Mapping[str, Json],
         *,
@@ -99,17 +99,17 @@ class Context:
         """Run the tasks whose shard (the key) has no receipt in ``done``; all receipts, in key order.
 
         ``function`` writes its shard with `store.Stage.write` under the task's key and returns the
-        receipt. With ``build`` an actor makes the function once (``function`` is then not used).
+        receipt. With ``build`` actors make the function, each once, and ``function`` is not used.
         """
         receipts = {key: done[key] for key in tasks if key in done}
         left = [task for key, task in tasks.items() if key not in receipts]
         self.progress.step(label, len(tasks))
         self.progress.advance(len(receipts))
         with self.timed(label):
-            if build is None:
-                results = self.executor.map(function, left, cpus=self.config.cluster.cpus_per_task)
-            else:
+            if build is not None:
                 results = self.executor.map_actors(build, left, gpus=gpus)
+            elif function is not None:
+                results = self.executor.map(function, left, cpus=self.config.cluster.cpus_per_task)
             for receipt in results:
                 receipts[receipt["shard"]] = receipt
                 self.progress.advance()
