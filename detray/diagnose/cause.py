@@ -1,0 +1,54 @@
+"""What a cause is, and what it says about a class."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from detray.diagnose.evidence import Case
+
+MAPPING, GROUND_TRUTH, OUTPUT, TRAINING_DATA, TRAINING, SYMPTOM = range(1, 7)
+"""The groups, in the order in which they explain each other."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A cause holds for a class.
+
+    ``confidence`` is in [0, 1], ``d_ap`` the AP regained if this alone were mended (None: unknown),
+    ``numbers`` the evidence as JSON values, ``sentence`` what is wrong with its numbers, ``remedy``
+    what to do in a sentence; ``config`` is a fragment of the configuration that tune or clean runs,
+    or a corrected label map, None where the mend is by hand.
+    """
+
+    confidence: float
+    d_ap: float | None
+    numbers: dict[str, Any]
+    sentence: str
+    remedy: str
+    config: dict[str, Any] | None = field(default=None)
+
+
+class Cause(Protocol):
+    """One cause.
+
+    Its docstring says what is wrong in the first line, then ``Tells:`` (the evidence), ``Source:``,
+    ``Example:`` and ``Remedy:``; the page of causes is made from it. ``inputs`` names what it needs
+    beside ground truth and detections. ``judge`` gives None where the evidence does not pass.
+    """
+
+    name: str
+    group: int
+    inputs: tuple[str, ...]
+
+    def judge(self, case: Case) -> Verdict | None:
+        """Whether the cause holds for the class, and what it costs."""
+        ...
+
+
+def confidence(value: float, threshold: float, full: float = 1.0) -> float:
+    """.5 where ``value`` just passes ``threshold``, rising to 1 at ``full`` (on either side of it)."""
+    return round(0.5 + 0.5 * min(max((value - threshold) / (full - threshold), 0.0), 1.0), 3)
+
+
+def percent(share: float) -> str:
+    """A share as sentences write it."""
+    return f"{100 * share:.0f}%"

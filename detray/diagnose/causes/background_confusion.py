@@ -1,0 +1,36 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict
+from detray.diagnose.evidence import Case
+
+
+class BackgroundConfusion:
+    """Detections on background outscore the true ones.
+
+    Tells: confident detections where no box stands, scoring above the true ones (AUC under .4).
+    Source: error type Bkg of TIDE (Bolya et al., ECCV 2020).
+    Example: shadows detected as `person` with score .95.
+    Remedy: pictures without objects as negatives, focal gamma.
+    """
+
+    name = "background_confusion"
+    group = cause.SYMPTOM
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        view = case.view
+        places, auc = case.background
+        n_true = int(view.true.sum())
+        high = places & (view.found.score >= case.true_median)
+        n = int(high.sum())
+        if auc is None or auc >= t.BAD_AUC or n < t.MIN_HITS or n < t.BACKGROUND_SHARE * n_true:
+            return None
+        return Verdict(
+            confidence=cause.confidence(-auc, -t.BAD_AUC, 0.0),
+            d_ap=case.gain(view.ap_with(ignore=places)),
+            numbers={"background": n, "true": n_true, "auc": auc},
+            sentence=f"{n} detections of {case.label} on background outscore the median of its {n_true} true ones"
+            f" (AUC {auc:.2f}).",
+            remedy="Train with pictures that hold such background and no object, and raise focal gamma.",
+            config=tuning.tune(case.name, focal_gamma=[2.0, 3.0, 4.0], focal_alpha=[0.1, 0.25]),
+        )

@@ -1,0 +1,37 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.evidence import Case
+
+
+class BadRanking:
+    """The objects are found, and false detections score above them.
+
+    Tells: recall is high, and a true detection scores above a false one with a chance (AUC) under
+    .4; the true ones score low for this model, or the false ones are of every kind (where they all
+    stand on background and the true ones score as usual, it is background_confusion).
+    Source: the area under the ROC curve as a rank statistic (Hanley and McNeil, 1982).
+    Example: a class head trained with labels flipped, or scores of another class's column.
+    Remedy: focal gamma and alpha, more negatives.
+    """
+
+    name = "bad_ranking"
+    group = cause.SYMPTOM
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        view = case.view
+        auc = case.false_auc
+        if auc is None or auc >= t.BAD_AUC or view.recall < t.HIGH_RECALL or int(view.true.sum()) < t.MIN_HITS:
+            return None
+        if case.is_background_displaced:
+            return None
+        return Verdict(
+            confidence=cause.confidence(-auc, -t.BAD_AUC, 0.0),
+            d_ap=case.gain(view.ap_with(first=True)),
+            numbers={"auc": auc, "recall": view.recall, "true": int(view.true.sum()), "false": int(view.false.sum())},
+            sentence=f"{percent(view.recall)} of the boxes of {case.label} are found, and false detections score above"
+            f" true ones (AUC {auc:.2f}).",
+            remedy="Tune the focal loss, so that hard false detections cost more, and add negatives.",
+            config=tuning.tune(case.name, focal_gamma=[1.0, 2.0, 3.0], focal_alpha=[0.15, 0.25, 0.4]),
+        )

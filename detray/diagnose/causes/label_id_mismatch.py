@@ -1,0 +1,53 @@
+from detray.diagnose import cause
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict
+from detray.diagnose.evidence import Case
+
+
+class LabelIdMismatch:
+    """The class's objects are found, under the id of another class that is not found itself.
+
+    Tells: its boxes are hit (IoU .5) by detections with one other id, its own recall is nil, and so
+    is that of the other id, or it has no boxes; an assignment over all classes names the mapping.
+    Source: Hungarian method (Kuhn, 1955) on the co-occurrence of true and predicted classes.
+    Example: a label map that counts from 1 and a model that counts from 0.
+    Remedy: map the ids as the corrected label map says.
+    """
+
+    name = "label_id_mismatch"
+    group = cause.MAPPING
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        fault = case.around.labels
+        if fault is None or case.category not in fault.remaps:
+            return None
+        remap = fault.remaps[case.category]
+        label = case.around.label
+        shared = (
+            f"; every class id of the detections is shifted by {fault.offset:+d}"
+            if fault.offset is not None and fault.offset == remap.source - remap.target
+            else f"; {len(fault.remaps)} classes are mapped wrongly in all"
+            if len(fault.remaps) > 1
+            else ""
+        )
+        return Verdict(
+            confidence=cause.confidence(remap.hits / remap.n, t.REMAP_SHARE, 0.8),
+            d_ap=case.mapping_gain,
+            numbers={
+                "hits": remap.hits,
+                "n_ground_truth": remap.n,
+                "own_recall": case.given.recall,
+                "labelled_as": remap.source,
+                "labelled_as_name": case.around.names.get(remap.source),
+                "offset": fault.offset,
+                "mapping": {str(source): target for source, target in sorted(fault.classes.items())},
+            },
+            sentence=f"{remap.hits} of {remap.n} boxes of {case.label} are covered by detections labelled"
+            f" {label(remap.source)}, which finds none of its own{shared}.",
+            remedy="Map the class ids of the detections to the data set's as written out here, or mend the label map.",
+            config={
+                "label_map": {source: case.around.names.get(target, str(target)) for source, target in
+                              sorted(fault.classes.items())}
+            },
+        )

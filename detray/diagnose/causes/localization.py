@@ -1,0 +1,51 @@
+import numpy as np
+
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.evidence import Case
+
+
+class Localization:
+    """The objects are found, and their boxes are off.
+
+    Tells: missed boxes with a confident detection of the class at IoU .1 to .5; or, where AP50 is
+    good and AP is not, true detections that fail at IoU .75.
+    Source: error type Loc of TIDE (Bolya et al., ECCV 2020).
+    Example: anchors too large for the objects, so boxes stick at anchor size.
+    Remedy: input size, anchor scales, box loss weight.
+    """
+
+    name = "localization"
+    group = cause.SYMPTOM
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        view, loose = case.view, case.loose
+        n, of = int(loose.sum()), len(loose)
+        config = tuning.tune(case.name, box_loss_weight=[1.0, 2.0, 4.0])
+        remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
+        if n >= min(t.MIN_HITS, of) and n and n / of >= t.LOOSE_SHARE:
+            median = float(np.median(view.boxes.iou[loose]))
+            return Verdict(
+                confidence=cause.confidence(n / of, t.LOOSE_SHARE, 0.6),
+                d_ap=case.gain(view.ap_with(snapped=(loose, view.boxes.detection))),
+                numbers={"loose": n, "n_ground_truth": of, "median_iou": median},
+                sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are only hit loosely"
+                f" (IoU .1 to .5, median {median:.2f}).",
+                remedy=remedy,
+                config=config,
+            )
+        share = case.untight_share
+        if case.is_tightness_weak and share is not None and share >= t.UNTIGHT_SHARE:
+            n_true = int(view.true.sum())
+            return Verdict(
+                confidence=cause.confidence(share, t.UNTIGHT_SHARE),
+                d_ap=case.gain(view.ap_with(perfect=view.true)),
+                numbers={"untight": round(share * n_true), "true": n_true},
+                sentence=f"{percent(share)} of the {n_true} true detections of {case.label} hold at IoU .5 and fail at"
+                " .75: the boxes are loose.",
+                remedy=remedy,
+                config=config,
+            )
+        return None

@@ -1,0 +1,34 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.evidence import Case
+
+
+class MissedObjects:
+    """Nothing is found where the objects are.
+
+    Tells: boxes that no confident detection of any class touches, although the class is detected
+    elsewhere.
+    Source: error type Miss of TIDE (Bolya et al., ECCV 2020).
+    Example: objects half hidden behind others.
+    Remedy: see small_objects, few_examples, train_eval_shift and undertrained; train longer, weigh
+    the class more.
+    """
+
+    name = "missed_objects"
+    group = cause.SYMPTOM
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        lost = case.lost
+        n, of = int(lost.sum()), len(lost)
+        if not n or not len(case.view.found) or n / of < t.MISSED_SHARE:
+            return None
+        return Verdict(
+            confidence=cause.confidence(n / of, t.MISSED_SHARE),
+            d_ap=case.gain(case.view.ap_with(found_last=lost)),
+            numbers={"lost": n, "n_ground_truth": of},
+            sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are touched by no detection.",
+            remedy="Weigh the class more and train longer; look at the sizes and the number of its training boxes.",
+            config=tuning.tune(case.name, focal_alpha=[0.25, 0.5], oversample=[1, 2, 4, 8]),
+        )

@@ -1,0 +1,40 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict
+from detray.diagnose.evidence import Case
+
+
+class MissingLabels:
+    """Objects of the class stand in the pictures without a box.
+
+    Tells: detections on background that score like the true ones (AUC between .4 and .65), one for
+    each such place, many for the number of true ones.
+    Source: confident false positives as missing annotations: ObjectLab (Tkachenko et al., 2023).
+    Example: annotators drew the cars near the camera and left the parked ones out.
+    Remedy: review the suspected boxes (label_errors, kind missing) and let clean add them.
+    """
+
+    name = "missing_labels"
+    group = cause.GROUND_TRUTH
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        view = case.view
+        places, auc = case.background
+        high = places & (view.found.score >= case.true_median)
+        n_true = int(view.true.sum())
+        if n_true < t.MIN_HITS or auc is None or not t.BAD_AUC <= auc <= t.LIKE_TRUE_AUC:
+            return None
+        share = 2 * int(high.sum()) / n_true  # half of the true ones score above their median
+        if share < t.UNLABELLED_SHARE or int(high.sum()) < t.MIN_HITS:
+            return None
+        n = int(places.sum())
+        return Verdict(
+            confidence=cause.confidence(share, t.UNLABELLED_SHARE),
+            d_ap=case.gain(view.ap_with(labelled=places)),
+            numbers={"unlabelled": n, "true": n_true, "per_true": share, "auc": auc, "score_floor": view.confident},
+            sentence=f"{n} detections of {case.label} stand where no box is drawn and score like the {n_true} true ones"
+            f" (AUC {auc:.2f}): objects are likely left out of the annotations.",
+            remedy="Review the suspected boxes in label_errors (kind missing) and let clean add the confirmed ones.",
+            config=tuning.clean("add"),
+        )

@@ -1,0 +1,34 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose.cause import Verdict
+from detray.diagnose.evidence import Case
+
+
+class NoDetections:
+    """The class never appears among the detections.
+
+    Tells: no detection carries its id.
+    Source: the usual reasons: a head with too few outputs, a class weight of 0, a focal loss that
+    never raises a rare class above its prior (Lin et al., ICCV 2017).
+    Example: a model for 80 classes, of which 79 come out.
+    Remedy: check the number of classes of the head and the class weights, raise focal alpha.
+    """
+
+    name = "no_detections"
+    group = cause.SYMPTOM
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        n = len(case.view.boxes)
+        if not n or len(case.view.found):
+            return None
+        return Verdict(
+            confidence=1.0,
+            d_ap=None,
+            numbers={"n_detections": 0, "n_ground_truth": n},
+            sentence=f"No detection is labelled {case.label}, which has {n} boxes.",
+            remedy="Check the number of classes of the model's head and its class weights; then tune the focal loss"
+            " and oversample the class.",
+            config=tuning.tune(
+                case.name, focal_alpha=[0.25, 0.4], focal_gamma=[1.0, 1.5, 2.0], oversample=[1, 4, 8]
+            ),
+        )

@@ -1,0 +1,454 @@
+"""What the causes judge: one weak class with its boxes, its detections, and the classes around it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from detray.diagnose import observe as o
+from detray.diagnose import thresholds as t
+from detray.diagnose.observe import Boxes, Counts, Found, Tally, bin_score, score_bin
+from detray.diagnose.label_map import LabelFault
+from detray.diagnose.overlap import overlaps
+from detray.diagnose.pairing import PairingFault
+from detray.diagnose.reading import ReadingFault
+from detray.evaluate.accumulate import average_precision
+from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, class_average_precision
+
+
+@dataclass(frozen=True)
+class View:
+    """One class's boxes and detections, as given or with mapping faults repaired."""
+
+    boxes: Boxes
+    found: Found
+
+    @cached_property
+    def n_boxes(self) -> int:
+        return len(self.boxes)
+
+    @cached_property
+    def true(self) -> Flags:
+        """Detections that matched at IoU .5."""
+        return self.found.kept & (self.found.outcome == o.TRUE)
+
+    @cached_property
+    def missed(self) -> Flags:
+        """Boxes that no detection of the class matched at IoU .5."""
+        return self.boxes.outcome != o.HIT
+
+    @property
+    def recall(self) -> float:
+        return 1 - float(self.missed.mean()) if self.n_boxes else 0.0
+
+    def outcomes(self, outcome: int) -> Flags:
+        """The detections among the kept ones with this outcome."""
+        return self.found.kept & (self.found.outcome == outcome)
+
+    @cached_property
+    def false(self) -> Flags:
+        """Kept detections that count as false at IoU .5."""
+        return self.found.kept & (self.found.outcome != o.TRUE) & (self.found.outcome != o.IGNORED)
+
+    @cached_property
+    def ap(self) -> float | None:
+        """COCO AP; None without boxes."""
+        return self.ap_with()
+
+    @cached_property
+    def confident(self) -> float:
+        """The score that all but a tenth of the true detections exceed; 0 without true ones."""
+        scores = self.found.score[self.true]
+        return float(np.quantile(scores, t.CONFIDENT_QUANTILE)) if len(scores) else 0.0
+
+    def auc(self, false: Flags) -> float | None:
+        """The chance that a true detection scores above one of ``false``; None without either."""
+        true_scores, false_scores = self.found.score[self.true], np.sort(self.found.score[false])
+        if not len(true_scores) or not len(false_scores):
+            return None
+        below = np.searchsorted(false_scores, true_scores, side="left")
+        through = np.searchsorted(false_scores, true_scores, side="right")
+        return float((below + through).mean() / 2 / len(false_scores))
+
+    def ap_with(
+        self,
+        *,
+        ignore: Flags | None = None,
+        perfect: Flags | None = None,
+        snapped: tuple[Flags, Ints] | None = None,
+        first: bool = False,
+        labelled: Flags | None = None,
+        without: Flags | None = None,
+        relabelled: Flags | None = None,
+        found_last: Flags | None = None,
+    ) -> float | None:
+        """AP with one thing mended; every argument is one, None: as it is.
+
+        Args:
+            ignore: detections that do not count as false where they are.
+            perfect: detections that match their box at every IoU.
+            snapped: (boxes, ranks): each of these missed boxes is matched by the detection of that
+                rank at every IoU.
+            first: true detections score above false ones.
+            labelled: detections that get a box of their own, matched as tightly as the true ones are.
+            without: boxes that do not count.
+            relabelled: boxes whose cover gets the class's label.
+            found_last: boxes that are found below every other score, as tightly as the true ones are.
+        """
+        found, boxes = self.found, self.boxes
+        kept = found.kept
+        matched, ignored, score = found.matched[kept], found.ignored[kept], found.score[kept]
+        image, rank, n = found.image[kept], found.rank[kept], self.n_boxes
+        if perfect is not None:
+            matched = np.where(perfect[kept], o.ALL_LEVELS, matched)
+        if ignore is not None:
+            ignored = np.where(ignore[kept], ignored | ~matched & o.ALL_LEVELS, ignored)
+        if labelled is not None:
+            chosen = labelled[kept]
+            matched, ignored = matched.copy(), ignored.copy()
+            matched[chosen], ignored[chosen] = self._words(int(chosen.sum())), 0
+            n += int(chosen.sum())
+        if snapped is not None:
+            rows, ranks = snapped
+            matched, ignored = matched.copy(), ignored.copy()
+            place = np.flatnonzero(np.isin(rank, ranks[rows]))
+            matched[place], ignored[place] = o.ALL_LEVELS, 0
+        if first and len(score):
+            true = matched & ~ignored & 1
+            score = score + true * (1 + score.max() - score.min())
+        if relabelled is not None:
+            words = np.array([_word(iou) for iou in boxes.cover_iou[relabelled]], np.int16)
+            matched, ignored = np.append(matched, words), np.append(ignored, np.zeros_like(words))
+            score = np.append(score, boxes.cover_score[relabelled])
+            image, rank = np.append(image, boxes.image[relabelled]), np.append(rank, boxes.cover_rank[relabelled])
+        if found_last is not None:
+            words = self._words(int(found_last.sum()))
+            matched, ignored = np.append(matched, words), np.append(ignored, np.zeros_like(words))
+            score = np.append(score, np.full(len(words), score.min() - 1 if len(score) else 0.0))
+            image = np.append(image, boxes.image[found_last])
+            rank = np.append(rank, np.arange(len(words)))
+        if without is not None:
+            n -= int(without.sum())
+        if not n:
+            return None
+        levels = average_precision(score, image, rank, matched.astype(np.int16), ignored.astype(np.int16), n)
+        return float(levels.mean())
+
+    @cached_property
+    def ap50(self) -> float | None:
+        """AP at IoU .5; None without boxes."""
+        if not self.n_boxes:
+            return None
+        found = self.found.take(self.found.kept)
+        return float(
+            average_precision(found.score, found.image, found.rank, found.matched, found.ignored, self.n_boxes)[0]
+        )
+
+    def _words(self, n: int) -> Ints:
+        """Match words for ``n`` new true detections: those of the true ones in turn, else a perfect one."""
+        words = self.found.matched[self.true]
+        return words[np.arange(n) * len(words) // max(n, 1)] if len(words) else np.full(n, o.ALL_LEVELS)
+
+
+def _word(iou: float) -> int:
+    """The bits of COCO's thresholds up to ``iou``."""
+    return (1 << int((o.IOU_THRESHOLDS <= iou).sum())) - 1
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How the classes that work score: what is unusual for this model is told by them."""
+
+    lowest_score: float | None
+    """The lowest score of any of their detections; None if no class works."""
+    scores: Counts
+    """Their true detections by score bin."""
+
+    @classmethod
+    def of(cls, tally: Tally, working: frozenset[int]) -> "Reference":
+        lowest = [tally.lowest_scores[k] for k in working if k in tally.lowest_scores]
+        scores: Counts = {}
+        for (owner, number), n in tally.true_scores.items():
+            if owner in working:
+                scores[number] = scores.get(number, 0) + n
+        return cls(bin_score(min(lowest)) if lowest else None, scores)
+
+    def position(self, score: float) -> float | None:
+        """The share of the working classes' true detections that score below; None without any."""
+        total = sum(self.scores.values())
+        number = int(score_bin(np.array([score]))[0])
+        return sum(n for bin_, n in self.scores.items() if bin_ < number) / total if total else None
+
+    def quantile(self, share: float) -> float | None:
+        """The score below which this share of their true detections lies; None without any."""
+        return _quantile(self.scores, share)
+
+
+def _quantile(scores: Counts, share: float) -> float | None:
+    if not scores:
+        return None
+    bins = sorted(scores)
+    counts = np.cumsum([scores[number] for number in bins])
+    place = int(np.searchsorted(counts, share * counts[-1], side="right"))
+    return bin_score(bins[min(place, len(bins) - 1)])
+
+
+def true_score(tally: Tally, category: int, share: float) -> float | None:
+    """The quantile of the scores of a class's true detections; None with fewer than `thresholds.MIN_HITS`."""
+    own = {number: n for (owner, number), n in tally.true_scores.items() if owner == category}
+    return _quantile(own, share) if sum(own.values()) >= t.MIN_HITS else None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all classes of a split share: names, counts, repairs, and how the others do."""
+
+    names: Mapping[int, str]
+    given: Tally
+    """Counts as the files say."""
+    repaired: Tally
+    """Counts with the mapping faults repaired."""
+    reference: Reference
+    pairing: PairingFault | None = None
+    reading: ReadingFault | None = None
+    class_readings: Mapping[int, ReadingFault] = field(default_factory=dict)
+    labels: LabelFault | None = None
+
+    def seen_as(self, given: Tally, repaired: Tally, reference: Reference) -> "Surroundings":
+        """The same faults, with these counts."""
+        return replace(self, given=given, repaired=repaired, reference=reference)
+
+    @property
+    def unrepaired(self) -> "Surroundings":
+        """The same, with no fault repaired."""
+        return replace(self, repaired=self.given)
+
+    def label(self, category: int) -> str:
+        """A class as sentences name it: `name` (id 3)."""
+        return f"`{self.names.get(category, category)}` (id {category})"
+
+    def works(self, category: int) -> bool:
+        """Whether the class finds its own boxes."""
+        n = self.repaired.boxes.get(category, 0)
+        return n > 0 and self.repaired.hits.get(category, 0) / n >= t.WORKING_RECALL
+
+    @cached_property
+    def _floors(self) -> dict[int, float]:
+        own: dict[int, Counts] = {}
+        for (owner, number), n in self.repaired.true_scores.items():
+            own.setdefault(owner, {})[number] = n
+        floors = {k: _quantile(scores, t.CONFIDENT_QUANTILE) for k, scores in own.items() if sum(scores.values()) >= t.MIN_HITS}
+        return {k: score for k, score in floors.items() if score is not None}
+
+    @property
+    def floor(self) -> float:
+        """The score that all but a tenth of the working classes' true detections exceed; 0 if none works."""
+        return self.reference.quantile(t.CONFIDENT_QUANTILE) or 0.0
+
+    def confident(self, category: Ints, score: Floats) -> Flags:
+        """Whether each detection scores as the true ones of its class do."""
+        floor = np.array([self._floors.get(int(k), 0.0) for k in category])
+        return score >= floor
+
+
+@dataclass(frozen=True)
+class Case:
+    """One weak class, with all that is known about it."""
+
+    category: int
+    name: str
+    n_crowd: int
+    given: View
+    """As the files say."""
+    view: View
+    """With the mapping faults of `Surroundings.repairs` repaired; the same as ``given`` without any."""
+    around: Surroundings
+    n_train: int | None = None
+    """Boxes of the class in the training annotations; None where these are not given."""
+
+    @property
+    def label(self) -> str:
+        return self.around.label(self.category)
+
+    @property
+    def is_repaired(self) -> bool:
+        return self.view is not self.given
+
+    @cached_property
+    def mapping_gain(self) -> float | None:
+        """AP regained by the repair of all mapping faults together."""
+        if self.given.ap is None or self.view.ap is None:
+            return None
+        return max(self.view.ap - self.given.ap, 0.0)
+
+    def gain(self, mended: float | None) -> float | None:
+        """AP regained over the view that the causes after the mapping look at."""
+        return None if mended is None or self.view.ap is None else max(mended - self.view.ap, 0.0)
+
+    # what became of the missed boxes
+
+    @cached_property
+    def confused(self) -> Flags:
+        """Boxes covered by a detection of another class that scores as that class's true ones do."""
+        boxes = self.view.boxes
+        return (boxes.outcome == o.COVERED) & self.around.confident(boxes.cover_category, boxes.cover_score)
+
+    @cached_property
+    def floor(self) -> float:
+        """From this score on a detection of the class is confident."""
+        return self.view.confident if int(self.view.true.sum()) >= t.MIN_HITS else self.around.floor
+
+    @cached_property
+    def loose(self) -> Flags:
+        """Missed boxes, not confused, that a confident detection of the class overlaps by .1."""
+        boxes = self.view.boxes
+        near = (boxes.detection != o.NONE) & (np.nan_to_num(boxes.score, nan=-1.0) >= self.floor)
+        return self.view.missed & ~self.confused & near
+
+    @cached_property
+    def lost(self) -> Flags:
+        """Missed boxes that no confident detection explains."""
+        return self.view.missed & ~self.confused & ~self.loose
+
+    # what the detections sit on
+
+    @cached_property
+    def confident_detections(self) -> Flags:
+        found = self.view.found
+        return found.kept & (found.outcome != o.IGNORED) & (found.score >= self.floor)
+
+    @cached_property
+    def on_others(self) -> Flags:
+        """Confident detections on boxes of other classes."""
+        return self.confident_detections & (self.view.found.outcome == o.ON_OTHER)
+
+    @cached_property
+    def _beside(self) -> Flags:
+        """Loose detections whose box another detection has: copies of it, or another object nearby."""
+        found = self.view.found
+        return found.kept & (found.outcome == o.LOOSE) & found.box_hit
+
+    @cached_property
+    def repeated(self) -> Flags:
+        """Detections of objects that another detection has."""
+        return self.view.outcomes(o.DUPLICATE) | (self._beside & (self.view.found.iou >= t.COPY_IOU))
+
+    @cached_property
+    def true_median(self) -> float:
+        """Median score of the true detections; infinite without any."""
+        scores = self.view.found.score[self.view.true]
+        return float(np.median(scores)) if len(scores) else np.inf
+
+    @cached_property
+    def background(self) -> tuple[Flags, float | None]:
+        """Confident detections where no box stands, one a place, and the chance (AUC) that a true one
+        scores higher."""
+        found = self.view.found
+        empty = self.view.outcomes(o.BACKGROUND) | (self._beside & (found.iou < t.COPY_IOU))
+        rows = np.flatnonzero(empty & (found.score >= self.floor))
+        places = np.zeros(len(found), np.bool_)
+        places[rows[_first_of_each_place(found.take(rows))]] = True
+        return places, self.view.auc(places)
+
+    @cached_property
+    def false_auc(self) -> float | None:
+        """The chance that a true detection scores above a confident false one; None without either."""
+        return self.view.auc(self.view.false & self.confident_detections)
+
+    @cached_property
+    def is_depressed(self) -> bool | None:
+        """Whether the class's true detections score far below those of the classes that work; None: unknown."""
+        if not self.view.true.any():
+            return None
+        position = self.around.reference.position(self.true_median)
+        return None if position is None else position < t.DEPRESSED_POSITION
+
+    @cached_property
+    def is_background_displaced(self) -> bool:
+        """Whether false detections that outscore true ones stand on background, and the true ones score as usual."""
+        found = self.view.found
+        above = self.view.false & (found.score >= self.true_median)
+        return self.is_depressed is False and (found.outcome[above] == o.BACKGROUND).mean() >= t.MOSTLY_BACKGROUND
+
+    @cached_property
+    def untight_share(self) -> float | None:
+        """Share of the true detections that fail at IoU .75; None without any."""
+        words = self.view.found.matched[self.view.true]
+        level = int(np.flatnonzero(o.IOU_THRESHOLDS >= t.TIGHT_IOU - 1e-9)[0])
+        return float((words >> level & 1 == 0).mean()) if len(words) else None
+
+    @property
+    def is_tightness_weak(self) -> bool:
+        """Whether AP50 is good although AP is not."""
+        return self.view.ap50 is not None and self.view.ap50 >= t.GOOD_AP50
+
+    # the output settings
+
+    def is_cut(self, lowest: float) -> bool:
+        """Whether a lowest score is this class's own, or its true scores pile up at the one all share."""
+        other = self.around.reference.lowest_score
+        return other is None or lowest > other + t.OWN_CUT or self.is_depressed is True
+
+    @property
+    def capped_found(self) -> Flags:
+        """Detections beyond the 100 that count an image and class."""
+        return ~self.view.found.kept
+
+    @cached_property
+    def uncapped_ap(self) -> float | None:
+        """AP with all detections of an image."""
+        boxes, found = self.view.boxes, self.view.found
+        gt = GroundTruth(boxes.image, boxes.category, boxes.box, boxes.area, np.zeros(len(boxes), np.bool_))
+        dt = Detections(found.image, found.category, found.box, found.score, found.rank)
+        return float(class_average_precision(gt, dt, max(len(found), 1)).mean()) if len(boxes) else None
+
+    @cached_property
+    def saturation(self) -> tuple[int, Flags, float, float | None] | None:
+        """A cap on the detections of an image: the cap, the boxes in images that reach it, recall in
+        these and in other images (None if there are none); None if there is no sign of one."""
+        boxes, found = self.view.boxes, self.view.found
+        images, counts = np.unique(found.image, return_counts=True)
+        place = np.searchsorted(images, boxes.image).clip(0, max(len(images) - 1, 0))
+        own = np.where(images[place] == boxes.image, counts[place], 0) if len(images) else np.zeros(len(boxes), int)
+        per_count = {int(k): int(n) for k, n in zip(*np.unique(counts, return_counts=True), strict=True)}
+        for histogram, number in ((self.around.repaired.image_detections, boxes.image_detections), (per_count, own)):
+            cap = _saturated(histogram)
+            if cap is None:
+                continue
+            full = number == cap
+            if not full.any():
+                continue
+            recall = 1 - float(self.view.missed[full].mean())
+            rest = 1 - float(self.view.missed[~full].mean()) if not full.all() else None
+            if (rest is not None and rest >= recall + t.CAP_RECALL_GAP) or (
+                rest is None and boxes.image_boxes[full].mean() > cap
+            ):
+                return cap, full, recall, rest
+        return None
+
+
+def _saturated(histogram: Counts) -> int | None:
+    """The highest number of detections of any image, if many images have exactly that many."""
+    if not histogram:
+        return None
+    cap = max(histogram)
+    n, below = histogram[cap], histogram.get(cap - 1, 0)
+    return cap if n >= max(3, t.CAPPED_IMAGES * sum(histogram.values())) and n >= 2 * below else None
+
+
+def _first_of_each_place(found: Found) -> Flags:
+    """The detections that no higher-scoring one of the same image overlaps by .5."""
+    if not len(found):
+        return np.zeros(0, np.bool_)
+    order = np.lexsort((found.rank, -found.score))
+    turn = np.empty(len(found), np.int64)
+    turn[order] = np.arange(len(found))
+    category = np.zeros(len(found), np.int64)
+    gt = GroundTruth(found.image, category, found.box, found.score, np.zeros(len(found), np.bool_))
+    dt = Detections(found.image, category, found.box, found.score, found.rank)
+    det, box, _ = overlaps(gt, dt, t.HIT_IOU)
+    first = np.ones(len(found), np.bool_)
+    first[det[turn[box] < turn[det]]] = False
+    return first

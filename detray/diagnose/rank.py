@@ -1,0 +1,46 @@
+"""Which causes hold for a class, and in which order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from detray.diagnose.catalogue import CAUSES
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict
+from detray.diagnose.causes.crowd_only import CrowdOnly
+from detray.diagnose.causes.no_ground_truth import NoGroundTruth
+from detray.diagnose.evidence import Case
+
+FIRST = (NoGroundTruth.name, CrowdOnly.name)
+"""A class without ground truth has no AP that another cause could explain."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A cause that holds, with what it says."""
+
+    cause: Cause
+    verdict: Verdict
+
+
+def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
+    """The causes that hold for the class, the likeliest first.
+
+    By group; within a group the one that costs more AP, unknown costs last. Symptoms that only show
+    as long as a mapping fault is not repaired are explained by it, and stand last.
+    """
+    found = [(cause, verdict, False) for cause in causes if (verdict := cause.judge(case)) is not None]
+    if case.is_repaired:
+        names = {cause.name for cause, _, _ in found}
+        unrepaired = replace(case, view=case.given, around=case.around.unrepaired)
+        found += [
+            (cause, verdict, True)
+            for cause in causes
+            if cause.group == SYMPTOM and cause.name not in names and (verdict := cause.judge(unrepaired)) is not None
+        ]
+    order = {cause.name: place for place, cause in enumerate(causes)}
+
+    def key(entry: tuple[Cause, Verdict, bool]) -> tuple[object, ...]:
+        cause, verdict, is_explained = entry
+        cost = float("inf") if verdict.d_ap is None else -verdict.d_ap
+        return cause.name not in FIRST, is_explained, cause.group, cost, order[cause.name]
+
+    return [Ranked(cause, verdict) for cause, verdict, _ in sorted(found, key=key)]

@@ -1,0 +1,242 @@
+"""Box formats that files are written in by mistake, and the search for the one that fits.
+
+A tool that expects x, y, width, height gets corners, centres, y before x, shares of the image, or
+pixels of the model's input (stretched to it, or letterboxed). Each is a `Reading`; the one under
+which far more boxes are hit is the true one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from detray.boxes import paired_iou
+from detray.diagnose import thresholds as t
+from detray.evaluate.kernel import Floats
+
+ORDERS = {
+    "x, y, width, height": "xywh",
+    "xmin, ymin, xmax, ymax": "xyxy",
+    "x centre, y centre, width, height": "cxcywh",
+    "y, x, height, width": "yxhw",
+    "ymin, xmin, ymax, xmax": "yxyx",
+    "x, y, width - x, height - y (corners subtracted from sizes)": "twice",
+    "x - width/2, y - height/2 (corners taken for centres)": "uncentred",
+}
+"""Words for the order of the four numbers, and its short name."""
+
+SCALES = ("pixels", "normalised", "factor", "stretched", "letterboxed", "padded", "short side")
+"""Units: image pixels; shares of the image; pixels times a factor; the image stretched to a square
+of a side; scaled to fit it and centred; scaled to fit it, at its top left; scaled to a short side."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How four numbers are to be read: their order, their unit, and on which side of the comparison."""
+
+    order: str = "xywh"
+    scale: str = "pixels"
+    size: float = 1.0
+    """The factor, or the side in pixels, of the scales that have one."""
+    side: str = "detections"
+
+    @property
+    def words(self) -> str:
+        """The format as a person says it."""
+        order = next(words for words, short in ORDERS.items() if short == self.order)
+        unit = {
+            "pixels": "in pixels",
+            "normalised": "as shares of the image",
+            "factor": f"in pixels times {self.size:.4g}",
+            "stretched": f"in pixels of the image stretched to {self.size:.0f} x {self.size:.0f}",
+            "letterboxed": f"in pixels of the image letterboxed to {self.size:.0f} x {self.size:.0f}",
+            "padded": f"in pixels of the image scaled to fit {self.size:.0f} x {self.size:.0f}",
+            "short side": f"in pixels of the image scaled to a short side of {self.size:.0f}",
+        }[self.scale]
+        return f"{order} {unit}"
+
+    def read(self, box: Floats, image_size: Floats) -> Floats:
+        """``box`` ``[n, 4]`` as x, y, width, height in pixels of images of ``image_size`` ``[n, 2]``."""
+        x, y, w, h = _ordered(box, self.order)
+        scale, pad = _scaling(self.scale, self.size, image_size)
+        return np.stack(
+            [(x - pad[:, 0]) / scale[:, 0], (y - pad[:, 1]) / scale[:, 1], w / scale[:, 0], h / scale[:, 1]], axis=1
+        )
+
+
+def _ordered(box: Floats, order: str) -> tuple[Floats, Floats, Floats, Floats]:
+    """Columns x, y, width, height of boxes whose numbers stand in ``order``."""
+    a, b, c, d = box.T
+    if order == "xyxy":
+        return a, b, c - a, d - b
+    if order == "cxcywh":
+        return a - c / 2, b - d / 2, c, d
+    if order == "yxhw":
+        return b, a, d, c
+    if order == "yxyx":
+        return b, a, d - b, c - a
+    if order == "twice":
+        return a, b, c + a, d + b
+    if order == "uncentred":
+        return a + c / 2, b + d / 2, c, d
+    return a, b, c, d
+
+
+def _scaling(scale: str, size: float | Floats, image_size: Floats) -> tuple[Floats, Floats]:
+    """Factor and offset, ``[..., n, 2]``, from image pixels to the file's numbers."""
+    size = np.asarray(size, np.float64)[..., None, None]
+    if scale == "normalised":
+        factor = 1 / image_size
+    elif scale == "factor":
+        factor = np.broadcast_to(size, (*size.shape[:-2], *image_size.shape))
+    elif scale == "stretched":
+        factor = size / image_size
+    elif scale in ("letterboxed", "padded"):
+        factor = np.broadcast_to(
+            size / image_size.max(axis=1, keepdims=True), (*size.shape[:-2], *image_size.shape)
+        )
+    elif scale == "short side":
+        factor = np.broadcast_to(
+            size / image_size.min(axis=1, keepdims=True), (*size.shape[:-2], *image_size.shape)
+        )
+    else:
+        factor = np.ones(image_size.shape)
+    pad = (size - image_size * factor) / 2 if scale == "letterboxed" else np.zeros_like(factor)
+    return factor, pad
+
+
+def readings() -> Iterator[Reading]:
+    """All readings without a size to search for."""
+    for side in ("detections", "ground truth"):
+        for order in ORDERS.values():
+            for scale in ("pixels", "normalised"):
+                if (order, scale) != ("xywh", "pixels"):
+                    yield Reading(order, scale, side=side)
+
+
+@dataclass(frozen=True)
+class ReadingFault:
+    """Boxes in another format: the share of the boxes hit as they stand, and under the reading."""
+
+    reading: Reading
+    recall: float
+    recall_under: float
+
+
+_SIDES = np.exp(np.arange(np.log(128), np.log(2600), 0.02))
+_FACTORS = np.exp(np.arange(np.log(1 / 8), np.log(8), 0.02))
+_MODEL_SIDES = np.array(
+    [224, 256, 300, 320, 384, 416, 448, 480, 512, 544, 576, 600, 608, 640, 672, 704, 736, 768, 800, 832, 896, 960]
+    + [1000, 1024, 1088, 1152, 1216, 1280, 1333, 1344, 1408, 1536, 1600, 1920, 2048],
+    np.float64,
+)
+"""Sides of the usual model inputs: a side found near one of them is that one."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Boxes and detections of the same images that may belong together.
+
+    ``gt`` and ``dt`` ``[k, 4]``, ``size`` ``[k, 2]`` of their image, ``box`` ``[k]`` numbers the box
+    from 0 to ``n_boxes`` - 1.
+    """
+
+    gt: Floats
+    dt: Floats
+    size: Floats
+    box: np.ndarray
+    n_boxes: int
+
+    def recall(self, reading: Reading | None = None) -> float:
+        """The share of the boxes that a detection hits (IoU .5) under ``reading``."""
+        gt, dt = self.gt, self.dt
+        if reading is not None and reading.side == "ground truth":
+            gt = reading.read(gt, self.size)
+        elif reading is not None:
+            dt = reading.read(dt, self.size)
+        with np.errstate(over="ignore", invalid="ignore"):
+            hit = paired_iou(dt, gt) >= t.HIT_IOU
+        return len(np.unique(self.box[hit])) / max(self.n_boxes, 1)
+
+    def recalls(self, order: str, scale: str, sizes: Floats) -> Floats:
+        """The same for many sizes at once, on the side of the detections: shape ``[len(sizes)]``."""
+        x, y, w, h = _ordered(self.dt, order)
+        factor, pad = _scaling(scale, sizes, self.size)
+        left, top = (x - pad[..., 0]) / factor[..., 0], (y - pad[..., 1]) / factor[..., 1]
+        wide, high = w / factor[..., 0], h / factor[..., 1]
+        gx, gy, gw, gh = self.gt.T
+        over = np.minimum(left + wide, gx + gw) - np.maximum(left, gx)
+        tall = np.minimum(top + high, gy + gh) - np.maximum(top, gy)
+        inter = np.where((over > 0) & (tall > 0), over * tall, 0)
+        hit = inter >= t.HIT_IOU * (wide * high + gw * gh - inter)
+        hit &= inter > 0
+        index, pair = np.nonzero(hit)
+        found = np.unique(index * self.n_boxes + self.box[pair])
+        return np.bincount(found // max(self.n_boxes, 1), minlength=len(sizes)) / max(self.n_boxes, 1)
+
+
+def find_reading(pairs: Pairs) -> ReadingFault | None:
+    """The reading under which far more boxes are hit than as they stand.
+
+    None where none raises recall by more than `thresholds.RECALL_RAISE` and by at least
+    `thresholds.MIN_HITS` boxes.
+    """
+    now = pairs.recall()
+    if now > 1 - t.RECALL_RAISE or not pairs.n_boxes:
+        return None
+    sized = bool(np.isfinite(pairs.size).all())
+    found = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
+    best, reading = max(found, key=lambda entry: entry[0])
+    if not _raises(best, now, pairs.n_boxes):
+        best, reading = _search(pairs, sized)
+    if not _raises(best, now, pairs.n_boxes):
+        return None
+    return ReadingFault(_on_likelier_side(pairs, reading, best), now, best)
+
+
+def _raises(new: float, old: float, n: int) -> bool:
+    return new - old > t.RECALL_RAISE and (new - old) * n >= t.MIN_HITS - 1e-9
+
+
+def _search(pairs: Pairs, sized: bool) -> tuple[float, Reading]:
+    """The best reading among the scales that have a size, which is searched for."""
+    best, reading = -1.0, Reading()
+    for order in ("xywh", "xyxy", "yxyx"):
+        for scale in SCALES[2:] if sized else ("factor",):
+            grid = _FACTORS if scale == "factor" else _SIDES
+            recalls = pairs.recalls(order, scale, grid)
+            top = int(recalls.argmax())
+            if recalls[top] < t.RECALL_RAISE / 2:
+                continue
+            fine = grid[top] * np.exp(np.arange(-0.03, 0.0301, 0.002))
+            known = _MODEL_SIDES[np.abs(np.log(_MODEL_SIDES / grid[top])) < 0.03] if scale != "factor" else fine[:0]
+            values = np.concatenate([known, fine])
+            recalls = pairs.recalls(order, scale, values)
+            if recalls.max() > best:
+                # the middle of the best stretch, or a usual side that is as good
+                tied = values[recalls >= recalls.max() - 1e-9]
+                usual = known[np.isin(known, tied)]
+                best = float(recalls.max())
+                reading = Reading(order, scale, float(usual[0] if len(usual) else np.median(tied)))
+    return best, reading
+
+
+def _on_likelier_side(pairs: Pairs, reading: Reading, recall: float) -> Reading:
+    """The same reading on the side whose boxes, as they stand, lie outside their images more often.
+
+    Ground truth that was written as corners and detections that had them subtracted twice look alike.
+    """
+    if reading.order != "xywh" or reading.scale == "pixels" or not np.isfinite(pairs.size).all():
+        candidates = [r for r in readings() if r.side != reading.side and pairs.recall(r) >= recall - 0.02]
+        mirrored = candidates[0] if candidates else None
+        if mirrored is not None and _inside(pairs, mirrored.side) < _inside(pairs, reading.side) - 0.1:
+            return mirrored
+    return reading
+
+
+def _inside(pairs: Pairs, side: str) -> float:
+    """The share of a side's boxes that, as given, are real boxes within their image and over a pixel."""
+    box = pairs.gt if side == "ground truth" else pairs.dt
+    end = box[:, :2] + box[:, 2:]
+    good = (box[:, 2:] >= 1).all(axis=1) & (box[:, :2] >= -1).all(axis=1) & (end <= pairs.size * 1.02 + 1).all(axis=1)
+    return float(good.mean()) if len(good) else 1.0
