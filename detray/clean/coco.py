@@ -5,7 +5,7 @@ Python object is made for an annotation. The format is https://cocodataset.org/#
 ``annotator``, ``difficult`` and whatever further fields the source had.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -72,14 +72,14 @@ def category_objects(categories: pa.Table) -> pa.ChunkedArray:
     return _join("{", members, '"id":', categories["category_id"], ',"name":', _quoted(names), "}")
 
 
-def fragments(objects: pa.ChunkedArray) -> Iterator[bytes]:
-    """The objects as text, each after a `SEPARATOR`, some thousand rows at a time."""
-    for chunk in objects.chunks:
-        for start in range(0, len(chunk), ROWS_AT_ONCE):
-            lines = pc.binary_join_element_wise(_text(SEPARATOR), chunk.slice(start, ROWS_AT_ONCE), _text(""))
-            _, offsets, text = lines.buffers()
-            ends = np.frombuffer(offsets, np.int64)
-            yield text.slice(ends[lines.offset], ends[lines.offset + len(lines)] - ends[lines.offset]).to_pybytes()
+def fragments(rows: pa.Table, objects: Callable[[pa.Table], pa.ChunkedArray]) -> Iterator[bytes]:
+    """The rows as text, each after a `SEPARATOR`, some thousand rows at a time."""
+    for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+        texts = objects(rows.slice(start, ROWS_AT_ONCE))
+        lines = pc.binary_join_element_wise(_text(SEPARATOR), texts, _text("")).combine_chunks()
+        _, offsets, text = lines.buffers()
+        ends = np.frombuffer(offsets, np.int64)
+        yield text.slice(ends[lines.offset], ends[lines.offset + len(lines)] - ends[lines.offset]).to_pybytes()
 
 
 def _text(value: str) -> pa.Scalar:

@@ -32,6 +32,7 @@ def locate(annotations: pa.Table, reports: pa.Table) -> Positions:
         if not len(asked):
             continue
         rows = annotations.select(keys).append_column("at", pa.array(np.arange(annotations.num_rows)))
+        rows = rows.filter(pc.is_in(rows["annotation_row"], value_set=reports["annotation_row"].combine_chunks()))
         single = rows.group_by(keys).aggregate([("at", "min"), ("at", "count")])
         single = single.filter(pc.equal(single["at_count"], 1))
         named = reports.select(keys).take(asked).append_column("asked", pa.array(asked))

@@ -124,8 +124,8 @@ class _Cleaner:
         label_errors = store.read_range("label_errors", key) if self.suspects else schema.empty("label_errors")
         planned = plan(shard, findings, label_errors, self.settings, task.fresh, run=self.run)
         annotations = apply(shard.annotations, planned.edits)
-        store.write_chunks(coco.fragments(coco.image_objects(shard.images)), *_piece(key, "images"))
-        store.write_chunks(coco.fragments(coco.annotation_objects(annotations)), *_piece(key, "annotations"))
+        store.write_chunks(coco.fragments(shard.images, coco.image_objects), *_piece(key, "images"))
+        store.write_chunks(coco.fragments(annotations, coco.annotation_objects), *_piece(key, "annotations"))
         facts = {
             "annotations_in": found.annotations.num_rows,
             "annotations": annotations.num_rows,
@@ -162,7 +162,7 @@ def _file(store: Store, run: str, keys: Sequence[ShardKey]) -> Iterator[bytes]:
     info = {"description": f"{run}, split {split}, corrected", "contributor": f"detray {__version__}"}
     yield b'{"info":' + msgspec.json.encode(info)
     yield b',\n"categories":['
-    yield from _elements(coco.fragments(coco.category_objects(categories)))
+    yield from _elements(coco.fragments(categories, coco.category_objects))
     for name in ("images", "annotations"):
         yield f'],\n"{name}":['.encode()
         yield from _elements(chunk for key in keys for chunk in store.read_chunks(*_piece(key, name)))
