@@ -1,0 +1,104 @@
+"""What was tried for the weak classes and what it gained; and how the training went."""
+
+from itertools import groupby
+from typing import Any
+
+import pyarrow.compute as pc
+
+from detray.report import plots
+from detray.report.reader import Reader, Row
+from detray.report.sections.common import Content
+
+MAX_TRIALS = 40
+MAX_CLASSES = 60
+MAX_CURVES = 8
+
+SETTINGS = ("focal_alpha", "focal_gamma", "freeze_units", "augmentation_strength", "oversample_factor")
+
+
+def build(reader: Reader) -> Content | None:
+    """Trials by objective, the change of each class with its interval, and AP by epoch; None without tuning."""
+    trials = reader.rows("trials")
+    if not trials:
+        return None
+    ranked = sorted(
+        trials,
+        key=lambda row: (not row["is_best"], not row["is_baseline"], -(row["objective"] or 0.0), row["trial_id"]),
+    )
+    deltas = reader.rows("class_deltas")
+    return {
+        "trials": ranked[:MAX_TRIALS],
+        "n_trials": len(trials),
+        "left_out": max(len(trials) - MAX_TRIALS, 0),
+        "settings": [name for name in SETTINGS if any(row[name] is not None for row in trials)],
+        "phases": len({row["phase"] for row in trials}) > 1,
+        "failed": sum(row["status"] == "failed" for row in trials),
+        "seconds": sum(row["seconds"] or 0.0 for row in trials),
+        "forest": _forest(deltas),
+        "curves": _curves(reader, deltas, trials),
+    }
+
+
+def _forest(deltas: list[Row]) -> Content | None:
+    """The classes' changes on one axis around 0, the focus first, then the largest gain."""
+    if not deltas:
+        return None
+    ranked = sorted(deltas, key=lambda row: (not row["is_focus"], -(row["delta"] or 0.0), row["category_id"]))
+    shown = ranked[:MAX_CLASSES]
+    axis = plots.symmetric([row[end] for row in shown for end in ("delta", "delta_low", "delta_high")], least=0.05)
+    places = [
+        {name: None if row[name] is None else axis.at(row[name]) for name in ("delta", "delta_low", "delta_high")}
+        for row in shown
+    ]
+    rows = [row | {"at": at} for row, at in zip(shown, places, strict=True)]
+    return {"rows": rows, "reach": axis.high, "left_out": len(ranked) - len(shown)}
+
+
+def _curves(reader: Reader, deltas: list[Row], trials: list[Row]) -> Content | None:
+    """AP by epoch of every trial of the search, a plot for each class of the focus (or else the first classes)."""
+    focus = [row["category_id"] for row in deltas if row["is_focus"]]
+    filters = pc.field("category_id").isin(focus) if focus else None
+    rows = reader.rows("trial_class_metrics", filters)
+    search = {row["trial_id"]: row for row in trials if row["phase"] == "search"}
+    rows = [row for row in rows if row["trial_id"] in search and row["ap"] is not None]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (row["category_id"], row["trial_id"], row["epoch"]))
+    return {
+        "plots": [_curve(list(group), search) for _, group in groupby(rows, lambda row: row["category_id"])][
+            :MAX_CURVES
+        ]
+    }
+
+
+def _curve(rows: list[Row], trials: dict[str, Row]) -> dict[str, Any]:
+    epochs = plots.Axis(0, max(row["epoch"] for row in rows))
+    aps = plots.covering([row["ap"] for row in rows], least=0.02)
+    lines = []
+    for trial, group in groupby(rows, lambda row: row["trial_id"]):
+        points = list(group)
+        kind = "best" if trials[trial]["is_best"] else "baseline" if trials[trial]["is_baseline"] else "trial"
+        line = plots.polyline([0, *(r["epoch"] for r in points)], [0.0, *(r["ap"] for r in points)], epochs, aps)
+        lines.append({"trial": trial, "kind": kind, "points": line, "last": points[-1]["ap"]})
+    lines.sort(key=lambda line: ("trial", "baseline", "best").index(line["kind"]))
+    return {"name": rows[0]["category_name"], "lines": lines, "top": aps.high, "epochs": epochs.high}
+
+
+def training(reader: Reader) -> Content | None:
+    """Loss and AP by epoch of the training; None where nothing was trained."""
+    totals = [row for row in reader.rows("history", pc.field("category_id").is_null()) if row["loss"] is not None]
+    if not totals:
+        return None
+    totals.sort(key=lambda row: (row["split"], row["epoch"]))
+    epochs = plots.Axis(0, max(row["epoch"] for row in totals))
+    losses = plots.covering([row["loss"] for row in totals])
+    by_split = [(split, list(group)) for split, group in groupby(totals, lambda row: row["split"])]
+    lines = [
+        {
+            "split": split,
+            "points": plots.polyline([r["epoch"] for r in rows], [r["loss"] for r in rows], epochs, losses),
+        }
+        for split, rows in by_split
+    ]
+    last = [{"split": split, **rows[-1]} for split, rows in by_split]
+    return {"lines": lines, "last": last, "top": losses.high, "epochs": epochs.high}
