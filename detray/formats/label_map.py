@@ -66,12 +66,13 @@ class LabelMap:
 
     @property
     def ids(self) -> dict[str, int]:
-        """Id by name and by display name, the first of each."""
+        """Id by display name and by name; a name that several entries share (as 'NA') names none of them."""
         found: dict[str, int] = {}
-        for kind in ("name", "display_name"):
+        for kind in ("display_name", "name"):
+            shared = Counter(getattr(entry, kind) for entry in self.entries)
             for entry in self.entries:
                 name = getattr(entry, kind)
-                if entry.id is not None and name is not None:
+                if entry.id is not None and name is not None and shared[name] == 1:
                     found.setdefault(name, entry.id)
         return found
 
@@ -121,7 +122,7 @@ def _json(text: str, source: str) -> Any:
 def _check(entries: list[Entry]) -> Iterator[Problem]:
     """What no label map may have, however it is written."""
     ids = Counter(entry.id for entry in entries)
-    names = Counter(entry.name for entry in entries)
+    labels = Counter(entry.label for entry in entries)
     for entry in entries:
         if entry.id is None:
             yield Problem(entry.line, f"class {entry.label!r} has no id", "an id from 1 for each class")
@@ -131,8 +132,8 @@ def _check(entries: list[Entry]) -> Iterator[Problem]:
             yield Problem(entry.line, f"id {entry.id} stands {ids[entry.id]} times", "each id once")
         if entry.label is None:
             yield Problem(entry.line, f"id {entry.id} has no name", "a name for each class")
-        elif entry.name is not None and names[entry.name] > 1:
-            yield Problem(entry.line, f"name {entry.name!r} stands {names[entry.name]} times", "each name once")
+        elif labels[entry.label] > 1:
+            yield Problem(entry.line, f"name {entry.label!r} stands {labels[entry.label]} times", "each name once")
 
 
 # names in YAML, JSON and text

@@ -1,0 +1,208 @@
+"""From the chunks that readers hand over to the canonical tables, range of images by range of images.
+
+The key of a row is its image_id, or where a format knows only names its ``key``. Chunks are sorted
+by key once; a range is then a slice of each, and ranges are cut at quantiles of sampled keys, so
+that no one ever holds all rows or all keys.
+"""
+
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray import schema
+from detray.formats import chunk
+from detray.formats.chunk import Chunk
+from detray.formats.source import Source, locate
+
+SHARD_ROWS = 128 * 1024
+"""Images and annotations a shard holds on average: decided by the data alone, whatever the machine."""
+_SAMPLES = 256
+
+Key = int | str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The rows of one chunk that fall into a range of images, and how many rows of its list lie before it."""
+
+    images: pa.Table
+    annotations: pa.Table
+    image_base: int
+    annotation_base: int
+
+
+def key_column(has_ids: bool) -> str:
+    """The column that orders the chunks of a format."""
+    return "image_id" if has_ids else "key"
+
+
+def sort_chunk(found: Chunk, by: str) -> Chunk:
+    """The chunk with its rows in the order of ``by``, NULL last, else as they came."""
+    return replace(found, images=_sorted(found.images, by), annotations=_sorted(found.annotations, by))
+
+
+def _sorted(table: pa.Table, by: str) -> pa.Table:
+    column = table[by].combine_chunks()
+    if column.null_count == 0 and pa.types.is_integer(column.type):
+        keys = column.to_numpy()
+        if bool(np.all(keys[:-1] <= keys[1:])):
+            return table
+        return table.take(np.argsort(keys, kind="stable"))
+    return table.take(pc.array_sort_indices(column, null_placement="at_end"))  # a stable sort
+
+
+def sample(table: pa.Table, by: str) -> tuple[list[Key], float]:
+    """Some keys of a sorted table, evenly spread, and how many rows each stands for."""
+    rows = table.num_rows - table[by].null_count
+    step = max(1, rows // _SAMPLES)
+    keys = table[by].slice(0, rows).take(np.arange(step // 2, rows, step)).to_pylist() if rows else []
+    return keys, rows / len(keys) if keys else 0.0
+
+
+def boundaries(samples: Sequence[tuple[Sequence[Key], float]], shards: int) -> list[Key]:
+    """At most ``shards - 1`` keys that cut the rows behind ``samples`` into ranges of about the same size."""
+    weighted = sorted((key, weight) for keys, weight in samples for key in keys)
+    total = sum(weight for _, weight in weighted)
+    reached = list(accumulate(weight for _, weight in weighted))
+    cuts = [weighted[bisect_left(reached, total * number / shards)][0] for number in range(1, shards)] if total else []
+    return sorted(set(cuts))
+
+
+class _Keys(Sequence[Any]):
+    """The keys of a sorted table for bisection: only those that are asked for are read."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._column = column
+        self._rows = len(column) - column.null_count
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._column[index].as_py()
+
+
+def slice_range(table: pa.Table, by: str, low: Key | None, high: Key | None) -> pa.Table:
+    """The rows of a sorted table with ``low <= key < high``; rows without a key go where there is no ``high``."""
+    keys = _Keys(table[by])
+    start = 0 if low is None else bisect_left(keys, low)
+    end = table.num_rows if high is None else bisect_left(keys, high)
+    return table.slice(start, end - start)
+
+
+def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
+    """The images of one range, as `chunk.IMAGES`, in the order of their key.
+
+    An image that a format without ids mentions several times is one row, the first, and so is one
+    that several files of the split state alike.
+    """
+    moved = (_moved(piece.images, "image_row", piece.image_base) for piece in pieces)
+    table = _sorted(pa.concat_tables([chunk.IMAGES.empty_table(), *moved]).unify_dictionaries(), by)
+    if by == "key":
+        keys = table["key"].combine_chunks()
+        keep = np.ones(len(keys), np.bool_)
+        keep[1:] = pc.not_equal(keys.slice(1), keys.slice(0, max(len(keys) - 1, 0))).to_numpy(zero_copy_only=False)
+        return table.filter(pa.array(keep))
+    files = table["source_file"].cast(pa.string())
+    if len(pc.unique(files)) <= 1:
+        return table
+    first_file: dict[tuple[int | None, str | None], str] = {}
+    identities = zip(table["image_id"].to_pylist(), table["file_name"].to_pylist(), strict=True)
+    # stated twice within one file it is a fault of the data, and stays for the audit to find
+    repeats = [
+        first_file.setdefault(key, file) != file for key, file in zip(identities, files.to_pylist(), strict=True)
+    ]
+    return table.filter(pc.invert(pa.array(repeats, pa.bool_())))
+
+
+def merge_annotations(pieces: Sequence[Piece], by: str) -> pa.Table:
+    """The annotations of one range, as `chunk.ANNOTATIONS`, in the order of key, source file and row."""
+    moved = (_moved(piece.annotations, "annotation_row", piece.annotation_base) for piece in pieces)
+    table = pa.concat_tables([chunk.ANNOTATIONS.empty_table(), *moved])
+    return _sorted(table.unify_dictionaries(), by)
+
+
+def _moved(table: pa.Table, column: str, base: int) -> pa.Table:
+    if base == 0 or table.num_rows == 0:
+        return table
+    index = table.schema.get_field_index(column)
+    return table.set_column(index, table.schema.field(index), pc.add(table[column], base))
+
+
+def number_images(images: pa.Table, annotations: pa.Table, first: int) -> tuple[pa.Table, pa.Table]:
+    """Both tables with image_id by position in the sorted ``key``, counted from ``first``."""
+    ids = pa.array(np.arange(first, first + images.num_rows), pa.int64())
+    places = pc.index_in(annotations["key"], value_set=images["key"].combine_chunks())
+    images = images.set_column(images.schema.get_field_index("image_id"), chunk.IMAGES.field("image_id"), ids)
+    return images, annotations.set_column(
+        annotations.schema.get_field_index("image_id"),
+        chunk.ANNOTATIONS.field("image_id"),
+        pc.add(places.cast(pa.int64()), first),
+    )
+
+
+def number_classes(annotations: pa.Table, ids: dict[str, int]) -> pa.Table:
+    """``annotations`` with category_id by category_name."""
+    names = annotations["category_name"].cast(pa.string())
+    places = pc.index_in(names, value_set=pa.array(list(ids), pa.string()), skip_nulls=True)
+    numbers = pa.array(list(ids.values()), pa.int64()).take(places.combine_chunks())
+    return annotations.set_column(
+        annotations.schema.get_field_index("category_id"), chunk.ANNOTATIONS.field("category_id"), numbers
+    )
+
+
+def keep_listed(images: pa.Table, annotations: pa.Table, names: Collection[str]) -> tuple[pa.Table, pa.Table]:
+    """Only the images whose file name, with or without folder and suffix, is in ``names``, and their annotations.
+
+    Annotations of images that the file does not know at all stay, for the audit to find.
+    """
+    wanted = frozenset(names)
+    keep = pa.array([_is_listed(name, wanted) for name in images["file_name"].to_pylist()], pa.bool_())
+    kept, left = images.filter(keep), images.filter(pc.invert(keep))
+    gone = pc.is_in(annotations["image_id"], value_set=left["image_id"].combine_chunks())
+    stays = pc.is_in(annotations["image_id"], value_set=kept["image_id"].combine_chunks())
+    return kept, annotations.filter(pc.or_(pc.invert(gone), stays))
+
+
+def _is_listed(name: str | None, wanted: frozenset[str]) -> bool:
+    if name is None:
+        return False
+    last = name.rpartition("/")[2]
+    return any(form in wanted for form in (name, last, name.rpartition(".")[0], last.rpartition(".")[0]) if form)
+
+
+def place_images(images: pa.Table, source: Source) -> tuple[pa.Array, pa.Table]:
+    """Where each picture lies, NULL where no image folder is stated, and ``quarantine`` rows for names that lead out.
+
+    The second is a table of `chunk.QUARANTINE`.
+    """
+    if source.images is None:
+        return pa.nulls(images.num_rows, pa.string()), chunk.QUARANTINE.empty_table()
+    allowed = source.folders
+    names = images["file_name"].to_pylist()
+    paths = [None if name is None else locate(source.images, name, allowed) for name in names]
+    lost = [index for index, path in enumerate(paths) if path is None and names[index] is not None]
+    some = images.take(pa.array(lost, pa.int64()))
+    quarantine = chunk.table(
+        chunk.QUARANTINE,
+        len(lost),
+        source_file=some["source_file"].cast(pa.string()),
+        row=some["image_row"],
+        reason=["path-outside-root"] * len(lost),
+        detail=some["file_name"],
+    )
+    return pa.array(paths, pa.string()), quarantine
+
+
+def canonical(name: str, rows: pa.Table, run: str, split: str, **more: Any) -> pa.Table:
+    """``rows`` of a chunk table as the table ``name``; columns that it has not are dropped."""
+    target = schema.schema(name)
+    columns = {item.name: rows[item.name] for item in rows.schema if item.name in target.names}
+    split_column = {"split": pa.repeat(split, rows.num_rows)}
+    return schema.from_columns(name, columns | split_column | more, run=run)

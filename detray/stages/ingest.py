@@ -1,0 +1,361 @@
+"""Ingest: annotation files of any format into the canonical tables images, annotations and categories.
+
+In steps of parallel tasks: *plan* divides each split into chunks, *read* reads them into scratch
+tables sorted by image, *classes* gathers the classes, *rank* counts the images of each range where
+a format has only names, *write* merges each range of images from all chunks into a shard. The driver
+sees counts, sampled keys and names of classes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray import schema
+from detray.errors import DetrayError
+from detray.formats import canonical, chunk
+from detray.formats.catalogue import by_name
+from detray.formats.classes import categories_table, number_names
+from detray.formats.json_rows import WrongCut
+from detray.formats.label_map import LabelMap, read_label_map
+from detray.formats.listing import listed_names
+from detray.formats.resolve import input_paths, resolve, stated_path
+from detray.formats.settings import DatasetSettings
+from detray.formats.source import Source
+from detray.stages.base import Context, Outcome, StageDefinition, Table
+from detray.stages.config import Config
+from detray.store import Json, ShardKey, Stage
+
+TABLES = ("images", "annotations", "categories")
+CHUNK_TABLES = {
+    "images": chunk.IMAGES,
+    "annotations": chunk.ANNOTATIONS,
+    "categories": chunk.CATEGORIES,
+    "quarantine": chunk.QUARANTINE,
+}
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A chunk in scratch, and how many rows of its file's lists lie before it."""
+
+    name: str
+    rows: dict[str, int]
+    image_base: int
+    annotation_base: int
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A split that has been read; ``by`` is the column that orders its chunks."""
+
+    source: Source
+    by: str
+    chunks: tuple[_Chunk, ...]
+
+    def count(self, table: str) -> int:
+        return sum(found.rows[table] for found in self.chunks)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A chunk to read: of the split number ``split``."""
+
+    key: str
+    split: int
+    chunk: int
+
+
+@dataclass(frozen=True)
+class _Range:
+    """A shard to write: images of the split number ``split`` with ``low <= key < high``."""
+
+    index: int
+    split: int
+    low: Any
+    high: Any
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What tasks are given beside their own part."""
+
+    stage: Stage
+    run: str
+    sources: tuple[Source, ...]
+    label_map: LabelMap | None
+    exact: frozenset[int] = frozenset()
+    splits: tuple[_Split, ...] = ()
+    class_ids: dict[str, int] = field(default_factory=dict)
+    first_ids: dict[int, int] = field(default_factory=dict)
+
+
+def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
+    """Read every split of the configuration and write its shards."""
+    job = _Job(stage, context.config.name, tuple(resolve(context.config.dataset)), _label_map(context.config.dataset))
+    splits, samples = _read_all(context, job, done)
+    if not any(split.count("images") + split.count("annotations") for split in splits):
+        _refuse_nothing(splits)
+    job = replace(job, splits=splits)
+    ranges = _ranges(splits, samples)
+    last = f"{len(ranges):05d}"
+    (classes,) = context.run_tasks("classes", partial(_write_classes, job), {last: last}, done)
+    job = replace(job, class_ids=classes["facts"]["ids"], first_ids=_rank(context, job, ranges, done))
+    shards = context.run_tasks("write", partial(_write, job), {f"{item.index:05d}": item for item in ranges}, done)
+    return _outcome(job, shards, classes)
+
+
+def _label_map(dataset: DatasetSettings) -> LabelMap | None:
+    if dataset.label_map is None:
+        return None
+    return read_label_map(stated_path(dataset.label_map, dataset.root, "dataset.label_map"))
+
+
+def _refuse_nothing(splits: Sequence[_Split]) -> None:
+    stated = ", ".join(path for split in splits for path in split.source.annotations)
+    lost = sum(split.count("quarantine") for split in splits)
+    why = f": none of its {lost} annotation files can be read" if lost else ""
+    raise DetrayError(f"{stated}: the data set is empty{why}; check dataset.splits")
+
+
+# plan and read
+
+
+def _read_all(
+    context: Context, job: _Job, done: Mapping[str, Json]
+) -> tuple[tuple[_Split, ...], list[list[tuple[Sequence[canonical.Key], float]]]]:
+    """Read the splits into scratch; also, for each, sampled keys and how many rows each stands for."""
+    reads = _read_chunks(context, job, range(len(job.sources)), done)
+    wrong = frozenset(number for number, found in reads.items() if any("wrong_cut" in facts for facts in found))
+    if wrong:
+        reads |= _read_chunks(context, replace(job, exact=wrong), sorted(wrong), done)
+    splits, samples = [], []
+    for number, source in enumerate(job.sources):
+        facts = reads[number]
+        splits.append(_Split(source, canonical.key_column(by_name(source.format).has_ids), _number_rows(facts)))
+        samples.append([(keys, weight) for found in facts for keys, weight in found["samples"]])
+    return tuple(splits), samples
+
+
+def _read_chunks(
+    context: Context, job: _Job, numbers: Iterable[int], done: Mapping[str, Json]
+) -> dict[int, list[Json]]:
+    """Plan and read some splits: the facts of their chunks, by split."""
+    suffix = "-exact" if job.exact else ""
+    plans = context.run_tasks("plan", partial(_plan, job), {f"plan-{i:03d}{suffix}": i for i in numbers}, done)
+    tasks = {}
+    for plan in plans:
+        for part in range(plan["facts"]["chunks"]):
+            key = f"read-{plan['facts']['split']:03d}-{part:07d}{suffix}"
+            tasks[key] = _Read(key, plan["facts"]["split"], part)
+    found: dict[int, list[Json]] = {plan["facts"]["split"]: [] for plan in plans}
+    for receipt in context.run_tasks("read", partial(_read, job), tasks, done):
+        found[receipt["facts"]["split"]].append(receipt["facts"])
+    return found
+
+
+def _plan_name(job: _Job, split: int) -> str:
+    return f"plan-{split:03d}{'-exact' if split in job.exact else ''}"
+
+
+def _plan(job: _Job, split: int) -> Json:
+    source = job.sources[split]
+    plan = by_name(source.format).plan(source, exact=split in job.exact)
+    name = _plan_name(job, split)
+    job.stage.write_scratch(name, plan)
+    chunks = plan["chunk"][-1].as_py() + 1 if plan.num_rows else 0
+    return job.stage.write(name, {}, {"split": split, "chunks": chunks})
+
+
+def _read(job: _Job, task: _Read) -> Json:
+    source, exact = job.sources[task.split], task.split in job.exact
+    plan = job.stage.read_scratch(_plan_name(job, task.split))
+    start, end = np.searchsorted(plan["chunk"].to_numpy(), [task.chunk, task.chunk + 1]).tolist()
+    reader = by_name(source.format)
+    try:
+        found = reader.read(source, plan.slice(start, end - start), exact=exact)
+    except WrongCut:
+        return job.stage.write(task.key, {}, {"split": task.split, "wrong_cut": True})
+    by = canonical.key_column(reader.has_ids)
+    found = canonical.sort_chunk(found, by)
+    tables = {name: getattr(found, name) for name in CHUNK_TABLES}
+    for name, table in tables.items():
+        if table.num_rows:
+            job.stage.write_scratch(f"{task.key}-{name}", table)
+    facts = {
+        "split": task.split,
+        "name": task.key,
+        "rows": {name: table.num_rows for name, table in tables.items()},
+        "rows_of": found.rows_of,
+        "samples": [canonical.sample(found.images, by), canonical.sample(found.annotations, by)],
+    }
+    return job.stage.write(task.key, {}, facts)
+
+
+def _number_rows(facts: Sequence[Json]) -> tuple[_Chunk, ...]:
+    """The chunks of a split with the rows of their file that lie before them."""
+    reached: dict[tuple[str, str], int] = {}
+    chunks = []
+    for found in facts:
+        bases = {}
+        for table in ("images", "annotations"):
+            place = (found["rows_of"] or "", table)
+            bases[table] = reached.get(place, 0) if found["rows_of"] else 0
+            reached[place] = bases[table] + found["rows"][table]
+        chunks.append(_Chunk(found["name"], found["rows"], bases["images"], bases["annotations"]))
+    return tuple(chunks)
+
+
+def _scratch(job: _Job, found: _Chunk, table: str) -> pa.Table:
+    """A table of a chunk; of one without rows nothing was kept."""
+    if found.rows[table]:
+        return job.stage.read_scratch(f"{found.name}-{table}")
+    return CHUNK_TABLES[table].empty_table()
+
+
+# classes
+
+
+def _write_classes(job: _Job, key: str) -> Json:
+    """Write the table categories, and the rows that readers put in quarantine, as the shard ``key``."""
+    stated: dict[str, pa.Table] = {}
+    quarantine = [schema.empty("quarantine")]
+    for split in job.splits:
+        name = split.source.split
+        found = [_scratch(job, part, "categories") for part in split.chunks]
+        stated[name] = pa.concat_tables([CHUNK_TABLES["categories"].empty_table(), *found])
+        for part in split.chunks:
+            lost = _scratch(job, part, "quarantine")
+            quarantine.append(_quarantine(job, lost, name))
+    names = {
+        name
+        for table in stated.values()
+        for name in table.filter(pc.is_null(table["category_id"]))["category_name"].to_pylist()
+    }
+    ids = number_names(names, job.label_map)
+    categories = categories_table(stated, ids, job.label_map, job.run)
+    tables = {"categories": categories, "quarantine": pa.concat_tables(quarantine)}
+    own = categories.filter(pc.equal(categories["source"], "annotations"))
+    classes = {name: len(pc.unique(own.filter(pc.equal(own["split"], name))["category_id"])) for name in stated}
+    return job.stage.write(key, tables, {"ids": ids, "classes": classes})
+
+
+def _quarantine(job: _Job, rows: pa.Table, split: str) -> pa.Table:
+    return canonical.canonical("quarantine", rows, job.run, split, stage=pa.repeat(job.stage.name, rows.num_rows))
+
+
+# rank and write
+
+
+def _ranges(splits: Sequence[_Split], samples: Sequence[list[tuple[Sequence[canonical.Key], float]]]) -> list[_Range]:
+    """The shards of all splits, each split with at least one, decided by sizes alone."""
+    found: list[_Range] = []
+    for number, split in enumerate(splits):
+        rows = split.count("images") + split.count("annotations")
+        cuts = canonical.boundaries(samples[number], max(1, round(rows / canonical.SHARD_ROWS)))
+        for low, high in pairwise([None, *cuts, None]):
+            found.append(_Range(len(found), number, low, high))
+    return found
+
+
+def _rank(context: Context, job: _Job, ranges: Sequence[_Range], done: Mapping[str, Json]) -> dict[int, int]:
+    """The first image_id of each shard of the splits whose images have no numbers."""
+    unnumbered = [item for item in ranges if job.splits[item.split].by == "key"]
+    tasks = {f"rank-{item.index:05d}": item for item in unnumbered}
+    counts = [receipt["facts"]["images"] for receipt in context.run_tasks("rank", partial(_count, job), tasks, done)]
+    first: dict[int, int] = {}
+    reached: dict[int, int] = {}
+    for item, count in zip(unnumbered, counts, strict=True):
+        first[item.index] = reached.get(item.split, 0) + 1
+        reached[item.split] = first[item.index] - 1 + count
+    return first
+
+
+def _count(job: _Job, item: _Range) -> Json:
+    images = canonical.merge_images(_pieces(job, item, with_annotations=False), "key")
+    return job.stage.write(f"rank-{item.index:05d}", {}, {"images": images.num_rows})
+
+
+def _pieces(job: _Job, item: _Range, *, with_annotations: bool = True) -> list[canonical.Piece]:
+    """The rows of the range, chunk by chunk."""
+    split = job.splits[item.split]
+    found = []
+    for part in split.chunks:
+        images = canonical.slice_range(_scratch(job, part, "images"), split.by, item.low, item.high)
+        annotations = CHUNK_TABLES["annotations"].empty_table()
+        if with_annotations:
+            annotations = canonical.slice_range(_scratch(job, part, "annotations"), split.by, item.low, item.high)
+        if images.num_rows or annotations.num_rows:
+            found.append(canonical.Piece(images, annotations, part.image_base, part.annotation_base))
+    return found
+
+
+def _write(job: _Job, item: _Range) -> Json:
+    """Write one shard of canonical images and annotations."""
+    split = job.splits[item.split]
+    source = split.source
+    pieces = _pieces(job, item)
+    images = canonical.merge_images(pieces, split.by)
+    annotations = canonical.merge_annotations(pieces, split.by)
+    if split.by == "key":
+        first = job.first_ids[item.index]
+        images, annotations = canonical.number_images(images, annotations, first)
+        annotations = canonical.number_classes(annotations, job.class_ids)
+        low = None if item.low is None else first
+        high = None if item.high is None else first + images.num_rows
+    else:
+        low, high = item.low, item.high
+    if source.list is not None and not by_name(source.format).applies_list:
+        images, annotations = canonical.keep_listed(images, annotations, listed_names(source.list))
+    paths, lost = canonical.place_images(images, source)
+    shard = ShardKey(item.index, source.split, low, high, images.num_rows, annotations.num_rows)
+    tables = {
+        "images": canonical.canonical("images", images, job.run, source.split, path=paths),
+        "annotations": canonical.canonical("annotations", annotations, job.run, source.split),
+        "quarantine": _quarantine(job, lost, source.split),
+    }
+    defects = sum(table.num_rows - table["defects"].null_count for table in (images, annotations))
+    return job.stage.write(f"{item.index:05d}", tables, {"shard": asdict(shard), "defects": defects})
+
+
+# what is said at the end
+
+
+def _outcome(job: _Job, shards: Sequence[Json], classes: Json) -> Outcome:
+    keys = [receipt["facts"]["shard"] for receipt in shards]
+    rows = []
+    for split in job.splits:
+        name = split.source.split
+        own = [receipt for receipt in shards if receipt["facts"]["shard"]["split"] == name]
+        lost = split.count("quarantine") + sum(_quarantined(receipt) for receipt in own)
+        images, boxes = (
+            sum(receipt["facts"]["shard"][key] for receipt in own) for key in ("n_images", "n_annotations")
+        )
+        defects = sum(receipt["facts"]["defects"] for receipt in own)
+        rows.append([name, split.source.format, images, boxes, classes["facts"]["classes"][name], defects, lost])
+    read = sum(split.count("annotations") for split in job.splits)
+    return Outcome(
+        receipts=[*shards, classes],
+        counts={"in": read, "kept": sum(row[3] for row in rows), "quarantined": sum(row[6] for row in rows)},
+        facts={"shards": keys, "formats": {split.source.split: split.source.format for split in job.splits}},
+        summary=[
+            Table("splits", ("split", "format", "images", "boxes", "classes", "rows with defects", "quarantined"), rows)
+        ],
+        keep_names=True,
+    )
+
+
+def _quarantined(receipt: Json) -> int:
+    return sum(part["rows"] for part in receipt["tables"].get("quarantine", []))
+
+
+def _inputs(config: Config) -> Sequence[str]:
+    return input_paths(config.dataset)
+
+
+STAGE = StageDefinition(name="ingest", tables=TABLES, sections=("dataset",), run=run, inputs=_inputs)
