@@ -84,3 +84,11 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
 def _among(values: pa.ChunkedArray, known: pa.Array) -> NDArray[np.bool_]:
     """Whether each value is one of ``known``; NULL is not."""
     return pc.is_in(values, value_set=known).to_numpy()
+
+
+def no_known_image(split: str, detections: int) -> str:
+    """The sentence for detections none of which can be placed."""
+    return (
+        f"none of the {detections} detections names an image of the split {split}:"
+        " check that they were made for this data set and use its image ids"
+    )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import schema, tables
@@ -86,8 +87,10 @@ def _names(shard: Shard, run: str, model: str, image: Ints, category: Ints, outc
 
 
 def class_name(shard: Shard, category: pa.Array) -> pa.Array:
-    """The name of each class, where the categories or the detections have one."""
-    return tables.lookup(category, shard.categories, "category_id", "category_name")
+    """The name of each class; one that the categories lack is called by its id."""
+    return pc.coalesce(
+        tables.lookup(category, shard.categories, "category_id", "category_name"), category.cast(pa.string())
+    )
 
 
 def _box_of(shard: Shard, scene: Scene, box: Ints) -> dict[str, pa.Array]:

@@ -2,14 +2,17 @@
 
 import contextlib
 import io
+import json
 import warnings
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from detray import schema
 from detray.evaluate.kernel import Detections, GroundTruth
 
 # sides and places that make ties in IoU, boxes without size and areas on the borders of the ranges
@@ -90,3 +93,53 @@ def as_coco(gt: GroundTruth, dt: Detections) -> tuple[dict[str, Any], list[dict[
         "annotations": annotations,
     }
     return truth, detections
+
+
+def as_tables(gt: dict[str, Any], dt: list[dict[str, Any]]) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
+    """The canonical tables images, annotations, categories and predictions of plain COCO structures."""
+    images = [
+        {"split": "val", "image_id": image["id"], "file_name": f"{image['id']}.jpg", "image_row": row}
+        for row, image in enumerate(gt["images"])
+    ]
+    annotations = [
+        {
+            "split": "val",
+            "annotation_id": note["id"],
+            "annotation_row": row,
+            "image_id": note["image_id"],
+            "category_id": note["category_id"],
+            **_sides(note["bbox"]),
+            "area": note["area"],
+            "is_crowd": bool(note["iscrowd"]),
+            "is_difficult": False,
+            "segmentation": json.dumps(note["segmentation"]) if "segmentation" in note else None,
+        }
+        for row, note in enumerate(gt["annotations"])
+    ]
+    categories = [
+        {"split": "val", "category_id": entry["id"], "category_name": entry["name"], "source": "annotations"}
+        for entry in gt["categories"]
+    ]
+    predictions = [
+        {
+            "split": "val",
+            "model": "a",
+            "image_id": found["image_id"],
+            "category_id": found["category_id"],
+            **_sides(found.get("bbox", [None] * 4)),
+            "score": found["score"],
+            "rank": row + 1,
+            "segmentation": json.dumps(found["segmentation"]) if "segmentation" in found else None,
+        }
+        for row, found in enumerate(dt)
+    ]
+    return (
+        schema.from_rows("images", images, run="test"),
+        schema.from_rows("annotations", annotations, run="test"),
+        schema.from_rows("categories", categories, run="test"),
+        schema.from_rows("predictions", predictions, run="test"),
+    )
+
+
+def _sides(box: list[float | None]) -> dict[str, float | None]:
+    return dict(zip(("x", "y", "width", "height"), box, strict=True))

@@ -1,0 +1,88 @@
+"""The table ``image_metrics``: which images are worst."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from detray import schema, tables
+from detray.evaluate.metrics import Names
+from detray.tables import Shard
+
+Histogram = dict[int, int]
+"""How many images have how many errors."""
+
+
+def image_rows(
+    shard: Shard, names: Names, detections: pa.Table, boxes: pa.Table, class_metrics: pa.Table
+) -> tuple[pa.Table, Histogram]:
+    """The rows of a shard's images but for their rank, and how many errors they have.
+
+    Counted are the detections at or above the best-F1 score of their class, at IoU .5 and all
+    areas; a class without a true positive has no such score, and its detections are not counted.
+
+    Args:
+        shard: the images.
+        names: what all rows share.
+        detections, boxes: the shard's scratch tables of `matching.ShardMatches`.
+        class_metrics: those of the split.
+    """
+    listed = shard.images.filter(pa.compute.is_valid(shard.images["image_id"]))
+    ids, first = np.unique(tables.numpy(listed, "image_id"), return_index=True)
+    every = class_metrics.filter(pa.compute.equal(class_metrics["area_range"], "all"))
+    known = tables.lookup(detections["category_id"], every, "category_id", "best_f1_threshold")
+    threshold = known.fill_null(np.inf).to_numpy(zero_copy_only=False)
+
+    image = np.searchsorted(ids, tables.numpy(detections, "image_id"))
+    taken = (tables.numpy(detections, "score") >= threshold) & (tables.numpy(detections, "ignored_all") & 1 == 0)
+    hit = taken & (tables.numpy(detections, "matched_all") & 1 != 0)
+    counts = tables.numpy(boxes, "counts") & 1 != 0
+    box_image = np.searchsorted(ids, tables.numpy(boxes, "image_id"))[counts]
+
+    n_gt = np.bincount(box_image, minlength=len(ids))
+    n_detections = np.bincount(image[taken], minlength=len(ids))
+    n_hits = np.bincount(image[hit], minlength=len(ids))
+    columns = {
+        "split": [names.split] * len(ids),
+        "model": [names.model] * len(ids),
+        "image_id": ids,
+        "file_name": listed["file_name"].take(pa.array(first)),
+        "n_ground_truth": n_gt,
+        "n_detections": n_detections,
+        "n_missed": n_gt - n_hits,
+        "n_false": n_detections - n_hits,
+        "rank": np.zeros(len(ids), np.int32),
+    }
+    table = schema.from_columns("image_metrics", columns, run=names.run)
+    errors, n = np.unique(_errors(table), return_counts=True)
+    return table, dict(zip(errors.tolist(), n.tolist(), strict=True))
+
+
+def first_ranks(histograms: Sequence[Histogram]) -> list[Histogram]:
+    """For each shard of a split, in order, the rank of its first image with each number of errors.
+
+    Images with more errors come first; those with equally many in the order of the shards.
+    """
+    rank, result = 1, [Histogram() for _ in histograms]
+    for errors in sorted({errors for histogram in histograms for errors in histogram}, reverse=True):
+        for number, histogram in enumerate(histograms):
+            if errors in histogram:
+                result[number][errors] = rank
+                rank += histogram[errors]
+    return result
+
+
+def ranked(table: pa.Table, first: Histogram) -> pa.Table:
+    """The rows of `image_rows` with their rank in the split, worst first; ``first`` as in `first_ranks`."""
+    errors = _errors(table)
+    order = np.lexsort((np.arange(len(errors)), -errors))
+    ordered = errors[order]
+    start = np.searchsorted(-ordered, -ordered)  # where the run of equal numbers begins
+    base = np.array([first[number] for number in ordered.tolist()], np.int64)
+    rank = base + np.arange(len(ordered)) - start
+    column = table.schema.get_field_index("rank")
+    return table.take(pa.array(order)).set_column(column, table.schema.field("rank"), pa.array(rank, pa.int32()))
+
+
+def _errors(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return tables.numpy(table, "n_missed") + tables.numpy(table, "n_false")

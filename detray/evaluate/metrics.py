@@ -1,0 +1,223 @@
+"""The tables about classes: ``class_metrics``, ``pr_curves`` and ``errors``."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from detray import schema
+from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
+from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, precision_at_recall, reached
+from detray.evaluate.bootstrap import CAPS, LEVEL_50, LEVEL_75, SUMMARY, interval, replicates
+from detray.evaluate.classes import ClassRows
+from detray.evaluate.errors import ERRORS, FALSE_DETECTIONS, error_levels
+from detray.evaluate.kernel import Floats, Ints
+from detray.evaluate.matching import REPAIRABLE
+from detray.evaluate.operating import best_f1, calibration_error
+from detray.evaluate.pascal import HIT, IGNORED
+from detray.evaluate.settings import EvaluateSettings
+from detray.schema import AREA_RANGES
+
+ELEVEN_POINTS = np.arange(0.0, 1.1, 0.1)
+"""The recall grid of Pascal VOC 2007, with the bits of the code that everybody copies."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The columns that all rows of a split share, and the names of its classes."""
+
+    run: str
+    split: str
+    model: str
+    classes: dict[int, str]
+
+    def of(self, ids: Ints, repeat: int = 1) -> dict[str, object]:
+        """Columns for the classes ``ids``, each ``repeat`` times in a row."""
+        n = len(ids) * repeat
+        named = pa.array([self.classes.get(number, str(number)) for number in ids.tolist()], pa.string())
+        return {
+            "split": pa.repeat(pa.scalar(self.split), n),
+            "model": pa.repeat(pa.scalar(self.model), n),
+            "category_id": np.repeat(ids, repeat),
+            "category_name": named.take(pa.array(np.repeat(np.arange(len(ids)), repeat))),
+        }
+
+
+@dataclass(frozen=True)
+class ClassTables:
+    """What is known of some classes: their rows of three tables, and ``numbers``, scratch.
+
+    ``numbers`` has a row for each class and resample: category_id, resample (-1: the value itself)
+    and the class's share in each of COCO's twelve numbers.
+    """
+
+    class_metrics: pa.Table
+    pr_curves: pa.Table
+    errors: pa.Table
+    numbers: pa.Table
+
+
+def class_tables(rows: ClassRows, names: Names, settings: EvaluateSettings) -> ClassTables:
+    """The tables of the classes of ``rows``."""
+    scores = [_AreaScores.of(rows, area) for area in range(len(AREA_RANGES))]
+    resampled = replicates(rows, settings.bootstrap, settings.seed)
+    return ClassTables(
+        _class_metrics(rows, names, settings, scores, resampled),
+        _pr_curves(rows, names, scores[0].hits),
+        _errors(rows, names, settings, scores[0].ap),
+        _numbers(rows.ids, _summary_values(scores), resampled),
+    )
+
+
+@dataclass(frozen=True)
+class _AreaScores:
+    """AP at each level and mean recall at 1, 10 and all kept detections an image, of an area range."""
+
+    hits: Hits
+    ap: Floats
+    """``[k, 10]``, NaN without boxes."""
+    recall: Floats
+    """``[k, 3]``"""
+    recall50: Floats
+
+    @staticmethod
+    def of(rows: ClassRows, area: int) -> "_AreaScores":
+        hits, n_gt = rows.hits_in(area), rows.n_gt[:, area, None]
+        place = rows.ranked(rows.class_rank)[hits.position]
+        boxes = np.where(n_gt > 0, n_gt, np.nan)
+        capped = [hits.count_where(place <= cap) for cap in CAPS] + [hits.count]
+        return _AreaScores(
+            hits,
+            precision_at_recall(hits, n_gt).mean(axis=2),
+            np.stack([(found / boxes).mean(axis=1) for found in capped], axis=1),
+            hits.count[:, LEVEL_50] / boxes[:, 0],
+        )
+
+
+def _summary_values(scores: list[_AreaScores]) -> Floats:
+    """Each class's share in COCO's twelve numbers, ``[k, 12]``."""
+    every = scores[0]
+    columns = [every.ap.mean(axis=1), every.ap[:, LEVEL_50], every.ap[:, LEVEL_75]]
+    columns += [part.ap.mean(axis=1) for part in scores[1:]]
+    columns += [every.recall[:, cap] for cap in range(3)]
+    columns += [part.recall[:, 2] for part in scores[1:]]
+    return np.stack(columns, axis=1)
+
+
+def _numbers(ids: Ints, values: Floats, resampled: Floats) -> pa.Table:
+    """A row for each class and resample; -1 stands for the value itself."""
+    table = np.concatenate([values[:, :, None], resampled], axis=2)  # [k, 12, 1 + n]
+    per_class = table.shape[2]
+    columns = {
+        "category_id": np.repeat(ids, per_class),
+        "resample": np.tile(np.arange(-1, per_class - 1), len(ids)),
+    }
+    return pa.table(columns | {name: table[:, place].ravel() for place, name in enumerate(SUMMARY)})
+
+
+def _class_metrics(
+    rows: ClassRows, names: Names, settings: EvaluateSettings, scores: list[_AreaScores], resampled: Floats
+) -> pa.Table:
+    parts = []
+    for area, name in enumerate(AREA_RANGES):
+        score, point = scores[area], best_f1(rows, scores[area].hits, area)
+        low, high = interval(resampled[:, 0 if area == 0 else 2 + area])
+        counted = rows.category if area == 0 else rows.category[rows.counted(area) & 1 != 0]
+        columns = names.of(rows.ids) | {
+            "area_range": [name] * len(rows.ids),
+            "max_detections": np.full(len(rows.ids), settings.max_detections),
+            "n_ground_truth": rows.n_gt[:, area],
+            "n_detections": rows.per_class(counted),
+            "ap": score.ap.mean(axis=1),
+            **{f"ap{round(100 * iou)}": score.ap[:, level] for level, iou in enumerate(IOU_THRESHOLDS)},
+            "ar1": score.recall[:, 0],
+            "ar10": score.recall[:, 1],
+            "ar100": score.recall[:, 2],
+            "recall50": score.recall50,
+            "best_f1": point.f1,
+            "best_f1_threshold": point.threshold,
+            "best_f1_precision": point.precision,
+            "best_f1_recall": point.recall,
+            "ap_low": low,
+            "ap_high": high,
+        }
+        if area == 0:
+            columns |= {"ece": calibration_error(rows)} | _pascal(rows)
+        parts.append(schema.from_columns("class_metrics", columns, run=names.run))
+    return pa.concat_tables(parts)
+
+
+def _pascal(rows: ClassRows) -> dict[str, Floats]:
+    """Pascal VOC's two APs at IoU .5, of 2007 (11 points) and 2010 (area under the envelope)."""
+    # as at one level: the bits of the others are not set
+    hits = rows.hits(
+        np.where(rows.pascal == HIT, np.int16(1), np.int16(0)),
+        np.where(rows.pascal != IGNORED, EVERY_LEVEL, np.int16(0)),
+    )
+    n_gt = rows.per_class(rows.box_category[rows.box_counts[:, 0] & ~rows.box_difficult])
+    boxes = np.where(n_gt > 0, n_gt, np.nan)
+    first = hits.segment < len(rows.ids)
+    area = np.bincount(hits.segment[first], hits.envelope()[first], len(rows.ids)) / boxes
+    points = precision_at_recall(hits, n_gt[:, None], ELEVEN_POINTS)[:, LEVEL_50].mean(axis=1)
+    return {"voc_ap50_11point": points, "voc_ap50_area": area}
+
+
+def _pr_curves(rows: ClassRows, names: Names, hits: Hits) -> pa.Table:
+    n_gt = rows.n_gt[:, 0]
+    some = np.flatnonzero(n_gt)
+    precision = precision_at_recall(hits, n_gt[:, None])[some]
+    which = reached(hits, n_gt[:, None])[some]
+    score = np.append(rows.ranked_score[hits.position], np.nan)[which]
+    # at recall 0 pycocotools gives the score of the first detection, be it true or not
+    order = rows.ranking.order
+    for row, k in enumerate(some):
+        mine = order[rows.ranking.start[k] : rows.ranking.start[k + 1]]
+        real = mine[mine < len(rows.score)]
+        if len(real):
+            score[row, :, 0] = rows.score[real[0]]
+    points = len(RECALL_POINTS)
+    columns = names.of(rows.ids[some], LEVELS * points) | {
+        "iou_threshold": np.tile(np.repeat(IOU_THRESHOLDS, points), len(some)),
+        "recall": np.tile(RECALL_POINTS, len(some) * LEVELS),
+        "precision": precision.ravel(),
+        "score": score.ravel(),
+    }
+    return schema.from_columns("pr_curves", columns, run=names.run)
+
+
+def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, ap: Floats) -> pa.Table:
+    """Counts at IoU .5, and the AP that each class regains where all errors of one type are mended.
+
+    As in TIDE, mended classification and localization errors become true positives where the box is
+    still free (the best-scoring one), the other false detections go, and missed boxes no longer
+    count.
+    """
+    counted = rows.counted(0)
+    hit = rows.matched[:, 0] & counted
+    wrong = error_levels(counted & ~rows.matched[:, 0], rows.iou, rows.other_iou)
+    n_gt = np.broadcast_to(rows.n_gt[:, :1], (len(rows.ids), LEVELS))
+    parts = []
+    for error in ERRORS:
+        if error in FALSE_DETECTIONS:
+            n = rows.per_class(rows.category[wrong[error] & 1 != 0])
+            repaired = None
+            if error in REPAIRABLE:
+                repaired = np.where(rows.repair_error == REPAIRABLE.index(error), rows.repair_levels, np.int16(0))
+            mended = precision_at_recall(rows.hits(hit, counted & ~wrong[error], repaired), n_gt).mean(axis=2)
+        else:
+            missed = rows.per_class_and_level(rows.box_category, np.where(rows.box_counts[:, 0], rows.box_missed, 0))
+            n = missed[:, LEVEL_50]
+            mended = precision_at_recall(rows.hits(hit, counted), n_gt - missed).mean(axis=2)
+            # with no box left to find AP is perfect if nothing else is there, and else has no meaning
+            nothing = rows.per_class_and_level(rows.category, counted) == 0
+            mended[(n_gt > 0) & (n_gt == missed) & nothing] = 1
+        gain = mended - ap
+        columns = names.of(rows.ids) | {
+            "error": [error] * len(rows.ids),
+            "n": n,
+            "d_ap": gain.mean(axis=1),
+            "d_ap50": gain[:, LEVEL_50],
+            "max_detections": np.full(len(rows.ids), settings.max_detections),
+        }
+        parts.append(schema.from_columns("errors", columns, run=names.run))
+    return pa.concat_tables(parts)
