@@ -2,6 +2,10 @@
 
 Each shard is corrected by itself and written as pieces of JSON text; the pieces of a split are then
 strung together, so that nothing of the size of the data set is ever held.
+
+Annotation ids stay as they are, those that collide too, unless ``renumber`` is among clean.actions:
+other files may refer to them. Annotations without an id, as Pascal VOC has them, and those of a split
+that is read from several files are numbered anew.
 """
 
 from collections import Counter

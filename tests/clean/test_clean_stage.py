@@ -10,6 +10,7 @@ import clean_tables as t
 import pyarrow as pa
 import pytest
 import yaml
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pycocotools.coco import COCO
 
 from detray import schema
@@ -47,9 +48,9 @@ SUSPECTS = t.label_errors(
 )
 
 
-def ingested(root: Path, shards: list[Shard], findings: pa.Table, suspects: pa.Table | None) -> Store:
+def ingested(place: Path | Store, shards: list[Shard], findings: pa.Table, suspects: pa.Table | None) -> Store:
     """An output folder as ingest, audit and diagnose leave it."""
-    store = Store(str(root))
+    store = place if isinstance(place, Store) else Store(str(place))
     stage = store.stage("ingest")
     stage.begin("f")
     keys, receipts, low = [], [], None
@@ -123,6 +124,17 @@ def test_any_cut_gives_the_same_file_and_edits(tmp_path: Path, at: int) -> None:
     files = [(tmp_path / name / "clean" / "val.json").read_bytes() for name in ("whole", "cut")]
     assert files[0] == files[1]
     assert edits.equals(other)
+
+
+def test_any_file_system_will_do(tmp_path: Path) -> None:
+    cleaned(ingested(tmp_path / "local", [t.shard(ROWS)], FINDINGS, SUSPECTS))
+    (tmp_path / "bucket").mkdir()
+    store = Store("bucket")
+    vars(store)["_opened"] = (SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem()), "out")
+    assert not store.is_local
+    cleaned(ingested(store, [t.shard(ROWS)], FINDINGS, SUSPECTS))
+    files = [tmp_path / folder / "clean" / "val.json" for folder in ("local", "bucket/out")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_an_empty_split_is_a_valid_file(tmp_path: Path) -> None:
