@@ -72,11 +72,11 @@ class Hits:
     @property
     def count(self) -> Ints:
         """True positives of each class and level, ``[k, 10]``."""
-        return np.diff(self.start).reshape(LEVELS, -1).T
+        return _by_class(np.diff(self.start))
 
     def count_where(self, rows: NDArray[np.bool_]) -> Ints:
         """Those that the mask ``rows`` ``[h]`` selects, of each class and level, ``[k, 10]``."""
-        return np.bincount(self.segment[rows], minlength=len(self.start) - 1).reshape(LEVELS, -1).T
+        return _by_class(np.bincount(self.segment[rows], minlength=len(self.start) - 1))
 
     def envelope(self) -> Floats:
         """Precision at each, raised to the highest that follows in its segment; ``[h]``."""
@@ -90,6 +90,11 @@ class Hits:
         lift = (len(self.start) - self.segment) * n
         best = np.maximum.accumulate((rank + lift)[::-1])[::-1] - lift
         return precision[order[best]]
+
+
+def _by_class(values: Ints) -> Ints:
+    """Values of segments as ``[k, 10]``; contiguous, so that sums over levels do not depend on k."""
+    return np.ascontiguousarray(values.reshape(LEVELS, -1).T)
 
 
 def true_positives(ranking: Ranking, hit: Words, counted: Words) -> Hits:
@@ -142,7 +147,7 @@ def reached(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
     ``n_gt`` ``[k, 1]`` or ``[k, 10]`` counts the boxes of each class.
     """
     needed = needed_hits(n_gt, recall)
-    index = hits.start[:-1].reshape(LEVELS, -1).T[:, :, None] + needed - 1
+    index = _by_class(hits.start[:-1])[:, :, None] + needed - 1
     return np.where(needed <= hits.count[:, :, None], index, -1)
 
 

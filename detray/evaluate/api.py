@@ -54,7 +54,7 @@ def evaluate_shard(shard: Shard, settings: EvaluateSettings, run: str) -> dict[s
     ids = class_ids(shard.categories, found.detections["category_id"], found.boxes["category_id"])
     rows = ClassRows.of(ids, found.detections, found.boxes, found.repairs)
     classes = class_tables(rows, names, settings)
-    image_table, histogram = image_rows(shard, names, found.detections, found.boxes, classes.class_metrics)
+    image_table, histogram = image_rows(shard.images, names, found.detections, found.boxes, classes.class_metrics)
     return {
         "matches": found.matches,
         "class_metrics": classes.class_metrics,

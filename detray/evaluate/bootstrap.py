@@ -25,8 +25,8 @@ CAPS = (1, 10)
 LEVEL_50, LEVEL_75 = 0, 5
 INTERVAL = (2.5, 97.5)
 """Percentiles of the ends of an interval."""
-CELLS = 1 << 22
-"""Weights drawn at once: images times resamples."""
+STEP = 50
+"""Resamples drawn at once."""
 
 # Poisson(1) by inversion: how many of these a uniform 64-bit integer reaches
 _CDF = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(16)])
@@ -60,9 +60,8 @@ def replicates(rows: ClassRows, n: int, seed: int) -> Floats:
     box_start = np.searchsorted(rows.box_category[box_order], np.arange(len(rows.ids) + 1))
 
     result = np.full((len(rows.ids), len(SUMMARY), n), np.nan)
-    step = max(1, CELLS // max(len(images), 1))
-    for low in range(0, n, step):
-        chosen = slice(low, min(low + step, n))
+    for low in range(0, n, STEP):
+        chosen = slice(low, min(low + STEP, n))
         weight = weights(images, np.arange(chosen.start, chosen.stop), seed)
         for area in range(len(AREA_RANGES)):
             counted = rows.ranked(rows.counted(area))

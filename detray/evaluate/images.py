@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.evaluate.metrics import Names
-from detray.tables import Shard
 
 Histogram = dict[int, int]
 """How many images have how many errors."""
 
 
 def image_rows(
-    shard: Shard, names: Names, detections: pa.Table, boxes: pa.Table, class_metrics: pa.Table
+    images: pa.Table, names: Names, detections: pa.Table, boxes: pa.Table, class_metrics: pa.Table
 ) -> tuple[pa.Table, Histogram]:
     """The rows of a shard's images but for their rank, and how many errors they have.
 
@@ -22,14 +22,14 @@ def image_rows(
     areas; a class without a true positive has no such score, and its detections are not counted.
 
     Args:
-        shard: the images.
+        images: those of a shard, with image_id and file_name.
         names: what all rows share.
         detections, boxes: the shard's scratch tables of `matching.ShardMatches`.
         class_metrics: those of the split.
     """
-    listed = shard.images.filter(pa.compute.is_valid(shard.images["image_id"]))
+    listed = images.filter(pc.is_valid(images["image_id"]))
     ids, first = np.unique(tables.numpy(listed, "image_id"), return_index=True)
-    every = class_metrics.filter(pa.compute.equal(class_metrics["area_range"], "all"))
+    every = class_metrics.filter(pc.equal(class_metrics["area_range"], "all"))
     known = tables.lookup(detections["category_id"], every, "category_id", "best_f1_threshold")
     threshold = known.fill_null(np.inf).to_numpy(zero_copy_only=False)
 

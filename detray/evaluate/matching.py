@@ -21,6 +21,9 @@ from detray.tables import Shard
 REPAIRABLE = ("classification", "localization")
 """Errors that leave a true positive when they are mended, in the order of ``repairs.error``."""
 
+SCRATCH = ("detections", "boxes", "repairs", "confusion")
+"""The tables of `ShardMatches` that later steps read."""
+
 
 @dataclass(frozen=True)
 class ShardMatches:

@@ -1,0 +1,128 @@
+"""The stage evaluate: the same tables as in memory, however the data set is cut."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from coco_oracle import as_tables
+
+from detray.cluster.executor import SerialExecutor
+from detray.errors import DetrayError
+from detray.evaluate.api import TABLES, evaluate_tables
+from detray.settings import convert
+from detray.stages import evaluate as stage_module
+from detray.stages.base import Context, Outcome
+from detray.stages.config import Config
+from detray.store import ShardKey, Store
+
+CONFIG = convert({"name": "test", "evaluate": {"bootstrap": 8}}, Config, "test")
+Tables = tuple[pa.Table, pa.Table, pa.Table, pa.Table]
+
+
+def coco(shared: Path) -> Tables:
+    folder = shared / "coco_val2014_100"
+    truth = json.loads((folder / "instances_val2014_100.json").read_text())
+    return as_tables(truth, json.loads((folder / "fakebbox100_results.json").read_text()))
+
+
+def prepared(root: Path, tables: Tables, n_shards: int) -> Store:
+    """An output folder whose ingest and predict stages hold ``tables``, cut into shards."""
+    images, annotations, categories, predictions = tables
+    store = Store(str(root))
+    ids = sorted(images["image_id"].to_pylist())
+    cuts = [ids[len(ids) * number // n_shards] for number in range(1, n_shards)]
+    keys = [
+        ShardKey(number, "val", low, high)
+        for number, (low, high) in enumerate(zip([None, *cuts], [*cuts, None], strict=True))
+    ]
+
+    def of(key: ShardKey, table: pa.Table) -> pa.Table:
+        for bound, test in ((key.low, pc.greater_equal), (key.high, pc.less)):
+            if bound is not None:
+                table = table.filter(test(table["image_id"], bound))
+        return table.sort_by("image_id")
+
+    ingest = store.stage("ingest")
+    ingest.begin("test")
+    receipts = [ingest.write(k.name, {"images": of(k, images), "annotations": of(k, annotations)}) for k in keys]
+    receipts.append(ingest.write("99999", {"categories": categories}))
+    facts = {"facts": {"shards": [asdict(key) for key in keys]}}
+    ingest.commit(receipts, facts, "", ["images", "annotations", "categories"])
+    for number, receipt in enumerate(receipts[:-1]):  # shards are found by their number
+        assert [part["file"] for part in receipt["tables"]["images"]] == [f"{number:05d}-000.parquet"]
+    predict = store.stage("predict")
+    predict.begin("test")
+    found = [predict.write(key.name, {"predictions": of(key, predictions)}) for key in keys]
+    predict.commit(found, {"facts": {"model": "a"}}, "", ["predictions", "quarantine"])
+    return store
+
+
+def run_stage(store: Store, config: Config = CONFIG) -> Outcome:
+    stage = store.stage("evaluate")
+    outcome = stage_module.run(Context(config, store, SerialExecutor()), stage, stage.begin("test"))
+    stage.commit(outcome.receipts, {"facts": outcome.facts}, "", TABLES)
+    return outcome
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    keys = [field.name for field in table.schema if field.name not in ("n", "d_ap", "d_ap50")]
+    return table.combine_chunks().sort_by([(key, "ascending") for key in keys])
+
+
+@pytest.mark.parametrize(("n_shards", "group_rows"), [(1, 10_000), (3, 50), (10, 1)])
+def test_the_tables_depend_neither_on_shards_nor_on_groups(
+    shared: Path, tmp_path: Path, n_shards: int, group_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_module, "MIN_GROUP_ROWS", group_rows)
+    monkeypatch.setattr(stage_module, "MAX_GROUP_ROWS", group_rows)
+    tables = coco(shared)
+    expected = evaluate_tables(*tables, CONFIG.evaluate, "test")
+    store = prepared(tmp_path, tables, n_shards)
+    run_stage(store)
+    for name in TABLES:
+        assert in_order(store.read(name)).equals(in_order(expected[name])), name
+
+
+def test_a_run_that_stopped_goes_on_from_its_whole_shards(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = coco(shared)
+    store = prepared(tmp_path, tables, 3)
+    real: Callable = stage_module.class_tables
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(stage_module, "class_tables", fail)
+    with pytest.raises(RuntimeError):
+        run_stage(store)
+    monkeypatch.setattr(stage_module, "class_tables", real)
+    monkeypatch.setattr(stage_module, "match_shard", fail)  # they are whole already
+    run_stage(store)
+    expected = evaluate_tables(*tables, CONFIG.evaluate, "test")
+    assert in_order(store.read("class_metrics")).equals(in_order(expected["class_metrics"]))
+
+
+def test_detections_of_other_images_end_the_stage_with_a_sentence(shared: Path, tmp_path: Path) -> None:
+    images, annotations, categories, predictions = coco(shared)
+    shifted = pc.add(predictions["image_id"], 10_000_000)
+    predictions = predictions.set_column(
+        predictions.column_names.index("image_id"), predictions.schema.field("image_id"), shifted
+    )
+    store = prepared(tmp_path, (images, annotations, categories, predictions), 2)
+    with pytest.raises(DetrayError, match="none of the 734 detections names an image of the split val"):
+        run_stage(store)
+
+
+def test_no_detections_at_all_are_no_error(shared: Path, tmp_path: Path) -> None:
+    *tables, predictions = coco(shared)
+    outcome = run_stage(prepared(tmp_path, (*tables, predictions.slice(0, 0)), 2))
+    store = Store(str(tmp_path))
+    ap = store.read("class_metrics", filters=[("area_range", "=", "all")])["ap"]
+    assert ap.null_count == 10
+    assert pc.sum(ap).as_py() == 0
+    assert outcome.counts["kept"] == 0
