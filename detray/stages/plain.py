@@ -36,7 +36,7 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
         [_there(file) for file in files],
         train=_there(options.train) if options.train else None,
         images=_there(options.images) if options.images else None,
-        format=options.format,
+        format=options.format or "auto",
         label_map=_there(options.label_map) if options.label_map else None,
     )
     return values
