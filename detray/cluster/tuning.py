@@ -5,6 +5,7 @@ that works with and without Ray alike, and loads no pickle from the output folde
 """
 
 import functools
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,7 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
     Each trial holds one CPU, and the GPUs that `Bench` asks for; at most ``workers`` run at once.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the receipts and tables
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it prints the traceback of each process that dies
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output prints boxes even with verbose=0
     bench = search.bench
     bench.stage.store.delete(bench.stage.name, PARTIAL, "ray")
@@ -63,9 +65,9 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
         ),
     )
     for result in tuner.fit():
-        if result.error is not None:  # not one of the trial's own: its process died, again and again
+        if result.error is not None:  # not one of the trial's own, which `run_trial` records
             trial = result.config["trial"]
-            reason = str(result.error).strip().splitlines()[-1]
+            reason = f"its process died {MAX_FAILURES + 1} times: {str(result.error).strip().splitlines()[-1][:300]}"
             search.finish(trial, conclude(bench, trial, "failed", error=reason)["facts"])
 
 

@@ -8,9 +8,10 @@ over images alone calls that significant. So the interval here covers both:
 The first term is that of the mean of S seeds' paired differences. The second is the delete-a-group
 jackknife of the mean difference over G groups of images (Shao and Tu, The Jackknife and Bootstrap,
 1995, section 2.3), the same groups for both models. Adding them counts the interaction of seed and
-image twice, as Owen's pigeonhole bootstrap does (Annals of Applied Statistics 2007): a little too
-wide, never too narrow. The quantile is Student's t with the degrees of freedom of Satterthwaite
-(Biometrics Bulletin 1946); for four seeds whose spread dominates it is 3.2, not 2.
+image twice, as Owen's pigeonhole bootstrap does (Annals of Applied Statistics 2007), which makes
+it too wide where that interaction dominates. The quantile is Student's t with the degrees of
+freedom of Satterthwaite (Biometrics Bulletin 1946); for four seeds whose spread dominates it is
+3.2, not 2.
 """
 
 from dataclasses import dataclass

@@ -1,110 +1,19 @@
-"""A data set of a few small pictures, as ingest leaves it, and the configuration that goes with it."""
+"""A tiny data set, ingested."""
 
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+import tiny
 
-from detray import schema
-from detray.settings import convert
 from detray.stages.config import Config
-from detray.store import ShardKey, Store
-
-CLASSES = {3: "red", 7: "blue"}
-COLOURS = {3: (220, 30, 30), 7: (30, 30, 220)}
-SIDE = 64
+from detray.store import Store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """An output folder whose ingest is complete: 12 pictures for training and 8 for validation."""
-    store = Store(str(tmp_path / "out"))
-    stage = store.stage("ingest")
-    stage.begin("")
-    receipts, keys = [], []
-    for index, (split, count) in enumerate({"train": 12, "val": 8}.items()):
-        images, annotations = draw(tmp_path / split, split, count, seed=index)
-        categories = {
-            "split": [split] * 2,
-            "category_id": list(CLASSES),
-            "category_name": list(CLASSES.values()),
-            "source": ["annotations"] * 2,
-        }
-        tables = {
-            "images": schema.from_rows("images", images, run="tiny"),
-            "annotations": schema.from_rows("annotations", annotations, run="tiny"),
-            "categories": schema.from_columns("categories", categories, run="tiny"),
-        }
-        receipts.append(stage.write(f"{index:05d}", tables))
-        keys.append(ShardKey(index, split, None, None, count, len(annotations)))
-    facts = {"facts": {"shards": [asdict(key) for key in keys]}}
-    stage.commit(receipts, facts, "", ("images", "annotations", "categories"), keep_names=True)
-    return store
-
-
-def draw(folder: Path, split: str, count: int, seed: int) -> tuple[list[dict], list[dict]]:
-    """Pictures of two coloured squares on grey noise, and their canonical rows."""
-    folder.mkdir()
-    random = np.random.default_rng(seed)
-    images, annotations = [], []
-    for number in range(1, count + 1):
-        pixels = random.integers(90, 130, (SIDE, SIDE, 3), np.uint8)
-        for place, category in enumerate(CLASSES):
-            size = int(random.integers(14, 26))
-            x, y = (
-                int(random.integers(0, 32 - size // 2)) + 28 * place - 4 * place,
-                int(random.integers(0, SIDE - size)),
-            )
-            x = min(x, SIDE - size)
-            pixels[y : y + size, x : x + size] = COLOURS[category]
-            box = {"x": float(x), "y": float(y), "width": float(size), "height": float(size), "area": float(size**2)}
-            annotations.append(
-                {
-                    "split": split,
-                    "annotation_id": len(annotations) + 1,
-                    "annotation_row": len(annotations),
-                    "image_id": number,
-                    "category_id": category,
-                    "is_crowd": False,
-                    "is_difficult": False,
-                    **box,
-                }
-            )
-        path = folder / f"{number}.png"
-        Image.fromarray(pixels).save(path)
-        images.append(
-            {
-                "split": split,
-                "image_id": number,
-                "file_name": path.name,
-                "width": SIDE,
-                "height": SIDE,
-                "image_row": number - 1,
-                "path": str(path),
-            }
-        )
-    return images, annotations
+    return tiny.make_store(tmp_path)
 
 
 @pytest.fixture
 def config(store: Store) -> Config:
-    """Three epochs of a network for 64 x 64 pixels; three trials, proven on two seeds."""
-    splits = {"train": {"annotations": "train.json"}, "val": {"annotations": "val.json"}}
-    values = {
-        "name": "tiny",
-        "output": store.root,
-        "dataset": {"splits": splits},
-        "detector": {"input_height": SIDE, "input_width": SIDE},
-        "train": {"epochs": 3, "batch_size": 4, "augmentation": "none"},
-        "tune": {
-            "focus": ["blue"],
-            "trials": 3,
-            "proof_seeds": 2,
-            "search": "random",
-            "scheduler": "none",
-            "space": {"focal_gamma": [1.0, 1.5], "oversample": [2]},
-        },
-    }
-    return convert(values, Config, "test")
+    return tiny.make_config(store)

@@ -1,0 +1,125 @@
+"""Ray Tune makes the trials that the plain search makes, and survives what befalls them."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+import tiny
+
+from detray.cluster.executor import Executor, SerialExecutor
+from detray.detectors.settings import TrainSettings
+from detray.settings import convert
+from detray.stages.base import Context
+from detray.stages.config import Config
+from detray.stages.tune import STAGE
+from detray.store import Json, Store
+from detray.tune.bench import Bench
+from detray.tune.search import Search
+from detray.tune.settings import TuneSettings
+from detray.tune.space import Space
+from detray.tune.trial import Report, Trial, conclude
+
+pytestmark = pytest.mark.ray
+
+EPOCHS = 8
+QUALITY = {2.0: 0.1, 1.0: 0.9, 3.0: 0.2, 1.5: 0.5, 4.0: 0.8}
+"""AP of a played trial by its focal gamma; 2 is the baseline's."""
+
+
+def play(bench: Bench, trial: Trial, report: Report) -> Json:
+    """Stands for `trial.run_trial`: gamma 4 dies once, gamma 1.5 whenever it is tried."""
+    folder = Path(bench.stage.store.root)
+    gamma = trial.settings.focal_gamma
+    died = folder / f"died-{gamma}"
+    if gamma == 1.5 or (gamma == 4.0 and not died.exists()):
+        with died.open("a") as stream:
+            stream.write("x")
+        os._exit(1)
+    for epoch in range(1, EPOCHS + 1):
+        ap = [0.5, QUALITY[gamma]]
+        bench.stage.write(trial.epoch_shard(epoch), {}, {"ap": ap, "ap50": ap, "seconds": 0.1 * epoch})
+        report(epoch, ap)
+    return conclude(bench, trial, "completed")
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch, ray_executor: Executor) -> Iterator[None]:
+    """Workers run `play`: it and the module that calls it travel by value."""
+    from ray import cloudpickle
+
+    from detray.cluster import tuning
+
+    monkeypatch.setattr(tuning, "run_trial", play)
+    modules = (sys.modules[__name__], tuning)
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    yield
+    for module in modules:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def make_search(folder: Path, scheduler: str) -> Search:
+    stage = Store(str(folder)).stage("tune")
+    stage.begin("")
+    config = Config()
+    bench = Bench(stage, "played", config.detector, config.predict, {1: "common", 2: "rare"}, (2,))
+    gammas = tuple(QUALITY)
+    space = Space(
+        TrainSettings(epochs=EPOCHS),
+        {"focal_gamma": gammas},
+        guesses=tuple({"focal_gamma": number} for number in range(1, len(gammas))),
+    )
+    return Search(bench, space, convert({"scheduler": scheduler, "trials": 5}, TuneSettings, "test"))
+
+
+def ends(search: Search) -> dict[float, Json]:
+    return {end["config"]["focal_gamma"]: end for end in search.ends.values()}
+
+
+@pytest.mark.slow
+def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: None) -> None:
+    from detray.cluster import tuning
+
+    search = make_search(tmp_path, "asha")
+    seen: list[int] = []
+    tuning.run_search(search, lambda: seen.append(1), workers=1)
+    found = ends(search)
+    assert len(seen) == len(found) == 5
+    assert found[2.0]["status"] == "completed"  # the baseline is spared though it is the weakest
+    assert found[1.0]["status"] == "completed"
+    assert found[3.0]["status"] == "stopped"
+    assert found[3.0]["epochs"] == 2
+    assert found[3.0]["ap"] == [0.5, 0.2]
+    assert found[4.0]["status"] in ("completed", "stopped")  # died once, and went on
+    assert (tmp_path / "died-4.0").exists()
+    assert found[1.5]["status"] == "failed"
+    assert (tmp_path / "died-1.5").read_text() == "x" * (tuning.MAX_FAILURES + 1)
+    assert "its process died 4 times" in found[1.5]["error"]
+    assert [trial.settings.focal_gamma for trial in search.finalists()] == [1.0]
+
+
+@pytest.mark.slow
+def test_the_same_as_in_one_process(tmp_path: Path, ray_executor: Executor) -> None:
+    plain = tune(tmp_path / "plain", SerialExecutor())
+    on_ray = tune(tmp_path / "ray", ray_executor)
+    assert on_ray["trials"].num_rows == plain["trials"].num_rows == 4
+    for table in STAGE.tables:
+        timings = {"seconds", "cost_share"}
+        columns = [name for name in plain[table].column_names if name not in timings]
+        assert on_ray[table].select(columns).equals(plain[table].select(columns)), table
+
+
+def tune(folder: Path, executor: Executor) -> dict[str, pa.Table]:
+    folder.mkdir()
+    store = tiny.make_store(folder)
+    values: dict[str, Any] = msgspec.to_builtins(tiny.make_config(store))
+    values["tune"] |= {"trials": 2, "proof_seeds": 1}
+    stage = store.stage("tune")
+    outcome = STAGE.run(Context(convert(values, Config, "test"), store, executor), stage, stage.begin(""))
+    stage.commit(outcome.receipts, {}, "", STAGE.tables)
+    return {table: store.read(table) for table in STAGE.tables}

@@ -1,0 +1,363 @@
+"""Whole tunings in this process. The training is played, but for one that is real."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from detray import schema
+from detray.cluster.executor import SerialExecutor
+from detray.detectors.data import TrainingData
+from detray.detectors.settings import TrainSettings
+from detray.detectors.training import EpochResult
+from detray.errors import DetrayError, UsageError
+from detray.settings import convert, read_yaml
+from detray.stages.base import Context, Outcome
+from detray.stages.config import Config
+from detray.stages.tune import STAGE
+from detray.store import Store
+from detray.tune import trial as trial_module
+
+Sharpness = Callable[[TrainSettings, int], float]
+
+
+class Played:
+    """Stands for the training: boxes are found the better, the higher ``sharpness(settings, label)`` is.
+
+    ``calls`` holds the settings and first epoch of each training.
+    """
+
+    def __init__(self, sharpness: Sharpness) -> None:
+        self.sharpness = sharpness
+        self.calls: list[tuple[TrainSettings, int]] = []
+
+    def __call__(
+        self,
+        data: TrainingData,
+        validation: TrainingData,
+        detector: object,
+        settings: TrainSettings,
+        classes: Mapping[int, str],
+        *,
+        predict: object,
+        on_epoch: Callable[[EpochResult], bool],
+        checkpoint: Path,
+    ) -> "Played":
+        state = checkpoint / "epoch"
+        first = int(state.read_text()) + 1 if state.exists() else 1
+        self.calls.append((settings, first))
+        for epoch in range(first, settings.epochs + 1):
+            found = self._detections(validation, settings, sorted(classes), epoch)
+            on_epoch(EpochResult(epoch, 1.0, 0.6, 0.4, 0.003, 0.1, 0, found))
+            checkpoint.mkdir(parents=True, exist_ok=True)
+            state.write_text(str(epoch))
+        return self
+
+    def _detections(self, data: TrainingData, settings: TrainSettings, ids: list[int], epoch: int) -> pa.Table:
+        random = np.random.default_rng((settings.seed, epoch))
+        wanted = np.array([self.sharpness(settings, label) for label in range(len(ids))])
+        error = 4 * (1 - wanted[data.labels])[:, None] * random.uniform(0.9, 1.1, (len(data.labels), 1))
+        boxes = np.concatenate([data.boxes[:, :2], data.boxes[:, 2:] - data.boxes[:, :2] + error], axis=1)
+        return pa.table(
+            {
+                "image_id": np.repeat(data.image_ids, np.diff(data.offsets)),
+                "category_id": np.array(ids)[data.labels],
+                **dict(zip(("x", "y", "width", "height"), boxes.astype(np.float64).T, strict=True)),
+                "score": random.uniform(0.5, 1, len(boxes)),
+                "rank": np.arange(1, len(boxes) + 1, dtype=np.int32),
+            }
+        )
+
+    def files(self) -> dict[str, bytes]:
+        return {"model.keras": b"network", "model.json": b"{}"}
+
+
+def sharp(settings: TrainSettings, label: int) -> float:
+    """Oversampling helps blue (label 1), and nothing else does."""
+    return 0.3 if label == 1 and "blue" in settings.oversample else 0.0
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sharpness], Played]:
+    def start(sharpness: Sharpness) -> Played:
+        played = Played(sharpness)
+        monkeypatch.setattr(trial_module, "train", played)
+        return played
+
+    return start
+
+
+def tune(store: Store, config: Config, **changes: Mapping[str, Any]) -> Outcome:
+    """Run the stage, not yet committed; ``changes`` are by section."""
+    values = msgspec.to_builtins(config)
+    for section, fields in changes.items():
+        values[section] |= fields
+    stage = store.stage("tune")
+    context = Context(convert(values, Config, "test"), store, SerialExecutor())
+    return STAGE.run(context, stage, stage.begin("same"))
+
+
+def commit(store: Store, outcome: Outcome) -> dict[str, pa.Table]:
+    store.stage("tune").commit(outcome.receipts, {}, "", STAGE.tables)
+    return {table: store.read(table) for table in STAGE.tables}
+
+
+def test_a_gain_is_found_proven_and_saved(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    play(sharp)
+    outcome = tune(store, config)
+    tables = commit(store, outcome)
+    trials = tables["trials"].to_pylist()
+    assert outcome.facts["is_win"]
+    assert [row["trial_id"] for row in trials if row["is_baseline"]] == ["search-0000"]
+    (best,) = [row for row in trials if row["is_best"]]
+    assert best["oversample_factor"] == 2
+    assert json.loads(best["config"])["oversample"] == {"blue": 2.0}
+    assert [row["phase"] for row in trials] == ["search"] * 3 + ["proof"] * 4
+    assert {row["seed"] for row in trials if row["phase"] == "proof"} == {1, 2}
+    assert sum(row["cost_share"] for row in trials) == pytest.approx(1)
+    deltas = {row["category_name"]: row for row in tables["class_deltas"].to_pylist()}
+    assert deltas["blue"]["verdict"] == "better"
+    assert deltas["blue"]["delta"] == pytest.approx(deltas["blue"]["best_ap"] - deltas["blue"]["baseline_ap"])
+    assert deltas["blue"]["seeds"] == 2
+    assert deltas["red"]["verdict"] == "unclear"
+    assert deltas["red"]["guard_kept"]
+    assert tables["trial_class_metrics"].num_rows == 7 * 3 * 2  # trials, epochs, classes
+    assert "wins" in outcome.notes[0]
+
+
+def test_the_winner_runs_from_its_own_configuration(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    play(sharp)
+    commit(store, tune(store, config))
+    best = Path(store.root, "tune", "best")
+    values = read_yaml(best / "config.yaml")
+    found = convert(values, Config, "config.yaml")
+    assert found.train.oversample == {"blue": 2.0}
+    assert found.train.seed == config.train.seed
+    assert found.detector.path == str(best / "model")
+    assert {path.name for path in (best / "model").iterdir()} == {"model.keras", "model.json"}
+    assert Path(found.dataset.root).is_absolute()
+    assert Path(found.output).is_absolute()
+    assert found.output != config.output
+
+
+def test_no_gain_leaves_the_baseline(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    play(lambda settings, label: 0.0)
+    outcome = tune(store, config)
+    tables = commit(store, outcome)
+    assert not outcome.facts["is_win"]
+    assert outcome.facts["best"] == "search-0000"
+    assert "not distinguishable" in outcome.notes[0]
+    assert set(tables["class_deltas"]["verdict"].to_pylist()) == {"unclear"}
+    found = convert(read_yaml(Path(store.root, "tune/best/config.yaml")), Config, "config.yaml")
+    assert found.train == config.train
+
+
+def test_a_gain_that_harms_another_class_is_no_win(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    def harmful(settings: TrainSettings, label: int) -> float:
+        return (0.3 if label == 1 else -0.2) if "blue" in settings.oversample else 0.0
+
+    play(harmful)
+    outcome = tune(store, config, tune={"space": {"oversample": [2]}})
+    assert not outcome.facts["is_win"]
+    assert "another class may fall" in outcome.notes[0]
+
+
+def test_a_trial_that_fails_is_recorded_and_ends_nothing(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    def failing(settings: TrainSettings, label: int) -> float:
+        if settings.focal_gamma == 1.0:
+            raise ZeroDivisionError("no gamma")
+        if settings.focal_gamma == 1.5:
+            raise DetrayError("the loss is nan in epoch 1; lower train.learning_rate")
+        return sharp(settings, label)
+
+    play(failing)
+    outcome = tune(store, config, tune={"trials": 6})
+    trials = commit(store, outcome)["trials"].to_pylist()
+    failed = {row["focal_gamma"]: row for row in trials if row["status"] == "failed"}
+    assert set(failed) == {1.0, 1.5}
+    assert failed[1.0]["error"] == "ZeroDivisionError: no gamma"
+    assert "loss is nan" in failed[1.5]["error"]
+    assert failed[1.5]["objective"] is None
+    assert failed[1.5]["epochs"] == 0
+    assert outcome.facts["is_win"]
+
+
+def test_a_baseline_that_cannot_be_trained_is_an_error(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    def failing(settings: TrainSettings, label: int) -> float:
+        raise DetrayError("no picture is left")
+
+    play(failing)
+    with pytest.raises(DetrayError, match=r"baseline.*no picture is left"):
+        tune(store, config)
+
+
+def test_all_trials_but_the_baseline_fail(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    def failing(settings: TrainSettings, label: int) -> float:
+        if settings != config.train:
+            raise ValueError("no")
+        return 0.0
+
+    play(failing)
+    outcome = tune(store, config)
+    tables = commit(store, outcome)
+    assert outcome.facts["best"] == "search-0000"
+    assert tables["class_deltas"].num_rows == 0
+    assert "no trial but the baseline" in outcome.notes[0]
+
+
+def test_a_seed_of_the_proof_that_fails_is_left_out_of_both(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    def failing(settings: TrainSettings, label: int) -> float:
+        if settings.seed == 2 and not settings.oversample:
+            raise ValueError("unlucky")
+        return sharp(settings, label)
+
+    play(failing)
+    tables = commit(store, tune(store, config, tune={"proof_seeds": 3}))
+    assert set(tables["class_deltas"]["seeds"].to_pylist()) == {2}
+
+
+def test_without_fresh_seeds_nothing_is_proven(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    play(sharp)
+    outcome = tune(store, config, tune={"proof_seeds": 0})
+    deltas = commit(store, outcome)["class_deltas"].to_pylist()
+    assert not outcome.facts["is_win"]
+    assert "proves nothing" in outcome.notes[0]
+    assert [row["seeds"] for row in deltas] == [0, 0]
+    assert [row["delta_low"] for row in deltas] == [None, None]
+    assert [row["guard_kept"] for row in deltas] == [None, None]
+    assert max(row["delta"] for row in deltas) > 0
+
+
+def test_a_tuning_that_was_cut_off_goes_on(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    """Killed in the second epoch of the second trial: what is whole is neither trained nor written again."""
+    whole = commit(store, _tuned_elsewhere(store, config, play))
+    store.delete("tune")
+
+    def killed(settings: TrainSettings, label: int) -> float:
+        if settings.oversample and len([s for s, _ in played.calls if s.oversample]) == 1:
+            killed.count += 1  # type: ignore[attr-defined] # a counter on the function
+            if killed.count > 2:  # type: ignore[attr-defined]
+                raise KeyboardInterrupt
+        return sharp(settings, label)
+
+    killed.count = 0  # type: ignore[attr-defined]
+    played = play(killed)
+    with pytest.raises(KeyboardInterrupt):
+        tune(store, config)
+    running = duckdb.sql(
+        f"select trial_id, count(distinct epoch) from '{store.root}/tune/_partial/trial_class_metrics/*.parquet'"
+        " group by 1 order by 1"
+    ).fetchall()
+    assert dict(running)["search-0000"] == 3
+    before = len(played.calls)
+
+    played.sharpness = sharp
+    tables = commit(store, tune(store, config))
+    resumed = played.calls[before:]
+    assert all(settings != config.train for settings, _ in resumed)  # the baseline is not trained again
+    assert resumed[0][1] == 2  # from its second epoch
+    for table in ("trial_class_metrics", "class_deltas"):
+        columns = [name for name in whole[table].column_names if name != "seconds"]
+        assert tables[table].select(columns).equals(whole[table].select(columns))
+
+
+def _tuned_elsewhere(store: Store, config: Config, play: Callable[..., Played]) -> Outcome:
+    play(sharp)
+    return tune(store, config)
+
+
+def test_two_settings_give_two_trainings(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    played = play(sharp)
+    tune(store, config, tune={"trials": 6, "proof_seeds": 0})
+    given = [settings for settings, _ in played.calls]
+    assert len({repr(settings) for settings in given}) == 6
+
+
+def test_diagnosed_classes_are_the_focus_where_none_is_named(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    play(sharp)
+    _diagnose(store, [{"category_id": 7, "ap": 0.1}, {"category_id": 3, "ap": None}])
+    outcome = tune(store, config, tune={"focus": [], "proof_seeds": 0})
+    assert outcome.facts["focus"] == ["blue"]
+    assert STAGE.needs(convert({"tune": {"focus": []}}, Config, "test")) == ("ingest", "diagnose")
+
+
+def test_nothing_diagnosed_is_said(store: Store, config: Config) -> None:
+    _diagnose(store, [])
+    outcome = tune(store, config, tune={"focus": []})
+    assert "no class to tune" in outcome.notes[0]
+    assert all(table.num_rows == 0 for table in commit(store, outcome).values())
+
+
+def _diagnose(store: Store, found: list[dict[str, Any]]) -> None:
+    whole = {"split": "val", "model": "m", "rank": 1, "cause": "few_examples", "evidence": "{}"}
+    rows = [whole | {"sentence": "s", "remedy": "r"} | row for row in found]
+    stage = store.stage("diagnose")
+    stage.begin("")
+    receipt = stage.write("0", {"diagnoses": schema.from_rows("diagnoses", rows, run="tiny")})
+    stage.commit([receipt], {}, "", ("diagnoses",))
+
+
+def test_refusals(store: Store, config: Config) -> None:
+    with pytest.raises(UsageError, match=r"'bleu'.*did you mean 'blue'"):
+        tune(store, config, tune={"focus": ["bleu"]})
+    with pytest.raises(UsageError, match="saved_model"):
+        tune(store, config, detector={"kind": "saved_model"})
+    with pytest.raises(UsageError, match="no val"):
+        tune(store, config, dataset={"splits": {"train": {"annotations": "a"}}})
+
+
+def test_a_focus_class_without_a_box_in_val_is_an_error(store: Store, config: Config) -> None:
+    part = Path(store.root, "ingest/annotations/part-00001.parquet")
+    rows = store.read_files([{"file": "ingest/annotations/part-00001.parquet"}], "annotations")
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    pq.write_table(rows.filter(pc.not_equal(rows["category_id"], 7)), part)
+    with pytest.raises(DetrayError, match="blue has no box in the split val"):
+        tune(store, config)
+
+
+def test_a_picture_that_does_not_open_is_quarantined(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    play(sharp)
+    broken = Path(store.root).parent / "val" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    outcome = tune(store, config, tune={"proof_seeds": 0})
+    commit(store, outcome)
+    (row,) = store.read("quarantine", stage="tune").to_pylist()
+    assert row["source_file"] == str(broken)
+    assert outcome.counts == {"in": 20, "kept": 19, "quarantined": 1}
+
+
+@pytest.mark.slow
+# Keras hands its variables to NumPy without the copy keyword of NumPy 2 when it saves a network
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_real_training(store: Store, config: Config) -> None:
+    outcome = tune(store, config, tune={"trials": 2, "proof_seeds": 0, "space": {"oversample": [3]}})
+    tables = commit(store, outcome)
+    assert tables["trials"]["status"].to_pylist() == ["completed"] * 2
+    last = [row for row in tables["trial_class_metrics"].to_pylist() if row["epoch"] == 3]
+    assert len(last) == 4
+    assert all(row["ap50"] is not None and row["class_loss"] > 0 and row["box_loss"] > 0 for row in last)
+    by_trial = {row["trial_id"]: row["class_loss"] for row in last}
+    assert by_trial["search-0000"] != by_trial["search-0001"]
+
+    from detray.detectors.retinanet import load_retinanet
+
+    best = convert(read_yaml(Path(store.root, "tune/best/config.yaml")), Config, "config.yaml")
+    assert best.detector.path is not None
+    model = load_retinanet(best.detector.path, best.predict)
+    assert dict(model.classes) == {3: "red", 7: "blue"}
