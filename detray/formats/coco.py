@@ -186,6 +186,10 @@ def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -
     if area.null_count:
         area = pc.coalesce(area, pc.multiply(boxes["width"], boxes["height"]))
     segmentation = [raw_text(row.segmentation) for row in rows]
+    for index, text in enumerate(segmentation):
+        if text is not None and text[0] not in "[{":
+            segmentation[index] = None
+            found.defects.setdefault(index, Defects()).note("wrong-type", "segmentation", text)
     annotators = [row.annotator for row in rows]
     return chunk.table(
         chunk.ANNOTATIONS,

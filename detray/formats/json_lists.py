@@ -192,14 +192,15 @@ def _element_start(file: JsonFile, start: int) -> re.Pattern[bytes]:
     return re.compile(rb"\}\s*,\s*(\{" + key + rb")")
 
 
-def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int = PART_BYTES) -> list[tuple[int, int]]:
-    """Start and end of parts of about ``size`` bytes: consecutive elements without the commas between parts.
+def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int | None = None) -> list[tuple[int, int]]:
+    """Start and end of parts of about ``size`` bytes (`PART_BYTES`): elements, without the comma between two parts.
 
     The parts depend on the file alone, not on who reads it.
 
     Raises:
         DetrayError: an element is longer than `MAX_PART_BYTES`.
     """
+    size = size or PART_BYTES
     inside = (found.start + 1, found.end - 1)
     wanted = range(inside[0] + size, inside[1], size)
     starts = _exact_starts(file, inside, wanted) if exact else _guessed_starts(file, found, wanted)

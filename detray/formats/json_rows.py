@@ -24,6 +24,7 @@ from detray.formats.values import Defects, as_json
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Raw = msgspec.Raw | UnsetType
 _MAX_LEARNED = 64
+_MAX_DIGITS = 4000  # Python refuses to read longer integers, for the time it takes
 
 
 class Row(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -134,7 +135,7 @@ def _tolerant(file: JsonFile, position: int, text: bytes, defects: Defects) -> d
 
 
 def _parse_int(digits: str) -> int | float:
-    return int(digits) if len(digits) < 20 else float(digits)
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,181 @@
+"""COCO files: read as pycocotools reads them, and a bad value costs its own field."""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detray.formats import json_lists
+from detray.formats.coco import Coco
+from detray.formats.json_lists import BrokenJson
+from detray.formats.source import Source
+
+Rows = Callable[[str], list[dict[str, Any]]]
+
+IMAGE = {"id": 1, "file_name": "a.jpg", "width": 640, "height": 480}
+BOX = {"id": 1, "image_id": 1, "category_id": 2, "bbox": [1, 2, 3.5, 4], "area": 14, "iscrowd": 0}
+
+
+def source(*paths: str | Path) -> Source:
+    return Source("val", "coco", tuple(str(path) for path in paths), str(Path(paths[0]).parent))
+
+
+@pytest.fixture
+def rows(read_source) -> Rows:
+    """The annotations of a file, as dictionaries."""
+    return lambda path: read_source(source(path)).annotations.to_pylist()
+
+
+@pytest.mark.parametrize(
+    "name", ["coco_val2014_100/instances_val2014_100.json", "taco/annotations.json", "visdrone50/annotations.json"]
+)
+def test_every_value_is_pycocotools_own(shared: Path, name: str, monkeypatch: pytest.MonkeyPatch, read_source) -> None:
+    from pycocotools.coco import COCO
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(shared / name)).dataset
+    monkeypatch.setattr(json_lists, "PART_BYTES", 40_000)
+    found = read_source(source(shared / name))
+    assert found.annotations["defects"].null_count == len(truth["annotations"])
+    assert [
+        (row["annotation_id"], row["image_id"], row["category_id"], row["area"], int(row["is_crowd"]),
+         [row["x"], row["y"], row["width"], row["height"]])
+        for row in found.annotations.to_pylist()
+    ] == [
+        (row["id"], row["image_id"], row["category_id"], row["area"], row["iscrowd"], row["bbox"])
+        for row in truth["annotations"]
+    ]  # fmt: skip
+    masks = [json.loads(text) if text else [] for text in found.annotations["segmentation"].to_pylist()]
+    assert masks == [row.get("segmentation", []) for row in truth["annotations"]]
+    assert [(r["image_id"], r["file_name"], r["width"], r["height"]) for r in found.images.to_pylist()] == [
+        (row["id"], row["file_name"], row["width"], row["height"]) for row in truth["images"]
+    ]
+    assert [(r["category_id"], r["category_name"]) for r in found.categories.to_pylist()] == [
+        (row["id"], row["name"]) for row in truth["categories"]
+    ]
+
+
+BAD = {
+    "nan": ('"bbox": [1, 2, NaN, 4]', {"width": None, "x": 1.0, "area": 14.0}, ("not-finite", "bbox[2]", "nan")),
+    "infinity": ('"bbox": [1, -Infinity, 3, 4]', {"y": None, "height": 4.0}, ("not-finite", "bbox[1]", "-inf")),
+    "huge": ('"bbox": [1, 1e999, 3, 4]', {"y": None}, ("not-finite", "bbox[1]", "inf")),
+    "short": ('"bbox": [1, 2, 3]', {"x": None, "height": None}, ("box-arity", "bbox", "[1, 2, 3]")),
+    "box of text": ('"bbox": ["1", 2, 3, 4]', {"x": 1.0}, ("wrong-type", "bbox[0]", "1")),
+    "no box": ('"bbox": null', {"x": None}, ("missing-field", "bbox", "null")),
+    "box object": ('"bbox": {"x": 1}', {"x": None}, ("wrong-type", "bbox", '{"x": 1}')),
+    "text id": ('"image_id": "17"', {"image_id": 17}, ("wrong-type", "image_id", "17")),
+    "word id": ('"image_id": "a.jpg"', {"image_id": None}, ("wrong-type", "image_id", "a.jpg")),
+    "fraction": ('"category_id": 1.5', {"category_id": None}, ("wrong-type", "category_id", "1.5")),
+    "true": ('"category_id": true', {"category_id": None}, ("wrong-type", "category_id", "true")),
+    "too large": (f'"id": {10**30}', {"annotation_id": None}, ("wrong-type", "id", str(10**30))),
+    "thousands of digits": (f'"id": {"9" * 6000}', {"annotation_id": None}, ("not-finite", "id", "inf")),
+    "null id": ('"id": null', {"annotation_id": None}, ("missing-field", "id", "null")),
+    "crowd": ('"iscrowd": 7', {"is_crowd": True}, ("wrong-type", "iscrowd", "7")),
+    "area": ('"area": "x"', {"area": 14.0}, ("wrong-type", "area", "x")),
+    "nan area": ('"area": NaN', {"area": 14.0}, ("not-finite", "area", "nan")),
+    "mask": ('"segmentation": 5', {"segmentation": None}, ("wrong-type", "segmentation", "5")),
+    "nan mask": ('"segmentation": [[NaN]]', {"segmentation": "[[null]]"}, ("not-finite", "segmentation", "[[NaN]]")),
+    "deep": (f'"extra": {"[" * 100_000}{"]" * 100_000}', {"image_id": None}, ("wrong-type", "", "nested too deeply")),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_a_bad_value_costs_its_own_field(coco_file, bad: tuple, monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
+    text, expected, (rule, field, observed) = bad
+    good = json.dumps(BOX)
+    broken = good[:-1] + f", {text}}}"  # the last of two equal keys counts
+    found = rows(coco_file([IMAGE], f"[{good}, {broken}, {good}]"))
+    assert [row["annotation_row"] for row in found] == [0, 1, 2]
+    assert [row["defects"] for row in found if row["defects"] is None] == [None, None]
+    assert {name: found[1][name] for name in expected} == expected
+    assert {"rule": rule, "field": field, "observed": observed} in found[1]["defects"]
+    clean = {name: value for name, value in found[0].items() if name != "annotation_row"}
+    assert clean == {name: value for name, value in found[2].items() if name != "annotation_row"}
+
+
+@pytest.mark.parametrize("text", ["5", "null", '"word"', "[1]", "{}"])
+def test_an_element_that_is_no_annotation_keeps_its_row(coco_file, text: str, rows: Rows) -> None:
+    found = rows(coco_file([IMAGE], f"[{json.dumps(BOX)}, {text}, {json.dumps(BOX)}]"))
+    assert [row["annotation_row"] for row in found] == [0, 1, 2]
+    assert found[1]["image_id"] is None
+    assert {defect["rule"] for defect in found[1]["defects"]} <= {"wrong-type", "missing-field"}
+
+
+def test_whole_numbers_may_be_written_as_floats(coco_file, rows: Rows) -> None:
+    (row,) = rows(coco_file([IMAGE], [BOX | {"image_id": 3.0, "iscrowd": True, "area": None}]))
+    assert (row["image_id"], row["is_crowd"], row["area"], row["defects"]) == (3, True, 14.0, None)
+
+
+def test_an_absent_area_is_width_times_height(coco_file, rows: Rows) -> None:
+    (row,) = rows(coco_file([IMAGE], [{name: value for name, value in BOX.items() if name != "area"}]))
+    assert (row["area"], row["defects"]) == (14.0, None)
+
+
+def test_fields_without_a_column_are_kept(coco_file, read_source) -> None:
+    extra = {"isfake": 1, "attributes": {"truck": "gr`ün"}, "q z": None}
+    found = read_source(source(coco_file([IMAGE | {"license": 3}], [BOX, BOX | extra, BOX | {"bbox": []} | extra])))
+    assert json.loads(found.images["attributes"][0].as_py()) == {"license": 3}
+    kept = [text and json.loads(text) for text in found.annotations["attributes"].to_pylist()]
+    assert kept == [None, extra, extra]
+
+
+def test_lvis_images_are_named_by_their_url(coco_file, read_source) -> None:
+    image = {"id": 1, "width": 5, "height": 5, "coco_url": "http://images.cocodataset.org/val2017/000000397133.jpg"}
+    (row,) = read_source(source(coco_file([image | {"neg_category_ids": [1]}]))).images.to_pylist()
+    assert (row["file_name"], row["defects"]) == ("val2017/000000397133.jpg", None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_encodings_and_line_ends(tmp_path: Path, encoding: str, newline: str, read_source) -> None:
+    data = {"images": [IMAGE | {"file_name": "é.jpg"}], "annotations": [BOX], "categories": [{"id": 2, "name": "ä"}]}
+    path = tmp_path / "a.json"
+    path.write_bytes(json.dumps(data, ensure_ascii=False, indent=1).replace("\n", newline).encode(encoding))
+    assert Coco().recognises(path)
+    found = read_source(source(path))
+    assert found.images["file_name"].to_pylist() == ["é.jpg"]
+    assert found.categories["category_name"].to_pylist() == ["ä"]
+
+
+@pytest.mark.parametrize("name", [b'"a\xff.jpg"', b'"a\x01.jpg"', b'"\\ud800.jpg"', b'"a\\u0000.jpg"'])
+def test_odd_text_is_read(tmp_path: Path, name: bytes, read_source) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"images": [{"id": 1, "file_name": %b, "width": 1, "height": 1}], "annotations": []}' % name)
+    (row,) = read_source(source(path)).images.to_pylist()
+    assert row["image_id"] == 1
+    assert row["file_name"].endswith(".jpg")
+
+
+def test_a_class_without_an_id_is_quarantined(coco_file, read_source) -> None:
+    found = read_source(source(coco_file([IMAGE], [], [{"name": "a"}, {"id": "2", "name": "b"}, {"id": 3}])))
+    assert [(r["category_id"], r["category_name"]) for r in found.categories.to_pylist()] == [(2, "b"), (3, None)]
+    assert found.quarantine.select(["row", "reason"]).to_pylist() == [{"row": 0, "reason": "category-without-id"}]
+
+
+def test_rows_survive_misleading_cuts(coco_file, monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
+    monkeypatch.setattr(json_lists, "PART_BYTES", 150)
+    nested = [{"id": 900 + i, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]} for i in range(5)]
+    boxes = [{"id": i, "parts": nested, "image_id": 1, "category_id": 1, "bbox": [i, 0, 1, 1]} for i in range(30)]
+    found = rows(coco_file([IMAGE], boxes))
+    assert [row["annotation_id"] for row in found] == list(range(30))
+
+
+def test_garbage_between_rows_is_named_by_its_byte(coco_file, rows: Rows) -> None:
+    text = f"[{json.dumps(BOX)}, {json.dumps(BOX)[:-1]}, oops}}]"
+    path = coco_file([IMAGE], text)
+    with pytest.raises(BrokenJson) as error:
+        rows(path)
+    at = Path(path).read_text().index("oops")
+    assert f"byte {at}" in str(error.value)
+
+
+def test_several_files_of_a_split_tell_who_drew(tmp_path: Path, read_source) -> None:
+    for name in ("ann", "bob"):
+        box = BOX | ({"annotator": "robert"} if name == "bob" else {})
+        (tmp_path / f"{name}.json").write_text(json.dumps({"images": [IMAGE], "annotations": [box], "categories": []}))
+    found = read_source(source(tmp_path / "ann.json", tmp_path / "bob.json"))
+    assert found.annotations["annotator"].to_pylist() == ["ann", "robert"]

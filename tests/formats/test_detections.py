@@ -1,0 +1,115 @@
+"""Detection files: every row is kept, or quarantined with its reason."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from detray.errors import DetrayError, UsageError
+from detray.formats import detections, json_lists
+
+IMAGES = pa.table({"image_id": [1, 2, 2], "file_name": ["a.jpg", "b.jpg", "b.jpg"]})
+CLASSES = pa.table({"category_id": [7], "category_name": ["cat"]})
+GOOD = {"image_id": 2, "category_id": 7, "bbox": [1, 2, 3, 4], "score": 0.5}
+
+
+def write(folder: Path, rows: list | str) -> Path:
+    path = folder / "detections.json"
+    path.write_text(rows if isinstance(rows, str) else json.dumps(rows))
+    return path
+
+
+def validate(raw: pa.Table) -> tuple[pa.Table, pa.Table]:
+    return detections.validate(raw, IMAGES, CLASSES, run="r", model="m", split="val")
+
+
+@pytest.mark.parametrize("name", ["fakebbox100_results.json", "fakesegm100_results.json"])
+def test_boxes_are_pycocotools_own(shared: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pycocotools.coco import COCO
+
+    folder = shared / "coco_val2014_100"
+    with contextlib.redirect_stdout(io.StringIO()):
+        expected = COCO(str(folder / "instances_val2014_100.json")).loadRes(str(folder / name)).anns
+    monkeypatch.setattr(json_lists, "PART_BYTES", 10_000)
+    found = detections.read_all(folder / name).to_pylist()
+    assert len(detections.plan(folder / name)) > 3
+    assert [
+        (
+            row["rank"],
+            row["image_id"],
+            row["category_id"],
+            row["score"],
+            [row[s] for s in ("x", "y", "width", "height")],
+        )
+        for row in found
+    ] == [
+        (number, row["image_id"], row["category_id"], row["score"], list(row["bbox"]))
+        for number, row in sorted(expected.items())
+    ]
+
+
+def test_good_rows_keep_their_order_and_names(tmp_path: Path) -> None:
+    rows = [GOOD | {"score": score} for score in (0.1, 0.9, 0.9)]
+    predictions, quarantine = validate(detections.read_all(write(tmp_path, rows)))
+    assert predictions.select(["rank", "score", "file_name", "category_name", "x", "height"]).to_pylist() == [
+        {"rank": rank, "score": score, "file_name": "b.jpg", "category_name": "cat", "x": 1.0, "height": 4.0}
+        for rank, score in ((1, 0.1), (2, 0.9), (3, 0.9))
+    ]
+    assert quarantine.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ('"score": NaN', "nan-score"),
+        ('"score": 1e999', "nan-score"),
+        ('"score": 1.5', "score-out-of-range"),
+        ('"score": -0.1', "score-out-of-range"),
+        ('"score": null', "unreadable-row"),
+        ('"bbox": [1, 2, Infinity, 4]', "not-finite-box"),
+        ('"bbox": [1, 2, 3]', "unreadable-row"),
+        ('"bbox": null', "unreadable-row"),
+        ('"bbox": [1, 2, -3, 4]', "negative-size"),
+        ('"image_id": 99', "unknown-image"),
+        ('"image_id": "a.jpg"', "unreadable-row"),
+        ('"category_id": 99', "unknown-category"),
+        ('"segmentation": {"size": [0, 0], "counts": "abc"}, "bbox": null', "unreadable-row"),
+        ('"segmentation": {"size": [9, 9], "counts": "\\u0000\\u7fff"}, "bbox": null', "unreadable-row"),
+    ],
+)
+def test_a_bad_row_is_quarantined_with_its_reason(tmp_path: Path, change: str, reason: str) -> None:
+    good = json.dumps(GOOD)
+    raw = detections.read_all(write(tmp_path, f"[{good}, {good[:-1]}, {change}}}, {good}]"))
+    assert raw.num_rows == 3
+    predictions, quarantine = validate(raw)
+    assert predictions["rank"].to_pylist() == [1, 3]
+    assert quarantine.select(["stage", "row", "reason"]).to_pylist() == [
+        {"stage": "predict", "row": 1, "reason": reason}
+    ]
+    assert reason in detections.REASONS
+
+
+def test_ids_as_text_are_read_and_noted(tmp_path: Path) -> None:
+    raw = detections.read_all(write(tmp_path, [GOOD | {"image_id": "2"}]))
+    assert raw["defects"].to_pylist() == [[{"rule": "wrong-type", "field": "image_id", "observed": "2"}]]
+    assert validate(raw)[0].num_rows == 1
+
+
+def test_no_detections_at_all(tmp_path: Path) -> None:
+    raw = detections.read_all(write(tmp_path, "[]"))
+    assert [table.num_rows for table in (raw, *validate(raw))] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[{}", '[{"image_id": 1} {"image_id": 2}]', "[1, 2,, 3]"])
+def test_a_file_that_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(DetrayError, match=r"detections\.json, byte \d+"):
+        detections.read_all(path)
+
+
+def test_a_path_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        detections.plan("absent.json")

@@ -1,0 +1,236 @@
+"""The ingest stage: whole and the same however it is cut."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from detray.cluster.executor import SerialExecutor
+from detray.errors import DetrayError
+from detray.formats import canonical, json_lists, listing
+from detray.formats.plain import dataset_from_files
+from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.settings import to_yaml
+from detray.stages import ingest
+from detray.stages.base import Context, Outcome
+from detray.stages.config import Config
+from detray.store import Store
+
+Ingest = Callable[[DatasetSettings], Store]
+CLASSES = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+
+
+@pytest.fixture
+def ingested(tmp_path: Path) -> Callable[..., tuple[Store, Outcome]]:
+    """Run the stage and commit it."""
+    number = 0
+
+    def run(dataset: DatasetSettings) -> tuple[Store, Outcome]:
+        nonlocal number
+        number += 1
+        config = Config(name="t", output=str(tmp_path / f"out{number}"), dataset=dataset)
+        store = Store(config.output)
+        stage = store.stage("ingest")
+        outcome = ingest.run(Context(config, store, SerialExecutor()), stage, stage.begin("x"))
+        manifest = {"facts": outcome.facts}
+        stage.commit(outcome.receipts, manifest, to_yaml(config), ingest.TABLES, keep_names=outcome.keep_names)
+        return store, outcome
+
+    return run
+
+
+def write_coco(folder: Path, name: str = "val.json", **lists: Any) -> Path:
+    path = folder / name
+    path.write_text(json.dumps({"images": [], "annotations": [], "categories": CLASSES} | lists))
+    return path
+
+
+def image(number: int, name: str | None = None) -> dict[str, Any]:
+    return {"id": number, "file_name": name or f"{number}.jpg", "width": 9, "height": 9}
+
+
+def box(number: int, image_id: Any) -> dict[str, Any]:
+    return {"id": number, "image_id": image_id, "category_id": 1, "bbox": [0, 0, 2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["bccd"], {"train": (205, 2805, 3), "val": (87, 1138, 3), "test": (72, 945, 3)}),
+        (["coco_val2014_100/instances_val2014_100.json"], {"val": (100, 839, 80)}),
+        (["taco/annotations.json"], {"val": (1500, 4784, 60)}),
+        (["visdrone50/annotations.json"], {"val": (50, 3326, 2)}),
+    ],
+)
+def test_real_data_is_read_whole(shared: Path, ingested, files: list[str], expected: dict) -> None:
+    store, outcome = ingested(dataset_from_files([str(shared / file) for file in files]))
+    assert {row[0]: tuple(row[2:5]) for row in outcome.summary[0].rows} == expected
+    assert outcome.counts == {"in": sum(n for _, n, _ in expected.values()), "quarantined": 0} | {
+        "kept": outcome.counts["in"]
+    }
+    assert store.read("annotations")["defects"].null_count == outcome.counts["in"]
+
+
+def test_taco_keeps_rows_whose_ids_collide(shared: Path, ingested) -> None:
+    store, _ = ingested(dataset_from_files([str(shared / "taco" / "annotations.json")]))
+    found = store.read("annotations", columns=["annotation_id", "annotation_row"])
+    counts = found.group_by("annotation_id").aggregate([("annotation_row", "count_distinct")])
+    twice = counts.filter(pc.equal(counts["annotation_row_count_distinct"], 2))
+    assert sorted(twice["annotation_id"].to_pylist()) == [309, 4040]
+    assert 0 in store.read("images", columns=["image_id"])["image_id"].to_pylist()
+
+
+def test_bccd_is_numbered_by_name_and_finds_its_pictures(shared: Path, ingested) -> None:
+    store, _ = ingested(dataset_from_files([str(shared / "bccd")]))
+    images = store.read("images", filters=[("split", "=", "val")])
+    assert images["image_id"].to_pylist() == list(range(1, 88))
+    assert images["file_name"].to_pylist() == sorted(images["file_name"].to_pylist())
+    assert all(Path(path).is_file() for path in images["path"].to_pylist())
+    categories = store.read("categories", filters=[("split", "=", "val")])
+    assert categories.select(["category_id", "category_name"]).to_pylist() == [
+        {"category_id": number, "category_name": name} for number, name in enumerate(("Platelets", "RBC", "WBC"), 1)
+    ]
+    boxes = store.read("annotations", filters=[("split", "=", "val")])
+    counts = {v["values"]: v["counts"] for v in pc.value_counts(boxes["category_id"]).to_pylist()}
+    assert sum(counts.values()) == 1138
+    assert max(counts, key=lambda number: counts[number]) == 2
+
+
+@pytest.mark.parametrize("name", ["bccd", "coco_val2014_100/instances_val2014_100.json"])
+def test_any_cut_gives_the_same_rows(shared: Path, ingested, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = dataset_from_files([str(shared / name)])
+    whole, _ = ingested(dataset)
+    monkeypatch.setattr(json_lists, "PART_BYTES", 20_000)
+    monkeypatch.setattr(listing, "FILES_PER_CHUNK", 10)
+    monkeypatch.setattr(canonical, "SHARD_ROWS", 200)
+    cut, _ = ingested(dataset)
+    keys = cut.shards()
+    assert len(keys) > 4
+    for table in ingest.TABLES:
+        assert cut.read(table).equals(whole.read(table))
+    for split in {key.split for key in keys}:
+        own = [key for key in keys if key.split == split]
+        assert (own[0].low, own[-1].high) == (None, None)
+        assert [key.high for key in own[:-1]] == [key.low for key in own[1:]]
+    for key in keys:
+        shard = cut.read_shard(key)
+        assert (shard.images.num_rows, shard.annotations.num_rows) == (key.n_images, key.n_annotations)
+        for rows in (shard.images, shard.annotations):
+            ids = rows["image_id"].to_pylist()
+            assert ids == sorted(ids)
+            assert all((key.low is None or key.low <= n) and (key.high is None or n < key.high) for n in ids)
+
+
+def test_rows_without_an_image_come_last(tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canonical, "SHARD_ROWS", 4)
+    boxes = [box(n, n if n % 5 else None) for n in range(20)]
+    path = write_coco(tmp_path, images=[image(n) for n in range(10)], annotations=boxes)
+    store, _ = ingested(dataset_from_files([str(path)]))
+    last = store.read_shard(store.shards()[-1]).annotations
+    assert last["annotation_row"].to_pylist()[-4:] == [0, 5, 10, 15]
+    assert sorted(store.read("annotations")["annotation_row"].to_pylist()) == list(range(20))
+
+
+def test_a_split_without_boxes_has_a_shard(tmp_path: Path, ingested) -> None:
+    val = write_coco(tmp_path, images=[image(1)], annotations=[box(1, 1)])
+    train = write_coco(tmp_path, "train.json")
+    store, _ = ingested(dataset_from_files([str(val)], train=str(train)))
+    assert [(key.split, key.n_images) for key in store.shards()] == [("train", 0), ("val", 1)]
+
+
+def test_an_empty_data_set_is_refused(tmp_path: Path, ingested) -> None:
+    with pytest.raises(DetrayError, match="the data set is empty"):
+        ingested(dataset_from_files([str(write_coco(tmp_path))]))
+
+
+def test_names_that_lead_out_are_quarantined(tmp_path: Path, ingested) -> None:
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    path = write_coco(tmp_path / "data", images=[image(1, "../../x.jpg"), image(2, "in.jpg"), image(3, "/etc/x")])
+    store, outcome = ingested(dataset_from_files([str(path)], images=str(tmp_path / "data" / "images")))
+    assert store.read("images")["path"].to_pylist() == [None, str(tmp_path / "data" / "images" / "in.jpg"), None]
+    lost = store.read("quarantine", "ingest").select(["reason", "row", "detail"]).to_pylist()
+    assert lost == [
+        {"reason": "path-outside-root", "row": 0, "detail": "../../x.jpg"},
+        {"reason": "path-outside-root", "row": 2, "detail": "/etc/x"},
+    ]
+    assert outcome.counts["quarantined"] == 2
+
+
+def test_unreadable_files_are_quarantined_and_counted(tmp_path: Path, ingested) -> None:
+    (tmp_path / "good.xml").write_text("<annotation><filename>a.jpg</filename></annotation>")
+    (tmp_path / "bad.xml").write_text("<annotation>")
+    store, outcome = ingested(dataset_from_files([str(tmp_path)]))
+    assert store.read("quarantine", "ingest")["reason"].to_pylist() == ["unreadable-annotation-file"]
+    assert outcome.counts["quarantined"] == 1
+    assert store.read("images").num_rows == 1
+
+
+def test_images_stated_by_two_files_are_one(tmp_path: Path, ingested) -> None:
+    for name in ("ann", "bob"):
+        write_coco(tmp_path, f"{name}.json", images=[image(1), image(1)], annotations=[box(1, 1)])
+    files = [str(tmp_path / "ann.json"), str(tmp_path / "bob.json")]
+    store, _ = ingested(dataset_from_files(files))
+    assert store.read("images")["image_row"].to_pylist() == [0, 1]  # twice within one file is the data's fault
+    found = store.read("annotations").select(["annotator", "annotation_row"]).to_pylist()
+    assert found == [{"annotator": name, "annotation_row": 0} for name in ("ann", "bob")]
+    assert store.read("categories").num_rows == 2
+
+
+def test_a_list_limits_a_coco_split(tmp_path: Path, ingested) -> None:
+    boxes = [box(1, 1), box(2, 2), box(3, 99)]
+    write_coco(tmp_path, images=[image(1), image(2)], annotations=boxes)
+    (tmp_path / "list.txt").write_text("2\n")
+    split = SplitSettings(annotations="val.json", list="list.txt")
+    store, _ = ingested(DatasetSettings(root=str(tmp_path), splits={"val": split}))
+    assert store.read("images")["image_id"].to_pylist() == [2]
+    assert store.read("annotations")["image_id"].to_pylist() == [2, 99]
+
+
+def test_a_label_map_numbers_names_and_is_listed(shared: Path, tmp_path: Path, ingested) -> None:
+    path = tmp_path / "map.pbtxt"
+    path.write_text("item { id: 5 name: 'WBC' display_name: 'white' } item { id: 2 name: 'cell' display_name: 'RBC' }")
+    store, _ = ingested(dataset_from_files([str(shared / "bccd")], label_map=str(path)))
+    rows = store.read("categories", filters=[("split", "=", "val")])
+    found = set(zip(*(rows[name].to_pylist() for name in ("source", "category_id", "category_name")), strict=True))
+    assert found == {
+        ("annotations", 5, "WBC"),
+        ("annotations", 2, "RBC"),
+        ("annotations", 6, "Platelets"),
+        ("label_map", 5, "WBC"),
+        ("label_map", 2, "RBC"),
+    }
+
+
+def test_a_stage_that_died_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_coco(tmp_path, images=[image(n) for n in range(9)], annotations=[box(n, n % 9) for n in range(90)])
+    config = Config(name="t", output=str(tmp_path / "out"), dataset=dataset_from_files([str(path)]))
+    monkeypatch.setattr(canonical, "SHARD_ROWS", 20)
+    stage = Store(config.output).stage("ingest")
+    context = Context(config, stage.store, SerialExecutor())
+    whole = ingest.run(context, stage, stage.begin("x"))
+    done = stage.begin("x")
+    del done["00001"]
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("done already")
+
+    monkeypatch.setattr(ingest, "_read", refuse)
+    monkeypatch.setattr(ingest, "_plan", refuse)
+    again = ingest.run(context, stage, done)
+    assert [receipt["tables"] for receipt in again.receipts] == [receipt["tables"] for receipt in whole.receipts]
+
+
+def test_every_row_is_accounted_for_across_wrong_cuts(
+    tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lists, "PART_BYTES", 300)
+    nested = [{"id": 900, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}] * 4
+    boxes = [{"id": n, "parts": nested, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]} for n in range(40)]
+    store, _ = ingested(dataset_from_files([str(write_coco(tmp_path, images=[image(1)], annotations=boxes))]))
+    found = store.read("annotations")
+    assert found["annotation_id"].to_pylist() == found["annotation_row"].to_pylist() == list(range(40))
+    assert pa.types.is_string(found.schema.field("source_file").type)
