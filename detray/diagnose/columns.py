@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+Rows = TypeVar("Rows")
 
 
 class Columns:
@@ -17,36 +19,43 @@ class Columns:
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))
 
-    def take(self, rows: NDArray[Any]) -> Self:
-        """The rows at these positions, or where a mask is true."""
-        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
-    @classmethod
-    def join(cls, parts: Sequence[Self]) -> Self:
-        """The rows of all ``parts``, of which there is at least one."""
-        return cls(
-            **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
-        )
+def take(rows: Rows, index: NDArray[Any]) -> Rows:
+    """The rows at these positions, or where a mask is true."""
+    return type(rows)(**{name: values[index] for name, values in _arrays(rows).items()})
 
-    def to_arrow(self) -> pa.Table:
-        """As a table; an array ``[n, k]`` becomes k columns ``name.0``, ``name.1``, ..."""
-        columns: dict[str, Any] = {}
-        for field in fields(self):
-            values = getattr(self, field.name)
-            if values.ndim == 1:
-                columns[field.name] = values
-            else:
-                columns |= {f"{field.name}.{part}": values[:, part] for part in range(values.shape[1])}
-        return pa.table(columns)
 
-    @classmethod
-    def from_arrow(cls, table: pa.Table) -> Self:
-        """What `to_arrow` wrote."""
-        arrays: dict[str, Any] = {}
-        for field in fields(cls):
-            if field.name in table.column_names:
-                arrays[field.name] = table[field.name].to_numpy()
-            else:
-                parts = [name for name in table.column_names if name.rpartition(".")[0] == field.name]
-                arrays[field.name] = np.stack([table[name].to_numpy() for name in parts], axis=1)
-        return cls(**arrays)
+def join(parts: Sequence[Rows]) -> Rows:
+    """The rows of all ``parts``, of which there is at least one."""
+    names = _arrays(parts[0])
+    return type(parts[0])(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+def to_arrow(rows: object) -> pa.Table:
+    """As a table; an array ``[n, k]`` becomes k columns ``name.0``, ``name.1``, ..."""
+    columns: dict[str, Any] = {}
+    for name, values in _arrays(rows).items():
+        if values.ndim == 1:
+            columns[name] = values
+        else:
+            columns |= {f"{name}.{part}": values[:, part] for part in range(values.shape[1])}
+    return pa.table(columns)
+
+
+def from_arrow(kind: type[Rows], table: pa.Table) -> Rows:
+    """What `to_arrow` made of an object of ``kind``."""
+    parts: dict[str, list[Any]] = {}
+    for name in table.column_names:
+        parts.setdefault(name.partition(".")[0], []).append(table[name].to_numpy())
+    return kind(
+        **{
+            name: columns[0] if f"{name}.0" not in table.column_names else np.stack(columns, axis=1)
+            for name, columns in parts.items()
+        }
+    )
+
+
+def _arrays(rows: Any) -> dict[str, NDArray[Any]]:
+    """The fields that are set: one that is optional may be None."""
+    values = {field.name: getattr(rows, field.name) for field in fields(rows)}
+    return {name: value for name, value in values.items() if value is not None}

@@ -9,13 +9,27 @@ import numpy as np
 
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
+from detray.diagnose.columns import take
 from detray.diagnose.observe import Boxes, Counts, Found, Tally, bin_score, score_bin
-from detray.diagnose.label_map import LabelFault
 from detray.diagnose.overlap import overlaps
-from detray.diagnose.pairing import PairingFault
-from detray.diagnose.reading import ReadingFault
+from detray.diagnose.repairs import Faults
+from detray.diagnose.training import Outside, Training, drift
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, class_average_precision
+
+
+@dataclass(frozen=True)
+class Auc:
+    """The chance that a true detection scores above a false one, and its standard error if both scored
+    alike (Mann and Whitney, 1947)."""
+
+    value: float
+    error: float
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether false detections outscore true ones, by more than chance."""
+        return self.value + self.error < t.BAD_AUC
 
 
 @dataclass(frozen=True)
@@ -63,14 +77,18 @@ class View:
         scores = self.found.score[self.true]
         return float(np.quantile(scores, t.CONFIDENT_QUANTILE)) if len(scores) else 0.0
 
-    def auc(self, false: Flags) -> float | None:
-        """The chance that a true detection scores above one of ``false``; None without either."""
-        true_scores, false_scores = self.found.score[self.true], np.sort(self.found.score[false])
+    def auc(self, false: Flags, floor: float = -np.inf) -> "Auc | None":
+        """The chance that a true detection scores above one of ``false``, of those that score at
+        least ``floor``; None without either."""
+        false_scores = np.sort(self.found.score[false])
+        true_scores = self.found.score[self.true]
+        false_scores, true_scores = false_scores[false_scores >= floor], true_scores[true_scores >= floor]
         if not len(true_scores) or not len(false_scores):
             return None
         below = np.searchsorted(false_scores, true_scores, side="left")
         through = np.searchsorted(false_scores, true_scores, side="right")
-        return float((below + through).mean() / 2 / len(false_scores))
+        n, m = len(true_scores), len(false_scores)
+        return Auc(float((below + through).mean() / 2 / m), float(np.sqrt((n + m + 1) / (12 * n * m))))
 
     def ap_with(
         self,
@@ -82,6 +100,7 @@ class View:
         labelled: Flags | None = None,
         without: Flags | None = None,
         relabelled: Flags | None = None,
+        found: Flags | None = None,
         found_last: Flags | None = None,
     ) -> float | None:
         """AP with one thing mended; every argument is one, None: as it is.
@@ -95,12 +114,13 @@ class View:
             labelled: detections that get a box of their own, matched as tightly as the true ones are.
             without: boxes that do not count.
             relabelled: boxes whose cover gets the class's label.
-            found_last: boxes that are found below every other score, as tightly as the true ones are.
+            found: boxes that are found as the true ones are: with such scores, as tightly.
+            found_last: the same, below every other score.
         """
-        found, boxes = self.found, self.boxes
-        kept = found.kept
-        matched, ignored, score = found.matched[kept], found.ignored[kept], found.score[kept]
-        image, rank, n = found.image[kept], found.rank[kept], self.n_boxes
+        rows, boxes = self.found, self.boxes
+        kept = rows.kept
+        matched, ignored, score = rows.matched[kept], rows.ignored[kept], rows.score[kept]
+        image, rank, n = rows.image[kept], rows.rank[kept], self.n_boxes
         if perfect is not None:
             matched = np.where(perfect[kept], o.ALL_LEVELS, matched)
         if ignore is not None:
@@ -111,9 +131,9 @@ class View:
             matched[chosen], ignored[chosen] = self._words(int(chosen.sum())), 0
             n += int(chosen.sum())
         if snapped is not None:
-            rows, ranks = snapped
+            loose, ranks = snapped
             matched, ignored = matched.copy(), ignored.copy()
-            place = np.flatnonzero(np.isin(rank, ranks[rows]))
+            place = np.flatnonzero(np.isin(rank, ranks[loose]))
             matched[place], ignored[place] = o.ALL_LEVELS, 0
         if first and len(score):
             true = matched & ~ignored & 1
@@ -123,11 +143,16 @@ class View:
             matched, ignored = np.append(matched, words), np.append(ignored, np.zeros_like(words))
             score = np.append(score, boxes.cover_score[relabelled])
             image, rank = np.append(image, boxes.image[relabelled]), np.append(rank, boxes.cover_rank[relabelled])
-        if found_last is not None:
-            words = self._words(int(found_last.sum()))
+        new = found if found is not None else found_last
+        if new is not None:
+            words = self._words(int(new.sum()))
             matched, ignored = np.append(matched, words), np.append(ignored, np.zeros_like(words))
-            score = np.append(score, np.full(len(words), score.min() - 1 if len(score) else 0.0))
-            image = np.append(image, boxes.image[found_last])
+            like = np.sort(rows.score[self.true])
+            if found is not None and len(like):
+                new_score = like[np.arange(len(words)) * len(like) // max(len(words), 1)]
+            else:
+                new_score = np.full(len(words), score.min() - 1 if len(score) else 0.0)
+            score, image = np.append(score, new_score), np.append(image, boxes.image[new])
             rank = np.append(rank, np.arange(len(words)))
         if without is not None:
             n -= int(without.sum())
@@ -141,7 +166,7 @@ class View:
         """AP at IoU .5; None without boxes."""
         if not self.n_boxes:
             return None
-        found = self.found.take(self.found.kept)
+        found = take(self.found, self.found.kept)
         return float(
             average_precision(found.score, found.image, found.rank, found.matched, found.ignored, self.n_boxes)[0]
         )
@@ -211,14 +236,8 @@ class Surroundings:
     repaired: Tally
     """Counts with the mapping faults repaired."""
     reference: Reference
-    pairing: PairingFault | None = None
-    reading: ReadingFault | None = None
-    class_readings: Mapping[int, ReadingFault] = field(default_factory=dict)
-    labels: LabelFault | None = None
-
-    def seen_as(self, given: Tally, repaired: Tally, reference: Reference) -> "Surroundings":
-        """The same faults, with these counts."""
-        return replace(self, given=given, repaired=repaired, reference=reference)
+    faults: Faults = field(default_factory=Faults)
+    outside: Outside = field(default_factory=Outside)
 
     @property
     def unrepaired(self) -> "Surroundings":
@@ -258,15 +277,16 @@ class Case:
     """One weak class, with all that is known about it."""
 
     category: int
-    name: str
     n_crowd: int
     given: View
     """As the files say."""
     view: View
     """With the mapping faults of `Surroundings.repairs` repaired; the same as ``given`` without any."""
     around: Surroundings
-    n_train: int | None = None
-    """Boxes of the class in the training annotations; None where these are not given."""
+
+    @property
+    def name(self) -> str:
+        return self.around.names.get(self.category, str(self.category))
 
     @property
     def label(self) -> str:
@@ -287,6 +307,27 @@ class Case:
         """AP regained over the view that the causes after the mapping look at."""
         return None if mended is None or self.view.ap is None else max(mended - self.view.ap, 0.0)
 
+    # training
+
+    @cached_property
+    def training_category(self) -> int | None:
+        """The class's id in the training annotations: by name, else by id; None where it is not there."""
+        training = self.around.outside.training
+        if training is None:
+            return None
+        named = [k for k, name in sorted(training.names.items()) if name == self.name]
+        if named:
+            return named[0]
+        return self.category if self.category in training.shapes.boxes and self.category not in training.names else None
+
+    @cached_property
+    def n_train(self) -> int | None:
+        """Boxes of the class in the training annotations; None where these are not given."""
+        training = self.around.outside.training
+        if training is None:
+            return None
+        return training.shapes.boxes.get(self.training_category, 0)
+
     # what became of the missed boxes
 
     @cached_property
@@ -298,7 +339,10 @@ class Case:
     @cached_property
     def floor(self) -> float:
         """From this score on a detection of the class is confident."""
-        return self.view.confident if int(self.view.true.sum()) >= t.MIN_HITS else self.around.floor
+        if int(self.view.true.sum()) < t.MIN_HITS:
+            return self.around.floor
+        other = self.around.reference.quantile(t.CONFIDENT_QUANTILE)
+        return self.view.confident if other is None else min(self.view.confident, other)
 
     @cached_property
     def loose(self) -> Flags:
@@ -326,9 +370,10 @@ class Case:
 
     @cached_property
     def _beside(self) -> Flags:
-        """Loose detections whose box another detection has: copies of it, or another object nearby."""
+        """Loose detections whose box another detection has, and that no missed box explains: copies of
+        it, or another object nearby."""
         found = self.view.found
-        return found.kept & (found.outcome == o.LOOSE) & found.box_hit
+        return found.kept & (found.outcome == o.LOOSE) & found.box_hit & ~found.near_missed
 
     @cached_property
     def repeated(self) -> Flags:
@@ -342,20 +387,20 @@ class Case:
         return float(np.median(scores)) if len(scores) else np.inf
 
     @cached_property
-    def background(self) -> tuple[Flags, float | None]:
+    def background(self) -> tuple[Flags, Auc | None]:
         """Confident detections where no box stands, one a place, and the chance (AUC) that a true one
         scores higher."""
         found = self.view.found
         empty = self.view.outcomes(o.BACKGROUND) | (self._beside & (found.iou < t.COPY_IOU))
         rows = np.flatnonzero(empty & (found.score >= self.floor))
         places = np.zeros(len(found), np.bool_)
-        places[rows[_first_of_each_place(found.take(rows))]] = True
-        return places, self.view.auc(places)
+        places[rows[_first_of_each_place(take(found, rows))]] = True
+        return places, self.view.auc(places, self.floor)
 
     @cached_property
-    def false_auc(self) -> float | None:
+    def false_auc(self) -> Auc | None:
         """The chance that a true detection scores above a confident false one; None without either."""
-        return self.view.auc(self.view.false & self.confident_detections)
+        return self.view.auc(self.view.false, self.floor)
 
     @cached_property
     def is_depressed(self) -> bool | None:
@@ -366,11 +411,15 @@ class Case:
         return None if position is None else position < t.DEPRESSED_POSITION
 
     @cached_property
-    def is_background_displaced(self) -> bool:
-        """Whether false detections that outscore true ones stand on background, and the true ones score as usual."""
+    def has_one_kind_of_false(self) -> bool:
+        """Whether most false detections that outscore true ones are of one kind, so that this kind and
+        not the ranking is what is wrong: the true ones score as usual, or the kind is no background."""
         found = self.view.found
         above = self.view.false & (found.score >= self.true_median)
-        return self.is_depressed is False and (found.outcome[above] == o.BACKGROUND).mean() >= t.MOSTLY_BACKGROUND
+        kinds = np.bincount(found.outcome[above], minlength=o.BACKGROUND + 1)
+        if not kinds.sum() or kinds.max() < t.ONE_KIND * kinds.sum() or self.is_depressed:
+            return False
+        return self.is_depressed is False or int(kinds.argmax()) != o.BACKGROUND
 
     @cached_property
     def untight_share(self) -> float | None:
@@ -387,14 +436,25 @@ class Case:
     # the output settings
 
     def is_cut(self, lowest: float) -> bool:
-        """Whether a lowest score is this class's own, or its true scores pile up at the one all share."""
-        other = self.around.reference.lowest_score
-        return other is None or lowest > other + t.OWN_CUT or self.is_depressed is True
+        """Whether true detections that this model would have below ``lowest`` are absent.
+
+        From the classes that work: so many true detections of theirs do not all score above it by
+        chance; or, where all classes are cut there, the class's own pile up at the cut.
+        """
+        reference = self.around.reference
+        below = reference.position(lowest)
+        if below is None or reference.lowest_score is None:
+            return True
+        by_chance = (1 - below) ** int(self.view.true.sum())
+        is_shared = lowest <= reference.lowest_score + t.SAME_CUT
+        return by_chance < t.CUT_CHANCE or (is_shared and self.is_depressed is True)
 
     @property
-    def capped_found(self) -> Flags:
-        """Detections beyond the 100 that count an image and class."""
-        return ~self.view.found.kept
+    def beyond_cap(self) -> Flags:
+        """Detections beyond the 100 that count an image and class, in images that hold more boxes of it."""
+        boxes, found = self.view.boxes, self.view.found
+        images, n = np.unique(boxes.image, return_counts=True)
+        return ~found.kept & np.isin(found.image, images[n > t.COCO_CAP])
 
     @cached_property
     def uncapped_ap(self) -> float | None:

@@ -40,11 +40,12 @@ def find_remaps(tally: Tally) -> LabelFault | None:
     boxes, and it covers a share of the class's boxes and most of those that anything covers. Where
     most remaps shift the id by the same number, classes with too few boxes to tell follow.
     """
-    from scipy.optimize import linear_sum_assignment
+    voted = {category for category, _ in tally.votes}
 
     def nil(category: int) -> bool:
         n = tally.boxes.get(category, 0)
-        return not n or tally.hits.get(category, 0) / n <= t.NIL_RECALL
+        own = tally.votes.get((category, category), 0) if category in voted else tally.hits.get(category, 0)
+        return own <= t.NIL_RECALL * n
 
     targets = sorted(k for k, n in tally.boxes.items() if n and nil(k))
     sources = sorted(k for k, n in tally.detections.items() if n and nil(k))
@@ -54,17 +55,21 @@ def find_remaps(tally: Tally) -> LabelFault | None:
     column = {k: place for place, k in enumerate(sources)}
     row = {k: place for place, k in enumerate(targets)}
     covered = dict.fromkeys(targets, 0)
-    for (target, source), n in tally.covers.items():
-        if target in row:
+    for (target, source), n in tally.votes.items():
+        if target in row and source != target:
             covered[target] += n
             if source in column:
                 weight[row[target], column[source]] = n / tally.boxes[target]
+    if weight.max() < t.REMAP_SHARE:
+        return None
+    from scipy.optimize import linear_sum_assignment  # a second to import, and seldom needed
+
     chosen = zip(*linear_sum_assignment(weight, maximize=True), strict=True)
     remaps: dict[int, ClassRemap] = {}
     weak: dict[int, ClassRemap] = {}
     for i, j in chosen:
         target, source = targets[i], sources[j]
-        hits = tally.covers.get((target, source), 0)
+        hits = tally.votes.get((target, source), 0)
         remap = ClassRemap(source, target, hits, tally.boxes[target])
         if target == source or weight[i, j] < t.REMAP_SHARE or hits < t.REMAP_DOMINANCE * covered[target]:
             continue

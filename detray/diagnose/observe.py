@@ -80,6 +80,8 @@ class Found(Columns):
     """annotation_row of that box; -1: none."""
     box_hit: Flags
     """That box is matched by another detection."""
+    near_missed: Flags
+    """Overlaps a missed box of its class by .1."""
     other_category: Ints
     """The other class with the best overlap of at least .1; -1: none."""
     other_iou: Floats
@@ -100,8 +102,9 @@ class Tally:
     detections: Counts = field(default_factory=dict)
     hits: Counts = field(default_factory=dict)
     """Boxes matched at IoU .5."""
-    covers: Counts = field(default_factory=dict)
-    """By (class, other class): missed boxes whose highest-scoring cover is of the other class."""
+    votes: Counts = field(default_factory=dict)
+    """By (class, predicted class): boxes of the classes looked at closely whose highest-scoring
+    detection, of those that overlap it by .5 and are not true elsewhere, is of the predicted class."""
     true_scores: Counts = field(default_factory=dict)
     """By (class, bin of `score_bin`): true detections."""
     lowest_scores: Counts = field(default_factory=dict)
@@ -172,7 +175,7 @@ def observe(scene: Scene, classes: Ints | None = None, matches: Matches | None =
 def _boxes(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> Boxes:
     gt, dt = scene.gt, scene.dt
     same = dt.category[det] == gt.category[box]
-    false = matches.box[det] < 0
+    false = (matches.box[det] < 0) & matches.kept[det]
 
     # a box that is hit goes with its match, one that is missed with the surest false detection nearby
     mine = matches.detection[box] == det
@@ -213,6 +216,8 @@ def _found(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou
     same = dt.category[det] == gt.category[box]
     own = np.flatnonzero(same & pairs)
     best = _pick(own, det[own], iou[own], len(dt))[rows]
+    near_missed = np.zeros(len(dt), np.bool_)
+    near_missed[det[own[matches.detection[box[own]] < 0]]] = True
     other = np.flatnonzero(~same & pairs)
     beside = _pick(other, det[other], iou[other], len(dt))[rows]
 
@@ -246,6 +251,7 @@ def _found(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou
         iou=own_iou,
         box_row=_take(scene.annotation_row, own_box, NONE),
         box_hit=(taken >= 0) & (taken != rows),
+        near_missed=near_missed[rows],
         other_category=_take(gt.category, other_box, NONE),
         other_iou=other_iou,
         other_row=_take(scene.annotation_row, other_box, NONE),
@@ -255,7 +261,9 @@ def _found(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou
 def _tally(scene: Scene, matches: Matches, boxes: Boxes) -> Tally:
     gt, dt = scene.gt, scene.dt
     true = (matches.matched[:, 0] & ~matches.ignored[:, 0] & 1).astype(np.bool_)
-    covered = boxes.outcome == COVERED
+    hit = boxes.outcome == HIT
+    by_other = (boxes.cover_category != NONE) & ~(hit & (boxes.score >= np.nan_to_num(boxes.cover_score, nan=-1.0)))
+    vote = np.where(by_other, boxes.cover_category, np.where(hit, boxes.category, NONE))
     classes, start, _ = _runs(np.sort(dt.category))
     order = np.argsort(dt.category, kind="stable")
     lowest = np.minimum.reduceat(dt.score[order], start) if len(dt) else np.empty(0)
@@ -265,7 +273,7 @@ def _tally(scene: Scene, matches: Matches, boxes: Boxes) -> Tally:
         crowds=_count(gt.category[gt.crowd]),
         detections=_count(dt.category),
         hits=_count(gt.category[(matches.detection >= 0) & ~gt.crowd]),
-        covers=_count(boxes.category[covered], boxes.cover_category[covered]),
+        votes=_count(boxes.category[vote != NONE], vote[vote != NONE]),
         true_scores=_count(dt.category[true], score_bin(dt.score[true])),
         lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),
         image_detections=_count(per_image),

@@ -5,31 +5,29 @@ name, shifted by one. Each is a `Pairing`; the one under which far more boxes ar
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from detray.boxes import pairwise_iou
 from detray.diagnose import thresholds as t
+from detray.diagnose.columns import take
 from detray.diagnose.overlap import overlaps
-from detray.diagnose.scene import Scene, select_boxes, select_detections
-from detray.evaluate.kernel import Detections, Ints
+from detray.diagnose.scene import Scene, sort_detections
+from detray.evaluate.kernel import Detections, GroundTruth, Ints
 
 SAMPLE_IMAGES = 64
 """Images with boxes on which pairings are compared."""
 SEARCHED_IMAGES = 12
 """Images of detections that are compared with every image when no simple pairing fits."""
-TOP_DETECTIONS = 40
+TOP_DETECTIONS = 12
 """Detections an image, by score, that such a comparison uses."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """How detections name images: ``words`` says it; ``source[i]`` of the files is ``target[i]``.
-
-    Without a mapping (empty arrays) the images are only known to be mixed up.
-    """
+    """A detection of image ``source[i]`` (rising) belongs to image ``target[i]``; ``words`` says how."""
 
     words: str
     source: Ints
@@ -38,16 +36,25 @@ class Pairing:
     def rename(self, image: Ints) -> Ints:
         """The true image of each detection; -1 where it is none."""
         if not len(self.source):
-            return image
+            return np.full(len(image), -1)
         place = np.minimum(np.searchsorted(self.source, image), len(self.source) - 1)
         return np.where(self.source[place] == image, self.target[place], -1)
+
+    def apply(self, scene: Scene) -> Scene:
+        """The scene with the detections moved to the images that they mean; those of no image are left out."""
+        image = self.rename(scene.dt.image)
+        return replace(scene, dt=sort_detections(take(replace(scene.dt, image=image), image >= 0)))
+
+    def sources_of(self, images: Ints) -> Ints:
+        """The ids by which detections name these images."""
+        return self.source[np.isin(self.target, images)]
 
 
 @dataclass(frozen=True)
 class PairingFault:
     """Detections whose image ids are wrong: recall (any class) as given and under the pairing."""
 
-    pairing: Pairing
+    words: str
     recall: float
     recall_under: float | None
     """None where the true pairing is not known."""
@@ -57,57 +64,67 @@ class PairingFault:
     """Share of the images with boxes that no detection names."""
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Images by rising id, with their file names and positions in the source's own list."""
+
+    id: Ints
+    file_name: list[str | None]
+    position: Ints
+
+
+@dataclass(frozen=True)
+class Named:
+    """The image ids that detections name, rising, and how many detections name each."""
+
+    id: Ints
+    n: Ints
+
+
 def spread(image: Ints) -> Ints:
     """A number for each image id that orders ids as if at random, the same for any cut."""
     mixed = image.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return ((mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(8)).astype(np.int64)
 
 
-def sample_images(scene: Scene, n: int = SAMPLE_IMAGES) -> Ints:
-    """``n`` images that hold boxes, the same whatever else is there."""
-    images = np.unique(scene.gt.image[~scene.gt.crowd])
+def sample_images(gt: GroundTruth, n: int = SAMPLE_IMAGES) -> Ints:
+    """``n`` images that hold boxes; the sample of some samples is the sample of all."""
+    images = np.unique(gt.image[~gt.crowd])
     return images[np.argsort(spread(images), kind="stable")[:n]]
 
 
-def recall_of(scene: Scene, images: Ints, dt: Detections | None = None) -> float:
-    """The share of the boxes in ``images`` that a detection of any class hits."""
-    dt = scene.dt if dt is None else dt
-    gt = select_boxes(scene.gt, np.isin(scene.gt.image, images) & ~scene.gt.crowd)
-    if not len(gt):
+def recall_of(gt: GroundTruth, dt: Detections) -> float:
+    """The share of the boxes, crowds left out, that a detection of any class hits."""
+    real = take(gt, ~gt.crowd)
+    if not len(real):
         return 0.0
-    near = select_detections(dt, np.isin(dt.image, images))
-    _, box, _ = overlaps(gt, near, t.HIT_IOU)
-    return len(np.unique(box)) / len(gt)
+    _, box, _ = overlaps(real, dt, t.HIT_IOU)
+    return len(np.unique(box)) / len(real)
 
 
-def candidates(scene: Scene, file_names: list[str | None], order: Ints) -> Iterator[Pairing]:
-    """Pairings that files are known to use.
-
-    ``file_names`` of ``scene.images`` and ``order``, their positions in the source's own list.
-    """
-    ids = scene.images.id
-    named = np.unique(scene.dt.image)
-    if not len(ids) or not len(named):
+def candidates(listing: Listing, named: Named) -> Iterator[Pairing]:
+    """Pairings that files are known to use."""
+    ids = listing.id
+    if not len(ids) or not len(named.id):
         return
-    by_list = ids[np.argsort(order, kind="stable")]
-    lists = [("list of images", by_list), ("sorted image ids", ids)]
-    if all(file_names):
-        lists.append(("sorted file names", ids[np.argsort(np.array(file_names), kind="stable")]))
+    lists = [("list of images", ids[np.argsort(listing.position, kind="stable")]), ("sorted image ids", ids)]
+    if all(listing.file_name):
+        by_name = np.argsort(np.array(listing.file_name), kind="stable")
+        lists.append(("sorted file names", ids[by_name]))
+        numbers = [re.findall(r"\d+", name or "") for name in listing.file_name]
+        stems = np.array([int(found[-1][-18:]) if found else -1 for found in numbers])
+        if len(np.unique(stems)) == len(stems):
+            yield _pairing("the number in the file name", stems, ids)
     for words, listed in lists:
         for first in (0, 1):
             yield _pairing(f"positions in the {words}, from {first}", np.arange(first, first + len(ids)), listed)
-    numbers = [re.findall(r"\d+", name or "") for name in file_names]
-    if all(numbers):
-        stems = np.array([int(found[-1][-18:]) for found in numbers])
-        if len(np.unique(stems)) == len(stems):
-            yield _pairing("the number in the file name", stems, ids)
     for step in (1, -1):
         yield _pairing(f"the id of the image {'before' if step < 0 else 'after'} it", np.roll(ids, -step), ids)
-        yield _pairing(f"the image id {'plus' if step > 0 else 'minus'} 1", ids + step, ids)
-    for shift in {int(named[0] - ids[0]), int(named[-1] - ids[-1])} - {0, 1, -1}:
-        yield _pairing(f"the image id plus {shift}" if shift > 0 else f"the image id minus {-shift}", ids + shift, ids)
-    if len(named) == len(ids):
-        yield _pairing("other ids in the same order", named, ids)
+    for shift in {1, -1, int(named.id[0] - ids[0]), int(named.id[-1] - ids[-1])} - {0}:
+        words = f"the image id {'plus' if shift > 0 else 'minus'} {abs(shift)}"
+        yield _pairing(words, ids + shift, ids)
+    if len(named.id) == len(ids):
+        yield _pairing("other ids in the same order", named.id, ids)
 
 
 def _pairing(words: str, source: Ints, target: Ints) -> Pairing:
@@ -115,50 +132,65 @@ def _pairing(words: str, source: Ints, target: Ints) -> Pairing:
     return Pairing(words, source[order], target[order])
 
 
-def find_pairing(scene: Scene, file_names: list[str | None], order: Ints) -> PairingFault | None:
-    """Whether the detections' image ids mean other images; the arguments as in `candidates`."""
-    if not len(scene.dt) or not len(scene.gt):
+def find_pairing(
+    gt: GroundTruth,
+    listing: Listing,
+    named: Named,
+    fetch: Callable[[Ints], Detections],
+    boxes: Callable[[], Iterator[GroundTruth]],
+) -> tuple[PairingFault, Pairing | None] | None:
+    """Whether the detections' image ids mean other images, and which where that can be told.
+
+    Args:
+        gt: the boxes of some images, as `sample_images` chooses them.
+        listing: all images.
+        named: the images that detections name.
+        fetch: gives the detections that name some images.
+        boxes: gives all boxes, in parts that each hold whole images.
+    """
+    images = np.unique(gt.image)
+    now = recall_of(gt, fetch(images))
+    if not len(named.id) or not len(gt) or now > 1 - t.RECALL_RAISE:
         return None
-    images = sample_images(scene)
-    now = recall_of(scene, images)
-    known = np.isin(scene.dt.image, scene.images.id)
-    empty = float(1 - np.isin(np.unique(scene.gt.image), scene.dt.image).mean())
-    fault = PairingFault(Pairing("", images[:0], images[:0]), now, None, float(1 - known.mean()), empty)
-    if now > 1 - t.RECALL_RAISE:
-        return None
-    n = int((np.isin(scene.gt.image, images) & ~scene.gt.crowd).sum())
-    best = max(
-        ((recall_of(scene, images, replace(scene.dt, image=p.rename(scene.dt.image))), p) for p in
-         candidates(scene, file_names, order)),
-        key=lambda entry: entry[0],
-        default=(0.0, fault.pairing),
-    )
-    if best[0] - now > t.RECALL_RAISE and (best[0] - now) * n >= t.MIN_HITS:
-        return replace(fault, pairing=best[1], recall_under=best[0])
-    if fault.unknown_share >= t.UNKNOWN_IMAGES and empty >= t.UNKNOWN_IMAGES:
-        return replace(fault, pairing=replace(fault.pairing, words="ids that the ground truth lacks"))
-    if now < t.NIL_RECALL and _mixed_up(scene):
-        return replace(fault, pairing=replace(fault.pairing, words="other images than they should"))
+    unknown = float(named.n[~np.isin(named.id, listing.id)].sum() / named.n.sum())
+    empty = float(1 - np.isin(images, named.id).mean())
+    best, found = 0.0, None
+    for pairing in candidates(listing, named):
+        dt = fetch(pairing.sources_of(images))
+        recall = recall_of(gt, replace(dt, image=pairing.rename(dt.image)))
+        if recall > best:
+            best, found = recall, pairing
+    fault = PairingFault("ids that the ground truth lacks", now, None, unknown, empty)
+    if found is not None and best - now > t.RECALL_RAISE and (best - now) * len(gt) >= t.MIN_HITS:
+        return replace(fault, words=found.words, recall_under=best), found
+    if unknown >= t.UNKNOWN_IMAGES and empty >= t.UNKNOWN_IMAGES:
+        return fault, None
+    if _mixed_up(named, fetch, boxes):
+        return replace(fault, words="other images than they should"), None
     return None
 
 
-def _mixed_up(scene: Scene) -> bool:
+def _mixed_up(
+    named: Named, fetch: Callable[[Ints], Detections], boxes: Callable[[], Iterator[GroundTruth]]
+) -> bool:
     """Whether the detections of most images fit another image far better than the one they name."""
-    gt, dt = scene.gt, scene.dt
-    named, count = np.unique(dt.image, return_counts=True)
-    chosen = named[np.argsort(-np.minimum(count, TOP_DETECTIONS) * (1 << 20) - spread(named) % (1 << 20))]
-    fits = 0
-    chosen = chosen[:SEARCHED_IMAGES]
-    real = select_boxes(gt, ~gt.crowd)
-    images, place, n = np.unique(real.image, return_inverse=True, return_counts=True)
-    for image in chosen:
-        rows = np.flatnonzero(dt.image == image)
-        rows = rows[np.argsort(-dt.score[rows], kind="stable")[:TOP_DETECTIONS]]
-        hit = np.zeros(len(real), np.bool_)
-        for start in range(0, len(real), 1 << 14):
-            part = slice(start, start + (1 << 14))
-            hit[part] = (pairwise_iou(dt.box[rows], real.box[part]) >= t.HIT_IOU).any(axis=0)
-        share = np.bincount(place, hit) / n
-        share[n < t.MIN_HITS] = 0
-        fits += bool(share.max(initial=0) >= t.MIXED_UP_RECALL and images[share.argmax()] != image)
-    return len(chosen) > 0 and fits >= len(chosen) / 2
+    order = np.lexsort((spread(named.id), -np.minimum(named.n, TOP_DETECTIONS)))
+    chosen = named.id[order[:SEARCHED_IMAGES]]
+    found = fetch(chosen)
+    best, own = np.zeros(len(chosen)), np.zeros(len(chosen))
+    for part in boxes():
+        real = take(part, ~part.crowd)
+        images, place, n = np.unique(real.image, return_inverse=True, return_counts=True)
+        for number, image in enumerate(chosen):
+            rows = np.flatnonzero(found.image == image)
+            rows = rows[np.argsort(-found.score[rows], kind="stable")[:TOP_DETECTIONS]]
+            hit = np.zeros(len(real), np.bool_)
+            for start in range(0, len(real), 1 << 14):
+                some = slice(start, start + (1 << 14))
+                hit[some] = (pairwise_iou(found.box[rows], real.box[some]) >= t.HIT_IOU).any(axis=0)
+            share = np.bincount(place, hit, minlength=len(images)) / n
+            own[number] = max(own[number], share[images == image].max(initial=0.0))
+            share[(n < t.MIXED_UP_BOXES) | (images == image)] = 0
+            best[number] = max(best[number], share.max(initial=0.0))
+    fits = (best >= t.MIXED_UP_RECALL) & (best - own > t.RECALL_RAISE)
+    return len(chosen) > 0 and bool(fits.mean() >= 0.5)

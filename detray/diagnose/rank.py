@@ -1,13 +1,16 @@
-"""Which causes hold for a class, and in which order."""
+"""Which causes hold for a class, in which order, and as which rows."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict
 from detray.diagnose.causes.crowd_only import CrowdOnly
 from detray.diagnose.causes.no_ground_truth import NoGroundTruth
 from detray.diagnose.evidence import Case
+from detray.settings import to_yaml
 
 FIRST = (NoGroundTruth.name, CrowdOnly.name)
 """A class without ground truth has no AP that another cause could explain."""
@@ -44,3 +47,28 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
         return cause.name not in FIRST, is_explained, cause.group, cost, order[cause.name]
 
     return [Ranked(cause, verdict) for cause, verdict, _ in sorted(found, key=key)]
+
+
+def rows_of(case: Case, found: Sequence[Ranked]) -> list[dict[str, Any]]:
+    """The rows of ``diagnoses`` about one class, without run, split and model."""
+    return [
+        {
+            "category_id": case.category,
+            "category_name": case.name,
+            "rank": place,
+            "cause": entry.cause.name,
+            "confidence": entry.verdict.confidence,
+            "ap": case.given.ap,
+            "ap50": case.given.ap50,
+            "d_ap": entry.verdict.d_ap,
+            "evidence": json.dumps({key: _rounded(value) for key, value in entry.verdict.numbers.items()}),
+            "sentence": entry.verdict.sentence,
+            "remedy": entry.verdict.remedy,
+            "remedy_config": to_yaml(entry.verdict.config) if entry.verdict.config else None,
+        }
+        for place, entry in enumerate(found, start=1)
+    ]
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value

@@ -123,14 +123,15 @@ class ReadingFault:
     recall_under: float
 
 
-_SIDES = np.exp(np.arange(np.log(128), np.log(2600), 0.02))
-_FACTORS = np.exp(np.arange(np.log(1 / 8), np.log(8), 0.02))
+_SPREAD = 0.3
+"""How far, in log, the typical sizes of detections and boxes may differ beside the scale."""
 _MODEL_SIDES = np.array(
     [224, 256, 300, 320, 384, 416, 448, 480, 512, 544, 576, 600, 608, 640, 672, 704, 736, 768, 800, 832, 896, 960]
     + [1000, 1024, 1088, 1152, 1216, 1280, 1333, 1344, 1408, 1536, 1600, 1920, 2048],
     np.float64,
 )
-"""Sides of the usual model inputs: a side found near one of them is that one."""
+"""Sides of the usual model inputs."""
+_FACTORS = np.array([1 / 8, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 3, 4, 8])
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def find_reading(pairs: Pairs) -> ReadingFault | None:
     `thresholds.MIN_HITS` boxes.
     """
     now = pairs.recall()
-    if now > 1 - t.RECALL_RAISE or not pairs.n_boxes:
+    if now > 1 - t.RECALL_RAISE or not len(pairs.gt):
         return None
     sized = bool(np.isfinite(pairs.size).all())
     found = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
@@ -199,25 +200,35 @@ def _raises(new: float, old: float, n: int) -> bool:
 
 
 def _search(pairs: Pairs, sized: bool) -> tuple[float, Reading]:
-    """The best reading among the scales that have a size, which is searched for."""
+    """The best reading among the scales that have a size, which is searched for.
+
+    Typical widths and heights give it roughly; the grid is as fine as the boxes are small.
+    """
     best, reading = -1.0, Reading()
+    gx, gy, gw, gh = pairs.gt.T
+    reach = np.median(np.minimum(gw, gh) / np.maximum(gx + gw, gy + gh).clip(1))
+    step = float(np.clip(reach / 4, 0.002, 0.02))
     for order in ("xywh", "xyxy", "yxyx"):
+        _, _, w, h = _ordered(pairs.dt, order)
+        good = (w > 0) & (h > 0) & (gw > 0) & (gh > 0)
+        if not good.any():
+            continue
         for scale in SCALES[2:] if sized else ("factor",):
-            grid = _FACTORS if scale == "factor" else _SIDES
-            recalls = pairs.recalls(order, scale, grid)
-            top = int(recalls.argmax())
-            if recalls[top] < t.RECALL_RAISE / 2:
-                continue
-            fine = grid[top] * np.exp(np.arange(-0.03, 0.0301, 0.002))
-            known = _MODEL_SIDES[np.abs(np.log(_MODEL_SIDES / grid[top])) < 0.03] if scale != "factor" else fine[:0]
-            values = np.concatenate([known, fine])
+            unit, _ = _scaling(scale, 1.0, pairs.size[good])
+            sizes = np.sqrt((w * h)[good]) / np.sqrt(unit[..., 0] * unit[..., 1])
+            centre = float(np.median(np.log(sizes)) - np.median(np.log((gw * gh)[good])) / 2)
+            grid = np.exp(centre + np.arange(-_SPREAD, _SPREAD, step))
+            usual = _MODEL_SIDES if scale != "factor" else _FACTORS
+            usual = usual[np.abs(np.log(usual) - centre) < _SPREAD]
+            values = np.concatenate([usual, grid])
             recalls = pairs.recalls(order, scale, values)
-            if recalls.max() > best:
-                # the middle of the best stretch, or a usual side that is as good
-                tied = values[recalls >= recalls.max() - 1e-9]
-                usual = known[np.isin(known, tied)]
-                best = float(recalls.max())
-                reading = Reading(order, scale, float(usual[0] if len(usual) else np.median(tied)))
+            if recalls.max() <= best:
+                continue
+            # a usual size that is as good, or the middle of the best ones
+            best, top = float(recalls.max()), values[recalls >= recalls.max() - 1e-9]
+            known = usual[recalls[: len(usual)] >= t.AS_GOOD * best]
+            size = known[recalls[: len(usual)][recalls[: len(usual)] >= t.AS_GOOD * best].argmax()] if len(known) else np.median(top)
+            reading = Reading(order, scale, float(size))
     return best, reading
 
 

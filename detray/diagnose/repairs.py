@@ -1,66 +1,96 @@
-"""Repairs of the mapping between files: image ids, box readings, class ids."""
+"""Faults of the mapping between files, and the detections and boxes with them repaired."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import msgspec
 import numpy as np
 
-from detray.diagnose.pairing import Pairing
-from detray.diagnose.reading import Reading
-from detray.diagnose.scene import Scene
+from detray.diagnose.label_map import LabelFault
+from detray.diagnose.pairing import PairingFault
+from detray.diagnose.reading import Reading, ReadingFault
+from detray.diagnose.scene import Scene, sort_detections
+from detray.evaluate.kernel import Ints
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong between the files of a split; nothing by default."""
+
+    pairing: PairingFault | None = None
+    """Image ids: the detections that the other faults were found on are renamed already."""
+    reading: ReadingFault | None = None
+    """All boxes of one side."""
+    labels: LabelFault | None = None
+    """Class ids of the detections."""
+    class_readings: Mapping[int, ReadingFault] = field(default_factory=dict)
+    """The boxes of single classes, as they are called after the repair of ``labels``."""
+
+    @property
+    def repairs(self) -> "Repairs":
+        return Repairs(
+            self.reading.reading if self.reading else None,
+            self.labels.classes if self.labels else {},
+            {category: fault.reading for category, fault in self.class_readings.items()},
+        )
+
+    def touch(self, category: int) -> bool:
+        """Whether a repair changes rows of the class."""
+        classes = self.labels.classes if self.labels else {}
+        return (
+            (self.pairing is not None and self.pairing.recall_under is not None)
+            or self.reading is not None
+            or category in self.class_readings
+            or category in classes
+            or category in classes.values()
+        )
+
+    def to_json(self) -> Any:
+        """As JSON."""
+        return msgspec.to_builtins(self, str_keys=True)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Faults":
+        """What `to_json` gave."""
+        return msgspec.convert(data, cls, strict=False)
 
 
 @dataclass(frozen=True)
 class Repairs:
-    """What is wrong between the files, as repairs; empty where nothing is."""
+    """How boxes are to be read and classes to be called; as they stand by default."""
 
-    pairing: Pairing | None = None
-    """How the detections' image ids name the images."""
     reading: Reading | None = None
-    """How all boxes of one side are to be read."""
-    class_readings: Mapping[int, Reading] = field(default_factory=dict)
-    """The same for single classes (of the ground truth)."""
     classes: Mapping[int, int] = field(default_factory=dict)
-    """From a class as detections name it to the class that they mean."""
+    class_readings: Mapping[int, Reading] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.pairing or self.reading or self.class_readings or self.classes)
+        return bool(self.reading or self.classes or self.class_readings)
 
     def apply(self, scene: Scene) -> Scene:
-        """The scene with everything repaired, sorted as before."""
-        gt, dt = scene.gt, scene.dt
-        if self.pairing is not None:
-            dt = replace(dt, image=self.pairing.rename(dt.image))
+        """The scene with everything repaired."""
         if self.classes:
-            dt = replace(dt, category=_renamed(dt.category, self.classes))
-        for reading, category in [(self.reading, None), *((r, k) for k, r in self.class_readings.items())]:
-            if reading is None:
-                continue
-            side = gt if reading.side == "ground truth" else dt
-            rows = np.ones(len(side), np.bool_) if category is None else side.category == category
-            box = side.box.copy()
-            box[rows] = reading.read(box[rows], scene.images.size_of(side.image[rows]))
-            if reading.side == "ground truth":
-                area = np.where(rows, box[:, 2] * box[:, 3], gt.area)
-                gt = replace(gt, box=box, area=area)
-            else:
-                dt = replace(dt, box=box)
-        order = np.lexsort((dt.rank, dt.image))
-        order = order[dt.image[order] >= 0] if self.pairing is not None else order
-        dt = type(dt)(dt.image[order], dt.category[order], dt.box[order], dt.score[order], dt.rank[order])
-        return replace(scene, gt=gt, dt=dt)
-
-    def touches(self, category: int) -> bool:
-        """Whether the class's rows are changed by a repair."""
-        return (
-            self.pairing is not None
-            or self.reading is not None
-            or category in self.class_readings
-            or category in self.classes
-            or category in self.classes.values()
-        )
+            category = _renamed(scene.dt.category, self.classes)
+            scene = replace(scene, dt=replace(scene.dt, category=category))
+        if self.reading is not None:
+            scene = _read_as(scene, self.reading, None)
+        for category, reading in self.class_readings.items():
+            scene = _read_as(scene, reading, category)
+        return replace(scene, dt=sort_detections(scene.dt))
 
 
-def _renamed(category: np.ndarray, classes: Mapping[int, int]) -> np.ndarray:
+def _read_as(scene: Scene, reading: Reading, category: int | None) -> Scene:
+    """The scene with the boxes of one side, of all classes or one, read in another way."""
+    side = scene.gt if reading.side == "ground truth" else scene.dt
+    rows = np.ones(len(side), np.bool_) if category is None else side.category == category
+    box = side.box.copy()
+    box[rows] = reading.read(box[rows], scene.images.size_of(side.image[rows]))
+    if reading.side == "ground truth":
+        area = np.where(rows, box[:, 2] * box[:, 3], scene.gt.area)
+        return replace(scene, gt=replace(scene.gt, box=box, area=area))
+    return replace(scene, dt=replace(scene.dt, box=box))
+
+
+def _renamed(category: Ints, classes: Mapping[int, int]) -> Ints:
     old, place = np.unique(category, return_inverse=True)
     return np.array([classes.get(int(k), int(k)) for k in old], np.int64)[place] if len(old) else category

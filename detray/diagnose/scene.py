@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray import tables
-from detray.diagnose.columns import Columns
+from detray.diagnose.columns import Columns, take
 from detray.evaluate.kernel import Detections, Floats, GroundTruth, Ints
 
 
@@ -71,25 +71,40 @@ def read_scene(images: pa.Table, annotations: pa.Table, predictions: pa.Table) -
 
 
 def read_detections(predictions: pa.Table) -> Detections:
-    """The detections of a predictions table, by image and rank; rows without finite box are left out."""
+    """The detections of a table with the columns of predictions, by image and rank; rows without image,
+    class, finite box or score are left out."""
     box = tables.boxes(predictions)
-    image = _ids(predictions, "image_id")
-    rank = tables.numpy(predictions, "rank", 0).astype(np.int64)
     score = tables.numpy(predictions, "score").astype(np.float64)
-    keep = np.flatnonzero(np.isfinite(box).all(axis=1) & np.isfinite(score))
-    keep = keep[np.lexsort((rank[keep], image[keep]))]
-    return Detections(image[keep], _ids(predictions, "category_id")[keep], box[keep], score[keep], rank[keep])
+    named = [tables.numpy(predictions, name).astype(np.float64) for name in ("image_id", "category_id")]
+    keep = np.isfinite(box).all(axis=1) & np.isfinite(score) & np.isfinite(named).all(axis=0)
+    dt = Detections(
+        _ids(predictions, "image_id")[keep],
+        _ids(predictions, "category_id")[keep],
+        box[keep],
+        score[keep],
+        tables.numpy(predictions, "rank", 0).astype(np.int64)[keep],
+    )
+    return sort_detections(dt)
+
+
+def sort_detections(dt: Detections) -> Detections:
+    """By image, then rank."""
+    if (np.diff(dt.image) >= 0).all() and (np.diff(dt.rank)[np.diff(dt.image) == 0] >= 0).all():
+        return dt
+    return take(dt, np.lexsort((dt.rank, dt.image)))
 
 
 def _ids(table: pa.Table, column: str) -> Ints:
     return tables.numpy(table, column, -1).astype(np.int64)
 
 
-def select_boxes(gt: GroundTruth, rows: Ints) -> GroundTruth:
-    """The boxes at ``rows`` (positions or mask)."""
-    return GroundTruth(gt.image[rows], gt.category[rows], gt.box[rows], gt.area[rows], gt.crowd[rows])
-
-
-def select_detections(dt: Detections, rows: Ints) -> Detections:
-    """The detections at ``rows`` (positions or mask)."""
-    return Detections(dt.image[rows], dt.category[rows], dt.box[rows], dt.score[rows], dt.rank[rows])
+def sub_scene(scene: Scene, images: Ints) -> Scene:
+    """What is in some images."""
+    own = np.isin(scene.gt.image, images)
+    return Scene(
+        take(scene.images, np.isin(scene.images.id, images)),
+        take(scene.gt, own),
+        scene.annotation_id[own],
+        scene.annotation_row[own],
+        take(scene.dt, np.isin(scene.dt.image, images)),
+    )

@@ -23,14 +23,14 @@ class BackgroundConfusion:
         n_true = int(view.true.sum())
         high = places & (view.found.score >= case.true_median)
         n = int(high.sum())
-        if auc is None or auc >= t.BAD_AUC or n < t.MIN_HITS or n < t.BACKGROUND_SHARE * n_true:
+        if auc is None or not auc.is_bad or n < t.MIN_HITS or n < t.BACKGROUND_SHARE * n_true:
             return None
         return Verdict(
-            confidence=cause.confidence(-auc, -t.BAD_AUC, 0.0),
+            confidence=cause.confidence(-auc.value, -t.BAD_AUC, 0.0),
             d_ap=case.gain(view.ap_with(ignore=places)),
-            numbers={"background": n, "true": n_true, "auc": auc},
+            numbers={"background": n, "true": n_true, "auc": auc.value},
             sentence=f"{n} detections of {case.label} on background outscore the median of its {n_true} true ones"
-            f" (AUC {auc:.2f}).",
+            f" (AUC {auc.value:.2f}).",
             remedy="Train with pictures that hold such background and no object, and raise focal gamma.",
             config=tuning.tune(case.name, focal_gamma=[2.0, 3.0, 4.0], focal_alpha=[0.1, 0.25]),
         )

@@ -8,8 +8,8 @@ class BadRanking:
     """The objects are found, and false detections score above them.
 
     Tells: recall is high, and a true detection scores above a false one with a chance (AUC) under
-    .4; the true ones score low for this model, or the false ones are of every kind (where they all
-    stand on background and the true ones score as usual, it is background_confusion).
+    .4; the true ones score low for this model, or the false ones are of several kinds (where all are
+    of one kind and the true ones score as usual, that kind is the cause).
     Source: the area under the ROC curve as a rank statistic (Hanley and McNeil, 1982).
     Example: a class head trained with labels flipped, or scores of another class's column.
     Remedy: focal gamma and alpha, more negatives.
@@ -22,16 +22,16 @@ class BadRanking:
     def judge(self, case: Case) -> Verdict | None:
         view = case.view
         auc = case.false_auc
-        if auc is None or auc >= t.BAD_AUC or view.recall < t.HIGH_RECALL or int(view.true.sum()) < t.MIN_HITS:
+        if auc is None or not auc.is_bad or view.recall < t.HIGH_RECALL or int(view.true.sum()) < t.MIN_HITS:
             return None
-        if case.is_background_displaced:
+        if case.has_one_kind_of_false:
             return None
         return Verdict(
-            confidence=cause.confidence(-auc, -t.BAD_AUC, 0.0),
+            confidence=cause.confidence(-auc.value, -t.BAD_AUC, 0.0),
             d_ap=case.gain(view.ap_with(first=True)),
-            numbers={"auc": auc, "recall": view.recall, "true": int(view.true.sum()), "false": int(view.false.sum())},
+            numbers={"auc": auc.value, "recall": view.recall, "true": int(view.true.sum()), "false": int(view.false.sum())},
             sentence=f"{percent(view.recall)} of the boxes of {case.label} are found, and false detections score above"
-            f" true ones (AUC {auc:.2f}).",
+            f" true ones (AUC {auc.value:.2f}).",
             remedy="Tune the focal loss, so that hard false detections cost more, and add negatives.",
             config=tuning.tune(case.name, focal_gamma=[1.0, 2.0, 3.0], focal_alpha=[0.15, 0.25, 0.4]),
         )

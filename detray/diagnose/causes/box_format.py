@@ -20,10 +20,10 @@ class BoxFormat:
     inputs = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        fault = case.around.class_readings.get(case.category) or case.around.reading
+        fault = case.around.faults.class_readings.get(case.category) or case.around.faults.reading
         if fault is None or not len(case.given.boxes):
             return None
-        whole = case.category not in case.around.class_readings
+        whole = case.category not in case.around.faults.class_readings
         whose = "all boxes" if whole else f"the boxes of {case.label}"
         return Verdict(
             confidence=cause.confidence(fault.recall_under - fault.recall, t.RECALL_RAISE),

@@ -20,14 +20,14 @@ class ImageIdMismatch:
     inputs = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        fault = case.around.pairing
+        fault = case.around.faults.pairing
         if fault is None or not len(case.given.boxes):
             return None
         known = fault.recall_under is not None
         reading = (
-            f"read as {fault.pairing.words}, {percent(fault.recall_under)} are hit"
+            f"read as {fault.words}, {percent(fault.recall_under)} are hit"
             if fault.recall_under is not None
-            else f"they name {fault.pairing.words}"
+            else f"they name {fault.words}"
         )
         return Verdict(
             confidence=cause.confidence(fault.recall_under - fault.recall, t.RECALL_RAISE)
@@ -37,7 +37,7 @@ class ImageIdMismatch:
             numbers={
                 "recall_any_class": fault.recall,
                 "recall_any_class_repaired": fault.recall_under,
-                "pairing": fault.pairing.words,
+                "pairing": fault.words,
                 "unknown_image_share": fault.unknown_share,
                 "empty_image_share": fault.empty_share,
             },

@@ -19,7 +19,7 @@ class LabelIdMismatch:
     inputs = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        fault = case.around.labels
+        fault = case.around.faults.labels
         if fault is None or case.category not in fault.remaps:
             return None
         remap = fault.remaps[case.category]

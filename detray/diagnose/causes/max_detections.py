@@ -21,7 +21,7 @@ class MaxDetections:
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view
-        cut = case.capped_found
+        cut = case.beyond_cap
         if cut.any():
             gain = case.gain(case.uncapped_ap)
             if gain is not None and gain >= t.MIN_GAIN:

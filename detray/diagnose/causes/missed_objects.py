@@ -26,7 +26,7 @@ class MissedObjects:
             return None
         return Verdict(
             confidence=cause.confidence(n / of, t.MISSED_SHARE),
-            d_ap=case.gain(case.view.ap_with(found_last=lost)),
+            d_ap=case.gain(case.view.ap_with(found=lost)),
             numbers={"lost": n, "n_ground_truth": of},
             sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are touched by no detection.",
             remedy="Weigh the class more and train longer; look at the sizes and the number of its training boxes.",

@@ -23,7 +23,7 @@ class MissingLabels:
         places, auc = case.background
         high = places & (view.found.score >= case.true_median)
         n_true = int(view.true.sum())
-        if n_true < t.MIN_HITS or auc is None or not t.BAD_AUC <= auc <= t.LIKE_TRUE_AUC:
+        if n_true < t.MIN_HITS or auc is None or auc.is_bad or auc.value > t.LIKE_TRUE_AUC:
             return None
         share = 2 * int(high.sum()) / n_true  # half of the true ones score above their median
         if share < t.UNLABELLED_SHARE or int(high.sum()) < t.MIN_HITS:
@@ -32,9 +32,9 @@ class MissingLabels:
         return Verdict(
             confidence=cause.confidence(share, t.UNLABELLED_SHARE),
             d_ap=case.gain(view.ap_with(labelled=places)),
-            numbers={"unlabelled": n, "true": n_true, "per_true": share, "auc": auc, "score_floor": view.confident},
+            numbers={"unlabelled": n, "true": n_true, "per_true": share, "auc": auc.value, "score_floor": view.confident},
             sentence=f"{n} detections of {case.label} stand where no box is drawn and score like the {n_true} true ones"
-            f" (AUC {auc:.2f}): objects are likely left out of the annotations.",
+            f" (AUC {auc.value:.2f}): objects are likely left out of the annotations.",
             remedy="Review the suspected boxes in label_errors (kind missing) and let clean add the confirmed ones.",
             config=tuning.clean("add"),
         )

@@ -1,0 +1,93 @@
+"""What is known beside the evaluated split: training annotations, label map, other detections, findings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from detray.diagnose.observe import Counts
+from detray.diagnose.scene import Scene
+from detray.evaluate.kernel import Ints
+
+BINS_PER_OCTAVE = 4
+"""Sizes and aspects are counted in bins a quarter of an octave wide."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Boxes by class and bin: of the size (root of the area, a share of the image's root area where
+    its size is known, else pixels), and of width / height. Counts add up over shards."""
+
+    boxes: Counts = field(default_factory=dict)
+    """By class; crowds left out."""
+    sizes: Counts = field(default_factory=dict)
+    """By (class, bin)."""
+    aspects: Counts = field(default_factory=dict)
+
+    def add(self, other: "Shapes") -> None:
+        """Take the counts of ``other`` in."""
+        for name, counts in vars(self).items():
+            for key, n in getattr(other, name).items():
+                counts[key] = counts.get(key, 0) + n
+
+
+def box_shapes(scene: Scene) -> Shapes:
+    """The shapes of a scene's boxes."""
+    real = ~scene.gt.crowd & (scene.gt.box[:, 2:] > 0).all(axis=1)
+    box, category = scene.gt.box[real], scene.gt.category[real]
+    whole = scene.images.size_of(scene.gt.image[real]).prod(axis=1)
+    size = np.sqrt(box[:, 2] * box[:, 3] / np.where(np.isfinite(whole) & (whole > 0), whole, 1.0))
+    return Shapes(
+        _counts(scene.gt.category[~scene.gt.crowd]),
+        _counts(category, _bin(size)),
+        _counts(category, _bin(box[:, 2] / box[:, 3])),
+    )
+
+
+def _bin(values: np.ndarray) -> Ints:
+    return np.floor(np.log2(values) * BINS_PER_OCTAVE).astype(np.int64)
+
+
+def _counts(*keys: Ints) -> Counts:
+    values, n = np.unique(np.stack(keys, axis=1), axis=0, return_counts=True)
+    plain = [tuple(row) if len(keys) > 1 else row[0] for row in values.tolist()]
+    return dict(zip(plain, n.tolist(), strict=True))
+
+
+def drift(here: Counts, there: Counts, category: int, other: int) -> float | None:
+    """Kolmogorov and Smirnov's distance between two binned distributions, of a class here and as it is
+    called there; None where either is empty."""
+    a = {number: n for (owner, number), n in here.items() if owner == category}
+    b = {number: n for (owner, number), n in there.items() if owner == other}
+    if not a or not b:
+        return None
+    bins = sorted({*a, *b})
+    first = np.cumsum([a.get(k, 0) for k in bins]) / sum(a.values())
+    second = np.cumsum([b.get(k, 0) for k in bins]) / sum(b.values())
+    return float(np.abs(first - second).max())
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training annotations: their shapes, and their classes' names."""
+
+    shapes: Shapes
+    names: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """All that may be given beside ground truth and detections; None where it is not."""
+
+    training: Training | None = None
+    label_map: Mapping[int, str] | None = None
+    training_aps: Mapping[int, tuple[float, float]] | None = None
+    """AP and AP50 of the model on its training split, by class of the evaluated split."""
+    base_aps: Mapping[int, tuple[float, float]] | None = None
+    """The same of the model that it was fine-tuned from, on the evaluated split."""
+    findings: Mapping[tuple[int, str], int] | None = None
+    """The audit's findings of the evaluated split, by class and rule."""
+    shapes: Shapes = field(default_factory=Shapes)
+    """Of the evaluated split."""
+    input_size: tuple[int, int] | None = None
+    """Width and height that the model resizes pictures to."""
