@@ -68,7 +68,7 @@ class RayExecutor:
         return max(1, int(self._resources.get("CPU", 1)) - SPARE_CPUS)
 
     def map(self, function: Callable[[Task], Json], tasks: Sequence[Task], *, cpus: float = 1) -> Iterator[Json]:
-        size = max(1, int(self.workers / cpus))
+        size = min(max(1, int(self.workers / cpus)), max(len(tasks), 1))
         return self._run(function, tasks, TaskPoolStrategy(size=size), build=False, num_cpus=cpus)
 
     def map_actors(

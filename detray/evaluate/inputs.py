@@ -12,6 +12,12 @@ from detray.evaluate.kernel import Detections, Flags, GroundTruth, Ints
 from detray.evaluate.settings import EvaluateSettings
 from detray.tables import Shard
 
+TRUTH_COLUMNS = (
+    *("annotation_id", "image_id", "category_id", "x", "y", "width", "height"),
+    *("area", "is_crowd", "is_difficult"),
+)
+"""The columns of annotations that `read_scene` reads."""
+
 
 @dataclass(frozen=True)
 class Scene:

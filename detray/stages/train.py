@@ -20,7 +20,6 @@ TRAIN, VAL = "train", "val"
 MODEL = "model"
 CHECKPOINT = "checkpoint"
 IMAGE_COLUMNS = ("split", "image_id", "path")
-ANNOTATION_COLUMNS = ("annotation_id", "image_id", "category_id", "x", "y", "width", "height", "area", "is_crowd")
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _read(stage: Stage, split: str, keys: tuple[ShardKey, ...]) -> Shard:
 
     def shards() -> Iterator[Shard]:
         for key in keys:
-            yield stage.store.read_shard(key, columns={"images": IMAGE_COLUMNS, "annotations": ANNOTATION_COLUMNS})
+            yield stage.store.read_shard(key, columns={"images": IMAGE_COLUMNS, "annotations": TRUTH_COLUMNS})
 
     found = list(shards())
     return Shard(
