@@ -11,6 +11,7 @@ import pyarrow as pa
 from detray import schema
 from detray.detectors.settings import PredictSettings
 from detray.errors import DetrayError, UsageError
+from detray.evaluate.inputs import TRUTH_COLUMNS
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
 from detray.store import PARTIAL, Json, ShardKey, Stage
