@@ -24,8 +24,8 @@ from detray.tune.trial import Trial, as_array, conclude, run_trial
 METRIC = "focus_ap"
 """What ASHA compares: mean AP of the focus classes after an epoch."""
 
-GRACE = 4
-"""No trial is stopped in the first of this many parts of the epochs."""
+GRACE = 3
+"""No trial is stopped in the first of this many parts of the epochs: a rare class has no AP there."""
 
 REDUCTION = 3
 """ASHA lets the best of this many go on at each rung (Li et al., MLSys 2020)."""
@@ -105,21 +105,31 @@ class _Proposals(Searcher):
         self._on_trial()
 
 
-class _SparingASHA(ASHAScheduler):
-    """ASHA that never stops the baseline: all others are measured against its end."""
+class _PatientASHA(ASHAScheduler):
+    """ASHA that knows how little the AP of a rare class says early on.
+
+    It never stops the baseline, against whose end all others are measured, nor a trial that fewer
+    than `REDUCTION` others have overtaken, nor one in its last epoch.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(
+            time_attr="epoch",
+            max_t=epochs + 1,  # a trial ends by itself
+            grace_period=max(1, epochs // GRACE),
+            reduction_factor=REDUCTION,
+        )
+        self._epochs = epochs
+        self._reached: dict[str, int] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision: str = super().on_trial_result(tune_controller, trial, result)
-        return TrialScheduler.CONTINUE if trial.config["trial"].is_baseline else decision
+        epoch = self._reached[trial.trial_id] = result["epoch"]
+        ahead = sum(other >= epoch for other in self._reached.values()) - 1
+        if trial.config["trial"].is_baseline or epoch == self._epochs or ahead < REDUCTION:
+            return TrialScheduler.CONTINUE
+        return decision
 
 
 def _scheduler(search: Search) -> TrialScheduler:
-    if search.settings.scheduler == "none":
-        return FIFOScheduler()
-    epochs = search.space.baseline.epochs
-    return _SparingASHA(
-        time_attr="epoch",
-        max_t=epochs + 1,  # a trial ends by itself
-        grace_period=max(1, epochs // GRACE),
-        reduction_factor=REDUCTION,
-    )
+    return FIFOScheduler() if search.settings.scheduler == "none" else _PatientASHA(search.space.baseline.epochs)

@@ -17,13 +17,13 @@ def focus_ap(ap: Floats, focus: Flags) -> float | None:
 
 
 def objective(ap: Floats, baseline: Floats | None, focus: Flags, max_drop: float) -> float | None:
-    """Mean AP of the focus classes, less what the other classes fell below ``baseline - max_drop``.
+    """Mean AP of the focus classes, less the most that another class fell below ``baseline - max_drop``.
 
-    Shapes as in `focus_ap`. The penalty is the sum of the shortfalls, so that one AP lost
-    beyond the allowance outweighs one gained. While ``baseline`` is None there is no penalty.
+    Shapes as in `focus_ap`. The penalty is the worst class's and not a sum: chance alone lets
+    some of many classes fall. While ``baseline`` is None there is none.
     """
     score = focus_ap(ap, focus)
     if score is None or baseline is None:
         return score
-    shortfall = np.maximum(baseline - max_drop - ap, 0)[~focus]
-    return score - float(np.nansum(shortfall))
+    shortfall = (baseline - max_drop - ap)[~focus]
+    return score - float(np.nanmax(np.append(shortfall, 0.0)))

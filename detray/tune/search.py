@@ -114,13 +114,18 @@ class Search:
         facts = self.ends.get(trial.trial_id)
         if facts is None or facts["status"] == "failed" or facts["ap"] is None:
             return None
-        baseline = self.ends.get(self.baseline.trial_id, {}).get("ap")
+        baseline = self._baseline_ap(facts["epochs"])
         return objective(
             as_array(facts["ap"]),
             None if baseline is None else as_array(baseline),
             self.bench.is_focus,
             self.settings.guard.max_drop,
         )
+
+    def _baseline_ap(self, epoch: int) -> list[float | None] | None:
+        """The baseline's AP after ``epoch``: a trial that was stopped is judged by what was then."""
+        receipt = self.bench.stage.receipt(self.baseline.epoch_shard(epoch))
+        return receipt["facts"]["ap"] if receipt else None
 
     @property
     def baseline(self) -> Trial:
