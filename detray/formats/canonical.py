@@ -148,12 +148,14 @@ def number_images(images: pa.Table, annotations: pa.Table, first: int) -> tuple[
 
 
 def number_classes(annotations: pa.Table, ids: dict[str, int]) -> pa.Table:
-    """``annotations`` with category_id by category_name."""
+    """``annotations`` with category_id by category_name, where they name a class."""
     names = annotations["category_name"].cast(pa.string())
     places = pc.index_in(names, value_set=pa.array(list(ids), pa.string()), skip_nulls=True)
-    numbers = pa.array(list(ids.values()), pa.int64()).take(places.combine_chunks())
+    numbers = pa.chunked_array([pa.array(list(ids.values()), pa.int64()).take(places.combine_chunks())])
     return annotations.set_column(
-        annotations.schema.get_field_index("category_id"), chunk.ANNOTATIONS.field("category_id"), numbers
+        annotations.schema.get_field_index("category_id"),
+        chunk.ANNOTATIONS.field("category_id"),
+        pc.coalesce(numbers, annotations["category_id"]),
     )
 
 

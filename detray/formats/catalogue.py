@@ -6,8 +6,9 @@ from detray.errors import UsageError
 from detray.formats.coco import Coco
 from detray.formats.format import Format
 from detray.formats.voc import Voc
+from detray.formats.yolo import Yolo
 
-FORMATS: tuple[Format, ...] = (Coco(), Voc())
+FORMATS: tuple[Format, ...] = (Coco(), Voc(), Yolo())
 
 
 def by_name(name: str) -> Format:

@@ -28,18 +28,20 @@ def categories_table(
 
     Args:
         stated: by split the classes as its files state them (`chunk.CATEGORIES`), in their order.
-            A class that several files state alike is one row. A split whose classes have no
-            numbers gets every name of ``ids``.
+            A class that several files state alike is one row; one without a name gets the label
+            map's. A split whose classes have no numbers gets every name of ``ids``.
         ids: the number of each name that has none of its own.
         label_map: its classes become rows of every split.
         run: the configuration's name.
     """
     rows: list[dict[str, object]] = []
+    labels = label_map.names if label_map else {}
     for split, table in stated.items():
         own: dict[tuple[int, str | None], dict[str, object]] = {}
         for row in table.to_pylist():
             if row["category_id"] is not None:
-                own.setdefault((row["category_id"], row["category_name"]), row)
+                name = row["category_name"] or labels.get(row["category_id"])
+                own.setdefault((row["category_id"], name), row | {"category_name": name})
         if table["category_id"].null_count:
             own |= {(number, name): {"category_id": number, "category_name": name} for name, number in ids.items()}
         rows += [row | {"split": split, "source": "annotations"} for row in own.values()]

@@ -7,6 +7,8 @@ from detray.errors import UsageError
 from detray.formats.catalogue import by_name, recognise
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.voc import Voc
+from detray.formats.yolo import Yolo
+from detray.formats.yolo_data import data_file_in, is_data_file, place_of, read_data_file
 
 VOC_LISTS = ("train", "val", "test")
 
@@ -21,7 +23,8 @@ def dataset_from_files(
     """The data set that plain files make: ``files`` are the split val, ``train`` is the split train.
 
     A Pascal VOC folder with lists in ``ImageSets/Main`` becomes the splits of its train, val and
-    test lists (of trainval where all three are absent), with its JPEGImages as pictures.
+    test lists (of trainval where all three are absent), with its JPEGImages as pictures; a YOLO
+    data file, or a folder that holds one, the splits that it states.
 
     Args:
         files: annotation files or folders of one format; several are one split.
@@ -38,11 +41,8 @@ def dataset_from_files(
     splits: dict[str, SplitSettings] = {}
     if train is not None:
         splits["train"] = _split([train], images, format)
-    if len(files) == 1 and (lists := _voc_lists(Path(files[0]), format)):
-        for name, path in lists.items():
-            splits.setdefault(name, _voc_split(Path(files[0]), images, str(path)))
-    else:
-        splits["val"] = _split(files, images, format)
+    own = _own_splits(Path(files[0]).absolute(), images, format) if len(files) == 1 else {}
+    splits = own | splits if own else splits | {"val": _split(files, images, format)}
     label_map = None if label_map is None else str(Path(label_map).absolute())
     return DatasetSettings(root=str(_common_root(files)), label_map=label_map, splits=splits)
 
@@ -75,12 +75,35 @@ def _voc_split(folder: Path, images: str | None, list_file: str | None) -> Split
     )
 
 
-def _voc_lists(folder: Path, format: str) -> dict[str, Path]:
-    """The lists of a Pascal VOC folder, by split; none where it has none."""
-    if format not in ("auto", Voc.name) or not (folder / "Annotations").is_dir():
+def _own_splits(path: Path, images: str | None, format: str) -> dict[str, SplitSettings]:
+    """The splits that a data set states itself; none where it states none."""
+    if format in ("auto", Voc.name) and (lists := _voc_lists(path)):
+        return {name: _voc_split(path, images, str(found)) for name, found in lists.items()}
+    file = path if is_data_file(path) else data_file_in(path) if path.is_dir() else None
+    if format in ("auto", Yolo.name) and file is not None:
+        return _yolo_splits(file, images)
+    return {}
+
+
+def _voc_lists(folder: Path) -> dict[str, Path]:
+    """The lists of a Pascal VOC folder, by split."""
+    main = folder / "ImageSets" / "Main"
+    if not (folder / "Annotations").is_dir():
         return {}
-    main = (folder / "ImageSets" / "Main").absolute()
     found = {name: main / f"{name}.txt" for name in VOC_LISTS if (main / f"{name}.txt").is_file()}
     if not found and (main / "trainval.txt").is_file():
         found = {"trainval": main / "trainval.txt"}
     return found
+
+
+def _yolo_splits(file: Path, images: str | None) -> dict[str, SplitSettings]:
+    allowed = (str(file.parent.resolve()),)
+    data = read_data_file(str(file), allowed)
+    splits = {}
+    for name, stated in data.splits.items():
+        places = [place for part in stated if (place := place_of(data, part, allowed))]
+        pictures = images and str(Path(images).absolute())
+        if pictures is None and places:
+            pictures = places[0] if len(places) == 1 and Path(places[0]).is_dir() else data.folder
+        splits[name] = SplitSettings(format=Yolo.name, annotations=str(file), images=pictures)
+    return splits

@@ -1,0 +1,276 @@
+"""YOLO labels: a text file an image, a line a box (docs.ultralytics.com/datasets/detect).
+
+``class x_centre y_centre width height`` are fractions of the picture, whose header is read for its
+size; ``class x1 y1 x2 y2 x3 y3 ...`` is a polygon, whose bounds are the box. The class of index k has
+the id k + 1. Lines of other lengths (a score, key points) keep their further numbers in ``attributes``.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from detray.errors import DetrayError
+from detray.formats import chunk, values
+from detray.formats.chunk import Chunk
+from detray.formats.format import PLAN
+from detray.formats.listing import FILES_PER_CHUNK, listed_names, read_bounded
+from detray.formats.picture_size import picture_size
+from detray.formats.source import Source, locate
+from detray.formats.values import Defects
+from detray.formats.yolo_data import (
+    PICTURE_SUFFIXES,
+    YoloData,
+    data_file_in,
+    is_data_file,
+    label_of,
+    pictures_of,
+    place_of,
+    read_data_file,
+    walk,
+)
+
+MAX_FILE_BYTES = 64 << 20
+_LINE = re.compile(r"\s*\d+(?:\s+[-+.\deE]+){4,}\s*")
+_NAME_FILES = ("classes.txt", "obj.names", "classes.names")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Yolo:
+    """The format ``yolo``."""
+
+    name = "yolo"
+    has_ids = False
+    applies_list = True
+
+    def recognises(self, path: Path) -> bool:
+        if path.is_file():
+            return is_data_file(path)
+        if data_file_in(path) is not None:
+            return True
+        labels = (file for file in sorted(path.glob("*.txt")) if file.name not in _NAME_FILES)
+        return any(_is_label(file) for file, _ in zip(labels, range(10), strict=False))
+
+    def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
+        """A chunk is some pictures, each with its label file, in the order of their names."""
+        pairs: list[tuple[str | None, str | None]] = []
+        for stated in source.annotations:
+            data = _data(Path(stated), source)
+            if data is not None and not _holds_labels(Path(stated)):
+                pairs += [(label_of(picture), picture) for picture in _stated_pictures(data, source)]
+            else:
+                pairs += _pair(stated, source)
+        return pa.table(
+            {
+                "chunk": pa.array([number // FILES_PER_CHUNK for number in range(len(pairs))], pa.int32()),
+                "file": pa.array([label for label, _ in pairs], pa.string()),
+                "part": pa.array([picture for _, picture in pairs], pa.string()),
+                "start": pa.nulls(len(pairs), pa.int64()),
+                "end": pa.nulls(len(pairs), pa.int64()),
+            },
+            schema=PLAN,
+        )
+
+    def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
+        images: list[Row] = []
+        boxes: list[Row] = []
+        quarantine: list[Row] = []
+        allowed = source.folders
+        for label, picture in zip(pieces["file"].to_pylist(), pieces["part"].to_pylist(), strict=True):
+            try:
+                lines = _lines(label, allowed)
+            except DetrayError as error:
+                quarantine.append({"source_file": label, "reason": "unreadable-annotation-file", "detail": str(error)})
+                continue
+            image = _image(label, picture, source)
+            images.append(image)
+            boxes += [_box(line, row, image) for row, line in enumerate(lines) if line.strip()]
+        return Chunk(
+            images=pa.Table.from_pylist(images, chunk.IMAGES),
+            annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),
+            categories=_categories(source, boxes),
+            quarantine=pa.Table.from_pylist(quarantine, chunk.QUARANTINE),
+        )
+
+
+# which files
+
+
+def _is_label(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096).decode("utf-8-sig", "replace")
+    return bool(head.strip()) and bool(_LINE.fullmatch(head.splitlines()[0]))
+
+
+def _holds_labels(path: Path) -> bool:
+    return path.is_dir() and data_file_in(path) is None
+
+
+def _data(stated: Path, source: Source) -> YoloData | None:
+    """The data file that is stated, or stands in the stated folder or up to two folders above it."""
+    if stated.is_file():
+        return read_data_file(str(stated), source.folders)
+    for folder in (stated, *stated.parents[:2]):
+        found = data_file_in(folder)
+        if found is not None and locate(str(folder), found.name, source.folders):
+            return read_data_file(str(found), source.folders)
+    return None
+
+
+def _stated_pictures(data: YoloData, source: Source) -> list[str]:
+    if source.split not in data.splits:
+        known = ", ".join(data.splits) or "none"
+        raise DetrayError(f"{data.path}: states no pictures of the split '{source.split}'; it states {known}")
+    found: list[str] = []
+    for stated in data.splits[source.split]:
+        place = place_of(data, stated, source.folders)
+        if place is None:
+            raise DetrayError(f"{data.path}: {source.split}: {stated}: no such folder or list below {source.root}")
+        found += pictures_of(place, data, source.folders)
+    return sorted(dict.fromkeys(found))
+
+
+def _pair(folder: str, source: Source) -> list[tuple[str | None, str | None]]:
+    """Label files of a folder and pictures of the image folder, by their names without suffix."""
+    labels = {_stem(path, folder): path for path in walk(folder)
+              if path.endswith(".txt") and not path.endswith(_NAME_FILES)}  # fmt: skip
+    pictures: dict[str, str] = {}
+    if source.images is not None:
+        pictures = {_stem(path, source.images): path for path in walk(source.images)
+                    if path.lower().endswith(PICTURE_SUFFIXES)}  # fmt: skip
+    stems = sorted(labels.keys() | pictures.keys())
+    if source.list is not None:
+        wanted = {name for listed in listed_names(source.list) for name in (listed, listed.rpartition(".")[0])}
+        wanted |= {name.rpartition("/")[2] for name in wanted}
+        stems = [stem for stem in stems if stem in wanted or stem.rpartition("/")[2] in wanted]
+    return [(labels.get(stem), pictures.get(stem)) for stem in stems]
+
+
+def _stem(path: str, folder: str) -> str:
+    return path.removeprefix(folder.rstrip("/") + "/").rpartition(".")[0]
+
+
+# what is in them
+
+
+def _lines(label: str | None, allowed: tuple[str, ...]) -> list[str]:
+    """The lines of a label file; a picture without one has no boxes."""
+    if label is None or not Path(label).exists():
+        return []
+    folder, _, name = label.rpartition("/")
+    if locate(folder, name, allowed) is None:
+        raise DetrayError("leads out of the data set's folder")
+    try:
+        return read_bounded(label, MAX_FILE_BYTES).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise DetrayError("is not UTF-8 text") from None
+
+
+def _image(label: str | None, picture: str | None, source: Source) -> Row:
+    defects = Defects()
+    size = picture_size(picture)
+    if size is None:
+        defects.note("missing-field", "picture size", "no readable picture" if picture else "no picture")
+    path = picture or label or ""
+    base = source.images if picture else None
+    name = path.removeprefix(base.rstrip("/") + "/") if base and path.startswith(base) else path.rpartition("/")[2]
+    return {
+        "file_name": name,
+        "width": size and size[0],
+        "height": size and size[1],
+        "image_row": 0,
+        "source_file": label or picture,
+        "defects": defects.or_none(),
+        "key": f"{name}\0{path}",
+    }
+
+
+def _box(line: str, row: int, image: Row) -> Row:
+    defects = Defects()
+    first, *rest = line.split()
+    index = values.written_integer(first, "class", defects)
+    if index is not None and index < 0:
+        defects.note("wrong-type", "class", first)
+        index = None
+    numbers = [values.written_number(text, f"[{place}]", defects) for place, text in enumerate(rest, 1)]
+    width, height = image["width"], image["height"]
+    box: list[float | None] = [None] * 4
+    polygon = None
+    further: list[float | None] = []
+    if len(numbers) < 4:
+        defects.note("box-arity", "", line)
+    elif width is None:
+        defects.note("missing-field", "picture size", "")
+    elif len(numbers) % 2 == 0 and len(numbers) >= 6:
+        points = [None if value is None else value * (width, height)[place % 2] for place, value in enumerate(numbers)]
+        box = _bounds(points)
+        polygon = json.dumps([points]) if None not in points else None
+    else:
+        further = numbers[4:]
+        x, y, w, h = (v if v is None else v * side for v, side in zip(numbers, (width, height) * 2, strict=False))
+        box = [
+            None if x is None or w is None else x - w / 2,
+            None if y is None or h is None else y - h / 2,
+            w,
+            h,
+        ]
+    return {
+        "annotation_row": row,
+        "category_id": None if index is None else index + 1,
+        "x": box[0],
+        "y": box[1],
+        "width": box[2],
+        "height": box[3],
+        "area": None if box[2] is None or box[3] is None else box[2] * box[3],
+        "is_crowd": False,
+        "is_difficult": False,
+        "segmentation": polygon,
+        "source_file": image["source_file"],
+        "attributes": json.dumps({"further": further}) if further else None,
+        "defects": defects.or_none(),
+        "key": image["key"],
+    }
+
+
+def _bounds(points: list[float | None]) -> list[float | None]:
+    """x, y, width, height around a polygon of x, y, x, y, ..."""
+    if any(value is None or not math.isfinite(value) for value in points):
+        return [None] * 4
+    xs, ys = [v for v in points[::2] if v is not None], [v for v in points[1::2] if v is not None]
+    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+
+
+def _categories(source: Source, boxes: list[Row]) -> pa.Table:
+    """The classes of the data file or of a file of names; without either, those that boxes name."""
+    names: dict[int, str | None] = {}
+    for stated in source.annotations:
+        data = _data(Path(stated), source)
+        names |= data.names if data is not None else _named_in(Path(stated), source.folders)
+    if not names:
+        names = {box["category_id"] - 1: None for box in boxes if box["category_id"] is not None}
+    order = sorted(names)
+    return pa.table(
+        {
+            "category_id": pa.array([index + 1 for index in order], pa.int64()),
+            "category_name": pa.array([names[index] for index in order], pa.string()),
+            "attributes": pa.nulls(len(order), pa.string()),
+            "defects": pa.nulls(len(order), chunk.CATEGORIES.field("defects").type),
+        },
+        schema=chunk.CATEGORIES,
+    )
+
+
+def _named_in(folder: Path, allowed: tuple[str, ...]) -> dict[int, str]:
+    for name in _NAME_FILES:
+        for place in (folder, folder.parent):
+            found = locate(str(place), name, allowed)
+            if found is not None and Path(found).is_file():
+                text = read_bounded(found, MAX_FILE_BYTES).decode("utf-8-sig", "replace")
+                return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
+    return {}

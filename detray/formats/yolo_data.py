@@ -1,0 +1,104 @@
+"""YOLO data files (data.yaml): where pictures and labels of each split lie, and what the classes are called."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detray.errors import DetrayError, UsageError
+from detray.formats.listing import listed_names
+from detray.formats.source import locate
+from detray.settings import read_yaml
+
+SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo")
+
+
+@dataclass(frozen=True)
+class YoloData:
+    """A data file: ``names`` by class index, and what it states for each split, as written."""
+
+    path: str
+    folder: str
+    names: dict[int, str]
+    splits: dict[str, tuple[str, ...]]
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether ``path`` is YAML with names and at least one split."""
+    if path.suffix.lower() not in (".yaml", ".yml") or not path.is_file():
+        return False
+    try:
+        value = read_yaml(path)
+    except UsageError:
+        return False
+    return (
+        isinstance(value, dict) and "names" in value and any(key in value for keys in SPLITS.values() for key in keys)
+    )
+
+
+def data_file_in(folder: Path) -> Path | None:
+    """The data file of a data set's folder; None if it has none."""
+    return next((folder / name for name in DATA_FILES if is_data_file(folder / name)), None)
+
+
+def read_data_file(path: str, allowed: tuple[str, ...]) -> YoloData:
+    """The data file ``path``; the places it states are looked for below ``allowed``.
+
+    Raises:
+        DetrayError: it names no classes or is not of this kind.
+    """
+    value = read_yaml(Path(path))
+    if not isinstance(value, dict):
+        raise DetrayError(f"{path}: not a YOLO data file; it needs names and train, val or test")
+    home = str(Path(path).parent)
+    stated = value.get("path")
+    # people's `path` often is relative to somewhere else, or of another machine: then the file's own folder counts
+    folder = locate(home, stated, allowed) if isinstance(stated, str) else None
+    splits = {}
+    for split, keys in SPLITS.items():
+        found = next((value[key] for key in keys if value.get(key)), None)
+        if found is not None:
+            splits[split] = tuple(str(part) for part in (found if isinstance(found, list) else [found]))
+    return YoloData(
+        path, folder if folder and Path(folder).is_dir() else home, _names(value.get("names"), path), splits
+    )
+
+
+def _names(value: Any, path: str) -> dict[int, str]:
+    if isinstance(value, list):
+        return {index: str(name) for index, name in enumerate(value)}
+    if isinstance(value, dict) and all(isinstance(key, int) and not isinstance(key, bool) for key in value):
+        return {key: str(name) for key, name in value.items()}
+    raise DetrayError(f"{path}: names: a list of class names, or a mapping of indices to names, is expected")
+
+
+def place_of(data: YoloData, stated: str, allowed: tuple[str, ...]) -> str | None:
+    """The folder or list that a split states; exports often write ``../train/images`` for ``train/images``."""
+    for name in (stated, stated.removeprefix("../")):
+        found = locate(data.folder, name, allowed)
+        if found is not None and Path(found).exists():
+            return found
+    return None
+
+
+def pictures_of(place: str, data: YoloData, allowed: tuple[str, ...]) -> list[str]:
+    """The pictures of a folder, with its folders below, or of a list file, in the order of their names."""
+    if Path(place).is_dir():
+        return [path for path in walk(place) if path.lower().endswith(PICTURE_SUFFIXES)]
+    found = (locate(str(Path(place).parent if name.startswith("./") else data.folder), name, allowed)
+             for name in listed_names(place))  # fmt: skip
+    return sorted(path for path in found if path is not None)
+
+
+def label_of(picture: str) -> str:
+    """Where a picture's labels lie: the last ``images`` folder of its path becomes ``labels``."""
+    folder, separator, rest = picture.rpartition("/images/")
+    stem = (f"{folder}/labels/{rest}" if separator else picture).rpartition(".")[0]
+    return f"{stem}.txt"
+
+
+def walk(folder: str) -> list[str]:
+    """All files below a folder, links to folders not followed, in the order of their paths."""
+    return sorted(f"{top}/{name}" for top, _, names in os.walk(folder) for name in names)

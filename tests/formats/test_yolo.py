@@ -1,0 +1,145 @@
+"""YOLO labels: fractions of a picture become pixels of it, as displayed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from detray.errors import DetrayError
+from detray.formats.plain import dataset_from_files
+from detray.formats.resolve import resolve
+from detray.formats.source import Source
+from detray.formats.yolo import Yolo
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data set of one 200 x 100 picture in each of two splits, in the usual folders."""
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (tmp_path / kind / split).mkdir(parents=True)
+        Image.new("RGB", (200, 100)).save(tmp_path / "images" / split / "a.jpg")
+    (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.1 0.2 0.1 0.2\n")
+    (tmp_path / "labels" / "val" / "a.txt").write_text("1 0.5 0.5 1 1\n")
+    (tmp_path / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [cat, dog]\n")
+    return tmp_path
+
+
+def label(data: Path, text: str | bytes) -> Source:
+    """The training split with these labels."""
+    path = data / "labels" / "train" / "a.txt"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Source("train", "yolo", (str(data / "labels" / "train"),), str(data), images=str(data / "images" / "train"))
+
+
+@pytest.mark.parametrize("stated", ["data.yaml", "."])
+def test_a_data_file_states_its_splits(data: Path, read_source, stated: str) -> None:
+    sources = {source.split: source for source in resolve(dataset_from_files([str(data / stated)]))}
+    assert list(sources) == ["train", "val"]
+    found = read_source(sources["train"])
+    assert [(r["category_id"], r["x"], r["y"], r["width"], r["height"]) for r in found.annotations.to_pylist()] == [
+        (1, 50, 25, 100, 50),
+        (2, pytest.approx(10), pytest.approx(10), pytest.approx(20), pytest.approx(20)),
+    ]
+    assert found.images.select(["file_name", "width", "height"]).to_pylist() == [
+        {"file_name": "a.jpg", "width": 200, "height": 100}
+    ]
+    assert found.categories["category_name"].to_pylist() == ["cat", "dog"]
+    assert read_source(sources["val"]).annotations.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path: /somewhere/else\ntrain: ../images/train\nnames: {0: cat, 1: dog}\n",
+        "path: ../datasets/coco8\ntrain: [images/train]\nnames: [cat, dog]\n",
+        "train: train.txt\nnames: [cat, dog]\n",
+    ],
+)
+def test_data_files_as_people_write_them(data: Path, read_source, text: str) -> None:
+    (data / "train.txt").write_text("./images/train/a.jpg\n")
+    (data / "data.yaml").write_text(text)
+    (source,) = resolve(dataset_from_files([str(data / "data.yaml")]))
+    assert read_source(source).annotations.num_rows == 2
+
+
+def test_a_data_file_may_not_lead_out(data: Path, read_source) -> None:
+    inner = data / "inner"
+    inner.mkdir()
+    (inner / "data.yaml").write_text("train: ../images/train\nnames: [cat]\n")
+    (source,) = resolve(dataset_from_files([str(inner / "data.yaml")]))
+    with pytest.raises(DetrayError, match="no such folder or list below"):
+        read_source(source)
+
+
+def test_pictures_turned_by_exif_are_measured_as_displayed(data: Path, read_source) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (200, 100)).save(data / "images" / "train" / "a.jpg", exif=exif)
+    found = read_source(label(data, "0 0.5 0.5 0.5 0.5\n"))
+    assert (found.images["width"][0].as_py(), found.images["height"][0].as_py()) == (100, 200)
+    assert (found.annotations["width"][0].as_py(), found.annotations["height"][0].as_py()) == (50, 100)
+
+
+def test_polygons_have_their_bounds(data: Path, read_source) -> None:
+    (row,) = read_source(label(data, "0 0.1 0.1 0.5 0.1 0.5 0.9\n")).annotations.to_pylist()
+    assert (row["x"], row["y"], row["width"], row["height"]) == pytest.approx((20, 10, 80, 80))
+    assert json.loads(row["segmentation"])[0] == pytest.approx([20, 10, 100, 10, 100, 90])
+
+
+def test_further_numbers_are_kept(data: Path, read_source) -> None:
+    (row,) = read_source(label(data, "0 0.5 0.5 0.5 0.5 0.93\n")).annotations.to_pylist()
+    assert (row["width"], json.loads(row["attributes"])) == (100, {"further": [0.93]})
+
+
+@pytest.mark.parametrize(
+    ("line", "defect"),
+    [
+        ("cat 0.5 0.5 0.5 0.5", ("wrong-type", "class", "cat")),
+        ("-1 0.5 0.5 0.5 0.5", ("wrong-type", "class", "-1")),
+        ("0 0.5 nan 0.5 0.5", ("not-finite", "[2]", "nan")),
+        ("0 0.5 0.5 0.5", ("box-arity", "", "0 0.5 0.5 0.5")),
+        ("0 0.5 0,5 0.5 0.5", ("wrong-type", "[2]", "0,5")),
+        ("0", ("box-arity", "", "0")),
+    ],
+)
+def test_a_bad_line_costs_its_own_fields(data: Path, read_source, line: str, defect: tuple[str, str, str]) -> None:
+    found = read_source(label(data, f"\ufeff1 0.5 0.5 1 1\r\n{line}\r\n\r\n1 0.5 0.5 1 1"))
+    rows = found.annotations.to_pylist()
+    assert [row["annotation_row"] for row in rows] == [0, 1, 3]
+    assert rows[1]["defects"] == [dict(zip(("rule", "field", "observed"), defect, strict=True))]
+    assert [rows[0]["defects"], rows[2]["defects"]] == [None, None]
+
+
+def test_labels_and_pictures_that_have_no_partner(data: Path, read_source) -> None:
+    Image.new("RGB", (10, 10)).save(data / "images" / "train" / "background.png")
+    (data / "labels" / "train" / "lost.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (data / "images" / "train" / "a.jpg").write_text("no picture")
+    found = read_source(label(data, "0 0.5 0.5 0.5 0.5\n"))
+    assert found.images["file_name"].to_pylist() == ["a.jpg", "background.png", "lost.txt"]
+    assert found.images["width"].to_pylist() == [None, 10, None]
+    assert [row["defects"][0]["field"] for row in found.annotations.to_pylist()] == ["picture size"] * 2
+
+
+def test_a_label_file_that_is_no_text_is_quarantined(data: Path, read_source) -> None:
+    found = read_source(label(data, b"\xff\xfe\0"))
+    assert found.quarantine["reason"].to_pylist() == ["unreadable-annotation-file"]
+
+
+@pytest.mark.parametrize(("names", "expected"), [("class 1\nb\n", ["class 1", "b"]), (None, [None, None])])
+def test_names_beside_the_labels(data: Path, read_source, names: str | None, expected: list) -> None:
+    (data / "data.yaml").unlink()
+    if names:
+        (data / "labels" / "train" / "classes.txt").write_text(names)
+    found = read_source(label(data, "0 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.5 0.5\n"))
+    assert found.categories["category_name"].to_pylist() == expected
+    assert found.annotations.num_rows == 2
+
+
+def test_recognised_by_content(data: Path) -> None:
+    assert Yolo().recognises(data / "data.yaml")
+    assert Yolo().recognises(data / "labels" / "train")
+    assert not Yolo().recognises(data / "images")
+    (data / "other.yaml").write_text("names: [a]\n")
+    assert not Yolo().recognises(data / "other.yaml")
