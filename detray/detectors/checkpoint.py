@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Checkpoint:
                     raise DetrayError(f"{path}: the checkpoint of another configuration; delete it")
                 values = [state[f"variable_{number}"] for number in range(len(self._variables))]
                 epoch = int(state["epoch"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DetrayError(f"{path}: not readable as a checkpoint ({error}); delete it") from None
         for variable, value in zip(self._variables, values, strict=True):
             variable.assign(value)

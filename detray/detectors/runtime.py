@@ -1,6 +1,9 @@
 """TensorFlow and Keras, set up the same way in every process that runs a detector."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from detray.errors import DetrayError
@@ -18,8 +21,9 @@ def tensorflow() -> tuple[Any, Any]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-    import tensorflow as tf
+    with _greeting_dropped():
+        import keras
+        import tensorflow as tf
 
     if keras.backend.backend() != "tensorflow":
         raise DetrayError(
@@ -33,3 +37,19 @@ def tensorflow() -> tuple[Any, Any]:
     except RuntimeError:
         pass  # the runtime already runs, with what the first call set
     return tf, keras
+
+
+@contextmanager
+def _greeting_dropped() -> Iterator[None]:
+    """Drop what TensorFlow's first import writes to standard error from C++, whatever the log level."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

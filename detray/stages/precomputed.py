@@ -71,7 +71,7 @@ def read_part(stage: Stage, task: Reading) -> Json:
         rows = detections.read(task.part)
     except WrongCut:
         return stage.write(task.name, {}, {"is_wrong_cut": True})
-    order = pc.sort_indices(rows, [("image_id", "ascending"), ("rank", "ascending")], null_placement="at_start")
+    order = pc.sort_indices(rows, [("image_id", "ascending", "at_start"), ("rank", "ascending")])
     stage.write_scratch(task.name, rows.take(order))
     ends = pc.min_max(rows["image_id"])
     facts = {

@@ -7,7 +7,9 @@ from detray.detectors.runtime import tensorflow
 
 tf, _ = tensorflow()
 LOGITS = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
-CLASSES = np.array([[0, 2, BACKGROUND, IGNORED, BACKGROUND], [1, BACKGROUND, BACKGROUND, IGNORED, BACKGROUND]], np.int32)
+CLASSES = np.array(
+    [[0, 2, BACKGROUND, IGNORED, BACKGROUND], [1, BACKGROUND, BACKGROUND, IGNORED, BACKGROUND]], np.int32
+)
 
 
 def _focal(logits=LOGITS, classes=CLASSES, weights=(1, 1, 1), alpha=0.25, gamma=2.0, label_smoothing=0.0):

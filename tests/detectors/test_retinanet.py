@@ -1,0 +1,133 @@
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import CLASSES, DETECTOR
+
+from detray.detectors.catalogue import DETECTORS, detector_kind
+from detray.detectors.network import build_network
+from detray.detectors.retinanet import RetinaNet, load_network, load_retinanet, read_retinanet_classes
+from detray.detectors.runtime import tensorflow
+from detray.detectors.settings import PredictSettings
+from detray.errors import DetrayError
+
+PREDICT = PredictSettings(batch_size=4, score_threshold=0.0, max_detections=20)
+IMAGES = np.random.default_rng(0).integers(0, 255, (10, 64, 96, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> RetinaNet:
+    network = build_network(64, 96, 2, seed=3)
+    return RetinaNet(network, CLASSES, DETECTOR, PREDICT, ("a_layer",), 42)
+
+
+def _write(files: dict[str, bytes], folder: Path) -> str:
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return str(folder)
+
+
+def test_every_image_gets_its_own_detections_whatever_the_batch(model):
+    whole = model.detect(IMAGES)
+    assert np.bincount(whole.image, minlength=10).tolist() == [20] * 10
+    for number in (0, 5, 9):
+        alone = model.detect(IMAGES[number : number + 1])
+        mine = whole.image == number
+        np.testing.assert_array_equal(whole.boxes[mine], alone.boxes)
+        np.testing.assert_array_equal(whole.scores[mine], alone.scores)
+        assert whole.rank[mine].tolist() == list(range(1, 21))
+    assert set(whole.category_id) <= set(CLASSES)
+
+
+def test_boxes_are_in_pixels_of_the_displayed_picture(model):
+    found = model.detect(IMAGES[:2])
+    sizes = np.array([[960, 640], [96, 64]], np.float64)
+    columns = found.columns(np.array([11, 12]), sizes)
+    first = found.image == 0
+    np.testing.assert_allclose(columns["x"][first], found.boxes[first, 0] * 960)
+    np.testing.assert_allclose(columns["height"][~first], found.boxes[~first, 3] * 64)
+    assert set(columns["image_id"][first]) == {11}
+    assert (columns["x"] + columns["width"] <= sizes[found.image, 0] + 1e-3).all()
+
+
+def test_no_images_no_detections(model):
+    assert len(model.detect(IMAGES[:0]).scores) == 0
+
+
+def test_what_was_saved_detects_the_same(model, tmp_path):
+    path = _write(model.files(), tmp_path)
+    loaded = load_retinanet(path, PREDICT)
+    before, after = model.detect(IMAGES), loaded.detect(IMAGES)
+    np.testing.assert_array_equal(before.boxes, after.boxes)
+    np.testing.assert_array_equal(before.scores, after.scores)
+    assert loaded.classes == CLASSES == read_retinanet_classes(path)
+    assert (loaded.frozen_layers, loaded.trainable_parameters) == (("a_layer",), 42)
+
+
+def test_the_network_loads_with_keras_alone(model, tmp_path):
+    _, keras = tensorflow()
+    path = _write(model.files(), tmp_path)
+    with zipfile.ZipFile(Path(path, "model.keras")) as archive:
+        assert "detray" not in archive.read("config.json").decode()
+    network = keras.models.load_model(Path(path, "model.keras"), safe_mode=True)
+    assert network(IMAGES)["logits"].shape == (10, 378, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "says"),
+    [
+        ("model.keras", None, "not there"),
+        ("model.json", None, "not there"),
+        ("model.keras", lambda data: data[:1000], "not the file that model.json was written with"),
+        ("model.json", lambda data: b"{", "train again"),
+        ("model.json", lambda data: data.replace(b'"category_id": 3', b'"category_id": "x"'), "train again"),
+        ("model.json", lambda data: data.replace(b'"kind": "retinanet"', b'"kind": "other"', 1), "holds a other"),
+        ("model.json", lambda data: data.replace(b'"input_width": 96', b'"input_width": 97'), "train again"),
+    ],
+)
+def test_a_damaged_model_is_refused(model, tmp_path, name, damage, says):
+    files = model.files()
+    if damage is None:
+        del files[name]
+    else:
+        files[name] = damage(files[name])
+    with pytest.raises(DetrayError, match=says):
+        load_retinanet(_write(files, tmp_path), PREDICT)
+
+
+def test_a_card_of_other_classes_does_not_fit(model, tmp_path):
+    files = model.files()
+    card = json.loads(files["model.json"])
+    card["classes"].append({"category_id": 9, "category_name": "blue"})
+    files["model.json"] = json.dumps(card).encode()
+    with pytest.raises(DetrayError, match="does not fit"):
+        load_retinanet(_write(files, tmp_path), PREDICT)
+
+
+def test_code_in_a_model_file_is_refused(tmp_path):
+    _, keras = tensorflow()
+    evil = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x + 1)])
+    evil.save(tmp_path / "evil.keras")
+    with pytest.raises(DetrayError, match="safe mode"):
+        load_network((tmp_path / "evil.keras").read_bytes(), "evil.keras")
+
+
+def test_what_is_no_model_file_is_refused():
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("config.json", "{}")
+    for data in (b"", b"PK\x03\x04", stream.getvalue()):
+        with pytest.raises(DetrayError, match="safe mode"):
+            load_network(data, "model.keras")
+
+
+@pytest.mark.parametrize("kind", DETECTORS, ids=lambda kind: kind.name)
+def test_every_kind_refuses_an_empty_folder(kind, tmp_path):
+    assert detector_kind(kind.name) is kind
+    with pytest.raises(DetrayError, match=str(tmp_path)):
+        kind.load(str(tmp_path), PREDICT)
+    with pytest.raises(DetrayError, match=str(tmp_path)):
+        kind.read_classes(str(tmp_path))

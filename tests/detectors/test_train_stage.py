@@ -1,0 +1,237 @@
+"""The stages train and predict on real files, in one process."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from drawn import CLASSES, DETECTOR, draw, ingest
+
+from detray.cluster.executor import SerialExecutor
+from detray.detectors.network import build_network
+from detray.detectors.retinanet import RetinaNet, load_retinanet
+from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.errors import DetrayError, UsageError
+from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.stages import inference, predict, train
+from detray.stages.base import Context, Outcome, StageDefinition
+from detray.stages.config import Config
+from detray.store import Store
+
+CONFIG = Config(
+    name="shapes",
+    dataset=DatasetSettings(splits={"train": SplitSettings(), "val": SplitSettings()}),
+    detector=DETECTOR,
+    train=TrainSettings(epochs=2, batch_size=3, augmentation="none"),
+    predict=PredictSettings(batch_size=4, max_detections=10),
+)
+
+
+def _config(**sections: object) -> Config:
+    return Config(**{name: getattr(CONFIG, name) for name in CONFIG.__struct_fields__} | sections)
+
+
+def _run(stage: StageDefinition, store: Store, config: Config, fingerprint: str = "f") -> Outcome:
+    context = Context(config, store, SerialExecutor())
+    writer = store.stage(stage.name)
+    outcome = stage.run(context, writer, writer.begin(fingerprint))
+    writer.commit(outcome.receipts, {"facts": outcome.facts}, "", stage.tables)
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Outcome]:
+    """A training on six pictures, one of them cut in half, and four to be judged on."""
+    folder = tmp_path_factory.mktemp("stage")
+    store = Store(str(folder / "out"))
+    shards = [draw(folder / "train", 6), draw(folder / "val", 4, "val", seed=1)]
+    broken = folder / "train" / "train-002.png"
+    broken.write_bytes(broken.read_bytes()[:150])
+    ingest(store, shards)
+    return store, _run(train.STAGE, store, CONFIG)
+
+
+def test_train_writes_history_model_and_quarantine(trained):
+    store, outcome = trained
+    history = store.read("history").to_pylist()
+    assert [(row["epoch"], row["split"], row["category_name"]) for row in history] == [
+        (epoch, *rest) for epoch in (1, 2) for rest in (("train", None), ("val", "red"), ("val", "green"))
+    ]
+    assert all(row["loss"] > 0 and row["seconds"] > 0 for row in history if row["split"] == "train")
+    assert all(0 <= row["ap"] <= row["ap50"] <= 1 for row in history if row["split"] == "val")
+    quarantine = store.read("quarantine", "train").to_pylist()
+    assert [(row["reason"], Path(row["source_file"]).name) for row in quarantine] == [("truncated", "train-002.png")]
+    assert outcome.counts == {"in": 10, "kept": 9, "quarantined": 1}
+    assert outcome.notes == ["boxes not trained on: 2 (no picture)"]
+    model = load_retinanet(store.path("train", "model"), CONFIG.predict)
+    assert model.classes == CLASSES
+    assert store.read_bytes("train", "_partial", "checkpoint", "state.npz") is None
+
+
+def test_predict_covers_every_image_of_its_splits(trained):
+    store, _ = trained
+    outcome = _run(predict.STAGE, store, _config(predict=PredictSettings(splits=("train", "val"), batch_size=4)))
+    assert outcome.counts == {"in": 10, "kept": 9, "quarantined": 1}
+    assert outcome.facts == {"model": "retinanet"}
+    rows = store.read("predictions")
+    assert set(zip(rows["split"].to_pylist(), rows["image_id"].to_pylist(), strict=True)) == {
+        *(("train", number) for number in (1, 3, 4, 5, 6)),
+        *(("val", number) for number in (1, 2, 3, 4)),
+    }
+    assert set(rows["category_name"].to_pylist()) <= set(CLASSES.values())
+    assert store.read("quarantine", "predict")["reason"].to_pylist() == ["truncated"]
+
+
+def test_the_cut_does_not_change_the_predictions(trained, monkeypatch):
+    store, _ = trained
+    found = []
+    for number, size in enumerate((1, 3, 256)):
+        monkeypatch.setattr(inference, "CHUNK_IMAGES", size)
+        _run(predict.STAGE, store, CONFIG, f"cut {number}")
+        found.append(store.read("predictions"))
+    assert found[0].num_rows > 4
+    assert found[0].equals(found[1])
+    assert found[0].equals(found[2])
+
+
+def test_what_the_history_says_is_what_predict_and_evaluate_find(trained):
+    """The last epoch's AP comes from the very detections that the saved model makes."""
+    from detray.evaluate.inputs import read_scene
+    from detray.evaluate.settings import EvaluateSettings
+    from detray.tune.scores import class_scores
+
+    store, _ = trained
+    _run(predict.STAGE, store, _config(predict=PredictSettings()), "defaults")
+    (key,) = store.shards(["val"])
+    truth = read_scene(store.read_shard(key), EvaluateSettings()).gt
+    ap = class_scores(truth, store.read("predictions"), sorted(CLASSES)).ap.mean(axis=1)
+    last = [row["ap"] for row in store.read("history").to_pylist() if row["epoch"] == 2 and row["split"] == "val"]
+    np.testing.assert_allclose(ap, last, atol=1e-9)
+
+
+def test_a_training_that_was_cut_off_goes_on(tmp_path, monkeypatch):
+    import detray.detectors.training as training
+
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "train", 3), draw(tmp_path / "val", 2, "val")])
+    config = _config(train=TrainSettings(epochs=3, batch_size=3, augmentation="none"))
+    whole, epochs = training.detections, []
+
+    def killed(model: RetinaNet, data: object) -> pa.Table:
+        raise KeyboardInterrupt
+
+    calls = iter([whole, whole, killed])
+    monkeypatch.setattr(training, "detections", lambda *given: next(calls)(*given))
+    with pytest.raises(KeyboardInterrupt):
+        _run(train.STAGE, store, config)
+    assert store.manifest("train") is None
+
+    def counted(model: RetinaNet, data: object) -> pa.Table:
+        epochs.append(1)
+        return whole(model, data)
+
+    monkeypatch.setattr(training, "detections", counted)
+    _run(train.STAGE, store, config)
+    assert len(epochs) == 1
+    assert store.read("history")["epoch"].to_pylist() == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+@pytest.fixture
+def untrained(tmp_path: Path) -> str:
+    """A model folder; nothing is learned yet."""
+    model = RetinaNet(build_network(64, 96, 2), CLASSES, DETECTOR, PredictSettings(), (), 0)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name, data in model.files().items():
+        (folder / name).write_bytes(data)
+    return str(folder)
+
+
+def test_a_model_from_elsewhere_needs_no_training(tmp_path, untrained):
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "val", 3, "val")])
+    config = _config(detector=DetectorSettings(path=untrained))
+    assert predict.STAGE.needs(config) == ("ingest",)
+    assert predict.STAGE.inputs(config) == (untrained,)
+    assert _run(predict.STAGE, store, config).facts == {"model": "mine"}
+    assert predict.STAGE.needs(CONFIG) == ("ingest", "train")
+
+
+def test_classes_that_the_model_lacks_are_named(tmp_path, untrained):
+    store = Store(str(tmp_path / "out"))
+    shard = draw(tmp_path / "val", 2, "val")
+    shifted = shard.categories.set_column(2, "category_id", pa.array([4, 8], pa.int64()))
+    ingest(store, [replace(shard, categories=shifted)])
+    outcome = _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained)))
+    assert outcome.notes == ["split val: the model has no class red, green"]
+
+
+def test_what_is_missing_is_said_before_work_starts(tmp_path, untrained):
+    store = Store(str(tmp_path / "out"))
+    nowhere = draw(tmp_path / "val", 2, "val")
+    no_path = pa.nulls(2, pa.string())
+    ingest(store, [replace(nowhere, images=nowhere.images.set_column(7, "path", no_path))])
+    with pytest.raises(DetrayError, match=r"dataset\.splits\.val\.images"):
+        _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained)))
+    with pytest.raises(UsageError, match=r"predict\.splits names test"):
+        _run(predict.STAGE, store, _config(predict=PredictSettings(splits=("test",))))
+    with pytest.raises(UsageError, match=r"dataset\.splits\.train"):
+        _run(train.STAGE, store, _config(dataset=DatasetSettings(splits={"val": SplitSettings()})))
+    with pytest.raises(DetrayError, match=r"model\.json: not there"):
+        _run(predict.STAGE, store, _config(detector=DetectorSettings(path=str(tmp_path))))
+
+
+def _detections(path: Path, rows: list[dict[str, object]]) -> str:
+    path.write_text(json.dumps(rows))
+    return str(path)
+
+
+def test_detections_of_another_tool_are_taken_over_in_the_order_of_images(tmp_path):
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "val", 11, "val"), draw(tmp_path / "train", 2)], cut=4)
+    random = np.random.default_rng(0)
+    rows = [
+        {"image_id": int(image), "category_id": 3, "bbox": [1.0, 2.0, 3.0, number], "score": 0.5}
+        for number, image in enumerate(random.integers(1, 12, 40).tolist())
+    ]
+    bad = [
+        {"image_id": 99, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5},
+        {"image_id": "x", "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5},
+        {"image_id": 1, "category_id": 3, "bbox": [1, 2, -3, 4], "score": 0.5},
+    ]
+    path = _detections(tmp_path / "other.json", [*rows, *bad])
+    config = _config(detector=DetectorSettings(kind="predictions", path=path))
+    outcome = _run(predict.STAGE, store, config)
+    assert outcome.counts == {"in": 43, "kept": 40, "quarantined": 3}
+    assert outcome.facts == {"model": "other"}
+    found = store.read("predictions")
+    expected = sorted(range(40), key=lambda number: (rows[number]["image_id"], number))
+    assert found["height"].to_pylist() == expected
+    assert found["rank"].to_pylist() == [number + 1 for number in expected]
+    assert {row["row"]: row["reason"] for row in store.read("quarantine", "predict").to_pylist()} == {
+        40: "unknown-image",
+        41: "unreadable-row",
+        42: "negative-size",
+    }
+    for key in store.shards(["val"]):
+        shard = store.read_shard(key, predictions=True)
+        assert set(shard.predictions["image_id"].to_pylist()) <= set(shard.images["image_id"].to_pylist())
+
+
+def test_a_file_of_detections_is_of_one_split(tmp_path):
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "val", 1, "val"), draw(tmp_path / "train", 1)])
+    path = _detections(tmp_path / "d.json", [])
+    settings = DetectorSettings(kind="predictions", path=path)
+    with pytest.raises(UsageError, match="names 2"):
+        _run(predict.STAGE, store, _config(detector=settings, predict=PredictSettings(splits=("train", "val"))))
+    assert _run(predict.STAGE, store, _config(detector=settings)).counts["in"] == 0
+    with pytest.raises(UsageError, match=r"detector\.path"):
+        _run(predict.STAGE, store, _config(detector=DetectorSettings(kind="predictions")))
+
+
+def test_model_names():
+    names = {None: "retinanet", "out/a/tune/best/model": "best", "x/mine": "mine", "s3://b/run/model/": "run"}
+    assert {path: inference.model_name(path) for path in names} == names
