@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
-from detray.audit import findings, summary, tally
+from detray.audit import findings, measures, tally
 from detray.audit.pictures import PictureView, with_pictures
 from detray.audit.roots import Conclusion, conclude
 from detray.audit.rule import Active, CollisionRule, PictureRule, RowRule, SummaryRule
-from detray.audit.summary import Summary
+from detray.audit.summary import Reach, Summary
 from detray.audit.tally import Tally
 from detray.audit.text import hash_text, mix
 from detray.audit.view import View
@@ -40,7 +40,7 @@ class Examined:
     keys: pa.Table
 
 
-def examine(shard: Shard, active: Active) -> Examined:
+def examine(shard: Shard, active: Active, reach: Reach | None = None) -> Examined:
     """All that one shard tells by itself."""
     view = View(shard)
     raw = [
@@ -55,7 +55,7 @@ def examine(shard: Shard, active: Active) -> Examined:
         keys.append(pa.table([np.full(len(mixed), place, np.int8), found.rows, mixed], schema=KEYS))
     return Examined(
         raw=pa.concat_tables([findings.RAW.empty_table(), *raw]).combine_chunks(),
-        tally=summary.measure(view),
+        tally=measures.measure(view, reach),
         keys=pa.concat_tables([KEYS.empty_table(), *keys]).combine_chunks(),
     )
 

@@ -1,24 +1,50 @@
 """What the rules on classes, splits and the data set look at: merged tallies, class by class."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
 
-from detray.audit import tally
+from detray.audit.findings import GROUPS
 from detray.audit.tally import Tally
-from detray.audit.view import NO_ID, View, own_classes
+from detray.audit.view import distinct_classes
 from detray.tables import class_names
 
 
 @dataclass(frozen=True)
+class LabelMap:
+    """What a label map says: names by id, and what is wrong with it, each with its line (from 1) if known."""
+
+    path: str
+    names: Mapping[int, str]
+    problems: tuple[tuple[int | None, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the configured detector can see: its input, px, and the widths and heights of its anchors, px ``[a, 2]``."""
+
+    input_width: int
+    input_height: int
+    anchors: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
 class Summary:
-    """The data set in counts: each split's tally, and its classes as the table ``categories`` lists them."""
+    """The data set in counts.
+
+    ``tallies`` of each split; the table ``categories`` of all; the label map, if one is stated; the
+    detector, if one is to be trained; ``evidence`` gathered for hypotheses, by split; and counts of
+    raw findings, as `findings.GROUPS`.
+    """
 
     tallies: Mapping[str, Tally]
     categories: pa.Table
+    label_map: LabelMap | None = None
+    reach: Reach | None = None
+    evidence: Mapping[str, Tally] = field(default_factory=dict)
+    groups: pa.Table = field(default_factory=GROUPS.empty_table)
 
     @property
     def splits(self) -> list[str]:
@@ -28,7 +54,9 @@ class Summary:
     def classes(self) -> dict[str, dict[int, str]]:
         """Name by id of each split's own classes."""
         split = self.categories["split"].to_numpy()
-        return {name: class_names(own_classes(self.categories.filter(pa.array(split == name)))) for name in self.splits}
+        return {
+            name: class_names(distinct_classes(self.categories.filter(pa.array(split == name)))) for name in self.splits
+        }
 
     def each_class(self) -> Iterator[tuple[str, int, str]]:
         """Split, category_id and name of each class of each split."""
@@ -50,36 +78,3 @@ class Summary:
     def images(self) -> dict[str, dict[int, int]]:
         """Images that hold the class, by split and class; classes without are absent."""
         return {split: self.tallies[split].per_class("boxes_per_image") for split in self.splits}
-
-
-def measure(view: View) -> pa.Table:
-    """The tally of one shard.
-
-    Measures by class: ``boxes``, ``crowd``; ``boxes_per_image`` (key: boxes of the class in an image
-    that holds it); ``area`` (key 0 small, 1 medium, 2 large) of boxes that are no crowd; ``size`` and
-    ``aspect`` (octave bins) of those with sides above 0. Without a class: ``split_images``.
-    """
-    classes = view.category_ids
-    known = classes != NO_ID
-    single = known & ~view.is_crowd
-    width, height = view.boxes[:, 2], view.boxes[:, 3]
-    solid = single & view.has_box & (width > 0) & (height > 0)
-    area = view.areas
-    with_area = single & np.isfinite(area)
-    return pa.concat_tables(
-        [
-            tally.count("split_images", None, np.zeros(view.images.num_rows, np.int64)),
-            tally.count("boxes", classes[known]),
-            tally.count("crowd", classes[known & view.is_crowd]),
-            _per_image(view, known),
-            tally.count("area", classes[with_area], np.digitize(area[with_area], [32.0**2, 96.0**2], right=True)),
-            tally.count("size", classes[solid], tally.octave_bins(np.sqrt(width[solid] * height[solid]))),
-            tally.count("aspect", classes[solid], tally.octave_bins(width[solid] / height[solid])),
-        ]
-    )
-
-
-def _per_image(view: View, known: np.ndarray) -> pa.Table:
-    pairs = pa.table({"image": view.image_ids[known], "category": view.category_ids[known]})
-    counted = pairs.group_by(["image", "category"]).aggregate([([], "count_all")])
-    return tally.count("boxes_per_image", counted["category"].to_numpy(), counted["count_all"].to_numpy())

@@ -34,27 +34,52 @@ def bin_centres(bins: ArrayLike) -> Floats:
     return np.exp2(np.asarray(bins, np.float64) / BINS_PER_OCTAVE)
 
 
-def count(measure: str, categories: Ints | None, keys: Ints | None = None) -> pa.Table:
-    """The tally of one measure: one thing for each row of ``categories`` and ``keys``.
+_DENSE = 1 << 24
+"""Cells up to which pairs of class and key are counted in an array rather than by sorting."""
 
-    ``categories`` holds NO_ID (or is None) for what is about no class; no keys count as key 0.
+
+def count(measure: str, ids: Ints, codes: Ints, keys: Ints | None = None, n: Ints | None = None) -> pa.Table:
+    """The tally of one measure: ``n`` things (one where None) for each pair of class and key.
+
+    Args:
+        measure: its name.
+        ids: the classes, rising; NO_ID stands for what is about no class.
+        codes: place in ``ids`` of each thing's class, ``[k]``.
+        keys: what each thing is counted under, ``[k]``; None: 0.
+        n: ``[k]``.
     """
-    if categories is None:
-        categories = np.full(0 if keys is None else len(keys), NO_ID)
-    if keys is None:
-        keys = np.zeros(len(categories), np.int64)
-    table = pa.table({"category_id": categories, "key": keys})
-    counted = table.group_by(["category_id", "key"]).aggregate([([], "count_all")])
-    ids = counted["category_id"].to_numpy()
+    if not len(codes):
+        return TALLY.empty_table()
+    low, high = (0, 0) if keys is None else (int(keys.min()), int(keys.max()))
+    span = high - low + 1
+    if len(ids) * span <= _DENSE:
+        cells = codes if keys is None else codes * span + (keys - low)
+        counts = np.bincount(cells, n).astype(np.int64)  # sums of n are exact in float64 below 2**53
+        found = np.flatnonzero(counts)
+        code, key, total = found // span, found % span + low, counts[found]
+    else:
+        keys = np.zeros(len(codes), np.int64) if keys is None else keys
+        order = np.lexsort((keys, codes))
+        starts = np.ones(len(order), bool)
+        starts[1:] = (np.diff(codes[order]) != 0) | (np.diff(keys[order]) != 0)
+        first = np.flatnonzero(starts)
+        code, key = codes[order[first]], keys[order[first]]
+        total = np.add.reduceat(np.ones(len(order), np.int64) if n is None else n[order], first)
+    category = ids[code]
     return pa.table(
         {
-            "measure": pa.repeat(pa.scalar(measure), len(ids)),
-            "category_id": pa.array(ids, mask=ids == NO_ID),
-            "key": counted["key"],
-            "n": counted["count_all"],
+            "measure": pa.repeat(pa.scalar(measure), len(code)),
+            "category_id": pa.array(category, mask=category == NO_ID),
+            "key": key,
+            "n": total,
         },
         schema=TALLY,
     )
+
+
+def count_all(measure: str, keys: Ints) -> pa.Table:
+    """The tally of a measure that is about no class."""
+    return count(measure, np.array([NO_ID]), np.zeros(len(keys), np.int64), keys)
 
 
 def add(parts: Sequence[pa.Table]) -> pa.Table:
@@ -80,6 +105,10 @@ class Tally:
             order = np.argsort(ids, kind="stable")
             found[measure] = (ids[order], tables.numpy(rows, "key")[order], tables.numpy(rows, "n")[order])
         return found
+
+    @property
+    def measures(self) -> list[str]:
+        return sorted(self._by_measure)
 
     def total(self, measure: str) -> int:
         """Things counted under ``measure``, of all classes and of none."""

@@ -55,6 +55,61 @@ class View:
         return tables.numpy(self.annotations, "category_id", NO_ID)
 
     @cached_property
+    def class_ids(self) -> NDArray[np.int64]:
+        """The ids that annotations carry, rising; NO_ID among them where one has none."""
+        return np.sort(pc.unique(pa.array(self.category_ids)).to_numpy(zero_copy_only=False))
+
+    @cached_property
+    def class_codes(self) -> NDArray[np.int64]:
+        """Place of each annotation's class in `class_ids`, ``[n]``."""
+        return np.searchsorted(self.class_ids, self.category_ids)
+
+    @cached_property
+    def is_object(self) -> NDArray[np.bool_]:
+        """A single object of a stated class with an area, ``[n]``: no crowd, all four numbers, sides above 0."""
+        width, height = self.boxes[:, 2], self.boxes[:, 3]
+        return (self.category_ids != NO_ID) & ~self.is_crowd & self.has_box & (width > 0) & (height > 0)
+
+    @cached_property
+    def log_sides(self) -> NDArray[np.float64]:
+        """Logarithms to base 2 of width and height, ``[n, 2]``; NaN where not `is_object`."""
+        return np.log2(np.where(self.is_object[:, None], self.boxes[:, 2:], np.nan))
+
+    @cached_property
+    def annotators(self) -> list[tuple[str, NDArray[np.int64]]]:
+        """The people who are known to have drawn, by name, and the rows of each."""
+        column = self.annotations["annotator"]
+        if column.null_count == len(column):
+            return []
+        encoded = column.combine_chunks().dictionary_encode()
+        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+        names = encoded.dictionary.to_pylist()
+        return sorted((name, np.flatnonzero(codes == code)) for code, name in enumerate(names))
+
+    @cached_property
+    def annotator_codes(self) -> NDArray[np.int64]:
+        """Place of each annotation's annotator in `annotators`, ``[n]``; -1 if unknown."""
+        codes = np.full(self.annotations.num_rows, -1)
+        for code, (_, rows) in enumerate(self.annotators):
+            codes[rows] = code
+        return codes
+
+    @cached_property
+    def overhang(self) -> NDArray[np.float64]:
+        """How far each box reaches over its image's edge, px, ``[n]``; NaN where box or size is unknown."""
+        x, y, width, height = self.boxes.T
+        sizes = self.image_sizes
+        return np.maximum.reduce([-x, -y, x + width - sizes[:, 0], y + height - sizes[:, 1]])
+
+    @cached_property
+    def is_outside(self) -> NDArray[np.bool_]:
+        """No part of the box is within its image, ``[n]``; false where box or size is unknown."""
+        x, y, width, height = self.boxes.T
+        sizes = self.image_sizes
+        beyond = (x >= sizes[:, 0]) | (y >= sizes[:, 1])
+        return beyond | (((x + width <= 0) | (y + height <= 0)) & ~np.isnan(sizes[:, 0]))
+
+    @cached_property
     def image_ids(self) -> NDArray[np.int64]:
         """Of the annotations, ``[n]``."""
         return tables.numpy(self.annotations, "image_id", NO_ID)
@@ -94,7 +149,7 @@ class View:
     @cached_property
     def classes(self) -> pa.Table:
         """The classes that the annotations may name: category_id (unique) and category_name."""
-        return own_classes(self.categories)
+        return distinct_classes(self.categories)
 
     @cached_property
     def has_known_class(self) -> NDArray[np.bool_]:
@@ -111,17 +166,9 @@ class View:
         return column.take(pa.array(images, mask=images < 0))
 
 
-def own_classes(categories: pa.Table) -> pa.Table:
-    """The classes of a split as its own files list them, or as the label map does where they list none.
-
-    One row an id, in the order of ids: category_id, category_name.
-    """
-    listed = categories.filter(pc.equal(categories["source"], "annotations"))
-    if not listed.num_rows:
-        listed = categories.filter(pc.equal(categories["source"], "label_map"))
-    found = listed.select(["category_id", "category_name"]).sort_by(
-        [("category_id", "ascending"), ("category_name", "ascending")]
-    )
+def distinct_classes(categories: pa.Table) -> pa.Table:
+    """The classes of a split, one row an id, in the order of ids: category_id, category_name."""
+    found = tables.own_classes(categories).select(["category_id", "category_name"])
     ids = tables.numpy(found, "category_id")
     first = np.ones(len(ids), bool)
     first[1:] = ids[1:] != ids[:-1]

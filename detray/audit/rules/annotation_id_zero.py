@@ -1,7 +1,7 @@
 """An annotation has the id 0.
 
 Failure: pycocotools stores the id of the matched box and takes 0 for 'no match', so a right detection of this
-box counts as false. TACO has one.
+box counts as false.
 Number: annotation_id = 0.
 Source: pycocotools/cocoeval.py: dtm holds the matched ground truth id, and accumulate tests it for truth
 (https://github.com/cocodataset/cocoapi/issues/332). detray's own evaluation is not affected.

@@ -9,34 +9,10 @@ Source: Datumaro's and FiftyOne's duplicate checks (IoU = 1); merged annotation 
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from detray.audit.rule import ERROR, Hits, Limits, RowRule, Rows
+from detray.audit.pairs import repeated
+from detray.audit.rule import ERROR, Hits, Limits, RowRule
 from detray.audit.rules.geometry import sides
-from detray.audit.text import hash_texts, mix
-from detray.audit.view import NO_ID, View
-
-
-def repeated(view: View) -> tuple[Rows, Rows]:
-    """Rows that repeat another, and the first row of each one's group, by place in the file."""
-    rows = np.flatnonzero(view.has_box & (view.image_ids != NO_ID))
-    annotator = view.annotations["annotator"]
-    drawn = [hash_texts(annotator)[rows]] if annotator.null_count < len(annotator) else []
-    corners = np.ascontiguousarray(view.boxes[rows] + 0.0).view(np.uint64)  # + 0.0: no minus zero
-    keys = mix(view.image_ids[rows], view.category_ids[rows], view.is_crowd[rows].astype(np.int64), *corners.T, *drawn)
-    order = np.argsort(keys, kind="stable")
-    same = keys[order[1:]] == keys[order[:-1]]
-    if not same.any():
-        return rows[:0], rows[:0]
-    inside = np.zeros(len(rows), bool)
-    inside[1:] = same
-    inside[:-1] |= same
-    members = order[inside]
-    members = members[np.lexsort((view.annotation_rows[rows[members]], keys[members]))]
-    starts = np.ones(len(members), bool)
-    starts[1:] = keys[members[1:]] != keys[members[:-1]]
-    first = members[np.flatnonzero(starts)][np.cumsum(starts) - 1]
-    return rows[members[~starts]], rows[first[~starts]]
+from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:

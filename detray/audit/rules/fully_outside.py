@@ -11,14 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.audit.rule import ERROR, Hits, Limits, RowRule
-from detray.audit.rules.geometry import is_outside
 from detray.audit.text import join, number
 from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
     solid = (view.boxes[:, 2] > 0) & (view.boxes[:, 3] > 0)  # the others are degenerate-box
-    rows = np.flatnonzero(is_outside(view) & solid)
+    rows = np.flatnonzero(view.is_outside & solid)
     sizes = view.image_sizes[rows]
     x, y = view.boxes[rows, 0], view.boxes[rows, 1]
     size = join(number(sizes[:, 0]), " x ", number(sizes[:, 1]))

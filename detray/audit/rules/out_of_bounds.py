@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.audit.rule import INFO, WARNING, Hits, Limits, RowRule, Threshold
-from detray.audit.rules.geometry import is_outside, overhang
 from detray.audit.text import join, number
 from detray.audit.view import View
 
@@ -20,8 +19,8 @@ ROUNDING = 1e-6  # px: what float arithmetic alone adds to x + width
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    over = overhang(view)
-    rows = np.flatnonzero((over > ROUNDING) & ~is_outside(view))
+    over = view.overhang
+    rows = np.flatnonzero((over > ROUNDING) & ~view.is_outside)
     sizes = view.image_sizes[rows]
     return [
         Hits(

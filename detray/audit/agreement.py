@@ -1,0 +1,59 @@
+"""What annotators who drew on the same images agree on.
+
+Boxes of two annotators match where each is the other's best, at IoU of at least 0.5. Counted for
+each pair of annotators, A before B, on the images where both drew, as measures without a class
+named ``pair:<what>:<A>|<B>``:
+
+- ``boxes``: boxes of A (key 0) and of B (key 1);
+- ``matched``: matches by IoU in hundredths;
+- ``classes``: matches of different classes (key 0) and of the same (key 1);
+- ``size``: matches by octave bin of sqrt(area of A / area of B).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from detray.audit import tally
+from detray.audit.pairs import Ints, close_pairs
+from detray.audit.view import View
+
+MIN_IOU = 0.5
+
+
+def compare_annotators(view: View) -> Iterator[pa.Table]:
+    """The tallies of every pair of annotators who drew on the same image of the shard."""
+    for position, (one, rows_of_one) in enumerate(view.annotators):
+        for other, rows_of_other in view.annotators[position + 1 :]:
+            yield from _compare(view, f"{one}|{other}", rows_of_one, rows_of_other)
+
+
+def _compare(view: View, pair: str, a: Ints, b: Ints) -> Iterator[pa.Table]:
+    both = np.intersect1d(view.image_of[a], view.image_of[b])
+    both = both[both >= 0]
+    a, b = (rows[np.isin(view.image_of[rows], both) & view.is_object[rows]] for rows in (a, b))
+    if not len(both):
+        return
+    yield tally.count_all(f"pair:boxes:{pair}", np.repeat([0, 1], [len(a), len(b)]))
+    is_a = np.zeros(view.annotations.num_rows, bool)
+    is_a[a] = True
+    first, second, iou = close_pairs(view, np.concatenate([a, b]), MIN_IOU)
+    across = is_a[first] != is_a[second]
+    first, second, iou = first[across], second[across], iou[across]
+    mine, theirs = np.where(is_a[first], first, second), np.where(is_a[first], second, first)
+    best = _is_best(mine, iou) & _is_best(theirs, iou)
+    mine, theirs, iou = mine[best], theirs[best], iou[best]
+    yield tally.count_all(f"pair:matched:{pair}", np.floor(100 * iou).astype(np.int64))
+    same = view.category_ids[mine] == view.category_ids[theirs]
+    yield tally.count_all(f"pair:classes:{pair}", same.astype(np.int64))
+    larger = (view.log_sides[mine] - view.log_sides[theirs]).sum(axis=1) / 2
+    yield tally.count_all(f"pair:size:{pair}", np.round(tally.BINS_PER_OCTAVE * larger).astype(np.int64))
+
+
+def _is_best(rows: Ints, iou: np.ndarray) -> np.ndarray:
+    """Whether each pair has the highest IoU among those of its row; equal ones are all best."""
+    _, back = np.unique(rows, return_inverse=True)
+    highest = np.zeros(back.max() + 1 if len(back) else 0)
+    np.maximum.at(highest, back, iou)
+    return iou == highest[back]

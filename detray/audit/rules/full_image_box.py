@@ -1,0 +1,38 @@
+"""A box covers the whole image.
+
+Failure: such boxes come from image labels turned into boxes, or from a default in the drawing tool; they teach the
+model that everything is the object.
+Number: the smaller of width and height, as a share of the image's, at least `min_share`. Crowd regions are left out.
+Source: FiftyOne's and Roboflow's data set checks; conversions of classification data sets.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detray.audit.rule import SUSPECT, Hits, Limits, RowRule, Threshold
+from detray.audit.rules.geometry import sides
+from detray.audit.view import View
+
+
+def check(view: View, limits: Limits) -> Sequence[Hits]:
+    low = np.maximum(view.boxes[:, :2], 0)
+    high = np.minimum(view.boxes[:, :2] + view.boxes[:, 2:], view.image_sizes)
+    share = ((high - low) / view.image_sizes).min(axis=1)
+    rows = np.flatnonzero((share >= limits["min_share"]) & ~view.is_crowd)
+    return [Hits(rows, observed=sides(view, rows))]
+
+
+RULE = RowRule(
+    code="full-image-box",
+    family="geometry",
+    severity=SUSPECT,
+    scope="annotation",
+    problem="the box covers the whole image",
+    fix="draw the object, or check that it fills the picture",
+    doc=__doc__,
+    thresholds=(
+        Threshold("min_share", 0.99, "of the image's side", 0.5, 1.0, "from this share it is the whole image"),
+    ),
+    check=check,
+)

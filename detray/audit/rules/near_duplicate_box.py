@@ -1,0 +1,42 @@
+"""Two boxes of the same class nearly coincide.
+
+Failure: the object was drawn twice. Non-maximum suppression leaves one detection, so the other box is always
+missed; in training the object weighs double.
+Number: IoU of two boxes of one image, class and annotator, at least `min_iou`, their corners not all equal (those are
+duplicate-box). The later one in the file is found, with the other as other_annotation_id.
+Source: Northcutt et al. and cleanlab's ObjectLab list it among label errors; COCO's NMS thresholds are at most 0.7.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detray.audit.pairs import best_partners, close_pairs
+from detray.audit.rule import WARNING, Hits, Limits, RowRule, Threshold
+from detray.audit.text import join, number
+from detray.audit.view import View
+
+
+def check(view: View, limits: Limits) -> Sequence[Hits]:
+    first, second, iou = close_pairs(view, np.flatnonzero(view.is_object), limits["min_iou"])
+    same = (view.category_ids[first] == view.category_ids[second]) & (
+        view.annotator_codes[first] == view.annotator_codes[second]
+    )
+    differ = (view.boxes[first] != view.boxes[second]).any(axis=1)
+    keep = same & differ
+    first, second, iou = best_partners(first[keep], second[keep], iou[keep], view.annotation_rows)
+    return [Hits(second, observed=join("IoU ", number(iou, 3)), other=first)]
+
+
+RULE = RowRule(
+    code="near-duplicate-box",
+    family="relation",
+    severity=WARNING,
+    scope="annotation",
+    problem="another box of the same class nearly coincides with it",
+    expected="one box for each object",
+    fix="drop one of the two",
+    doc=__doc__,
+    thresholds=(Threshold("min_iou", 0.9, "IoU", 0.5, 1.0, "from this overlap two boxes nearly coincide"),),
+    check=check,
+)
