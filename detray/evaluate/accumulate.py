@@ -6,12 +6,13 @@ number before each true positive counts.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
-from detray.evaluate.order import falling, stable_argsort
+from detray.evaluate.order import accumulation_order
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,36 +24,6 @@ EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Detections of several classes in the order in which they are accumulated."""
-
-    order: Ints
-    """``[m]`` rows by class, falling score, image and rank."""
-    category: Ints
-    """``[m]`` the class of each, in that order, from 0."""
-    start: Ints
-    """``[k + 1]`` where each class starts, and the end."""
-
-    @staticmethod
-    def of(category: Ints, score: Floats, image: Ints, rank: Ints, n_classes: int) -> "Ranking":
-        """The ranking of detections ``[m]`` whose classes are ``0 <= category < n_classes``."""
-        order = np.arange(len(score))
-        if len(order) and not _rising(image, rank):
-            order = stable_argsort(rank)
-            order = order[stable_argsort(image[order])]
-        order = order[falling(score[order])]
-        order = order[stable_argsort(category[order])]
-        ordered = category[order]
-        return Ranking(order, ordered, np.searchsorted(ordered, np.arange(n_classes + 1)))
-
-
-def _rising(image: Ints, rank: Ints) -> bool:
-    """Whether the rows already stand by image, then rank."""
-    later = image[1:] > image[:-1]
-    return bool((later | ((image[1:] == image[:-1]) & (rank[1:] >= rank[:-1]))).all())
-
-
-@dataclass(frozen=True)
 class Hits:
     """The true positives of a ranking at every IoU threshold, ``[h]`` each, by level, then as ranked.
 
@@ -61,8 +32,8 @@ class Hits:
     """
 
     segment: Ints
-    position: Ints
-    """Where each stands in the ranking."""
+    row: Ints
+    """Which of the ranked detections each is."""
     nth: Ints
     """Which true positive of its segment it is, from 1."""
     place: Ints
@@ -78,18 +49,10 @@ class Hits:
         """Those that the mask ``rows`` ``[h]`` selects, of each class and level, ``[k, 10]``."""
         return _by_class(np.bincount(self.segment[rows], minlength=len(self.start) - 1))
 
-    def envelope(self) -> Floats:
-        """Precision at each, raised to the highest that follows in its segment; ``[h]``."""
-        # the operations of pycocotools: tp / (fp + tp + spacing(1))
-        precision = self.nth / (self.place + np.spacing(1))
-        # ranks of the precisions can be lifted by segment without rounding, precisions cannot
-        n = len(precision)
-        order = np.argsort(precision)
-        rank = np.empty(n, np.int64)
-        rank[order] = np.arange(n)
-        lift = (len(self.start) - self.segment) * n
-        best = np.maximum.accumulate((rank + lift)[::-1])[::-1] - lift
-        return precision[order[best]]
+    @cached_property
+    def precision(self) -> Floats:
+        """Precision at each, with the operations of pycocotools: ``tp / (fp + tp + spacing(1))``; ``[h]``."""
+        return self.nth / (self.place + np.spacing(1))
 
 
 def _by_class(values: Ints) -> Ints:
@@ -97,35 +60,36 @@ def _by_class(values: Ints) -> Ints:
     return np.ascontiguousarray(values.reshape(LEVELS, -1).T)
 
 
-def true_positives(ranking: Ranking, hit: Words, counted: Words) -> Hits:
-    """The true positives and their places.
+def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> Hits:
+    """The true positives of ranked detections ``[m]``, and their places.
 
-    ``hit`` and ``counted`` ``[m]`` hold a bit for each IoU threshold: the detection is a true
-    positive there; it counts at all, be it true or false. They are in the order of the rows that
-    were ranked.
+    Args:
+        category: ``[m]`` the classes ``0 <= category < k``, rising.
+        start: ``[k + 1]`` the first detection of each class, and the end.
+        hit: ``[m]`` levels at which a detection is a true positive.
+        counted: ``[m]`` levels at which it counts at all, be it true or false.
     """
-    hit, counted = hit[ranking.order], counted[ranking.order]
-    n_classes = len(ranking.start) - 1
+    n_classes = len(start) - 1
     # all that count at every level and never hit are only numbers before the others
     always = (counted == EVERY_LEVEL) & (hit == 0)
-    before = np.concatenate([[0], np.cumsum(always)])
     rows = np.flatnonzero(~always & (counted != 0))
-    category = ranking.category[rows]
-    first = np.searchsorted(rows, ranking.start[:-1])  # of each class among rows
-    base = before[rows] - before[ranking.start[category]]
+    before = np.concatenate([[0], np.cumsum(always)])
+    own = category[rows]
+    base = before[rows] - before[start[own]]
+    first = np.searchsorted(rows, start[:-1])  # of each class among rows
 
     levels = np.arange(LEVELS, dtype=np.int16)[:, None]
     tally = np.zeros((LEVELS, len(rows) + 1), np.int64)
     np.cumsum(counted[rows] >> levels & 1, axis=1, out=tally[:, 1:])
     level, row = np.nonzero(hit[rows] >> levels & 1)
-    segment = level * n_classes + category[row]
-    start = np.searchsorted(segment, np.arange(LEVELS * n_classes + 1))
+    segment = level * n_classes + own[row]
+    begin = np.searchsorted(segment, np.arange(LEVELS * n_classes + 1))
     return Hits(
         segment,
         rows[row],
-        np.arange(len(row)) - start[segment] + 1,
-        base[row] + tally[level, row + 1] - tally[level, first[category[row]]],
-        start,
+        np.arange(len(row)) - begin[segment] + 1,
+        base[row] + tally[level, row + 1] - tally[level, first[own[row]]],
+        begin,
     )
 
 
@@ -154,12 +118,18 @@ def reached(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
 def precision_at_recall(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Floats:
     """Envelope precision at recall points, ``[k, 10, len(recall)]``; NaN where a class has no boxes.
 
-    ``n_gt`` as in `reached`.
+    ``n_gt`` as in `reached`; ``recall`` rises.
     """
-    envelope = np.append(hits.envelope(), 0.0)  # -1, a recall that is not reached, finds the zero
-    result = envelope[reached(hits, n_gt, recall)]
+    place = np.minimum(needed_hits(n_gt, recall) - 1, hits.count[:, :, None])
+    index = _by_class(hits.start[:-1])[:, :, None] + place
+    # the highest precision between each recall point and the next, then the highest from there on;
+    # a place behind its segment is that of the next one, whose precision does not count
+    between = np.maximum.reduceat(np.append(hits.precision, 0.0), index.transpose(1, 0, 2).ravel())
+    between = np.ascontiguousarray(between.reshape(LEVELS, -1, len(recall)).transpose(1, 0, 2))
+    between[place == hits.count[:, :, None]] = 0
+    result = np.maximum.accumulate(between[:, :, ::-1], axis=2)[:, :, ::-1]
     result[np.broadcast_to(n_gt == 0, result.shape[:2])] = np.nan
-    return result
+    return np.ascontiguousarray(result)
 
 
 def average_precision(score: Floats, image: Ints, rank: Ints, matched: Words, ignored: Words, n_gt: int) -> Floats:
@@ -167,7 +137,8 @@ def average_precision(score: Floats, image: Ints, rank: Ints, matched: Words, ig
 
     ``matched`` and ``ignored`` hold a bit for each threshold. NaN where ``n_gt`` is 0.
     """
-    ranking = Ranking.of(np.zeros(len(score), np.int64), score, image, rank, 1)
-    counted = ~ignored & EVERY_LEVEL
-    hits = true_positives(ranking, matched & counted, counted)
+    category = np.zeros(len(score), np.int64)
+    order = accumulation_order(category, score, image, rank)
+    counted = ~ignored[order] & EVERY_LEVEL
+    hits = true_positives(category, np.array([0, len(score)]), matched[order] & counted, counted)
     return precision_at_recall(hits, np.array([[n_gt]]))[0].mean(axis=1)

@@ -51,11 +51,7 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def replicates(rows: ClassRows, n: int, seed: int) -> Floats:
     """Each class's share in COCO's twelve numbers in each resample, ``[k, 12, n]``; NaN without boxes."""
     images = np.unique(np.concatenate([rows.image, rows.box_image]))
-    place = np.zeros(len(rows.ranking.order), np.int64)  # of a repair, which takes no part, any image will do
-    place[: len(rows.image)] = np.searchsorted(images, rows.image)
-    place = place[rows.ranking.order]
-    box_place = np.searchsorted(images, rows.box_image)
-    class_rank = rows.ranked(rows.class_rank)
+    place, box_place = np.searchsorted(images, rows.image), np.searchsorted(images, rows.box_image)
     box_order = stable_argsort(rows.box_category)
     box_start = np.searchsorted(rows.box_category[box_order], np.arange(len(rows.ids) + 1))
 
@@ -64,20 +60,17 @@ def replicates(rows: ClassRows, n: int, seed: int) -> Floats:
         chosen = slice(low, min(low + STEP, n))
         weight = weights(images, np.arange(chosen.start, chosen.stop), seed)
         for area in range(len(AREA_RANGES)):
-            counted = rows.ranked(rows.counted(area))
-            hit = rows.ranked(rows.matched[:, area]) & counted
+            counted = rows.counted[area]
             for k in np.flatnonzero(rows.n_gt[:, area]):
                 boxes = box_order[box_start[k] : box_start[k + 1]]
-                boxes = boxes[rows.box_counts[boxes, area]]
-                mine = rows.ranking.start[k] + np.flatnonzero(
-                    counted[rows.ranking.start[k] : rows.ranking.start[k + 1]]
-                )
+                boxes = boxes[rows.box_counts[area][boxes]]
+                mine = rows.start[k] + np.flatnonzero(counted[rows.start[k] : rows.start[k + 1]])
                 ap, recall = weighted(
                     weight[place[mine]],
-                    hit[mine],
+                    rows.matched[area][mine] & counted[mine],
                     counted[mine],
                     weight[box_place[boxes]].sum(axis=0, dtype=np.int64),
-                    class_rank[mine],
+                    rows.class_rank[mine],
                 )
                 if area == 0:
                     result[k, :3, chosen] = ap.mean(axis=0), ap[LEVEL_50], ap[LEVEL_75]

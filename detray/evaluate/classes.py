@@ -8,8 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from detray import tables
-from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, Ranking, true_positives
+from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, true_positives
+from detray.evaluate.errors import FALSE_DETECTIONS, REPAIRABLE
 from detray.evaluate.kernel import Flags, Floats, Ints, Words
+from detray.evaluate.order import accumulation_order
 from detray.schema import AREA_RANGES
 
 
@@ -21,34 +23,36 @@ def class_ids(categories: pa.Table, *seen: pa.ChunkedArray) -> Ints:
 
 @dataclass(frozen=True)
 class ClassRows:
-    """Detections ``[m]``, boxes ``[n]`` and repairs ``[r]`` of the classes ``ids`` ``[k]``.
+    """Detections and repairs ``[m]`` as they are ranked, and boxes ``[n]``, of the classes ``ids`` ``[k]``.
 
-    ``category`` and the like number classes by their place in ``ids``. The ranking is over the
-    detections and, behind them in row order, the repairs: rows that take no part until an error is
-    mended. Words are as in `kernel.Matches`.
+    Ranked is by class, falling score, image and rank. A repair is a copy of a detection that takes
+    no part until the error is mended that keeps it from being a true positive. ``category`` numbers
+    classes by their place in ``ids``; words are as in `kernel.Matches`.
     """
 
     ids: Ints
     category: Ints
+    start: Ints
+    """``[k + 1]`` the first row of each class, and the end."""
     image: Ints
     score: Floats
     class_rank: Ints
-    iou: Floats
-    other_iou: Floats
-    matched: Words
-    ignored: Words
+    is_repair: Flags
+    matched: tuple[Words, ...]
+    """By area range; 0 for repairs."""
+    counted: tuple[Words, ...]
+    """By area range, levels at which the detection counts; 0 for repairs."""
+    wrong: dict[str, Words]
+    """By type of error, levels at which the detection is one."""
+    repaired: dict[str, Words]
+    """By type of error, levels at which a repair is a true positive once such errors are mended."""
     pascal: NDArray[np.int8]
     box_category: Ints
     box_image: Ints
-    box_counts: Flags
-    """``[n, 4]`` by area range."""
+    box_counts: tuple[Flags, ...]
+    """By area range."""
     box_missed: Words
     box_difficult: Flags
-    repair_error: Ints
-    repair_levels: Words
-    ranking: Ranking
-    ranked_score: Floats
-    """``[m + r]`` in the order of the ranking."""
 
     @staticmethod
     def of(ids: Ints, detections: pa.Table, boxes: pa.Table, repairs: pa.Table) -> "ClassRows":
@@ -56,83 +60,64 @@ class ClassRows:
 
         ``ids`` rise. The order of the rows plays no part.
         """
+        m, r = detections.num_rows, repairs.num_rows
 
-        def column(table: pa.Table, name: str) -> NDArray:
-            return tables.numpy(table, name)
+        def both(name: str) -> NDArray:
+            return np.concatenate([tables.numpy(part, name) for part in (detections, repairs)])
 
-        category = np.searchsorted(ids, column(detections, "category_id"))
-        score = column(detections, "score")
-        image = column(detections, "image_id")
-        every_score = np.concatenate([score, column(repairs, "score")])
-        ranking = Ranking.of(
-            np.concatenate([category, np.searchsorted(ids, column(repairs, "category_id"))]),
-            every_score,
-            np.concatenate([image, column(repairs, "image_id")]),
-            np.concatenate([column(detections, "rank"), column(repairs, "rank")]),
-            len(ids),
-        )
-        areas = np.arange(len(AREA_RANGES))
+        category = np.searchsorted(ids, both("category_id"))
+        score, image = both("score"), both("image_id")
+        order = accumulation_order(category, score, image, both("rank"))
+        category = category[order]
+        is_repair = order >= m
+
+        def ranked(name: str, absent: int = 0) -> NDArray:
+            values = tables.numpy(detections, name)
+            return np.concatenate([values, np.full(r, absent, values.dtype)])[order]
+
+        error = np.concatenate([np.full(m, -1), tables.numpy(repairs, "error")])[order]
+        levels = np.concatenate([np.zeros(m, np.int16), tables.numpy(repairs, "levels")])[order]
+        counts = tables.numpy(boxes, "counts")
         return ClassRows(
             ids,
             category,
-            image,
-            score,
-            column(detections, "class_rank"),
-            column(detections, "iou"),
-            column(detections, "other_iou"),
-            np.stack([column(detections, f"matched_{area}") for area in AREA_RANGES], axis=1),
-            np.stack([column(detections, f"ignored_{area}") for area in AREA_RANGES], axis=1),
-            column(detections, "pascal"),
-            np.searchsorted(ids, column(boxes, "category_id")),
-            column(boxes, "image_id"),
-            (column(boxes, "counts")[:, None] >> areas & 1).astype(np.bool_),
-            column(boxes, "missed"),
-            column(boxes, "difficult"),
-            column(repairs, "error"),
-            column(repairs, "levels"),
-            ranking,
-            every_score[ranking.order],
+            np.searchsorted(category, np.arange(len(ids) + 1)),
+            image[order],
+            score[order],
+            ranked("class_rank"),
+            is_repair,
+            tuple(ranked(f"matched_{area}") for area in AREA_RANGES),
+            tuple(~ranked(f"ignored_{area}", int(EVERY_LEVEL)) & EVERY_LEVEL for area in AREA_RANGES),
+            {name: ranked(name) for name in FALSE_DETECTIONS},
+            {name: np.where(error == place, levels, np.int16(0)) for place, name in enumerate(REPAIRABLE)},
+            ranked("pascal"),
+            np.searchsorted(ids, tables.numpy(boxes, "category_id")),
+            tables.numpy(boxes, "image_id"),
+            tuple(counts >> area & 1 != 0 for area in range(len(AREA_RANGES))),
+            tables.numpy(boxes, "missed"),
+            tables.numpy(boxes, "difficult"),
         )
 
     @cached_property
     def n_gt(self) -> Ints:
         """Boxes that count, ``[k, 4]`` by area range."""
-        return np.stack(
-            [self.per_class(self.box_category[self.box_counts[:, area]]) for area in range(len(AREA_RANGES))], axis=1
-        )
+        return np.stack([self.per_class(self.box_category[counts]) for counts in self.box_counts], axis=1)
 
     def per_class(self, category: Ints) -> Ints:
         """How often each class occurs in ``category``, ``[k]``."""
         return np.bincount(category, minlength=len(self.ids))
 
-    def per_class_and_level(self, category: Ints, words: NDArray[np.integer]) -> Ints:
+    def per_class_and_level(self, category: Ints, words: Words) -> Ints:
         """How many of the words of each class have each bit set, ``[k, 10]``."""
         return np.stack([self.per_class(category[words >> level & 1 != 0]) for level in range(LEVELS)], axis=1)
 
-    def counted(self, area: int) -> Words:
-        """``[m]`` levels at which each detection counts in an area range."""
-        return ~self.ignored[:, area] & EVERY_LEVEL
-
-    def hits(self, hit: Words, counted: Words, repaired: Words | None = None) -> Hits:
-        """True positives of ``hit`` and ``counted`` ``[m]``; ``repaired`` ``[r]`` are levels at which
-        repairs are hits."""
-        extra = np.zeros(len(self.repair_levels), np.int16) if repaired is None else repaired
-        return true_positives(self.ranking, np.concatenate([hit, extra]), np.concatenate([counted, extra]))
-
-    def hits_in(self, area: int) -> Hits:
-        """The true positives of an area range, all as they are."""
-        counted = self.counted(area)
-        return self.hits(self.matched[:, area] & counted, counted)
+    def hits(self, hit: Words, counted: Words) -> Hits:
+        """The true positives for words ``[m]`` as in `accumulate.true_positives`."""
+        return true_positives(self.category, self.start, hit, counted)
 
     @cached_property
     def tie_ends(self) -> Ints:
-        """Positions in the ranking that are the last with their class and score."""
-        category, score = self.ranking.category, self.ranked_score
-        last = np.ones(len(score), np.bool_)
-        last[:-1] = (category[1:] != category[:-1]) | (score[1:] != score[:-1])
+        """Rows that are the last with their class and score."""
+        last = np.ones(len(self.score), np.bool_)
+        last[:-1] = (self.category[1:] != self.category[:-1]) | (self.score[1:] != self.score[:-1])
         return np.flatnonzero(last)
-
-    def ranked(self, values: NDArray) -> NDArray:
-        """``values`` ``[m]`` of the detections in the order of the ranking, repairs as 0."""
-        padded = np.concatenate([values, np.zeros(len(self.repair_levels), values.dtype)])
-        return padded[self.ranking.order]

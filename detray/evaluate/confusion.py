@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from detray.evaluate.kernel import Detections, GroundTruth, Matches, assign
+from detray.evaluate.assignment import assign
+from detray.evaluate.kernel import Detections, GroundTruth, Matches
 from detray.evaluate.order import falling
 from detray.evaluate.pairs import Pairs
 
@@ -32,9 +33,10 @@ def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Pai
     missed[found.box[hit]] = False
 
     left = pairs.take(false[pairs.detection] & missed[pairs.box] & (pairs.iou >= IOU))
-    turn = np.empty(len(dt), np.int64)
-    turn[falling(dt.score)] = np.arange(len(dt))
-    confused = left.take(assign(left, turn, ~counts, gt.crowd)[0])
+    turn = np.zeros(len(dt), np.int64)
+    by_score = left.detection[falling(dt.score[left.detection])]
+    turn[by_score[::-1]] = np.arange(len(by_score))[::-1]
+    confused = left.take(assign(left, turn, ~counts[:, None], gt.crowd)[:, 0] & 1 != 0)
     missed[confused.box] = False
     false[confused.detection] = False
     sizes = [hit.sum(), len(confused.box), missed.sum(), false.sum()]

@@ -19,6 +19,8 @@ from detray.evaluate.kernel import Floats, Ints, Words
 from detray.evaluate.order import falling
 
 FALSE_DETECTIONS = ("classification", "localization", "both", "duplicate", "background")
+REPAIRABLE = ("classification", "localization")
+"""Those that leave a true positive behind when they are mended."""
 ERRORS = (*FALSE_DETECTIONS, "missed")
 BACKGROUND_IOU = 0.1
 """Below it a detection and a box have nothing to do with each other (TIDE's background threshold)."""

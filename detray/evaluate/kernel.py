@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
-from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, average_precision
+from detray.evaluate.accumulate import EVERY_LEVEL, average_precision
+from detray.evaluate.assignment import assign
 from detray.evaluate.order import falling, pair_codes, stable_argsort
 from detray.evaluate.pairs import Pairs, overlapping
 
@@ -96,8 +97,10 @@ class Matches:
     """``[m]`` row of the box matched at IoU .5, all areas; -1: none."""
     detection: Ints
     """``[n]`` row of the first detection matched to the box at IoU .5, all areas; -1: missed."""
+    order: Ints
+    """``[m]`` rows of the detections by class, image and place by score."""
     found: Words
-    """``[n]`` levels where the box is matched, all areas."""
+    """``[n]`` levels where the box is matched, all areas; none of a crowd region."""
 
 
 def match(
@@ -134,27 +137,24 @@ def match(
         pairs = pairs.take(kept[pairs.detection])
 
     ignored_box = gt.ignored()
-    matched = np.zeros((m, len(LIMITS)), np.int16)
-    ignored = np.zeros_like(matched)
-    found = np.zeros(n, np.int16)
+    levels = assign(pairs, turn, ignored_box, gt.crowd)
+    lost = np.where(ignored_box[pairs.box], levels, np.int16(0))
+    if void is not None:
+        levels[void[pairs.box]] = 0
+    # a detection has one box a level: the sum of its words is their union
+    matched, ignored = (
+        np.stack([np.bincount(pairs.detection, column, m).astype(np.int16) for column in words.T]).T
+        for words in (levels, lost)
+    )
+    found = np.bincount(pairs.box, np.where(gt.crowd[pairs.box], 0, levels[:, 0]), n).astype(np.int16)
     at50, first = np.full(m, -1), np.full(n, -1)
-    for area in range(len(LIMITS)):
-        for level, chosen in enumerate(assign(pairs, turn, ignored_box[:, area], gt.crowd)):
-            bit = np.int16(1 << level)
-            det, box = pairs.detection[chosen], pairs.box[chosen]
-            ignored[det[ignored_box[box, area]], area] |= bit
-            if void is not None:
-                det, box = det[~void[box]], box[~void[box]]
-            matched[det, area] |= bit
-            if area == 0:
-                found[box] |= bit
-                if level == 0:
-                    at50[det] = box
-                    late = np.argsort(-turn[det])
-                    first[box[late]] = det[late]
+    hit = pairs.take(levels[:, 0] & 1 != 0)
+    at50[hit.detection] = hit.box
+    late = np.argsort(-turn[hit.detection])
+    first[hit.box[late]] = hit.detection[late]
     outside = dt.outside() & kept[:, None]
     ignored |= np.where(outside, EVERY_LEVEL & ~matched, np.int16(0))
-    return Matches(matched, ignored, class_rank, kept, at50, first, found)
+    return Matches(matched, ignored, class_rank, kept, at50, first, order, found)
 
 
 def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int = 100) -> Floats:
@@ -199,51 +199,3 @@ def _place_in_run(code: Ints) -> Ints:
     starts = np.ones(len(code), np.bool_)
     starts[1:] = code[1:] != code[:-1]
     return position - np.maximum.accumulate(np.where(starts, position, 0))
-
-
-def assign(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> list[Ints]:
-    """The greedy matching at each IoU threshold: for each of the ten the rows of ``pairs`` chosen.
-
-    Detections choosing in turn is the stable matching in which every box prefers the detection
-    whose turn comes first (Gale and Shapley, 1962), so all detections can propose at once: each to
-    the best box left on its list; each box keeps the first of its suitors, the others go on. A
-    detection prefers boxes that count, then the higher IoU, then the later box.
-
-    Args:
-        pairs: with an IoU of at least .5.
-        turn: ``[m]`` the place of each detection.
-        ignored: ``[n]`` boxes that do not count.
-        crowd: ``[n]`` boxes that take any number of detections.
-    """
-    if not len(pairs.iou):
-        return [np.empty(0, np.int64)] * LEVELS
-    # least key first: later boxes, falling IoU, boxes that count, detections in turn
-    order = stable_argsort(len(crowd) - pairs.box)
-    order = order[falling(pairs.iou[order])]
-    order = order[stable_argsort(turn[pairs.detection[order]] * 2 + ignored[pairs.box[order]])]
-
-    level, pair = np.nonzero(pairs.iou[order][None, :] >= IOU_THRESHOLDS[:, None])
-    pair = order[pair]
-    suitor = pairs.detection[pair] * LEVELS + level
-    wanted = pairs.box[pair] * LEVELS + level
-    shared = crowd[pairs.box[pair]]
-
-    holder = np.full(len(crowd) * LEVELS, -1)
-    best = np.empty_like(holder)
-    chosen = np.zeros(len(pair), np.bool_)
-    active = np.flatnonzero(np.concatenate([[True], suitor[1:] != suitor[:-1]]))
-    while len(active):
-        chosen[active[shared[active]]] = True
-        active = active[~shared[active]]
-        # among the suitors of a box the last one written, the first in turn, stays
-        place = wanted[active]
-        best[place[::-1]] = active[::-1]
-        current = holder[place]
-        wins = (best[place] == active) & ((current < 0) | (active < current))
-        displaced = current[wins & (current >= 0)]
-        holder[place[wins]] = active[wins]
-        losers = np.concatenate([active[~wins], displaced]) + 1
-        losers = losers[losers < len(pair)]
-        active = np.sort(losers[suitor[losers] == suitor[losers - 1]])
-    chosen[holder[holder >= 0]] = True
-    return np.split(pair[chosen], np.searchsorted(level[chosen], np.arange(1, LEVELS)))

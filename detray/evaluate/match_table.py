@@ -33,7 +33,8 @@ def match_rows(
 ) -> pa.Table:
     """The match table of a shard: its detections in ``order``, then its missed boxes by class and image.
 
-    ``wrong`` holds each detection's errors by type, ``pascal`` what Pascal's matching makes of it.
+    ``wrong`` holds the errors of these detections by type, ``pascal`` what Pascal's matching makes of
+    them.
     """
     gt, dt = scene.gt, scene.dt
     ignored = found.ignored[order, 0] & 1 != 0
@@ -41,9 +42,8 @@ def match_rows(
     outcome = np.where(ignored, IGNORE, np.where(hit, TRUE_POSITIVE, FALSE_POSITIVE))
     error = np.full(len(order), -1)
     for number, name in enumerate(FALSE_DETECTIONS):
-        error[wrong[name][order] & 1 != 0] = number
+        error[wrong[name] & 1 != 0] = number
     box = found.box[order]
-    voc = pascal[order]
     detected = _names(shard, run, model, dt.image[order], dt.category[order], outcome) | {
         "error": _pick(FALSE_DETECTIONS, error),
         **_box_of(shard, scene, box),
@@ -53,7 +53,7 @@ def match_rows(
         **_sides(dt.box[order]),
         **_overlaps(shard, partners.own_box, partners.other_box, order, gt.category),
         **{word: pa.array(words(found, word)[order]) for word in WORDS},
-        "voc_match": pa.array(voc == HIT, mask=voc == IGNORED),
+        "voc_match": pa.array(pascal == HIT, mask=pascal == IGNORED),
     }
 
     lost = np.flatnonzero((found.detection < 0) & ~gt.ignored()[:, 0])
@@ -88,9 +88,8 @@ def _names(shard: Shard, run: str, model: str, image: Ints, category: Ints, outc
 
 def class_name(shard: Shard, category: pa.Array) -> pa.Array:
     """The name of each class; one that the categories lack is called by its id."""
-    return pc.coalesce(
-        tables.lookup(category, shard.categories, "category_id", "category_name"), category.cast(pa.string())
-    )
+    names = tables.lookup(category, shard.categories, "category_id", "category_name")
+    return pc.coalesce(names, category.cast(pa.string())) if names.null_count > category.null_count else names
 
 
 def _box_of(shard: Shard, scene: Scene, box: Ints) -> dict[str, pa.Array]:

@@ -8,19 +8,17 @@ import pyarrow as pa
 from detray.boxes import IOU_THRESHOLDS
 from detray.evaluate.accumulate import EVERY_LEVEL
 from detray.evaluate.confusion import confusion_counts
-from detray.evaluate.errors import Repairs, error_levels, missed_levels, repairs
+from detray.evaluate.errors import REPAIRABLE, Repairs, error_levels, missed_levels, repairs
 from detray.evaluate.inputs import Scene, read_scene
 from detray.evaluate.kernel import Words, match
-from detray.evaluate.match_table import WORDS, match_rows, words
+from detray.evaluate.match_table import WORDS, match_rows
 from detray.evaluate.pairs import overlapping
 from detray.evaluate.partners import Partners
 from detray.evaluate.pascal import pascal_match
 from detray.evaluate.settings import EvaluateSettings
 from detray.tables import Shard
 
-REPAIRABLE = ("classification", "localization")
-"""Errors that leave a true positive when they are mended, in the order of ``repairs.error``."""
-
+RANKED = ["category_id", "image_id", "score", "rank", "class_rank", *WORDS]
 SCRATCH = ("detections", "boxes", "repairs", "confusion")
 """The tables of `ShardMatches` that later steps read."""
 
@@ -29,8 +27,9 @@ SCRATCH = ("detections", "boxes", "repairs", "confusion")
 class ShardMatches:
     """What a shard contributes: its match table, and scratch tables sorted by category_id.
 
-    ``detections``: each kept detection, by class, image and place; category_id, image_id, score,
-    rank, class_rank, iou, other_iou, the eight words of the match table, and pascal.
+    ``detections``: each kept detection, by class, image and place by score; category_id, image_id,
+    score, rank, class_rank and the eight words of the match table, a word for each type of false
+    detection (the levels at which it is one), and pascal.
     ``boxes``: each box; category_id, image_id, ``counts`` (bit a: in area range a), ``missed``
     (bit t: at level t) and ``difficult``.
     ``repairs``: each detection that mending an error would make a true positive of category_id;
@@ -57,11 +56,10 @@ def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: st
         pairs, own = (some.take(found.kept[some.detection]) for some in (pairs, own))
     partners = Partners.of(gt, dt, pairs)
 
-    order = np.flatnonzero(found.kept)
-    order = order[np.lexsort((found.class_rank[order], dt.image[order], dt.category[order]))]
-    turn = np.full(len(dt), -1)
-    turn[order] = np.arange(len(order))
-    pascal = pascal_match(gt, scene.difficult, dt, own, turn)
+    order = found.order[found.kept[found.order]]
+    turn = np.empty(len(dt), np.int64)
+    turn[found.order] = np.arange(len(dt))
+    pascal = pascal_match(gt, scene.difficult, dt, own, turn)[order]
 
     counted = np.where(found.kept, EVERY_LEVEL, np.int16(0)) & ~found.ignored[:, 0]
     wrong = error_levels(counted & ~found.matched[:, 0], partners.own_box.iou, partners.other_box.iou)
@@ -70,21 +68,14 @@ def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: st
     for error in REPAIRABLE:
         missed &= missed_levels(found.found, wrong[error], target[error])
     mended = {error: repairs(wrong[error], target[error], found.found, dt.score) for error in REPAIRABLE}
+    wrong = {name: word[order] for name, word in wrong.items()}
+    matches = match_rows(shard, scene, found, partners, wrong, pascal, order, run=run, model=model)
+    detections = matches.slice(0, len(order)).select(RANKED)
+    for name, values in (wrong | {"pascal": pascal}).items():
+        detections = detections.append_column(name, pa.array(values))
     return ShardMatches(
-        match_rows(shard, scene, found, partners, wrong, pascal, order, run=run, model=model),
-        pa.table(
-            {
-                "category_id": dt.category[order],
-                "image_id": dt.image[order],
-                "score": dt.score[order],
-                "rank": dt.rank[order],
-                "class_rank": found.class_rank[order],
-                "iou": partners.own_box.iou[order],
-                "other_iou": partners.other_box.iou[order],
-                **{word: words(found, word)[order] for word in WORDS},
-                "pascal": pascal[order],
-            }
-        ),
+        matches,
+        detections,
         _box_rows(scene, missed),
         _repair_rows(scene, mended),
         confusion_counts(gt, dt, found, pairs, settings.confusion_score),

@@ -10,9 +10,8 @@ from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
 from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, precision_at_recall, reached
 from detray.evaluate.bootstrap import CAPS, LEVEL_50, LEVEL_75, SUMMARY, interval, replicates
 from detray.evaluate.classes import ClassRows
-from detray.evaluate.errors import ERRORS, FALSE_DETECTIONS, error_levels
+from detray.evaluate.errors import ERRORS, FALSE_DETECTIONS
 from detray.evaluate.kernel import Floats, Ints
-from detray.evaluate.matching import REPAIRABLE
 from detray.evaluate.operating import best_f1, calibration_error
 from detray.evaluate.pascal import HIT, IGNORED
 from detray.evaluate.settings import EvaluateSettings
@@ -63,8 +62,8 @@ def class_tables(rows: ClassRows, names: Names, settings: EvaluateSettings) -> C
     resampled = replicates(rows, settings.bootstrap, settings.seed)
     return ClassTables(
         _class_metrics(rows, names, settings, scores, resampled),
-        _pr_curves(rows, names, scores[0].hits),
-        _errors(rows, names, settings, scores[0].ap),
+        _pr_curves(rows, names, scores[0]),
+        _errors(rows, names, settings, scores[0].hits, scores[0].ap),
         _numbers(rows.ids, _summary_values(scores), resampled),
     )
 
@@ -74,21 +73,25 @@ class _AreaScores:
     """AP at each level and mean recall at 1, 10 and all kept detections an image, of an area range."""
 
     hits: Hits
+    precision: Floats
+    """``[k, 10, 101]``, NaN without boxes."""
     ap: Floats
-    """``[k, 10]``, NaN without boxes."""
+    """``[k, 10]``"""
     recall: Floats
     """``[k, 3]``"""
     recall50: Floats
 
     @staticmethod
     def of(rows: ClassRows, area: int) -> "_AreaScores":
-        hits, n_gt = rows.hits_in(area), rows.n_gt[:, area, None]
-        place = rows.ranked(rows.class_rank)[hits.position]
+        hits, n_gt = rows.hits(rows.matched[area] & rows.counted[area], rows.counted[area]), rows.n_gt[:, area, None]
+        place = rows.class_rank[hits.row]
         boxes = np.where(n_gt > 0, n_gt, np.nan)
         capped = [hits.count_where(place <= cap) for cap in CAPS] + [hits.count]
+        precision = precision_at_recall(hits, n_gt)
         return _AreaScores(
             hits,
-            precision_at_recall(hits, n_gt).mean(axis=2),
+            precision,
+            precision.mean(axis=2),
             np.stack([(found / boxes).mean(axis=1) for found in capped], axis=1),
             hits.count[:, LEVEL_50] / boxes[:, 0],
         )
@@ -122,7 +125,7 @@ def _class_metrics(
     for area, name in enumerate(AREA_RANGES):
         score, point = scores[area], best_f1(rows, scores[area].hits, area)
         low, high = interval(resampled[:, 0 if area == 0 else 2 + area])
-        counted = rows.category if area == 0 else rows.category[rows.counted(area) & 1 != 0]
+        counted = rows.category[~rows.is_repair if area == 0 else rows.counted[area] & 1 != 0]
         columns = names.of(rows.ids) | {
             "area_range": [name] * len(rows.ids),
             "max_detections": np.full(len(rows.ids), settings.max_detections),
@@ -154,60 +157,64 @@ def _pascal(rows: ClassRows) -> dict[str, Floats]:
         np.where(rows.pascal == HIT, np.int16(1), np.int16(0)),
         np.where(rows.pascal != IGNORED, EVERY_LEVEL, np.int16(0)),
     )
-    n_gt = rows.per_class(rows.box_category[rows.box_counts[:, 0] & ~rows.box_difficult])
+    n_gt = rows.per_class(rows.box_category[rows.box_counts[0] & ~rows.box_difficult])
     boxes = np.where(n_gt > 0, n_gt, np.nan)
-    first = hits.segment < len(rows.ids)
-    area = np.bincount(hits.segment[first], hits.envelope()[first], len(rows.ids)) / boxes
+    # the mean over boxes of the best precision from each on, 0 for boxes that are not found
+    area = np.array([np.maximum.accumulate(precision[::-1]).sum() for precision in _of_first_level(hits)]) / boxes
     points = precision_at_recall(hits, n_gt[:, None], ELEVEN_POINTS)[:, LEVEL_50].mean(axis=1)
     return {"voc_ap50_11point": points, "voc_ap50_area": area}
 
 
-def _pr_curves(rows: ClassRows, names: Names, hits: Hits) -> pa.Table:
+def _of_first_level(hits: Hits) -> list[Floats]:
+    """The precisions at IoU .5 of each class."""
+    ends = hits.start[: len(hits.count) + 1]
+    return np.split(hits.precision[: ends[-1]], ends[1:-1])
+
+
+def _pr_curves(rows: ClassRows, names: Names, every: _AreaScores) -> pa.Table:
     n_gt = rows.n_gt[:, 0]
     some = np.flatnonzero(n_gt)
-    precision = precision_at_recall(hits, n_gt[:, None])[some]
+    hits = every.hits
     which = reached(hits, n_gt[:, None])[some]
-    score = np.append(rows.ranked_score[hits.position], np.nan)[which]
+    score = np.append(rows.score[hits.row], np.nan)[which]
     # at recall 0 pycocotools gives the score of the first detection, be it true or not
-    order = rows.ranking.order
-    for row, k in enumerate(some):
-        mine = order[rows.ranking.start[k] : rows.ranking.start[k + 1]]
-        real = mine[mine < len(rows.score)]
-        if len(real):
-            score[row, :, 0] = rows.score[real[0]]
+    real = np.append(np.flatnonzero(~rows.is_repair), len(rows.score))
+    first = real[np.searchsorted(real, rows.start[some])]
+    there = first < rows.start[some + 1]
+    score[there, :, 0] = rows.score[first[there], None]
     points = len(RECALL_POINTS)
     columns = names.of(rows.ids[some], LEVELS * points) | {
         "iou_threshold": np.tile(np.repeat(IOU_THRESHOLDS, points), len(some)),
         "recall": np.tile(RECALL_POINTS, len(some) * LEVELS),
-        "precision": precision.ravel(),
+        "precision": every.precision[some].ravel(),
         "score": score.ravel(),
     }
     return schema.from_columns("pr_curves", columns, run=names.run)
 
 
-def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, ap: Floats) -> pa.Table:
+def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: Hits, ap: Floats) -> pa.Table:
     """Counts at IoU .5, and the AP that each class regains where all errors of one type are mended.
 
     As in TIDE, mended classification and localization errors become true positives where the box is
     still free (the best-scoring one), the other false detections go, and missed boxes no longer
     count.
     """
-    counted = rows.counted(0)
-    hit = rows.matched[:, 0] & counted
-    wrong = error_levels(counted & ~rows.matched[:, 0], rows.iou, rows.other_iou)
-    n_gt = np.broadcast_to(rows.n_gt[:, :1], (len(rows.ids), LEVELS))
+    counted = rows.counted[0]
+    hit = rows.matched[0] & counted
+    n_gt = np.broadcast_to(rows.n_gt[:, :1], ap.shape)
     parts = []
     for error in ERRORS:
         if error in FALSE_DETECTIONS:
-            n = rows.per_class(rows.category[wrong[error] & 1 != 0])
-            repaired = None
-            if error in REPAIRABLE:
-                repaired = np.where(rows.repair_error == REPAIRABLE.index(error), rows.repair_levels, np.int16(0))
-            mended = precision_at_recall(rows.hits(hit, counted & ~wrong[error], repaired), n_gt).mean(axis=2)
+            wrong = rows.wrong[error]
+            repaired = rows.repaired.get(error, np.int16(0))
+            n = rows.per_class(rows.category[wrong & 1 != 0])
+            mended = precision_at_recall(rows.hits(hit | repaired, counted & ~wrong | repaired), n_gt).mean(axis=2)
         else:
-            missed = rows.per_class_and_level(rows.box_category, np.where(rows.box_counts[:, 0], rows.box_missed, 0))
+            missed = rows.per_class_and_level(
+                rows.box_category, np.where(rows.box_counts[0], rows.box_missed, np.int16(0))
+            )
             n = missed[:, LEVEL_50]
-            mended = precision_at_recall(rows.hits(hit, counted), n_gt - missed).mean(axis=2)
+            mended = precision_at_recall(hits, n_gt - missed).mean(axis=2)
             # with no box left to find AP is perfect if nothing else is there, and else has no meaning
             nothing = rows.per_class_and_level(rows.category, counted) == 0
             mended[(n_gt > 0) & (n_gt == missed) & nothing] = 1

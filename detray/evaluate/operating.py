@@ -30,11 +30,11 @@ def best_f1(rows: ClassRows, hits: Hits, area: int) -> OperatingPoint:
     k = len(rows.ids)
     n_gt = rows.n_gt[:, area]
     at50 = hits.segment < k  # the first level
-    category, position = hits.segment[at50], hits.position[at50]
-    end = rows.tie_ends[np.searchsorted(rows.tie_ends, position)]
-    tally = np.concatenate([[0], np.cumsum(rows.ranked(rows.counted(area) & 1))])
-    n = tally[end + 1] - tally[rows.ranking.start[category]]
-    tp = np.searchsorted(position, end, side="right") - hits.start[category]
+    category, row = hits.segment[at50], hits.row[at50]
+    end = rows.tie_ends[np.searchsorted(rows.tie_ends, row)]
+    tally = np.concatenate([[0], np.cumsum(rows.counted[area] & 1)])
+    n = tally[end + 1] - tally[rows.start[category]]
+    tp = np.searchsorted(row, end, side="right") - hits.start[category]
     f1 = 2 * tp / (n + n_gt[category])
 
     best = np.zeros(k)
@@ -51,7 +51,7 @@ def best_f1(rows: ClassRows, hits: Hits, area: int) -> OperatingPoint:
 
     return OperatingPoint(
         np.where(n_gt > 0, best, np.nan),
-        at_best(rows.ranked_score[position]),
+        at_best(rows.score[row]),
         at_best(tp / n),
         at_best(tp / np.maximum(n_gt[category], 1)),
     )
@@ -63,8 +63,8 @@ def calibration_error(rows: ClassRows) -> Floats:
     The mean over detections of the gap between mean score and precision in ten bins of the score
     (Naeini et al., AAAI 2015; for detections: Küppers et al., CVPR Workshops 2020).
     """
-    counted = rows.counted(0) & 1 != 0
-    hit = counted & (rows.matched[:, 0] & 1 != 0)
+    counted = rows.counted[0] & 1 != 0
+    hit = counted & (rows.matched[0] & 1 != 0)
     place = np.clip((rows.score * BINS).astype(np.int64), 0, BINS - 1)
     cell = (rows.category * BINS + place)[counted]
     size = len(rows.ids) * BINS

@@ -63,3 +63,14 @@ def _offsets(arrays: list[Ints]) -> tuple[list[Ints], int, int]:
         return arrays, 0, 1
     low = min(int(array.min()) for array in filled)
     return arrays, low, max(int(array.max()) for array in filled) - low + 1
+
+
+def accumulation_order(category: Ints, score: NDArray[np.float64], image: Ints, rank: Ints) -> Ints:
+    """The order by class, falling score, image and rank, in which pycocotools accumulates."""
+    order = np.arange(len(score))
+    later = image[1:] > image[:-1]
+    if not (later | ((image[1:] == image[:-1]) & (rank[1:] >= rank[:-1]))).all():
+        order = stable_argsort(rank)
+        order = order[stable_argsort(image[order])]
+    order = order[falling(score[order])]
+    return order[stable_argsort(category[order])]

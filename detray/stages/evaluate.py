@@ -129,12 +129,13 @@ def _match(work: Work, key: ShardKey) -> Json:
     found = match_shard(shard, work.settings, run=work.run, model=work.model)
     for name in SCRATCH:
         work.stage.write_scratch(f"{name}/{key.name}", getattr(found, name))
-    n_rows = Counter(found.detections["category_id"].to_pylist())
-    n_rows.update(dict.fromkeys(found.boxes["category_id"].unique().to_pylist(), 0))
+    detected, boxed = (tables.numpy(part, "category_id") for part in (found.detections, found.boxes))
+    ids = np.union1d(detected, boxed)
+    n_rows = np.searchsorted(detected, ids, side="right") - np.searchsorted(detected, ids)
     facts = {
         "split": key.split,
         "key": key.name,
-        "classes": sorted(n_rows.items()),
+        "classes": list(zip(ids.tolist(), n_rows.tolist(), strict=True)),
         "detections": found.detections.num_rows,
         "left_out": found.left_out,
     }
