@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray.errors import DetrayError, UsageError
@@ -13,7 +12,7 @@ from detray.settings import to_yaml
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
 from detray.store import PARTIAL, Json, Stage, Store
-from detray.tables import class_names
+from detray.tables import class_names, own_classes
 from detray.tune import rows
 from detray.tune.bench import TRAIN, VAL, Bench, Preparation, prepare
 from detray.tune.finals import Candidate, best_candidate, finals
@@ -31,12 +30,18 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     config, store = context.config, context.store
     _check(config)
     categories = store.read("categories")
-    classes = class_names(categories.filter(pc.is_in(categories["split"], pa.array([TRAIN, VAL]))))
+    trained = class_names(own_classes(categories.filter(pc.equal(categories["split"], TRAIN))))
+    judged = categories.filter(
+        pc.and_(pc.equal(categories["split"], VAL), pc.not_equal(categories["source"], "predictions"))
+    )
+    classes = class_names(judged) | trained
     focus = _focus(config, store, classes)
     if not focus:
         return Outcome([], facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
     names = tuple(classes[number] for number in focus)
-    bench = Bench(stage, config.name, config.detector, config.predict, classes, focus, config.cluster.gpus_per_actor)
+    bench = Bench(
+        stage, config.name, config.detector, config.predict, trained, classes, focus, config.cluster.gpus_per_actor
+    )
     prepared = _prepare(context, bench, done)
     search = Search(bench, search_space(config.tune, config.train, names), config.tune)
     context.progress.step("search", search.size)

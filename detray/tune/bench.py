@@ -6,13 +6,14 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import schema
 from detray.detectors.data import TrainingData, load
 from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.evaluate.inputs import TRUTH_COLUMNS, read_scene
 from detray.evaluate.kernel import GroundTruth
+from detray.evaluate.settings import EvaluateSettings
 from detray.store import Json, ShardKey, Stage
 from detray.tables import boxes, numpy
 from detray.tune.proof import GROUPS
@@ -21,18 +22,22 @@ from detray.tune.scores import ImageGroups
 TRAIN, VAL = "train", "val"
 """Trials learn from the one and are judged on the other; no other split is ever read."""
 
+IMAGE_COLUMNS = ("split", "image_id", "path")
+
 
 @dataclass(frozen=True)
 class Bench:
     """Small and picklable: what a trial needs beside its own settings.
 
-    ``classes``: category_id to name of every class; ``focus``: those that are tuned for.
+    Classes are category_id to name: ``trained`` those of the training split, ``classes`` these and
+    those of the validation split; ``focus`` are the ids of those that are tuned for.
     """
 
     stage: Stage
     run: str
     detector: DetectorSettings
     predict: PredictSettings
+    trained: dict[int, str]
     classes: dict[int, str]
     focus: tuple[int, ...]
     gpus: float = 0
@@ -56,7 +61,7 @@ class Bench:
 
     @cached_property
     def truth(self) -> GroundTruth:
-        """Every box of the validation split that has a place and a class."""
+        """The boxes of the validation split, as the evaluation reads them."""
         rows = self.stage.read_scratch("truth")
         return GroundTruth(
             numpy(rows, "image_id"),
@@ -84,33 +89,38 @@ class Preparation:
 def prepare(task: Preparation) -> Json:
     """Write the scratch that `Bench` reads, and the pictures that are left out as quarantine."""
     bench, stage = task.bench, task.bench.stage
-    shards = [stage.store.read_shard(key) for key in task.keys]
-    data = load(shards, bench.detector, bench.classes, run=bench.run, stage=stage.name)
+    columns = {"images": IMAGE_COLUMNS, "annotations": TRUTH_COLUMNS}
+    shards = [stage.store.read_shard(key, columns=columns) for key in task.keys]
+    data = load(shards, bench.detector, bench.trained, run=bench.run, stage=stage.name)
     write_data(stage, task.split, data)
-    if task.split == VAL:
-        stage.write_scratch("truth", _whole(pa.concat_tables(shard.annotations for shard in shards)))
-    facts = {
-        "in": len(data.image_ids) + data.quarantine.num_rows,
-        "kept": len(data.image_ids),
+    facts: Json = {
+        "in": len(data) + data.quarantine.num_rows,
+        "kept": len(data),
         "boxes_left_out": data.boxes_left_out,
-        "classes": sorted({number for shard in shards for number in _counted_classes(shard.annotations)}),
     }
+    if task.split == VAL:
+        truths = [read_scene(shard, EvaluateSettings()).gt for shard in shards]
+        write_truth(stage, truths)
+        counted = [truth.category[~truth.crowd] for truth in truths]
+        facts["classes"] = sorted({int(number) for numbers in counted for number in np.unique(numbers)})
     return stage.write(f"data-{task.split}", {"quarantine": data.quarantine}, facts)
 
 
-def _counted_classes(annotations: pa.Table) -> list[int]:
-    rows = _whole(annotations)
-    return pc.unique(rows.filter(pc.invert(rows["is_crowd"]))["category_id"]).to_pylist()
-
-
-def _whole(annotations: pa.Table) -> pa.Table:
-    """The rows that have a place and a class."""
-    columns = ("image_id", "category_id", "x", "y", "width", "height", "area")
-    rows = annotations.select([*columns, "is_crowd"])
-    whole = pc.is_valid(rows[columns[0]])
-    for column in columns[1:]:
-        whole = pc.and_(whole, pc.is_valid(rows[column]))
-    return rows.filter(whole)
+def write_truth(stage: Stage, truths: Sequence[GroundTruth]) -> None:
+    """Keep the ground truth of consecutive shards."""
+    parts = [
+        pa.table(
+            {
+                "image_id": truth.image,
+                "category_id": truth.category,
+                **dict(zip(("x", "y", "width", "height"), truth.box.T, strict=True)),
+                "area": truth.area,
+                "is_crowd": truth.crowd,
+            }
+        )
+        for truth in truths
+    ]
+    stage.write_scratch("truth", pa.concat_tables(parts))
 
 
 def write_data(stage: Stage, name: str, data: TrainingData) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from detray.evaluate.accumulate import EVERY_LEVEL, Ranking, precision_at_recall, true_positives
+from detray.boxes import IOU_THRESHOLDS
+from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, GroundTruth, match
 from detray.tables import boxes, numpy
 
@@ -45,7 +46,7 @@ def class_scores(
 ) -> Scores:
     """Score ``detections`` (columns of the table predictions) against ``gt``.
 
-    ``class_ids`` is sorted and holds every class of either.
+    Classes other than ``class_ids`` are left out.
     """
     dt = Detections(
         numpy(detections, "image_id"),
@@ -55,23 +56,21 @@ def class_scores(
         numpy(detections, "rank").astype(np.int64),
     )
     found = match(gt, dt)
-    counted = ~found.ignored[:, 0] & EVERY_LEVEL
-    hit = found.matched[:, 0] & counted
-    dt_class, gt_class = np.searchsorted(class_ids, dt.category), np.searchsorted(class_ids, gt.category)
-
-    def average_precision(rows: Flags, truth: Flags) -> Floats:
-        n_gt = np.bincount(gt_class[truth], minlength=len(class_ids))
-        ranking = Ranking.of(dt_class[rows], dt.score[rows], dt.image[rows], dt.rank[rows], len(class_ids))
-        hits = true_positives(ranking, hit[rows], counted[rows])
-        return precision_at_recall(hits, n_gt[:, None]).mean(axis=2)
-
     truth = ~gt.ignored()[:, 0]
-    whole = average_precision(found.kept, truth)
-    if groups is None:
-        return Scores(whole, np.empty((0, len(class_ids))))
-    dt_group, gt_group = groups.of(dt.image), groups.of(gt.image)
-    left_out = [
-        average_precision(found.kept & (dt_group != group), truth & (gt_group != group)).mean(axis=1)
-        for group in range(groups.number)
-    ]
-    return Scores(whole, np.array(left_out).reshape(-1, len(class_ids)))
+
+    def score(rows: Ints, n_truth: int) -> Floats:
+        return average_precision(
+            dt.score[rows], dt.image[rows], dt.rank[rows], found.matched[rows, 0], found.ignored[rows, 0], n_truth
+        )
+
+    ap = np.empty((len(class_ids), len(IOU_THRESHOLDS)))
+    left_out = np.empty((groups.number if groups else 0, len(class_ids)))
+    for place, category in enumerate(class_ids):
+        rows = np.flatnonzero(found.kept & (dt.category == category))
+        boxes_of_class = np.flatnonzero(truth & (gt.category == category))
+        ap[place] = score(rows, len(boxes_of_class))
+        if groups:
+            row_group, box_group = groups.of(dt.image[rows]), groups.of(gt.image[boxes_of_class])
+            for group in range(groups.number):
+                left_out[group, place] = score(rows[row_group != group], int((box_group != group).sum())).mean()
+    return Scores(ap, left_out)

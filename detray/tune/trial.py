@@ -98,7 +98,7 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
             bench.val_data,
             bench.detector,
             trial.settings,
-            bench.classes,
+            bench.trained,
             predict=bench.predict,
             on_epoch=on_epoch,
             checkpoint=_checkpoint_folder(bench, trial),

@@ -67,7 +67,8 @@ def make_search(folder: Path, scheduler: str) -> Search:
     stage = Store(str(folder)).stage("tune")
     stage.begin("")
     config = Config()
-    bench = Bench(stage, "played", config.detector, config.predict, {1: "common", 2: "rare"}, (2,))
+    classes = {1: "common", 2: "rare"}
+    bench = Bench(stage, "played", config.detector, config.predict, classes, classes, (2,))
     gammas = tuple(QUALITY)
     space = Space(
         TrainSettings(epochs=EPOCHS),
