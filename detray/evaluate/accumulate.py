@@ -78,10 +78,10 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> H
     base = before[rows] - before[start[own]]
     first = np.searchsorted(rows, start[:-1])  # of each class among rows
 
-    levels = np.arange(LEVELS, dtype=np.int16)[:, None]
-    tally = np.zeros((LEVELS, len(rows) + 1), np.int64)
-    np.cumsum(counted[rows] >> levels & 1, axis=1, out=tally[:, 1:])
-    level, row = np.nonzero(hit[rows] >> levels & 1)
+    bits = np.int16(1) << np.arange(LEVELS, dtype=np.int16)[:, None]
+    tally = np.zeros((LEVELS, len(rows) + 1), np.int32)
+    np.cumsum(counted[rows] & bits != 0, axis=1, out=tally[:, 1:])
+    level, row = np.divmod(np.flatnonzero(hit[rows] & bits), max(len(rows), 1))
     segment = level * n_classes + own[row]
     begin = np.searchsorted(segment, np.arange(LEVELS * n_classes + 1))
     return Hits(

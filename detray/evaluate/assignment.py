@@ -70,7 +70,7 @@ def _propose(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
     order = order[falling(pairs.iou[order])]
     order = order[stable_argsort(turn[pairs.detection[order]] * 2 + ignored[pairs.box[order]])]
 
-    level, pair = np.nonzero(pairs.iou[order][None, :] >= IOU_THRESHOLDS[:, None])
+    level, pair = np.divmod(np.flatnonzero(pairs.iou[order] >= IOU_THRESHOLDS[:, None]), n)
     pair = order[pair]
     suitor = pairs.detection[pair] * LEVELS + level
     wanted = pairs.box[pair] * LEVELS + level

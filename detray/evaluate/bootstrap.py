@@ -50,12 +50,13 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def replicates(rows: ClassRows, n: int, seed: int) -> Floats:
     """Each class's share in COCO's twelve numbers in each resample, ``[k, 12, n]``; NaN without boxes."""
+    result = np.full((len(rows.ids), len(SUMMARY), n), np.nan)
+    if not n:
+        return result
     images = np.unique(np.concatenate([rows.image, rows.box_image]))
     place, box_place = np.searchsorted(images, rows.image), np.searchsorted(images, rows.box_image)
     box_order = stable_argsort(rows.box_category)
     box_start = np.searchsorted(rows.box_category[box_order], np.arange(len(rows.ids) + 1))
-
-    result = np.full((len(rows.ids), len(SUMMARY), n), np.nan)
     for low in range(0, n, STEP):
         chosen = slice(low, min(low + STEP, n))
         weight = weights(images, np.arange(chosen.start, chosen.stop), seed)

@@ -11,7 +11,7 @@ from detray import tables
 from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, true_positives
 from detray.evaluate.errors import FALSE_DETECTIONS, REPAIRABLE
 from detray.evaluate.kernel import Flags, Floats, Ints, Words
-from detray.evaluate.order import accumulation_order
+from detray.evaluate.order import accumulation_order, places
 from detray.schema import AREA_RANGES
 
 
@@ -65,7 +65,7 @@ class ClassRows:
         def both(name: str) -> NDArray:
             return np.concatenate([tables.numpy(part, name) for part in (detections, repairs)])
 
-        category = np.searchsorted(ids, both("category_id"))
+        category = places(ids, both("category_id"))
         score, image = both("score"), both("image_id")
         order = accumulation_order(category, score, image, both("rank"))
         category = category[order]
@@ -91,7 +91,7 @@ class ClassRows:
             {name: ranked(name) for name in FALSE_DETECTIONS},
             {name: np.where(error == place, levels, np.int16(0)) for place, name in enumerate(REPAIRABLE)},
             ranked("pascal"),
-            np.searchsorted(ids, tables.numpy(boxes, "category_id")),
+            places(ids, tables.numpy(boxes, "category_id")),
             tables.numpy(boxes, "image_id"),
             tuple(counts >> area & 1 != 0 for area in range(len(AREA_RANGES))),
             tables.numpy(boxes, "missed"),

@@ -57,6 +57,15 @@ def pair_codes(first: Ints, second: Ints, *others: tuple[Ints, Ints]) -> list[In
     return np.split(joined, np.cumsum([len(x) for x in a])[:-1])
 
 
+def places(known: Ints, values: Ints) -> Ints:
+    """Where each of ``values`` stands in ``known``, which rises and holds them all."""
+    if not len(known) or (span := int(known[-1]) - int(known[0]) + 1) > 4 * (len(known) + len(values)):
+        return np.searchsorted(known, values)
+    table = np.empty(span, np.int64)
+    table[known - known[0]] = np.arange(len(known))
+    return table[values - known[0]]
+
+
 def _offsets(arrays: list[Ints]) -> tuple[list[Ints], int, int]:
     filled = [array for array in arrays if len(array)]
     if not filled:
