@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from detray import schema
 from detray.detectors.settings import PredictSettings
 from detray.errors import DetrayError, UsageError
-from detray.evaluate.inputs import TRUTH_COLUMNS
+from detray.evaluate.inputs import TRUTH_COLUMNS, read_scene
+from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
+from detray.evaluate.settings import EvaluateSettings
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
 from detray.store import PARTIAL, Json, ShardKey, Stage
-from detray.tables import Shard, class_names, own_classes
+from detray.tables import Shard, boxes, class_names, numpy, own_classes
 
 TRAIN, VAL = "train", "val"
 MODEL = "model"
@@ -75,9 +79,6 @@ def learn(job: Job) -> Json:
     """
     from detray.detectors.data import load
     from detray.detectors.training import EpochResult, train
-    from detray.evaluate.inputs import read_scene
-    from detray.evaluate.settings import EvaluateSettings
-    from detray.tune.scores import class_scores
 
     stage, config, store = job.stage, job.config, job.stage.store
     learned = _read(stage, TRAIN, job.train)
@@ -109,17 +110,17 @@ def learn(job: Job) -> Json:
             }
         ]
         if truth is not None and result.detections is not None:
-            ap = class_scores(truth, result.detections, class_ids).ap
             rows += [
                 {
                     "epoch": result.epoch,
                     "split": VAL,
                     "category_id": number,
                     "category_name": names[number],
-                    "ap": None if np.isnan(values[0]) else values.mean(),
-                    "ap50": None if np.isnan(values[0]) else values[0],
+                    "ap": None if np.isnan(ap[0]) else ap.mean(),
+                    "ap50": None if np.isnan(ap[0]) else ap[0],
                 }
-                for number, values in zip(class_ids, ap, strict=True)
+                for number in class_ids
+                for ap in [_average_precision(truth, result.detections, number)]
             ]
         stage.write_scratch(_epoch(result.epoch), schema.from_rows("history", rows, run=config.name))
         return True
@@ -154,6 +155,21 @@ def learn(job: Job) -> Json:
             ],
         },
     )
+
+
+def _average_precision(truth: GroundTruth, detections: pa.Table, category_id: int) -> NDArray[np.float64]:
+    """AP of one class by IoU threshold, ``[10]``; NaN without ground truth."""
+    own = truth.category == category_id
+    gt = GroundTruth(truth.image[own], truth.category[own], truth.box[own], truth.area[own], truth.crowd[own])
+    found = detections.filter(pc.equal(detections["category_id"], category_id))
+    dt = Detections(
+        numpy(found, "image_id"),
+        numpy(found, "category_id"),
+        boxes(found),
+        numpy(found, "score"),
+        numpy(found, "rank").astype(np.int64),
+    )
+    return class_average_precision(gt, dt)
 
 
 def _epoch(number: int) -> str:
