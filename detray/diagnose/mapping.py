@@ -14,7 +14,7 @@ from detray.evaluate.kernel import Detections, Floats, Ints
 
 MAX_COMPARED = 3000
 """Pairs of a box and a detection on which readings of all boxes are compared."""
-MAX_COMPARED_CLASS = 600
+MAX_COMPARED_CLASS = 1500
 """The same for the boxes of one class."""
 
 

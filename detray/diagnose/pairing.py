@@ -188,7 +188,9 @@ def _mixed_up(
             for start in range(0, len(real), 1 << 14):
                 some = slice(start, start + (1 << 14))
                 hit[some] = (pairwise_iou(found.box[rows], real.box[some]) >= t.HIT_IOU).any(axis=0)
-            share = np.bincount(place, hit, minlength=len(images)) / n
+            # of crowded images the best detections can hit no more boxes than they are
+            share = np.bincount(place, hit, minlength=len(images)) / np.minimum(n, max(len(rows), 1))
+            share = np.minimum(share, 1.0)
             own[number] = max(own[number], share[images == image].max(initial=0.0))
             share[(n < t.MIXED_UP_BOXES) | (images == image)] = 0
             best[number] = max(best[number], share.max(initial=0.0))

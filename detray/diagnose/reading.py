@@ -123,7 +123,9 @@ class ReadingFault:
     recall_under: float
 
 
-_SPREAD = 0.3
+SEARCHED_PAIRS = 800
+"""Pairs on which sizes are searched for; what is found is tried on all."""
+_SPREAD = 0.4
 """How far, in log, the typical sizes of detections and boxes may differ beside the scale."""
 _MODEL_SIDES = np.array(
     [224, 256, 300, 320, 384, 416, 448, 480, 512, 544, 576, 600, 608, 640, 672, 704, 736, 768, 800, 832, 896, 960]
@@ -147,6 +149,13 @@ class Pairs:
     size: Floats
     box: np.ndarray
     n_boxes: int
+
+    def some(self, n: int) -> "Pairs":
+        """About the first ``n`` pairs, with all pairs of each box that is among them."""
+        order = np.argsort(self.box, kind="stable")
+        boxes = int(self.box[order[: n + 1]][-1]) if len(order) > n else self.n_boxes
+        rows = np.flatnonzero(self.box < max(boxes, 1))
+        return Pairs(self.gt[rows], self.dt[rows], self.size[rows], self.box[rows], max(boxes, 1))
 
     def recall(self, reading: Reading | None = None) -> float:
         """The share of the boxes that a detection hits (IoU .5) under ``reading``."""
@@ -189,7 +198,8 @@ def find_reading(pairs: Pairs) -> ReadingFault | None:
     found = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
     best, reading = max(found, key=lambda entry: entry[0])
     if not _raises(best, now, pairs.n_boxes):
-        best, reading = _search(pairs, sized)
+        reading = _search(pairs, sized)
+        best = pairs.recall(reading)
     if not _raises(best, now, pairs.n_boxes):
         return None
     return ReadingFault(_on_likelier_side(pairs, reading, best), now, best)
@@ -199,12 +209,13 @@ def _raises(new: float, old: float, n: int) -> bool:
     return new - old > t.RECALL_RAISE and (new - old) * n >= t.MIN_HITS - 1e-9
 
 
-def _search(pairs: Pairs, sized: bool) -> tuple[float, Reading]:
+def _search(pairs: Pairs, sized: bool) -> Reading:
     """The best reading among the scales that have a size, which is searched for.
 
     Typical widths and heights give it roughly; the grid is as fine as the boxes are small.
     """
-    best, reading = -1.0, Reading()
+    best, reading = 0.0, Reading()
+    tried = pairs.some(SEARCHED_PAIRS)
     gx, gy, gw, gh = pairs.gt.T
     reach = np.median(np.minimum(gw, gh) / np.maximum(gx + gw, gy + gh).clip(1))
     step = float(np.clip(reach / 4, 0.002, 0.02))
@@ -221,15 +232,17 @@ def _search(pairs: Pairs, sized: bool) -> tuple[float, Reading]:
             usual = _MODEL_SIDES if scale != "factor" else _FACTORS
             usual = usual[np.abs(np.log(usual) - centre) < _SPREAD]
             values = np.concatenate([usual, grid])
-            recalls = pairs.recalls(order, scale, values)
+            recalls = tried.recalls(order, scale, values)
             if recalls.max() <= best:
                 continue
-            # a usual size that is as good, or the middle of the best ones
-            best, top = float(recalls.max()), values[recalls >= recalls.max() - 1e-9]
-            known = usual[recalls[: len(usual)] >= t.AS_GOOD * best]
-            size = known[recalls[: len(usual)][recalls[: len(usual)] >= t.AS_GOOD * best].argmax()] if len(known) else np.median(top)
-            reading = Reading(order, scale, float(size))
-    return best, reading
+            best = float(recalls.max())
+            among_usual = recalls[: len(usual)]
+            if among_usual.max(initial=0.0) >= t.AS_GOOD * best:
+                size = float(usual[among_usual.argmax()])
+            else:
+                size = float(np.median(values[recalls >= best]))
+            reading = Reading(order, scale, size)
+    return reading
 
 
 def _on_likelier_side(pairs: Pairs, reading: Reading, recall: float) -> Reading:
