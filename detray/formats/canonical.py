@@ -148,14 +148,14 @@ def number_images(images: pa.Table, annotations: pa.Table, first: int) -> tuple[
 
 
 def number_classes(annotations: pa.Table, ids: dict[str, int]) -> pa.Table:
-    """``annotations`` with category_id by category_name, where they name a class."""
+    """``annotations`` with category_id by category_name, where they have no category_id."""
     names = annotations["category_name"].cast(pa.string())
     places = pc.index_in(names, value_set=pa.array(list(ids), pa.string()), skip_nulls=True)
     numbers = pa.chunked_array([pa.array(list(ids.values()), pa.int64()).take(places.combine_chunks())])
     return annotations.set_column(
         annotations.schema.get_field_index("category_id"),
         chunk.ANNOTATIONS.field("category_id"),
-        pc.coalesce(numbers, annotations["category_id"]),
+        pc.coalesce(annotations["category_id"], numbers),
     )
 
 

@@ -40,16 +40,17 @@ QUARANTINE = pa.schema(
 class Chunk:
     """Rows that one task has read.
 
-    ``rows_of`` names the file whose list of rows this chunk continues: ``image_row`` and
-    ``annotation_row`` then start from 0 here and ingest adds the rows of the chunks before; None
-    where they are already positions in their source file.
+    ``image_rows_of`` and ``annotation_rows_of`` name the file whose list this chunk continues:
+    ``image_row`` or ``annotation_row`` then starts from 0 here, and ingest adds the rows of the chunks
+    before. None where it already is the position in its source file.
     """
 
     images: pa.Table = field(default_factory=IMAGES.empty_table)
     annotations: pa.Table = field(default_factory=ANNOTATIONS.empty_table)
     categories: pa.Table = field(default_factory=CATEGORIES.empty_table)
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
-    rows_of: str | None = None
+    image_rows_of: str | None = None
+    annotation_rows_of: str | None = None
 
 
 def table(target: pa.Schema, rows: int, **columns: object) -> pa.Table:

@@ -154,10 +154,10 @@ class Coco:
         annotator = Path(path).stem if len(source.annotations) > 1 else None
         if piece["part"] == "images":
             images = read_rows(file, start, end, ImageRow, repair_image, exact=exact)
-            return Chunk(images=_images(images, path), rows_of=path)
+            return Chunk(images=_images(images, path), image_rows_of=path)
         if piece["part"] == "annotations":
             annotations = read_rows(file, start, end, AnnotationRow, repair_annotation, exact=exact)
-            return Chunk(annotations=_annotations(annotations, path, annotator), rows_of=path)
+            return Chunk(annotations=_annotations(annotations, path, annotator), annotation_rows_of=path)
         categories = read_rows(file, start, end, CategoryRow, repair_category, exact=exact)
         return _categories(categories, path)
 

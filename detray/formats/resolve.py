@@ -27,7 +27,7 @@ def _source(name: str, split: SplitSettings, root: str) -> Source:
     stated = (split.annotations,) if isinstance(split.annotations, str) else split.annotations
     if not any(stated):
         raise UsageError(f"{place}.annotations: no file or folder is stated")
-    annotations = tuple(stated_path(path, root, f"{place}.annotations") for path in stated)
+    annotations = tuple(found for path in stated for found in _matches(path, root, f"{place}.annotations"))
     reader = recognise(Path(annotations[0])) if split.format == "auto" else by_name(split.format)
     return Source(
         split=name,
@@ -37,6 +37,17 @@ def _source(name: str, split: SplitSettings, root: str) -> Source:
         images=split.images and stated_path(split.images, root, f"{place}.images", folder=True),
         list=split.list and stated_path(split.list, root, f"{place}.list"),
     )
+
+
+def _matches(path: str, root: str, key: str) -> list[str]:
+    """The files of a stated pattern (``train.record-*``), or the one path that is stated."""
+    full = Path(root, path).expanduser()
+    if any(mark in full.name for mark in "*?[") and not full.exists() and full.parent.is_dir():
+        found = sorted(str(match) for match in full.parent.glob(full.name))
+        if not found:
+            raise UsageError(f"{key}: {full}: no file is so named; check the pattern")
+        return found
+    return [stated_path(path, root, key)]
 
 
 def stated_path(path: str, root: str, key: str, *, folder: bool = False) -> str:

@@ -191,7 +191,7 @@ def _read(job: _Job, task: _Read) -> Json:
         "split": task.split,
         "name": task.key,
         "rows": {name: table.num_rows for name, table in tables.items()},
-        "rows_of": found.rows_of,
+        "rows_of": {"images": found.image_rows_of, "annotations": found.annotation_rows_of},
         "samples": [canonical.sample(found.images, by), canonical.sample(found.annotations, by)],
     }
     return job.stage.write(task.key, {}, facts)
@@ -202,11 +202,11 @@ def _number_rows(facts: Sequence[Json]) -> tuple[_Chunk, ...]:
     reached: dict[tuple[str, str], int] = {}
     chunks = []
     for found in facts:
-        bases = {}
-        for table in ("images", "annotations"):
-            place = (found["rows_of"] or "", table)
-            bases[table] = reached.get(place, 0) if found["rows_of"] else 0
-            reached[place] = bases[table] + found["rows"][table]
+        bases = {"images": 0, "annotations": 0}
+        for table, file in found["rows_of"].items():
+            if file is not None:
+                bases[table] = reached.get((table, file), 0)
+                reached[table, file] = bases[table] + found["rows"][table]
         chunks.append(_Chunk(found["name"], found["rows"], bases["images"], bases["annotations"]))
     return tuple(chunks)
 

@@ -1,0 +1,228 @@
+"""TFRecords of the TF Object Detection API (object_detection/dataset_tools/create_coco_tf_record.py).
+
+Boxes are fractions of the picture, whose size the record states. ``image/object/class/label`` is the
+class's id, else its text is numbered as in formats that have only names. Shards
+(``-00000-of-00010``) that are not there are named in quarantine.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from detray.errors import DetrayError
+from detray.formats import chunk, values
+from detray.formats.chunk import Chunk
+from detray.formats.format import PLAN
+from detray.formats.source import Source
+from detray.formats.tf_example import BrokenExample, Value, parse_example
+from detray.formats.tfrecord_file import is_record_file, map_file, missing_shards, records, spans
+from detray.formats.values import Defects
+
+CHUNK_BYTES = 64 << 20
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+_OBJECT = "image/object/"
+_KNOWN_OBJECT = {
+    *(f"{_OBJECT}bbox/{side}" for side in _SIDES),
+    f"{_OBJECT}class/label",
+    f"{_OBJECT}class/text",
+    f"{_OBJECT}area",
+    f"{_OBJECT}is_crowd",
+    f"{_OBJECT}difficult",
+}
+_KNOWN_IMAGE = {"image/filename", "image/width", "image/height", "image/encoded", "image/format"}
+_MAX_KEPT_BYTES = 200
+_BROKEN, _MISSING = "broken", "missing"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TFRecord:
+    """The format ``tfrecord``."""
+
+    name = "tfrecord"
+    has_ids = False
+    applies_list = False
+
+    def recognises(self, path: Path) -> bool:
+        if path.is_dir():
+            return any(is_record_file(file) for file in sorted(path.iterdir())[:10] if file.is_file())
+        return is_record_file(path)
+
+    def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
+        """A chunk is some records of one file; ``part`` is the number of the first."""
+        files = [file for stated in source.annotations for file in _files(Path(stated))]
+        rows: list[Row] = []
+        for file in files:
+            for span in spans(map_file(file), CHUNK_BYTES):
+                rows.append({"file": file, "part": str(span.first), "start": span.start, "end": span.end})
+                if span.broken:
+                    rows.append({"file": file, "part": f"{_BROKEN}: {span.broken}"})
+        rows += [{"file": file, "part": _MISSING} for file in missing_shards(files)]
+        return pa.Table.from_pylist([row | {"chunk": number} for number, row in enumerate(rows)], PLAN)
+
+    def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
+        (piece,) = pieces.to_pylist()
+        file, part = piece["file"], piece["part"]
+        if piece["start"] is None:
+            detail = "this shard is not there" if part == _MISSING else part.removeprefix(f"{_BROKEN}: ")
+            return Chunk(quarantine=_quarantine([(None, "unreadable-annotation-file", detail)], file))
+        images: list[Row] = []
+        boxes: list[Row] = []
+        lost: list[tuple[int | None, str, str]] = []
+        for number, content in enumerate(records(map_file(file), piece["start"], piece["end"]), int(part)):
+            if content is None:
+                lost.append((number, "corrupt-record", "its data does not agree with its checksum"))
+                continue
+            try:
+                features = parse_example(content)
+            except BrokenExample as error:
+                lost.append((number, "corrupt-record", str(error)))
+                continue
+            image = _image(features, file, number)
+            images.append(image)
+            boxes += _boxes(features, image, len(boxes))
+        return Chunk(
+            images=pa.Table.from_pylist(images, chunk.IMAGES),
+            annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),
+            categories=_categories(boxes),
+            quarantine=_quarantine(lost, file),
+            annotation_rows_of=file,
+        )
+
+
+def _files(stated: Path) -> list[str]:
+    if stated.is_file():
+        return [str(stated)]
+    found = [str(file) for file in sorted(stated.iterdir()) if file.is_file() and is_record_file(file)]
+    if not found:
+        raise DetrayError(f"{stated}: holds no TFRecord file; check dataset.splits")
+    return found
+
+
+def _quarantine(lost: list[tuple[int | None, str, str]], file: str) -> pa.Table:
+    return pa.Table.from_pylist(
+        [{"source_file": file, "row": row, "reason": reason, "detail": detail} for row, reason, detail in lost],
+        chunk.QUARANTINE,
+    )
+
+
+def _text(features: dict[str, Value], name: str) -> str | None:
+    found = features.get(name)
+    if not found or not isinstance(found[0], memoryview):
+        return None
+    return values.clean(bytes(found[0][:4096]).decode("utf-8", "replace"))
+
+
+def _image(features: dict[str, Value], file: str, number: int) -> Row:
+    defects = Defects()
+    name = _text(features, "image/filename") or _text(features, "image/source_id")
+    if name is None:
+        defects.note("missing-field", "image/filename", "")
+    sides: dict[str, int | None] = {}
+    for side in ("width", "height"):
+        found = features.get(f"image/{side}")
+        sides[side] = values.integer(_plain(found[0]), f"image/{side}", defects) if found else None
+    if sides["width"] is None or sides["height"] is None:
+        sides = _encoded_size(features) or sides
+    for side, value in sides.items():
+        if value is None:
+            defects.note("missing-field", f"image/{side}", "")
+    kept = {
+        key: _plain(value[0])
+        for key, value in features.items()
+        if not key.startswith(_OBJECT) and key not in _KNOWN_IMAGE and len(value) == 1 and _is_short(value[0])
+    }
+    return {
+        "file_name": name,
+        **sides,
+        "image_row": number,
+        "source_file": file,
+        "attributes": values.as_json(kept, "attributes", defects) if kept else None,
+        "defects": defects.or_none(),
+        "key": f"{name or ''}\0{file}\0{number:012d}",
+    }
+
+
+def _encoded_size(features: dict[str, Value]) -> dict[str, int | None] | None:
+    """The size of the picture that the record holds, as displayed."""
+    from detray import pictures  # Pillow: only records without a size need it
+
+    encoded = features.get("image/encoded")
+    if not encoded or not isinstance(encoded[0], memoryview):
+        return None
+    try:
+        header = pictures.inspect(bytes(encoded[0]))
+    except pictures.PictureError:
+        return None
+    return {"width": header.width, "height": header.height}
+
+
+def _is_short(value: int | float | memoryview) -> bool:
+    return not isinstance(value, memoryview) or len(value) <= _MAX_KEPT_BYTES
+
+
+def _plain(value: int | float | memoryview) -> int | float | str:
+    return values.clean(bytes(value).decode("utf-8", "replace")) if isinstance(value, memoryview) else value
+
+
+def _boxes(features: dict[str, Value], image: Row, before: int) -> list[Row]:
+    lists = {name: found for name, found in features.items() if name.startswith(_OBJECT)}
+    count = max((len(found) for name, found in lists.items() if name in _KNOWN_OBJECT), default=0)
+    kept = {
+        name.removeprefix(_OBJECT): found
+        for name, found in lists.items()
+        if name not in _KNOWN_OBJECT and len(found) == count and all(_is_short(value) for value in found)
+    }
+    return [_box(lists, kept, image, index, before + index) for index in range(count)]
+
+
+def _box(lists: dict[str, Value], kept: dict[str, Value], image: Row, index: int, row: int) -> Row:
+    defects = Defects()
+
+    def get(name: str, *, required: bool = False) -> Any:
+        found = lists.get(f"{_OBJECT}{name}", ())
+        if index < len(found):
+            return _plain(found[index])
+        if required or found:
+            defects.note("missing-field", f"{_OBJECT}{name}", f"{len(found)} values")
+        return None
+
+    corners = []
+    for side, size in zip(_SIDES, (image["width"], image["height"]) * 2, strict=True):
+        written = get(f"bbox/{side}", required=True)
+        fraction = None if written is None else values.number(written, f"bbox/{side}", defects)
+        corners.append(None if fraction is None or size is None else fraction * size)
+    x, y, right, bottom = corners
+    width = None if x is None or right is None else right - x
+    height = None if y is None or bottom is None else bottom - y
+    name = get("class/text")
+    label = get("class/label", required=name is None)
+    area = get("area")
+    area = None if area is None else values.number(area, "area", defects)
+    return {
+        "annotation_row": row,
+        "category_id": None if label is None else values.integer(label, "class/label", defects),
+        "category_name": name if isinstance(name, str) and name else None,
+        "x": x,
+        "y": y,
+        "width": width,
+        "height": height,
+        "area": width * height if area is None and width is not None and height is not None else area,
+        "is_crowd": bool(get("is_crowd")),
+        "is_difficult": bool(get("difficult")),
+        "source_file": image["source_file"],
+        "attributes": json.dumps({key: _plain(found[index]) for key, found in kept.items()}) if kept else None,
+        "defects": defects.or_none(),
+        "key": image["key"],
+    }
+
+
+def _categories(boxes: list[Row]) -> pa.Table:
+    """Each pair of label and text that boxes carry."""
+    pairs = sorted({(box["category_id"], box["category_name"]) for box in boxes}, key=str)
+    rows = [{"category_id": label, "category_name": text} for label, text in pairs if label is not None or text]
+    return pa.Table.from_pylist(rows, chunk.CATEGORIES)

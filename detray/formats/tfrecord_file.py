@@ -1,0 +1,103 @@
+"""TFRecord files: length, its checksum, data, its checksum (tensorflow.org/tutorials/load_data/tfrecord)."""
+
+import mmap
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+
+from detray.errors import DetrayError
+from detray.formats.crc32c import crc32c, masked
+
+_HEADER, _FOOTER = Struct("<QI"), Struct("<I")
+_SHARD = re.compile(r"(?P<base>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>[^/]*)")
+MAX_SHARDS = 99_999
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some consecutive records: byte range and the number of the first. ``broken`` says why no more follow."""
+
+    start: int
+    end: int
+    first: int
+    broken: str | None = None
+
+
+def map_file(path: str) -> memoryview:
+    """The bytes of a file, read only where they are looked at; unmapped once no view of them is left.
+
+    Raises:
+        DetrayError: it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            if not Path(path).stat().st_size:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise DetrayError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+
+
+def is_record_file(path: Path) -> bool:
+    """Whether the file begins with a record's length and the checksum of it."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER.size)
+    return len(head) == _HEADER.size and _length(memoryview(head), 0) is not None
+
+
+def spans(data: memoryview, size: int) -> list[Span]:
+    """Divide a file into spans of about ``size`` bytes; only the records' headers are looked at."""
+    found: list[Span] = []
+    start = position = first = number = 0
+    broken = None
+    while position < len(data):
+        length = _length(data, position)
+        left = len(data) - position - _HEADER.size - _FOOTER.size
+        if length is None:
+            broken = f"record {number}, byte {position}: its length does not agree with its checksum"
+        elif length > left:
+            broken = f"record {number}, byte {position}: states {length} bytes where {max(left, 0)} are left"
+        if broken is not None or length is None:
+            break
+        position += _HEADER.size + length + _FOOTER.size
+        number += 1
+        if position - start >= size:
+            found.append(Span(start, position, first))
+            start, first = position, number
+    if position > start or broken is not None or not found:
+        found.append(Span(start, position, first, broken))
+    return found
+
+
+def records(data: memoryview, start: int, end: int) -> Iterator[memoryview | None]:
+    """The data of each record of a span; None where its checksum does not hold."""
+    position = start
+    while position < end:
+        length = _length(data, position) or 0
+        content = data[position + _HEADER.size : position + _HEADER.size + length]
+        position += _HEADER.size + length
+        (stated,) = _FOOTER.unpack_from(data, position)
+        position += _FOOTER.size
+        yield content if masked(crc32c(content)) == stated else None
+
+
+def _length(data: memoryview, position: int) -> int | None:
+    """A record's length; None where header or checksum are broken."""
+    if len(data) - position < _HEADER.size:
+        return None
+    length, stated = _HEADER.unpack_from(data, position)
+    return length if masked(crc32c(data[position : position + 8])) == stated else None
+
+
+def missing_shards(paths: Sequence[str]) -> list[str]:
+    """The shards (``-00003-of-00010``) that should stand beside those of ``paths`` and do not."""
+    there = set(paths)
+    missing: dict[str, None] = {}
+    for match in (_SHARD.fullmatch(path) for path in paths):
+        if match and int(match["count"]) <= MAX_SHARDS:
+            count = int(match["count"])
+            names = (f"{match['base']}-{number:05d}-of-{count:05d}{match['suffix']}" for number in range(count))
+            missing |= dict.fromkeys(name for name in names if name not in there)
+    return list(missing)
