@@ -15,14 +15,14 @@ class FastGroupNormalization(keras.layers.GroupNormalization):
 
     def call(self, inputs: Any) -> Any:
         channels = inputs.shape[-1]
-        size = channels // self.groups
-        mean = self._over_groups(tf.reduce_mean(inputs, [1, 2]), size)
-        square = self._over_groups(tf.reduce_mean(tf.square(inputs), [1, 2]), size)
+        grouped = (-1, self.groups, channels // self.groups)
+        mean = self._over_groups(tf.reduce_mean(inputs, [1, 2]), grouped)
+        square = self._over_groups(tf.reduce_mean(tf.square(inputs), [1, 2]), grouped)
         variance = tf.maximum(square - tf.square(mean), 0)
-        scale = tf.repeat(tf.math.rsqrt(variance + self.epsilon), size, axis=1) * self.gamma
-        shift = self.beta - tf.repeat(mean, size, axis=1) * scale
-        return inputs * scale[:, None, None, :] + shift[:, None, None, :]
+        scale = tf.math.rsqrt(variance + self.epsilon) * tf.reshape(self.gamma, grouped)
+        shift = tf.reshape(self.beta, grouped) - mean * scale
+        return inputs * tf.reshape(scale, (-1, 1, 1, channels)) + tf.reshape(shift, (-1, 1, 1, channels))
 
-    def _over_groups(self, channels: Any, size: int) -> Any:
-        """Means ``[b, c]`` of channels to means ``[b, groups]``."""
-        return tf.reduce_mean(tf.reshape(channels, [-1, self.groups, size]), axis=-1)
+    def _over_groups(self, channels: Any, grouped: tuple[int, int, int]) -> Any:
+        """Means of channels, ``[b, c]``, to means of groups, ``[b, groups, 1]``."""
+        return tf.reduce_mean(tf.reshape(channels, grouped), axis=-1, keepdims=True)
