@@ -186,7 +186,7 @@ def _dataset(config: Config, store: Store, splits: Sequence[str]) -> str:
     root = config.dataset.root
     folder = store.root if "://" in store.root else store.path()
     values = {
-        "root": root if "://" in root else str(Path(root).absolute()),
+        "root": root if "://" in root else str(Path(root).resolve()),
         "label_map": config.dataset.label_map,
         "splits": {
             split: {

@@ -49,12 +49,12 @@ def test_such_a_box_is_dropped(rule: str) -> None:
 
 
 def test_a_box_is_clipped_to_the_image_and_keeps_the_sides_that_are_inside() -> None:
-    row = t.annotation(0, (90.3, 0.1, 20.5, 30.7))
+    row = t.annotation(0, (90.3, 33.7, 20.5, 0.1))
     shard = t.shard([row])
     result = planned(shard, t.findings(("out-of-bounds", row)))
     after = corrected(shard, result)[100]
-    assert (after["x"], after["y"], after["width"], after["height"]) == (90.3, 0.1, 100 - 90.3, 30.7)
-    assert after["area"] == (100 - 90.3) * 30.7
+    assert (after["x"], after["y"], after["width"], after["height"]) == (90.3, 33.7, 100 - 90.3, 0.1)
+    assert after["area"] == (100 - 90.3) * 0.1
 
 
 def test_what_the_audit_only_notes_is_left_alone() -> None:
@@ -158,7 +158,7 @@ def test_boxes_that_edits_made_equal_leave_one() -> None:
         t.annotation(2, (5, 5, 9, 9), category_id=2),
         t.annotation(3, (5, 5, 9, 9)),
         t.annotation(4, (40, 40, 9, 9)),
-        t.annotation(5, (40, 40, 9, 9)),  # equal before: that is for the audit to say
+        t.annotation(5, (40, 40, 9, 9)),  # equal before, but a third is asked for
     ]
     found = t.findings(("out-of-bounds", rows[0]), ("out-of-bounds", rows[1]))
     suspects = t.label_errors(
@@ -168,6 +168,11 @@ def test_boxes_that_edits_made_equal_leave_one() -> None:
     rows.append(t.annotation(6, (5, 5, 9, 9), annotator="ann"))  # another's box of the same object
     result = planned(t.shard(rows), found, suspects)
     assert actions(result) == [(0, "clip"), (1, "drop"), (2, "relabel"), (3, "drop"), (5, "drop")]
+
+
+def test_boxes_that_were_equal_before_are_for_the_audit_to_judge() -> None:
+    rows = [t.annotation(0, (5, 5, 9, 9)), t.annotation(1, (5, 5, 9, 9)), t.annotation(2, (90, 10, 20, 8))]
+    assert actions(planned(t.shard(rows), t.findings(("out-of-bounds", rows[2])))) == [(2, "clip")]
 
 
 def test_rows_are_named_by_file_and_position_since_ids_collide() -> None:

@@ -149,7 +149,7 @@ def test_the_fragment_names_the_files_and_the_pictures(tmp_path: Path) -> None:
     split = convert(values, Config, "test").dataset.splits["val"]
     assert split.annotations == str(tmp_path / "clean" / "val.json")
     assert (split.format, split.images) == ("coco", "pictures")
-    assert values["dataset"]["root"] == str(Path("data").absolute())
+    assert values["dataset"]["root"] == str(Path("data").resolve())
 
 
 def test_suspects_of_other_data_are_not_followed(tmp_path: Path) -> None:
