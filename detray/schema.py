@@ -596,7 +596,7 @@ _TABLES = (
             _count("annotation_row", "Its position in its source file; NULL for add"),
             _text("source_file", "That source file; with annotation_row it names the row, as ids can collide"),
             *CLASS,
-            _text("action", "drop, clip, relabel, move or add", required=True),
+            _text("action", "drop, clip, relabel, move, add or renumber", required=True),
             _text("before", "The annotation before, as JSON; NULL for add"),
             _text("after", "The annotation after, as JSON; NULL for drop"),
             _text("reason", "The rule or label error kind that asked for it", required=True),
