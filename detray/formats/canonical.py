@@ -159,7 +159,7 @@ def number_classes(annotations: pa.Table, ids: dict[str, int]) -> pa.Table:
     )
 
 
-def keep_listed(images: pa.Table, annotations: pa.Table, names: Collection[str]) -> tuple[pa.Table, pa.Table]:
+def keep_listed(images: pa.Table, annotations: pa.Table, names: Collection[str], by: str) -> tuple[pa.Table, pa.Table]:
     """Only the images whose file name, with or without folder and suffix, is in ``names``, and their annotations.
 
     Annotations of images that the file does not know at all stay, for the audit to find.
@@ -167,8 +167,8 @@ def keep_listed(images: pa.Table, annotations: pa.Table, names: Collection[str])
     wanted = frozenset(names)
     keep = pa.array([_is_listed(name, wanted) for name in images["file_name"].to_pylist()], pa.bool_())
     kept, left = images.filter(keep), images.filter(pc.invert(keep))
-    gone = pc.is_in(annotations["image_id"], value_set=left["image_id"].combine_chunks())
-    stays = pc.is_in(annotations["image_id"], value_set=kept["image_id"].combine_chunks())
+    gone = pc.is_in(annotations[by], value_set=left[by].combine_chunks())
+    stays = pc.is_in(annotations[by], value_set=kept[by].combine_chunks())
     return kept, annotations.filter(pc.or_(pc.invert(gone), stays))
 
 

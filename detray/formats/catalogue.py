@@ -5,11 +5,12 @@ from pathlib import Path
 from detray.errors import UsageError
 from detray.formats.coco import Coco
 from detray.formats.format import Format
+from detray.formats.open_images import OpenImages
 from detray.formats.tfrecord import TFRecord
 from detray.formats.voc import Voc
 from detray.formats.yolo import Yolo
 
-FORMATS: tuple[Format, ...] = (Coco(), TFRecord(), Voc(), Yolo())
+FORMATS: tuple[Format, ...] = (Coco(), TFRecord(), OpenImages(), Voc(), Yolo())
 
 
 def by_name(name: str) -> Format:

@@ -1,11 +1,13 @@
 """Label maps: which number means which class.
 
 ``.pbtxt`` is the TF Object Detection API's StringIntLabelMap (object_detection/protos/
-string_int_label_map.proto) in protobuf's text format; ``.yaml``, ``.json`` and ``.txt`` hold names.
+string_int_label_map.proto) in protobuf's text format; ``.yaml``, ``.json`` and ``.txt`` hold names, ``.csv`` Open
+Images' class descriptions.
 Positions count from 1, as everywhere in detray; a mapping's own numbers are kept, except under
 ``names`` of a YOLO data file, which counts from 0.
 """
 
+import csv
 import json
 import re
 from collections import Counter
@@ -90,6 +92,8 @@ def read_label_map(path: str | Path) -> LabelMap:
         entries, problems = _from_pbtxt(text)
     elif suffix in (".yaml", ".yml"):
         entries, problems = _from_value(parse_yaml(text, str(path)), str(path))
+    elif suffix == ".csv":
+        entries, problems = _from_descriptions(text)
     elif suffix == ".json":
         entries, problems = _from_value(_json(text, str(path)), str(path))
     else:
@@ -156,6 +160,15 @@ def _from_value(value: Any, source: str) -> tuple[list[Entry], list[Problem]]:
             return _pairs((_integer(key), name) for key, name in value.items())
         return _pairs((_integer(number), name) for name, number in value.items())
     raise UsageError(f"{source}: holds no names: a list of names, or a mapping of ids to names, is expected")
+
+
+def _from_descriptions(text: str) -> tuple[list[Entry], list[Problem]]:
+    """Open Images' class descriptions: machine id and words, a line a class, with or without a header."""
+    entries: list[Entry] = []
+    for line, row in enumerate(csv.reader(text.splitlines()), 1):
+        if len(row) >= 2 and row[0] != "LabelName":
+            entries.append(Entry(len(entries) + 1, row[0].strip(), row[1].strip(), line))
+    return entries, []
 
 
 def _integer(value: Any) -> int | None:

@@ -182,6 +182,10 @@ def _read(job: _Job, task: _Read) -> Json:
     except WrongCut:
         return job.stage.write(task.key, {}, {"split": task.split, "wrong_cut": True})
     by = canonical.key_column(reader.has_ids)
+    if by == "key" and source.list is not None and not reader.applies_list:
+        # before images are numbered, so that they are numbered within the list
+        images, annotations = canonical.keep_listed(found.images, found.annotations, listed_names(source.list), by)
+        found = replace(found, images=images, annotations=annotations)
     found = canonical.sort_chunk(found, by)
     tables = {name: getattr(found, name) for name in CHUNK_TABLES}
     for name, table in tables.items():
@@ -310,8 +314,8 @@ def _write(job: _Job, item: _Range) -> Json:
         high = None if item.high is None else first + images.num_rows
     else:
         low, high = item.low, item.high
-    if source.list is not None and not by_name(source.format).applies_list:
-        images, annotations = canonical.keep_listed(images, annotations, listed_names(source.list))
+        if source.list is not None:
+            images, annotations = canonical.keep_listed(images, annotations, listed_names(source.list), split.by)
     paths, lost = canonical.place_images(images, source)
     shard = ShardKey(item.index, source.split, low, high, images.num_rows, annotations.num_rows)
     tables = {

@@ -1,0 +1,213 @@
+"""Open Images CSV: a row a box (storage.googleapis.com/openimages/web/download_v7.html).
+
+Boxes are fractions of the picture, whose header is read for its size from the image folder
+(``<ImageID>.jpg``). Groups (IsGroupOf) are crowds. Classes are machine ids (/m/01g317), which a label
+map names.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+
+from detray.errors import DetrayError
+from detray.formats import chunk, values
+from detray.formats.chunk import Chunk
+from detray.formats.format import PLAN
+from detray.formats.picture_size import picture_size
+from detray.formats.source import Source, locate
+from detray.formats.values import Defects
+
+CHUNK_BYTES = 16 << 20
+MAX_LINE_BYTES = 1 << 20
+_REQUIRED = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")
+_SIDES = ("XMin", "YMin", "XMax", "YMax")
+
+
+@dataclass(frozen=True)
+class OpenImages:
+    """The format ``open_images``."""
+
+    name = "open_images"
+    has_ids = False
+    applies_list = False
+
+    def recognises(self, path: Path) -> bool:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return set(_REQUIRED) <= set(_columns(file.readline(MAX_LINE_BYTES)))
+
+    def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
+        """A chunk is the lines of a byte range of one file; ``part`` is the number of the first."""
+        rows: list[dict[str, Any]] = []
+        for path in source.annotations:
+            rows += [{"file": path, "part": str(line), "start": start, "end": end} for line, start, end in _cut(path)]
+        return pa.Table.from_pylist([row | {"chunk": number} for number, row in enumerate(rows)], PLAN)
+
+    def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
+        (piece,) = pieces.to_pylist()
+        path = piece["file"]
+        with Path(path).open("rb") as file:
+            columns = _columns(file.readline(MAX_LINE_BYTES))
+            file.seek(piece["start"])
+            text = file.read(piece["end"] - piece["start"]).rstrip(b"\r\n")
+        table, rows, lost = _parse(text, columns, int(piece["part"]))
+        images = _images(table, source, path)
+        return Chunk(
+            images=images,
+            annotations=_annotations(table, rows, images, path),
+            categories=_categories(table),
+            quarantine=pa.Table.from_pylist(
+                [{"source_file": path, "reason": "unreadable-row"} | row for row in lost], chunk.QUARANTINE
+            ),
+        )
+
+
+def _columns(line: bytes) -> list[str]:
+    text = line.decode("utf-8-sig", "replace").strip("\r\n")
+    return [name.strip().strip('"') for name in text.split(",")]
+
+
+def _cut(path: str) -> Iterator[tuple[int, int, int]]:
+    """Parts of whole lines behind the header: number of the first line, from 0, and byte range."""
+    size = os.path.getsize(path)  # noqa: PTH202 - a path as text
+    line = 0
+    with Path(path).open("rb") as file:
+        file.readline(MAX_LINE_BYTES)
+        while (start := file.tell()) < size:
+            text = file.read(CHUNK_BYTES)
+            rest = file.readline(MAX_LINE_BYTES)
+            if len(rest) == MAX_LINE_BYTES:
+                where = f"{path}, byte {start + len(text)}"
+                raise DetrayError(f"{where}: a line is longer than {MAX_LINE_BYTES} bytes; repair the file")
+            yield line, start, file.tell()
+            line += text.count(b"\n") + rest.count(b"\n")
+
+
+def _parse(text: bytes, columns: list[str], first: int) -> tuple[pa.Table, np.ndarray, list[dict[str, Any]]]:
+    """The fields of each line as text, the lines' numbers, and the lines with another number of fields."""
+    lost: list[dict[str, Any]] = []
+
+    def skip(row: csv.InvalidRow) -> str:
+        detail = f"{row.actual_columns} fields where {row.expected_columns} are expected: {row.text[:200]}"
+        lost.append({"row": first + row.number - 1, "detail": detail})
+        return "skip"
+
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        text = text.decode("utf-8", "replace").encode()
+    if not text:
+        return pa.table({name: pa.array([], pa.string()) for name in columns}), np.arange(0), []
+    table = csv.read_csv(
+        io.BytesIO(text.replace(b"\0", b" ")),
+        csv.ReadOptions(use_threads=False, column_names=columns, block_size=max(len(text), 1) + 1),
+        csv.ParseOptions(quote_char=False, ignore_empty_lines=False, invalid_row_handler=skip),
+        csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False),
+    )
+    lines = first + np.arange(table.num_rows + len(lost))
+    return table, np.setdiff1d(lines, [row["row"] for row in lost]), lost
+
+
+def _images(table: pa.Table, source: Source, path: str) -> pa.Table:
+    """A row for each picture that the lines name, with the size from its header."""
+    names = [f"{name}.jpg" for name in pc.unique(table["ImageID"]).to_pylist()]
+    allowed = source.folders
+    places = [source.images and locate(source.images, name, allowed) for name in names]
+    sizes = [picture_size(place or None) for place in places]
+    missing = Defects()
+    missing.note(
+        "missing-field", "picture size", "no readable picture" if source.images else "no image folder is stated"
+    )
+    return chunk.table(
+        chunk.IMAGES,
+        len(names),
+        file_name=names,
+        width=[size and size[0] for size in sizes],
+        height=[size and size[1] for size in sizes],
+        source_file=path,
+        defects=[None if size else missing for size in sizes],
+        key=names,
+    )
+
+
+def _annotations(table: pa.Table, rows: np.ndarray, images: pa.Table, path: str) -> pa.Table:
+    count = table.num_rows
+    defects: dict[int, Defects] = {}
+    keys = pc.binary_join_element_wise(table["ImageID"], pa.scalar(".jpg"), "")
+    place = pc.index_in(keys, value_set=images["key"].combine_chunks()).to_numpy()
+    sizes = [
+        images[side].cast(pa.float64()).to_numpy()[place] if count else np.zeros(0) for side in ("width", "height")
+    ]
+    corners = [_numbers(table[side], side, defects) * size for side, size in zip(_SIDES, sizes * 2, strict=True)]
+    for index in np.flatnonzero(np.isnan(sizes[0])).tolist():
+        defects.setdefault(index, Defects()).note("missing-field", "picture size", "")
+    x, y, right, bottom = corners
+    groups = table["IsGroupOf"] if "IsGroupOf" in table.column_names else pa.nulls(count, pa.string())
+    return chunk.table(
+        chunk.ANNOTATIONS,
+        count,
+        annotation_row=pa.array(rows, pa.int64()),
+        x=pa.array(x, from_pandas=True),
+        y=pa.array(y, from_pandas=True),
+        width=pa.array(right - x, from_pandas=True),
+        height=pa.array(bottom - y, from_pandas=True),
+        area=pa.array((right - x) * (bottom - y), from_pandas=True),
+        is_crowd=pc.fill_null(pc.equal(groups, "1"), False),
+        is_difficult=np.zeros(count, np.bool_),
+        source_file=path,
+        attributes=_attributes(table),
+        defects=[defects.get(index) for index in range(count)] if defects else None,
+        key=keys,
+        category_name=_names(table).dictionary_encode(),
+    )
+
+
+def _numbers(column: pa.ChunkedArray, field: str, defects: dict[int, Defects]) -> np.ndarray:
+    """A column of text as float64 ``[n]``, NaN, noted, where it holds no finite number."""
+    try:
+        found = column.cast(pa.float64()).to_numpy().copy()
+    except pa.ArrowInvalid:
+        found = np.full(len(column), np.nan)
+    for index in np.flatnonzero(~np.isfinite(found)).tolist():
+        noted = defects.get(index, Defects())
+        number = values.written_number(column[index].as_py(), field, noted)
+        found[index] = np.nan if number is None else number
+        if noted:
+            defects[index] = noted
+    return found
+
+
+def _names(table: pa.Table) -> pa.ChunkedArray:
+    """The class of each line, NULL where it is empty."""
+    names = table["LabelName"]
+    return pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names)
+
+
+def _attributes(table: pa.Table) -> pa.ChunkedArray | None:
+    """The further columns as JSON objects."""
+    further = [name for name in table.column_names if name not in (*_REQUIRED, "IsGroupOf") and name]
+    if not further or not table.num_rows:
+        return None
+    parts: list[Any] = []
+    for number, name in enumerate(further):
+        # few different values stand in many rows: each is written as JSON once
+        encoded = table[name].combine_chunks().dictionary_encode()
+        texts = pa.array(
+            [values.as_json(text, name, Defects()) for text in encoded.dictionary.to_pylist()], pa.string()
+        )
+        parts += [f"{', ' if number else '{'}{values.as_json(name, name, Defects())}: ", texts.take(encoded.indices)]
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
+def _categories(table: pa.Table) -> pa.Table:
+    names = sorted(name for name in pc.unique(table["LabelName"]).to_pylist() if name)
+    return pa.Table.from_pylist([{"category_name": name} for name in names], chunk.CATEGORIES)

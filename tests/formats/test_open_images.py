@@ -1,0 +1,115 @@
+"""Open Images CSV: fractions of pictures, rows in any order, bad lines counted."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from detray.errors import DetrayError
+from detray.formats import open_images
+from detray.formats.label_map import read_label_map
+from detray.formats.open_images import OpenImages
+from detray.formats.source import Source
+
+HEADER = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsGroupOf\n"
+GOOD = "aaa,xclick,/m/01,1,0.25,0.75,0.5,1,1,0\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for name in ("aaa", "bbb"):
+        Image.new("RGB", (200, 100)).save(tmp_path / "images" / f"{name}.jpg")
+    return tmp_path
+
+
+def source(data: Path, text: str | bytes, *, images: bool = True) -> Source:
+    path = data / "boxes.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Source("val", "open_images", (str(path),), str(data), images=str(data / "images") if images else None)
+
+
+def test_fields_of_a_line(data: Path, read_source) -> None:
+    found = read_source(source(data, HEADER + GOOD + GOOD.replace("aaa", "bbb").replace(",1,0\n", ",0,1\n")))
+    rows = found.annotations.to_pylist()
+    assert [(r["x"], r["y"], r["width"], r["height"], r["area"]) for r in rows] == [(50, 50, 100, 50, 5000)] * 2
+    assert [(r["category_name"], r["is_crowd"], r["annotation_row"]) for r in rows] == [
+        ("/m/01", False, 0),
+        ("/m/01", True, 1),
+    ]
+    assert json.loads(rows[0]["attributes"]) == {"Source": "xclick", "Confidence": "1", "IsOccluded": "1"}
+    assert found.images.select(["file_name", "width", "height"]).to_pylist() == [
+        {"file_name": f"{name}.jpg", "width": 200, "height": 100} for name in ("aaa", "bbb")
+    ]
+    assert found.categories["category_name"].to_pylist() == ["/m/01"]
+
+
+@pytest.mark.parametrize("size", [10, 40, 100, 10**6])
+def test_any_cut_keeps_every_line_at_its_place(
+    data: Path, read_source, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(open_images, "CHUNK_BYTES", size)
+    lines = [GOOD if number % 7 else "too,few\r\n" for number in range(1, 40)]
+    found = read_source(source(data, HEADER + "".join(lines) + GOOD.rstrip()))
+    good = [number for number, line in enumerate([*lines, GOOD]) if line == GOOD]
+    assert found.annotations["annotation_row"].to_pylist() == good
+    assert found.quarantine["row"].to_pylist() == [n for n in range(40) if n not in good]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "defect"),
+    [
+        ("0.25", "left", ("wrong-type", "XMin", "left")),
+        ("0.25", "nan", ("not-finite", "XMin", "nan")),
+        ("0.25", "", ("missing-field", "XMin", "")),
+    ],
+)
+def test_a_bad_value_costs_its_own_field(
+    data: Path, read_source, old: str, new: str, defect: tuple[str, str, str]
+) -> None:
+    rows = read_source(source(data, HEADER + GOOD + GOOD.replace(old, new) + GOOD)).annotations.to_pylist()
+    assert [row["defects"] for row in rows] == [
+        None,
+        [dict(zip(("rule", "field", "observed"), defect, strict=True))],
+        None,
+    ]
+    assert (rows[1]["x"], rows[1]["width"], rows[1]["height"], rows[0]["x"]) == (None, None, 50, 50)
+
+
+def test_without_pictures_boxes_are_unknown_and_said_so(data: Path, read_source) -> None:
+    found = read_source(source(data, HEADER + GOOD, images=False))
+    assert found.annotations["x"].to_pylist() == [None]
+    assert found.annotations["defects"].to_pylist()[0][0]["field"] == "picture size"
+    assert "no image folder" in found.images["defects"].to_pylist()[0][0]["observed"]
+
+
+@pytest.mark.parametrize("text", [HEADER, HEADER.rstrip(), "\ufeff" + HEADER])
+def test_no_boxes(data: Path, read_source, text: str) -> None:
+    found = read_source(source(data, text))
+    assert (found.images.num_rows, found.annotations.num_rows) == (0, 0)
+
+
+def test_hostile_lines(data: Path, read_source, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [b'"aaa,x,"/m/01,1,0,1,0,1,0,0\n', b"a\0b,\xff,/m/01,1,0,1,0,1,0,0\n", b"../../x,s,/m/1,1,0,1,0,1,0,0\n"]
+    found = read_source(source(data, HEADER.encode() + b"".join(lines)))
+    assert found.annotations.num_rows + found.quarantine.num_rows == 3
+    monkeypatch.setattr(open_images, "MAX_LINE_BYTES", 200)
+    monkeypatch.setattr(open_images, "CHUNK_BYTES", 10)
+    with pytest.raises(DetrayError, match="a line is longer than"):
+        read_source(source(data, HEADER + "x" * 1000))
+
+
+def test_machine_ids_are_named_by_the_descriptions(tmp_path: Path) -> None:
+    path = tmp_path / "class-descriptions-boxable.csv"
+    path.write_text('LabelName,DisplayName\n/m/01,Tortoise\n/m/02,"Bow, arrow"\n')
+    found = read_label_map(path)
+    assert found.names == {1: "Tortoise", 2: "Bow, arrow"}
+    assert found.ids["/m/02"] == 2
+
+
+def test_recognised_by_content(data: Path) -> None:
+    source(data, HEADER)
+    assert OpenImages().recognises(data / "boxes.csv")
+    source(data, "a,b\n")
+    assert not OpenImages().recognises(data / "boxes.csv")
