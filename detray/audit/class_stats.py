@@ -16,9 +16,9 @@ MAX_REPEAT = 100.0
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
-def class_stats(data: Summary, groups: pa.Table, run: str) -> pa.Table:
-    """A row for each class of each split; ``groups`` counts the raw findings (`findings.GROUPS`)."""
-    severities = _severities(groups)
+def class_stats(data: Summary, run: str) -> pa.Table:
+    """A row for each class of each split."""
+    severities = _severities(data.groups)
     rows = []
     for split in data.splits:
         found = [

@@ -1,99 +1,146 @@
 """The audit as plain functions on tables: what is done to one shard, and how shards come together.
 
-1. `examine` a shard: rules on rows, a tally, and keys for what may collide with rows of other shards.
-2. `collide`: rows with equal keys, by hash bucket; `describe` makes findings of those of one shard.
-3. `judge`: rules on classes, splits and the data set, from merged tallies.
-4. `findings.with_roots`: the raw findings of each shard as they are stored.
+1. `examine` a shard: rules on rows, a tally, a scan, and keys for what may collide with other shards;
+   `examine_pictures`: the same for its pictures.
+2. `collide`, `likeness.compare`: rows of any shard with equal keys, by hash bucket.
+3. `suspects`, `outliers.spreads`: what the merged tallies ask of a second look.
+4. `look_again`: rows of one shard that collide or lie far out, and evidence for hypotheses.
+5. `judge`: rules on classes, splits and the data set, and the roots of what many rows share.
+6. `findings.with_roots`: the raw findings as they are stored.
 
 `audit` does all of it in memory; the stage does the same with a task a shard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
-from detray.audit import findings, measures, tally
-from detray.audit.pictures import PictureView, with_pictures
+from detray.audit import findings, likeness, measures, outliers, tally
+from detray.audit.picture_measures import measure_pictures
+from detray.audit.pictures import PictureView
 from detray.audit.roots import Conclusion, conclude
-from detray.audit.rule import Active, CollisionRule, PictureRule, RowRule, SummaryRule
+from detray.audit.rule import (
+    Active,
+    CollisionRule,
+    HypothesisRule,
+    OutlierRule,
+    PictureRule,
+    RowRule,
+    SummaryRule,
+    Suspects,
+)
 from detray.audit.summary import Reach, Summary
 from detray.audit.tally import Tally
 from detray.audit.text import hash_text, mix
 from detray.audit.view import View
 from detray.tables import Shard
 
-KEYS = pa.schema([("rule", pa.int8()), ("row", pa.int64()), ("hash", pa.uint64())])
+KEYS = pa.schema([("rule", pa.int8()), ("row", pa.int64()), ("key", pa.uint64())])
 """``rule`` is the place of a collision rule among the active ones."""
 COLLISIONS = pa.schema([("shard", pa.string()), ("rule", pa.int8()), ("row", pa.int64()), ("n", pa.int64())])
 
 
 @dataclass(frozen=True)
 class Examined:
-    """One shard on its own: raw findings, tally, and the keys of the collision rules."""
+    """One shard on its own: raw findings, tally, scan for outliers, and keys of the collision rules."""
 
     raw: pa.Table
     tally: pa.Table
+    scan: pa.Table
     keys: pa.Table
 
 
 def examine(shard: Shard, active: Active, reach: Reach | None = None) -> Examined:
-    """All that one shard tells by itself."""
+    """All that one shard's rows tell by themselves; with ``reach`` also how large they are to a detector."""
     view = View(shard)
     raw = [
         findings.build(rule, limits, view, hits)
         for rule, limits in active.of(RowRule)
         for hits in rule.check(view, limits)
     ]
-    keys = []
+    keys = [KEYS.empty_table()]
     for place, (rule, _) in enumerate(active.of(CollisionRule)):
         found = rule.keys(view)
         mixed = mix(hash_text(rule.code), found.hashes) if len(found.rows) else found.hashes
         keys.append(pa.table([np.full(len(mixed), place, np.int8), found.rows, mixed], schema=KEYS))
     return Examined(
-        raw=pa.concat_tables([findings.RAW.empty_table(), *raw]).combine_chunks(),
+        raw=_together(raw),
         tally=measures.measure(view, reach),
-        keys=pa.concat_tables([KEYS.empty_table(), *keys]).combine_chunks(),
+        scan=outliers.scan(view),
+        keys=pa.concat_tables(keys).combine_chunks(),
     )
 
 
-def examine_pictures(view: PictureView, active: Active) -> pa.Table:
-    """The raw findings on one shard's pictures."""
+@dataclass(frozen=True)
+class ExaminedPictures:
+    """One shard's pictures on their own: raw findings, tally, and keys of what may look alike."""
+
+    raw: pa.Table
+    tally: pa.Table
+    prints: pa.Table
+
+
+def examine_pictures(view: PictureView, active: Active) -> ExaminedPictures:
+    """All that one shard's pictures tell by themselves."""
     raw = [
         findings.build(rule, limits, view, hits)
         for rule, limits in active.of(PictureRule)
         for hits in rule.check(view, limits)
     ]
+    return ExaminedPictures(_together(raw), measure_pictures(view), likeness.prints(view))
+
+
+def _together(raw: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([findings.RAW.empty_table(), *raw]).combine_chunks()
 
 
-def bucket(keys: pa.Table, number: int, buckets: int) -> pa.Table:
-    """The keys that fall into one of ``buckets`` buckets: equal keys fall into the same."""
+def bucket(keyed: pa.Table, number: int, buckets: int) -> pa.Table:
+    """The rows whose ``key`` falls into one of ``buckets`` buckets: equal keys fall into the same."""
     if buckets == 1:
-        return keys
-    return keys.filter(pa.array(tables.numpy(keys, "hash") % np.uint64(buckets) == number))
+        return keyed
+    return keyed.filter(pa.array(tables.numpy(keyed, "key") % np.uint64(buckets) == number))
 
 
 def collide(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
     """Rows whose key stands more than once in a bucket, of all shards, with how often it does."""
     named = [part.append_column("shard", pa.repeat(pa.scalar(shard), part.num_rows)) for shard, part in parts]
-    if not named:
+    keys = pa.concat_tables(named) if named else None
+    if keys is None:
         return COLLISIONS.empty_table()
-    keys = pa.concat_tables(named)
-    ordered = np.sort(tables.numpy(keys, "hash"))
+    ordered = np.sort(tables.numpy(keys, "key"))
     twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(twice):
         return COLLISIONS.empty_table()
-    found = keys.filter(pc.is_in(keys["hash"], value_set=pa.array(twice)))
-    _, back, n = np.unique(tables.numpy(found, "hash"), return_inverse=True, return_counts=True)
-    return found.drop_columns("hash").append_column("n", pa.array(n[back])).select(COLLISIONS.names).cast(COLLISIONS)
+    found = keys.filter(pc.is_in(keys["key"], value_set=pa.array(twice)))
+    _, back, n = np.unique(tables.numpy(found, "key"), return_inverse=True, return_counts=True)
+    return found.drop_columns("key").append_column("n", pa.array(n[back])).select(COLLISIONS.names).cast(COLLISIONS)
 
 
-def describe(shard: Shard, active: Active, collisions: pa.Table) -> pa.Table:
-    """Raw findings for the rows of one shard that `collide` found."""
+def suspects(data: Summary, active: Active) -> list[Suspects]:
+    """What each hypothesis rule wants evidence on, in the order of the active rules."""
+    return [rule.suspects(data, limits) for rule, limits in active.of(HypothesisRule)]
+
+
+def look_again(
+    shard: Shard,
+    active: Active,
+    collisions: pa.Table,
+    outlying: Mapping[str, np.ndarray],
+    spread: pa.Table,
+    suspected: Sequence[Suspects],
+) -> tuple[pa.Table, pa.Table]:
+    """Raw findings of one shard that needed others, and evidence on hypotheses.
+
+    Args:
+        collisions: of this shard, from `collide`.
+        outlying: rows by rule, from `outliers.find`.
+        spread: of the shard's split, from `outliers.spreads`.
+        suspected: from `suspects`.
+    """
     view = View(shard)
     raw = []
     for place, (rule, limits) in enumerate(active.of(CollisionRule)):
@@ -101,18 +148,39 @@ def describe(shard: Shard, active: Active, collisions: pa.Table) -> pa.Table:
         if mine.num_rows:
             hits = rule.describe(view, tables.numpy(mine, "row"), tables.numpy(mine, "n"))
             raw.append(findings.build(rule, limits, view, hits))
-    return pa.concat_tables([findings.RAW.empty_table(), *raw])
+    for rule, limits in active.of(OutlierRule):
+        if rule.code in outlying:
+            hits = outliers.describe(view, rule, limits, outlying[rule.code], spread)
+            raw.append(findings.build(rule, limits, view, hits))
+    evidence = [tally.TALLY.empty_table()]
+    for (rule, _), wanted in zip(active.of(HypothesisRule), suspected, strict=True):
+        if shard.split in wanted:
+            evidence += rule.gather(view, *wanted[shard.split])
+    return _together(raw), pa.concat_tables(evidence)
 
 
-def judge(data: Summary, active: Active, groups: pa.Table) -> Conclusion:
-    """Findings on classes, splits and the data set, and the roots of groups of raw findings."""
-    facts = [(rule, limits, fact) for rule, limits in active.of(SummaryRule) for fact in rule.check(data, limits)]
-    return conclude(facts, groups, {rule.code: rule for rule, _ in active.rules}, data.classes)
+def judge(data: Summary, active: Active) -> Conclusion:
+    """Findings on classes, splits and the data set, and the roots of the groups of raw findings."""
+    facts = [
+        (rule, limits, fact)
+        for rule, limits in active.rules
+        if isinstance(rule, SummaryRule | HypothesisRule)
+        for fact in rule.check(data, limits)
+    ]
+    return conclude(facts, data.groups, {rule.code: rule for rule, _ in active.rules}, data.classes)
+
+
+def merge_tallies(parts: Iterable[tuple[str, pa.Table]]) -> dict[str, Tally]:
+    """The tally of each split, from its shards'."""
+    by_split: dict[str, list[pa.Table]] = {}
+    for split, part in parts:
+        by_split.setdefault(split, []).append(part)
+    return {split: Tally(tally.add(found)) for split, found in by_split.items()}
 
 
 def audit(
     shards: Sequence[Shard],
-    categories: pa.Table,
+    data: Summary,
     active: Active,
     *,
     stats: Sequence[pa.Table] | None = None,
@@ -122,35 +190,40 @@ def audit(
 
     Args:
         shards: the data set, cut in any way that keeps the rows of an image together.
-        categories: the table ``categories`` of all splits.
+        data: its categories, label map and detector; the counts in it are not used.
         active: the rules that run.
         stats: what was measured of each shard's pictures, as `pictures.measure_all`; None: not looked at.
         run: for the column run.
     """
     named = {f"{number:05d}": shard for number, shard in enumerate(shards)}
-    examined = {name: examine(shard, active) for name, shard in named.items()}
-    collisions = collide((name, part.keys) for name, part in examined.items())
+    examined = {name: examine(shard, active, data.reach) for name, shard in named.items()}
+    tallies = [(shard.split, examined[name].tally) for name, shard in named.items()]
     raw = [part.raw for part in examined.values()]
+    if stats is not None:
+        views = {name: PictureView(shard, own) for (name, shard), own in zip(named.items(), stats, strict=True)}
+        looked = {name: examine_pictures(view, active) for name, view in views.items()}
+        tallies += [(view.split, looked[name].tally) for name, view in views.items()]
+        raw += [part.raw for part in looked.values()]
+        like = likeness.compare((name, part.prints) for name, part in looked.items())
+        raw += [
+            likeness.describe(view, active, like.filter(pc.equal(like["shard"], name))) for name, view in views.items()
+        ]
+    data = replace(data, tallies=merge_tallies(tallies))
+    collisions = collide((name, part.keys) for name, part in examined.items())
+    spread = {split: outliers.spreads(counted) for split, counted in data.tallies.items()}
+    wanted = suspects(data, active)
+    evidence = []
     for name, shard in named.items():
-        raw.append(describe(shard, active, collisions.filter(pc.equal(collisions["shard"], name))))
-    for shard, measured in zip(shards, stats or (), strict=stats is not None):
-        raw.append(examine_pictures(picture_view(shard, measured), active))
-    data = Summary(merge_tallies((shard.split, examined[name].tally) for name, shard in named.items()), categories)
-    everything = pa.concat_tables([findings.RAW.empty_table(), *raw])
-    conclusion = judge(data, active, findings.group_counts(everything))
+        own = spread[shard.split]
+        outlying = outliers.find(examined[name].scan, own, active)
+        mine = collisions.filter(pc.equal(collisions["shard"], name))
+        again, gathered = look_again(shard, active, mine, outlying, own, wanted)
+        raw.append(again)
+        evidence.append((shard.split, gathered))
+    everything = _together(raw)
+    data = replace(
+        data, evidence=merge_tallies(evidence), groups=findings.merge_groups([findings.group_counts(everything)])
+    )
+    conclusion = judge(data, active)
     found = [findings.with_roots(everything, findings.roots_table(conclusion.roots), run), conclusion.table(run)]
     return pa.concat_tables(found).sort_by("finding_id").combine_chunks()
-
-
-def picture_view(shard: Shard, stats: pa.Table) -> PictureView:
-    """The images of a shard for which a folder is stated, with what was measured of each."""
-    images = with_pictures(shard.images)
-    return PictureView(Shard(shard.split, images, shard.annotations.slice(0, 0), shard.categories), stats)
-
-
-def merge_tallies(parts: Iterable[tuple[str, pa.Table]]) -> Mapping[str, Tally]:
-    """The tally of each split, from its shards'."""
-    by_split: dict[str, list[pa.Table]] = {}
-    for split, part in parts:
-        by_split.setdefault(split, []).append(part)
-    return {split: Tally(tally.add(found)) for split, found in by_split.items()}

@@ -1,8 +1,8 @@
 """From hits to rows of the findings table, all at once, and from many rows to their root.
 
 A raw finding is a row of the findings table before it is known whether others share its fault: in
-place of root_cause_id it carries ``group``, the key of all rows of one rule, severity, split and
-class (and whatever else `Hits.share` names). Ids are hashes of what a finding is about, so they do
+place of root_cause_id it carries ``group``, the key of all rows of one rule, severity, split, class
+and annotator (and whatever else `Hits.share` names). Ids are hashes of what a finding is about, so they do
 not depend on how the data set was cut.
 """
 
@@ -23,6 +23,7 @@ RAW = pa.schema(
         *(pa.field(field.name, field.type) for field in schema.schema("findings") if field.name not in _LATER),
         pa.field("group", pa.uint64()),
         pa.field("share", pa.string()),
+        pa.field("annotator", pa.string()),
     ]
 )
 """The findings table without what is known only at the end, and with the group that shares a fault."""
@@ -35,6 +36,7 @@ GROUPS = pa.schema(
         ("split", pa.string()),
         ("category_id", pa.int64()),
         ("share", pa.string()),
+        ("annotator", pa.string()),
         ("n", pa.int64()),
     ]
 )
@@ -58,6 +60,7 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
     severity = np.full(k, rule.severity, np.int8) if hits.severity is None else hits.severity
     category = tables.numpy(rows, "category_id", NO_ID) if about_boxes else np.full(k, NO_ID)
     share = pa.nulls(k, pa.string()) if hits.share is None else hits.share
+    annotator = rows["annotator"].combine_chunks() if about_boxes else pa.nulls(k, pa.string())
     file_name = view.file_names(view.image_of[hits.rows]) if about_boxes else rows["file_name"].combine_chunks()
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "finding_id": hexadecimal(identity),
@@ -73,8 +76,18 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
         "source_file": rows["source_file"],
         "observed": _text(hits.observed, k),
         "expected": _text(rule.expected if hits.expected is None else hits.expected, k),
-        "group": pa.array(mix(hash_text(rule.code), split, severity.astype(np.int64), category, hash_texts(share))),
+        "group": pa.array(
+            mix(
+                hash_text(rule.code),
+                split,
+                severity.astype(np.int64),
+                category,
+                hash_texts(share),
+                hash_texts(annotator),
+            )
+        ),
         "share": share,
+        "annotator": annotator,
         "fix": _same(rule.fix, k),
     }
     subject = file_name
@@ -137,7 +150,7 @@ def roots_table(roots: dict[int, str]) -> pa.Table:
 def with_roots(raw: pa.Table, roots: pa.Table, run: str) -> pa.Table:
     """Raw findings as rows of the findings table, each with the root of its group, if `roots_table` has one."""
     names = pa.array(schema.SEVERITIES)
-    found = raw.drop_columns(["group", "share"])
+    found = raw.drop_columns(["group", "share", "annotator"])
     return schema.from_columns(
         "findings",
         {name: found[name] for name in found.column_names}

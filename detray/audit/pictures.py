@@ -6,7 +6,6 @@ the first pair in the highest bit.
 """
 
 import hashlib
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -96,22 +95,26 @@ def properties(luma: NDArray[np.uint8]) -> tuple[float, float, float]:
     return float(mean[0, 0]), float(deviation[0, 0]), float(edges[0, 0] ** 2)
 
 
-def measure_all(paths: Iterable[str]) -> pa.Table:
-    """The columns of image_stats that come from the pictures, a row for each of ``paths``."""
+def measure_all(images: pa.Table) -> pa.Table:
+    """The columns of image_stats that come from the pictures: a row for each of ``images`` that has a path."""
     import cv2
 
     cv2.setNumThreads(1)  # the task holds one CPU
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(measure, paths))
+        found = list(pool.map(measure, pc.drop_null(images["path"]).to_pylist()))
     columns = {field.name: [getattr(one, field.name) for one in found] for field in STATS}
     return pa.table({name: pa.array(values, STATS.field(name).type) for name, values in columns.items()})
 
 
 class PictureView(View):
-    """A shard's images whose pictures were looked for, and what was found: ``stats`` has a row for each."""
+    """A shard's images whose pictures were looked for, and what was found: ``stats`` has a row for each.
+
+    Images without a path are left out of ``shard.images``.
+    """
 
     def __init__(self, shard: Shard, stats: pa.Table) -> None:
-        super().__init__(shard)
+        images = shard.images.filter(pc.is_valid(shard.images["path"]))
+        super().__init__(Shard(shard.split, images, shard.annotations, shard.categories))
         self.stats = stats
 
     @cached_property
@@ -154,8 +157,3 @@ def image_stats(view: PictureView, run: str) -> pa.Table:
 
 def _columns(table: pa.Table) -> dict[str, object]:
     return {name: table[name] for name in table.column_names}
-
-
-def with_pictures(images: pa.Table) -> pa.Table:
-    """The images that an image folder was stated for."""
-    return images.filter(pc.is_valid(images["path"]))

@@ -67,6 +67,7 @@ def _explains(fact: Fact, group: Row) -> bool:
         group["rule"] in fact.explains
         and fact.split in (None, group["split"])
         and fact.category_id in (None, group["category_id"])
+        and fact.annotator in (None, group["annotator"])
     )
 
 
@@ -77,7 +78,7 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
     else:
         scope, subject = ("split", f"split {fact.split}") if fact.split else ("dataset", "the data set")
     severity = rule.severity if fact.severity is None else fact.severity
-    about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share)
+    about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share, fact.annotator)
     row = _row(
         rule, severity, scope, fact.split, hash_of(rule.code, *about), f"{subject}: {rule.problem}", fact.observed
     )

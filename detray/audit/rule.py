@@ -1,7 +1,7 @@
 """What a rule is, and what it answers with."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -81,9 +81,9 @@ class Keys:
 class Fact:
     """A finding about a class, a split or the data set.
 
-    ``explains`` names rules whose rows of that split and class (all classes where ``category_id``
-    is None) have this finding as their root cause. ``share`` tells apart several facts of one rule
-    about the same split and class.
+    ``explains`` names rules whose rows of that split, class and annotator (all where None) have this
+    finding as their root cause. ``share`` tells apart several facts of one rule about the same split
+    and class.
     """
 
     split: str | None
@@ -97,6 +97,7 @@ class Fact:
     severity: int | None = None
     explains: tuple[str, ...] = ()
     share: str | None = None
+    annotator: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +145,42 @@ class SummaryRule(Rule):
     """Judges classes, splits or the whole data set by merged tallies."""
 
     check: Callable[["Summary", Limits], Sequence[Fact]]
+
+
+Suspects = Mapping[str, tuple[tuple[int, ...], tuple[str, ...]]]
+"""By split: classes and annotators that a hypothesis is tested on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HypothesisRule(Rule):
+    """Judges by evidence that is gathered, in a second look, only where the tallies raise a suspicion."""
+
+    suspects: Callable[["Summary", Limits], Suspects]
+    gather: Callable[["View", Sequence[int], Sequence[str]], Iterable[pa.Table]]
+    """Given the view and the suspected classes and annotators: a tally."""
+    check: Callable[["Summary", Limits], Sequence[Fact]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutlierRule(Rule):
+    """Judges objects by their distance from the median of their class, in octaves.
+
+    ``measure`` is size (the side of a square of equal area) or aspect; the thresholds are
+    max_deviations, min_boxes and, where there is one, min_ratio of the longer side over the shorter.
+    """
+
+    measure: Literal["size", "aspect"]
+    observed: Callable[["View", Rows], pa.Array]
+    expected_of: Callable[[NDArray[np.float64]], pa.Array]
+    """Given the medians, in octaves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikenessRule(Rule):
+    """Judges pictures by others that look like them, in any shard: `likeness` finds the pairs of its ``kinds``."""
+
+    kinds: tuple[str, ...]
+    across_splits: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,13 @@ class Summary:
             name: class_names(distinct_classes(self.categories.filter(pa.array(split == name)))) for name in self.splits
         }
 
+    def annotators(self, split: str) -> list[str]:
+        """Who is known to have drawn in a split."""
+        return [name.removeprefix("boxes@") for name in self.tallies[split].measures if name.startswith("boxes@")]
+
+    def n_images(self, split: str) -> int:
+        return self.tallies[split].total("split_images")
+
     def each_class(self) -> Iterator[tuple[str, int, str]]:
         """Split, category_id and name of each class of each split."""
         for split in self.splits:

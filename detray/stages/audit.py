@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 
@@ -10,15 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema
-from detray.audit import engine, findings, pictures
+from detray.audit import engine, findings, likeness, outliers, pictures, tally
 from detray.audit.catalogue import RULES
 from detray.audit.class_stats import class_stats
+from detray.audit.pictures import PictureView
 from detray.audit.quarantine import unreadable
 from detray.audit.roots import Conclusion
-from detray.audit.rule import WARNING, Active, activate
+from detray.audit.rule import WARNING, Active, Suspects, activate
 from detray.audit.rules import unreadable_annotation_file
 from detray.audit.settings import AuditSettings
-from detray.audit.summary import Summary
+from detray.audit.summary import LabelMap, Reach, Summary
+from detray.detectors import anchors
+from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
@@ -27,8 +30,6 @@ from detray.store import Json, ShardKey, Stage
 KEYS_PER_BUCKET = 1_000_000
 MAX_BUCKETS = 256
 MAX_CLASSES_SHOWN = 40
-
-PICTURE_COLUMNS = ("split", "image_id", "file_name", "width", "height", "image_row", "path", "source_file")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Work:
     run: str
     settings: AuditSettings
     buckets: int
+    reach: Reach | None
 
     @property
     def active(self) -> Active:
@@ -50,16 +52,23 @@ class Work:
         self.stage.write_scratch(f"groups/{name}", findings.group_counts(raw))
         return self.stage.write(name, {})
 
+    def of_shard(self, kind: str, key: ShardKey) -> pa.Table:
+        """What the buckets hold about one shard."""
+        parts = [self.stage.read_scratch(f"{kind}/{number:03d}") for number in range(self.buckets)]
+        return pa.concat_tables([part.filter(pc.equal(part["shard"], key.name)) for part in parts])
+
 
 def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     """Audit the data set that ingest wrote."""
     config, store = context.config, context.store
     shards = store.shards()
     n_rows = sum(key.n_annotations + key.n_images for key in shards)
-    work = Work(stage, config.name, config.audit, min(max(ceil(n_rows / KEYS_PER_BUCKET), 1), MAX_BUCKETS))
+    reach = _reach(config)
+    work = Work(stage, config.name, config.audit, min(max(ceil(n_rows / KEYS_PER_BUCKET), 1), MAX_BUCKETS), reach)
     active = work.active
 
-    receipts = context.run_tasks("rules", partial(_examine, work), {f"rows-{key.name}": key for key in shards}, done)
+    rows = {f"rows-{key.name}": key for key in shards}
+    receipts = context.run_tasks("rules", partial(_examine, work), rows, done)
     stated = {split for split, settings in config.dataset.splits.items() if settings.images}
     pictured = {f"pictures-{key.name}": key for key in shards if key.split in stated}
     if pictured:
@@ -67,46 +76,85 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     aside = {f"aside-{number:05d}": part for number, part in enumerate(store.files("quarantine", "ingest"))}
     if aside:
         receipts += context.run_tasks("quarantine", partial(_read_aside, work), aside, done)
-    buckets = {f"collisions-{number:03d}": number for number in range(work.buckets)}
-    collided = context.run_tasks(
-        "collisions", partial(_collide, work, tuple(key.name for key in shards)), buckets, done
-    )
-    concerned = {name for receipt in collided for name in receipt["facts"]["shards"]}
-    colliding = {f"shared-{key.name}": key for key in shards if key.name in concerned}
-    if colliding:
-        receipts += context.run_tasks("shared keys", partial(_describe, work, tuple(buckets)), colliding, done)
+    names = (tuple(key.name for key in shards), tuple(key.name for key in pictured.values()))
+    buckets = {f"shared-{number:03d}": number for number in range(work.buckets)}
+    shared = context.run_tasks("shared keys", partial(_compare, work, *names), buckets, done)
 
     with context.timed("summary"):
-        tallies = engine.merge_tallies((key.split, stage.read_scratch(f"tally/rows-{key.name}")) for key in shards)
-        data = Summary(tallies, store.read("categories"))
+        data = Summary(
+            engine.merge_tallies(
+                (key.split, stage.read_scratch(f"tally/{name}")) for name, key in (rows | pictured).items()
+            ),
+            store.read("categories"),
+            _label_map(config),
+            reach,
+        )
+        for split, counted in data.tallies.items():
+            stage.write_scratch(f"spread/{split}", outliers.spreads(counted))
+        wanted = engine.suspects(data, active)
+    again = {f"again-{key.name}": key for key in shards}
+    receipts += context.run_tasks("second look", partial(_look_again, work, wanted), again, done)
+    alike = {name for receipt in shared for name in receipt["facts"]["alike"]}
+    likened = {f"alike-{key.name}": key for key in pictured.values() if key.name in alike}
+    if likened:
+        receipts += context.run_tasks("look-alikes", partial(_describe_alike, work), likened, done)
+
+    with context.timed("summary"):
         raw = sorted(receipt["shard"] for receipt in receipts)
-        groups = findings.merge_groups([stage.read_scratch(f"groups/{name}") for name in raw])
-        conclusion = engine.judge(data, active, groups)
+        data = replace(
+            data,
+            evidence=engine.merge_tallies(
+                (key.split, stage.read_scratch(f"evidence/{name}")) for name, key in again.items()
+            ),
+            groups=findings.merge_groups([stage.read_scratch(f"groups/{name}") for name in raw]),
+        )
+        conclusion = engine.judge(data, active)
         stage.write_scratch("roots", findings.roots_table(conclusion.roots))
-        statistics = class_stats(data, groups, config.name)
+        statistics = class_stats(data, config.name)
         last = stage.write("summary", {"findings": conclusion.table(config.name), "class_stats": statistics})
     finished = context.run_tasks("findings", partial(_finish, work), {f"findings-{name}": name for name in raw}, done)
-    outcome = _outcome(conclusion, groups, statistics, bool(pictured))
+    outcome = _outcome(conclusion, data.groups, statistics, bool(pictured))
     outcome.receipts = [*receipts, *finished, last]
     outcome.counts |= {"in": n_rows, "kept": n_rows, "quarantined": 0}
     return outcome
 
 
+def _reach(config: Config) -> Reach | None:
+    """What the detector that this configuration trains can see; None where it trains none."""
+    if config.detector.path is not None or config.detector.kind != "retinanet" or "train" not in config.dataset.splits:
+        return None
+    sides = sorted({scale * stride for stride in anchors.STRIDES.values() for scale in anchors.SCALES})
+    return Reach(config.detector.input_width, config.detector.input_height, tuple((side, side) for side in sides))
+
+
+def _label_map(config: Config) -> LabelMap | None:
+    if config.dataset.label_map is None:
+        return None
+    found = read_label_map(stated_path(config.dataset.label_map, config.dataset.root, "dataset.label_map"))
+    problems = tuple((one.line, f"{one.observed}; expected {one.expected}") for one in found.problems)
+    return LabelMap(found.path, found.names, problems)
+
+
 def _examine(work: Work, key: ShardKey) -> Json:
-    name = f"rows-{key.name}"
-    found = engine.examine(work.stage.store.read_shard(key), work.active)
-    work.stage.write_scratch(f"tally/{name}", found.tally)
+    name, stage = f"rows-{key.name}", work.stage
+    found = engine.examine(stage.store.read_shard(key), work.active, work.reach)
+    stage.write_scratch(f"tally/{name}", found.tally)
+    stage.write_scratch(f"scan/{key.name}", found.scan)
     for number in range(work.buckets):
-        work.stage.write_scratch(f"keys/{number:03d}-{key.name}", engine.bucket(found.keys, number, work.buckets))
+        stage.write_scratch(f"keys/{number:03d}-{key.name}", engine.bucket(found.keys, number, work.buckets))
     return work.keep(name, found.raw)
 
 
 def _look(work: Work, key: ShardKey) -> Json:
-    name = f"pictures-{key.name}"
-    shard = work.stage.store.read_shard(key, columns={"images": PICTURE_COLUMNS})
-    view = engine.picture_view(shard, pictures.measure_all(pictures.with_pictures(shard.images)["path"].to_pylist()))
-    work.keep(name, engine.examine_pictures(view, work.active))
-    return work.stage.write(name, {"image_stats": pictures.image_stats(view, work.run)})
+    name, stage = f"pictures-{key.name}", work.stage
+    shard = stage.store.read_shard(key)
+    view = PictureView(shard, pictures.measure_all(shard.images))
+    found = engine.examine_pictures(view, work.active)
+    stage.write_scratch(f"tally/{name}", found.tally)
+    for number in range(work.buckets):
+        stage.write_scratch(f"prints/{number:03d}-{key.name}", engine.bucket(found.prints, number, work.buckets))
+    work.keep(name, found.raw)
+    return stage.write(name, {"image_stats": pictures.image_stats(view, work.run)})
 
 
 def _read_aside(work: Work, part: Json) -> Json:
@@ -117,24 +165,37 @@ def _read_aside(work: Work, part: Json) -> Json:
     return work.keep(f"aside-{number}", unreadable(rule, rows if is_active else rows.slice(0, 0)))
 
 
-def _collide(work: Work, shards: Sequence[str], number: int) -> Json:
-    name = f"collisions-{number:03d}"
-    found = engine.collide((shard, work.stage.read_scratch(f"keys/{number:03d}-{shard}")) for shard in shards)
-    work.stage.write_scratch(name, found)
-    return work.stage.write(name, {}, {"shards": pc.unique(found["shard"]).to_pylist()})
+def _compare(work: Work, shards: Sequence[str], pictured: Sequence[str], number: int) -> Json:
+    """Rows and pictures of all shards with equal keys, of one bucket."""
+    stage = work.stage
+    rows = engine.collide((shard, stage.read_scratch(f"keys/{number:03d}-{shard}")) for shard in shards)
+    like = likeness.compare((shard, stage.read_scratch(f"prints/{number:03d}-{shard}")) for shard in pictured)
+    stage.write_scratch(f"collisions/{number:03d}", rows)
+    stage.write_scratch(f"like/{number:03d}", like)
+    return stage.write(f"shared-{number:03d}", {}, {"alike": pc.unique(like["shard"]).to_pylist()})
 
 
-def _describe(work: Work, buckets: Sequence[str], key: ShardKey) -> Json:
-    parts = [work.stage.read_scratch(name) for name in buckets]
-    mine = pa.concat_tables([part.filter(pc.equal(part["shard"], key.name)) for part in parts])
-    raw = engine.describe(work.stage.store.read_shard(key), work.active, mine)
-    return work.keep(f"shared-{key.name}", raw)
+def _look_again(work: Work, wanted: Sequence[Suspects], key: ShardKey) -> Json:
+    name, stage, active = f"again-{key.name}", work.stage, work.active
+    collisions = work.of_shard("collisions", key)
+    spread = stage.read_scratch(f"spread/{key.split}")
+    outlying = outliers.find(stage.read_scratch(f"scan/{key.name}"), spread, active)
+    raw, evidence = findings.RAW.empty_table(), tally.TALLY.empty_table()
+    if collisions.num_rows or outlying or any(key.split in suspects for suspects in wanted):
+        shard = stage.store.read_shard(key)
+        raw, evidence = engine.look_again(shard, active, collisions, outlying, spread, wanted)
+    stage.write_scratch(f"evidence/{name}", evidence)
+    return work.keep(name, raw)
+
+
+def _describe_alike(work: Work, key: ShardKey) -> Json:
+    view = PictureView(work.stage.store.read_shard(key), pictures.STATS.empty_table())
+    return work.keep(f"alike-{key.name}", likeness.describe(view, work.active, work.of_shard("like", key)))
 
 
 def _finish(work: Work, name: str) -> Json:
     raw, roots = work.stage.read_scratch(f"raw/{name}"), work.stage.read_scratch("roots")
-    rows = findings.with_roots(raw, roots, work.run)
-    return work.stage.write(f"findings-{name}", {"findings": rows})
+    return work.stage.write(f"findings-{name}", {"findings": findings.with_roots(raw, roots, work.run)})
 
 
 def _outcome(conclusion: Conclusion, groups: pa.Table, statistics: pa.Table, looked: bool) -> Outcome:
@@ -201,7 +262,7 @@ def _inputs(config: Config) -> Sequence[str]:
 STAGE = StageDefinition(
     name="audit",
     tables=("findings", "class_stats", "image_stats"),
-    sections=("audit", "dataset"),
+    sections=("audit", "dataset", "detector"),
     run=run,
     needs=lambda config: ("ingest",),
     inputs=_inputs,

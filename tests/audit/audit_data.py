@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from detray import schema
 from detray.audit.pictures import STATS
+from detray.audit.summary import LabelMap, Reach, Summary
 from detray.tables import Shard
 
 WHOLE = {
@@ -29,6 +30,16 @@ class Dataset:
     annotations: pa.Table
     categories: pa.Table
     stats: pa.Table | None
+
+    def summary(self, label_map: dict[str, Any] | None = None, reach: dict[str, Any] | None = None) -> Summary:
+        """The data set's classes, and a label map (``names``, ``problems``) and detector if described."""
+        problems = tuple(tuple(problem) for problem in (label_map or {}).get("problems", ()))
+        return Summary(
+            {},
+            self.categories,
+            LabelMap("map.pbtxt", label_map.get("names", {}), problems) if label_map else None,
+            Reach(reach["width"], reach["height"], tuple(map(tuple, reach["anchors"]))) if reach else None,
+        )
 
     def shards(self, cuts: int = 1, shuffle: int | None = None) -> tuple[list[Shard], list[pa.Table] | None]:
         """Each split cut into ``cuts`` ranges of images, rows shuffled with a seed, and the pictures' measures."""
@@ -75,7 +86,8 @@ def dataset(
 
     Args:
         boxes: ``box`` (x, y, width, height), ``class`` (1), ``image`` (1), ``split`` (the first), and
-            any column of annotations; ``repeat`` makes that many of it.
+            any column of annotations; ``repeat`` makes that many of it, ``scatter`` that many random
+            boxes (see `_scattered`).
         images: as many images of 100 x 80 px (ids from 1), or dictionaries of columns, with
             ``stats`` for what was measured of the picture, and ``repeat``.
         categories: names by id, of every split.
@@ -113,11 +125,59 @@ def dataset(
 
 
 def _repeated(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {key: value for key, value in entry.items() if key != "repeat"}
-        for entry in entries
-        for _ in range(entry.get("repeat", 1))
-    ]
+    rows: list[dict[str, Any]] = []
+    for entry in entries:
+        if "scatter" in entry:
+            rows += _scattered(**entry)
+        else:
+            rows += [{key: value for key, value in entry.items() if key != "repeat"}] * entry.get("repeat", 1)
+    return rows
+
+
+def _scattered(
+    scatter: int,
+    *,
+    seed: int = 0,
+    over: Sequence[int] = (1, 1),
+    size: Sequence[float] = (100, 80),
+    side: float = 12,
+    sigma: float = 0.5,
+    times: float = 1,
+    format: str = "sides",
+    step: float | None = None,
+    **columns: Any,
+) -> list[dict[str, Any]]:
+    """Random boxes within their image: log-normal sides, corners all over it.
+
+    Args:
+        scatter: how many.
+        over: first and last image; boxes go round them.
+        size: width and height of the images.
+        side, sigma: median and log-spread of the sides.
+        times: factor that the coordinates are then multiplied by.
+        format: how they are then written: sides, corners, centre, swapped (y, x, h, w) or shares.
+        step: grid that they are rounded to.
+        columns: of every box.
+    """
+    rng = np.random.default_rng(seed)
+    width, height = (np.minimum(side * np.exp(sigma * rng.standard_normal(scatter)), full) for full in size)
+    x, y = rng.uniform(0, size[0] - width), rng.uniform(0, size[1] - height)
+    boxes = np.stack([x, y, width, height], axis=1)
+    if step is not None:
+        boxes = np.maximum(np.round(boxes / step), [0, 0, 1, 1]) * step
+    boxes *= times
+    if format == "corners":
+        boxes[:, 2:] += boxes[:, :2]
+    elif format == "centre":
+        boxes[:, :2] += boxes[:, 2:] / 2
+    elif format == "swapped":
+        boxes = boxes[:, [1, 0, 3, 2]]
+    elif format == "shares":
+        boxes /= np.tile(size, 2)
+    else:
+        assert format == "sides"
+    images = over[0] + np.arange(scatter) % (over[1] - over[0] + 1)
+    return [{"box": box, "image": image, **columns} for box, image in zip(boxes.tolist(), images.tolist(), strict=True)]
 
 
 def _scrambled(number: int) -> int:

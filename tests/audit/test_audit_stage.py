@@ -86,7 +86,7 @@ def test_the_stage_finds_what_the_plain_function_finds(tmp_path: Path, cuts: int
     store, outcome = _audit(tmp_path)
     found = store.read("findings").sort_by("finding_id")
     shards, _ = data.shards()
-    expected = audit(shards, data.categories, activate(RULES, {}), run="test")
+    expected = audit(shards, data.summary(), activate(RULES, {}), run="test")
     assert found.equals(expected)
     present = {"degenerate-box", "out-of-bounds", "duplicate-annotation-id", "unknown-category", "orphan-annotation"}
     assert present | {"duplicate-box", "absent-class"} <= set(found["rule"].to_pylist())
@@ -202,7 +202,7 @@ def test_an_audit_that_died_goes_on_from_its_whole_shards(tmp_path: Path) -> Non
     assert set(stage.begin("one")) == {"rows-00000", "rows-00001"}
     resumed, _ = _audit(tmp_path)
     shards, _ = _mixed().shards()
-    expected = audit(shards, _mixed().categories, activate(RULES, {}), run="test")
+    expected = audit(shards, _mixed().summary(), activate(RULES, {}), run="test")
     assert resumed.read("findings").sort_by("finding_id").equals(expected)
 
 

@@ -1,0 +1,54 @@
+"""Two classes have the same name, or one id has two names.
+
+Failure: lookups by name or by id find one of the two, so the boxes of a class are divided or renamed at random, and
+reports show two rows that cannot be told apart.
+Number: rows of a split's category list that share a name (with different ids) or an id (with different names).
+Source: merged category lists; pycocotools keeps the last entry of an id (coco.py, createIndex).
+"""
+
+from collections.abc import Sequence
+
+import pyarrow.compute as pc
+
+from detray import tables
+from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
+from detray.audit.summary import Summary
+
+
+def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+    facts = []
+    for split in data.splits:
+        listed = tables.own_classes(data.categories.filter(pc.equal(data.categories["split"], split)))
+        pairs = sorted(
+            {(row["category_id"], row["category_name"]) for row in listed.to_pylist() if row["category_name"]}
+        )
+        for place, (category_id, name) in enumerate(pairs):
+            for other_id, other in pairs[:place]:
+                if name == other or category_id == other_id:
+                    observed = f"id {other_id} is {other} too"
+                else:
+                    continue
+                facts.append(
+                    Fact(
+                        split,
+                        observed,
+                        category_id=category_id,
+                        category_name=name,
+                        other_category_name=other,
+                        share=str(other_id),
+                    )
+                )
+    return facts
+
+
+RULE = SummaryRule(
+    code="duplicate-category-name",
+    family="identity",
+    severity=WARNING,
+    scope="class",
+    problem="its name or id is that of another class",
+    expected="one name for each id, and one id for each name",
+    fix="merge the two classes, or name them apart",
+    doc=__doc__,
+    check=check,
+)

@@ -1,0 +1,89 @@
+"""The tests that the statistical rules share, on counts."""
+
+from collections.abc import Sequence
+from math import asin, exp, log, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Histogram = tuple[Ints, Ints]
+"""Rising keys and their counts."""
+
+
+def middle_and_spread(histogram: Histogram) -> tuple[float, float]:
+    """The median of the keys and 1.4826 times their median absolute deviation from it.
+
+    Source: Rousseeuw and Croux, JASA 88 (1993): the factor makes it the standard deviation of a normal.
+    """
+    keys, n = histogram
+    middle = float(keys[weighted_median(n)])
+    distance = np.abs(keys - middle)
+    order = np.argsort(distance, kind="stable")
+    return middle, 1.4826 * float(distance[order][weighted_median(n[order])])
+
+
+def weighted_median(n: Ints) -> int:
+    """The place in a row of counts where half of the sum is reached."""
+    return int(np.searchsorted(np.cumsum(n), n.sum() / 2))
+
+
+def share_at_most(histogram: Histogram, key: float) -> float:
+    """The share of the counts with a key of at most ``key``."""
+    keys, n = histogram
+    return float(n[keys <= key].sum() / n.sum())
+
+
+def quantile_key(histogram: Histogram, share: float) -> int:
+    """The key at a quantile."""
+    keys, n = histogram
+    return int(keys[min(int(np.searchsorted(np.cumsum(n), share * n.sum())), len(keys) - 1)])
+
+
+def distance(a: Histogram, b: Histogram) -> float:
+    """The Kolmogorov-Smirnov distance of two histograms: the largest gap of their cumulative shares, 0 to 1."""
+    keys = np.union1d(a[0], b[0])
+    shares = []
+    for own, n in (a, b):
+        whole = np.zeros(len(keys))
+        whole[np.searchsorted(keys, own)] = n
+        shares.append(np.cumsum(whole) / n.sum())
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def chance_of_distance(gap: float, n: int, m: int) -> float:
+    """How likely a Kolmogorov-Smirnov distance of at least ``gap`` is by chance between n and m independent things.
+
+    Source: Kolmogorov's limit with Stephens' correction (J. Royal Stat. Soc. B 32, 1970), first term.
+    """
+    size = sqrt(n * m / (n + m))
+    return min(1.0, 2 * exp(-2 * ((size + 0.12 + 0.11 / size) * gap) ** 2))
+
+
+def effect_of_shares(p: float, q: float) -> float:
+    """Cohen's h between two shares: 0.2 is small, 0.5 medium, 0.8 large (Cohen 1988, chapter 6)."""
+    return abs(2 * asin(sqrt(p)) - 2 * asin(sqrt(q)))
+
+
+def chance_of_excess(k: int, n: int, p: float) -> float:
+    """An upper bound of the chance of k or more successes in n trials of chance p, where k/n exceeds p.
+
+    Source: Chernoff's bound, exp(-n KL(k/n, p)).
+    """
+    found = k / n
+    divergence = found * log(found / p) + (0 if found == 1 else (1 - found) * log((1 - found) / (1 - p)))
+    return exp(-n * divergence)
+
+
+def chance_of_preference(better: int, worse: int) -> float:
+    """An upper bound of the chance that fair coins prefer one side so often: Hoeffding's for the sign test (1963)."""
+    total = better + worse
+    return 1.0 if better <= worse else exp(-((better - worse) ** 2) / (2 * total))
+
+
+def pooled(histograms: Sequence[Histogram]) -> Histogram:
+    """The sum of histograms."""
+    keys = np.concatenate([keys for keys, _ in histograms]) if histograms else np.zeros(0, np.int64)
+    n = np.concatenate([n for _, n in histograms]) if histograms else np.zeros(0, np.int64)
+    unique, back = np.unique(keys, return_inverse=True)
+    return unique, np.bincount(back, n, minlength=len(unique)).astype(np.int64)
