@@ -6,15 +6,27 @@ import pyarrow.compute as pc
 from detray import schema, tables
 from detray.errors import DetrayError
 from detray.evaluate.classes import ClassRows, class_ids
+from detray.evaluate.comparisons import comparison_table
 from detray.evaluate.images import first_ranks, image_rows, ranked
 from detray.evaluate.inputs import no_known_image
-from detray.evaluate.matching import match_shard
-from detray.evaluate.metrics import Names, class_tables
+from detray.evaluate.matching import ShardMatches, match_shard
+from detray.evaluate.metrics import Names, class_numbers, class_tables
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.slices import slice_table
 from detray.evaluate.summary import confusion_table, summary_metrics
 from detray.tables import Shard
 
-TABLES = ("matches", "class_metrics", "summary_metrics", "pr_curves", "confusion", "errors", "image_metrics")
+TABLES = (
+    "matches",
+    "class_metrics",
+    "summary_metrics",
+    "pr_curves",
+    "confusion",
+    "errors",
+    "image_metrics",
+    "slices",
+    "comparisons",
+)
 
 
 def evaluate_tables(
@@ -24,36 +36,47 @@ def evaluate_tables(
     predictions: pa.Table,
     settings: EvaluateSettings | None = None,
     run: str = "detray",
+    against: pa.Table | None = None,
 ) -> dict[str, pa.Table]:
     """The tables of the stage evaluate for canonical tables, by name.
 
-    Each split that has predictions is evaluated. The model is that of the predictions.
+    Each split that has predictions is evaluated (all, where there are none), and compared with the
+    predictions ``against``. The models are those of the predictions.
 
     Raises:
         DetrayError: no detection names an image of its split.
     """
     settings = settings or EvaluateSettings()
     results = []
-    for split in pc.unique(predictions["split"]).to_pylist() or pc.unique(images["split"]).to_pylist():
-        parts = [
-            table.filter(pc.equal(table["split"], split)) for table in (images, annotations, categories, predictions)
-        ]
-        results.append(evaluate_shard(Shard(split, *parts), settings, run))
+    for split in (pc.unique(predictions["split"]) if predictions.num_rows else pc.unique(images["split"])).to_pylist():
+
+        def of_split(table: pa.Table, split: str = split) -> pa.Table:
+            return table.filter(pc.equal(table["split"], split))
+
+        known = (of_split(images), of_split(annotations), of_split(categories))
+        shard = Shard(split, *known, of_split(predictions))
+        other = None if against is None else Shard(split, *known, of_split(against))
+        results.append(_evaluate_split(shard, other, settings, run))
     if not results:
         return {name: schema.empty(name) for name in TABLES}
     return {name: pa.concat_tables([result[name] for result in results]) for name in TABLES}
 
 
-def evaluate_shard(shard: Shard, settings: EvaluateSettings, run: str) -> dict[str, pa.Table]:
-    """The tables of one split, all of which is in ``shard``."""
-    model = shard.predictions["model"][0].as_py() if shard.predictions.num_rows else "detections"
-    names = Names(run, shard.split, model, tables.class_names(shard.categories))
-    found = match_shard(shard, settings, run=run, model=model)
-    if shard.predictions.num_rows and found.left_out["detections of an unknown image"] == shard.predictions.num_rows:
-        raise DetrayError(no_known_image(shard.split, shard.predictions.num_rows))
-    ids = class_ids(shard.categories, found.detections["category_id"], found.boxes["category_id"])
-    rows = ClassRows.of(ids, found.detections, found.boxes, found.repairs)
+def _evaluate_split(shard: Shard, other: Shard | None, settings: EvaluateSettings, run: str) -> dict[str, pa.Table]:
+    """The tables of one split, all of which is in ``shard``; ``other`` holds the other model's predictions."""
+    found = _matched(shard, settings, run)
+    names = Names(run, shard.split, _model(shard), tables.class_names(shard.categories))
+    parts = [found]
+    if other is not None:
+        parts.append(_matched(other, settings, run))
+    seen = [column["category_id"] for part in parts for column in (part.detections, part.boxes)]
+    ids = class_ids(shard.categories, *seen)
+    rows, *other_rows = (ClassRows.of(ids, part.detections, part.boxes, part.repairs) for part in parts)
     classes = class_tables(rows, names, settings)
+    comparisons = schema.empty("comparisons")
+    if other is not None:
+        numbers = class_numbers(other_rows[0], settings)
+        comparisons = comparison_table(classes.numbers, numbers, names, _model(other))
     image_table, histogram = image_rows(shard.images, names, found.detections, found.boxes, classes.class_metrics)
     return {
         "matches": found.matches,
@@ -63,4 +86,19 @@ def evaluate_shard(shard: Shard, settings: EvaluateSettings, run: str) -> dict[s
         "confusion": confusion_table([found.confusion], names, settings),
         "errors": classes.errors,
         "image_metrics": ranked(image_table, first_ranks([histogram])[0]),
+        "slices": slice_table(found.sliced_detections, found.sliced_boxes, names),
+        "comparisons": comparisons,
     }
+
+
+def _matched(shard: Shard, settings: EvaluateSettings, run: str) -> ShardMatches:
+    found = match_shard(shard, settings, run=run, model=_model(shard))
+    n = shard.predictions.num_rows
+    if n and found.left_out["detections of an unknown image"] == n:
+        raise DetrayError(no_known_image(shard.split, n))
+    return found
+
+
+def _model(shard: Shard) -> str:
+    model: str = shard.predictions["model"][0].as_py() if shard.predictions.num_rows else "detections"
+    return model

@@ -67,12 +67,12 @@ class Detections:
     def __len__(self) -> int:
         return len(self.image)
 
-    def outside(self) -> Flags:
-        """Areas out of the range, ``[m, 4]`` by area range."""
+    def areas(self) -> Floats:
+        """The area of each, ``[m]`` in px²."""
         if self.area is not None:
-            return out_of_range(self.area)
+            return self.area
         with np.errstate(over="ignore"):
-            return out_of_range(self.box[:, 2] * self.box[:, 3])
+            return self.box[:, 2] * self.box[:, 3]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def match(
     at50[hit.detection] = hit.box
     late = np.argsort(-turn[hit.detection])
     first[hit.box[late]] = hit.detection[late]
-    outside = dt.outside() & kept[:, None]
+    outside = out_of_range(dt.areas()) & kept[:, None]
     ignored |= np.where(outside, EVERY_LEVEL & ~matched, np.int16(0))
     return Matches(matched, ignored, class_rank, kept, at50, first, order, found)
 

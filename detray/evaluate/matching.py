@@ -16,10 +16,11 @@ from detray.evaluate.pairs import overlapping
 from detray.evaluate.partners import Partners
 from detray.evaluate.pascal import pascal_match
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.slices import sliced
 from detray.tables import Shard
 
 RANKED = ["category_id", "image_id", "score", "rank", "class_rank", *WORDS]
-SCRATCH = ("detections", "boxes", "repairs", "confusion")
+SCRATCH = ("detections", "boxes", "repairs", "confusion", "sliced_detections", "sliced_boxes")
 """The tables of `ShardMatches` that later steps read."""
 
 
@@ -34,7 +35,8 @@ class ShardMatches:
     (bit t: at level t) and ``difficult``.
     ``repairs``: each detection that mending an error would make a true positive of category_id;
     image_id, score, rank, ``error`` (place in `REPAIRABLE`) and ``levels``.
-    ``confusion``: the counts of `confusion_counts`.
+    ``sliced_detections`` and ``sliced_boxes``: those of `slices.sliced`.
+    ``confusion``: the counts of `confusion_counts`, in no order.
     """
 
     matches: pa.Table
@@ -42,6 +44,8 @@ class ShardMatches:
     boxes: pa.Table
     repairs: pa.Table
     confusion: pa.Table
+    sliced_detections: pa.Table
+    sliced_boxes: pa.Table
     left_out: dict[str, int]
 
 
@@ -79,6 +83,7 @@ def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: st
         _box_rows(scene, missed),
         _repair_rows(scene, mended),
         confusion_counts(gt, dt, found, pairs, settings.confusion_score),
+        *sliced(shard, scene, found, own, turn, settings.slices),
         scene.left_out | {"detections over max_detections": int((~found.kept).sum())},
     )
 

@@ -56,6 +56,12 @@ class ClassTables:
     numbers: pa.Table
 
 
+def class_numbers(rows: ClassRows, settings: EvaluateSettings) -> pa.Table:
+    """`ClassTables.numbers` alone."""
+    scores = [_AreaScores.of(rows, area) for area in range(len(AREA_RANGES))]
+    return _numbers(rows.ids, _summary_values(scores), replicates(rows, settings.bootstrap, settings.seed))
+
+
 def class_tables(rows: ClassRows, names: Names, settings: EvaluateSettings) -> ClassTables:
     """The tables of the classes of ``rows``."""
     scores = [_AreaScores.of(rows, area) for area in range(len(AREA_RANGES))]

@@ -17,6 +17,13 @@ class EvaluateSettings(Section, frozen=True):
     confusion_score: Annotated[
         float, Meta(ge=0, le=1, description="detections below it are left out of the confusion table")
     ] = 0.25
+    slices: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="size, aspect, or columns or attributes of images; annotations.NAME: of annotations. Each"
+            " value is a slice with its own AP, numbers in intervals of powers of two"
+        ),
+    ] = ("size", "aspect")
     strict_pycocotools: Annotated[
         bool, Meta(description="count a match with annotation id 0 as a false positive, as pycocotools does")
     ] = False

@@ -1,0 +1,49 @@
+"""The table ``comparisons``: two models on the same resampled images, class by class."""
+
+import numpy as np
+import pyarrow as pa
+
+from detray import schema, tables
+from detray.evaluate.bootstrap import interval
+from detray.evaluate.kernel import Floats, Ints
+from detray.evaluate.metrics import Names
+
+
+def comparison_table(numbers: pa.Table, other_numbers: pa.Table, names: Names, other_model: str) -> pa.Table:
+    """How the other model does against the model of ``names``.
+
+    Both count each image equally often in a resample, so the interval is that of the paired
+    difference: far narrower than the two intervals of the APs suggest. A class is better or worse
+    where the interval leaves out 0.
+
+    Args:
+        numbers, other_numbers: scratch of `metrics.class_tables` for the same classes.
+        names: what all rows share.
+        other_model: the other model's name.
+    """
+    ids, ap = _by_class(numbers)
+    other_ids, other_ap = _by_class(other_numbers)
+    if not np.array_equal(ids, other_ids):
+        raise ValueError("the numbers of two models are of different classes")
+    delta = other_ap - ap
+    low, high = interval(delta[:, 1:])
+    verdict = np.where(low > 0, "better", np.where(high < 0, "worse", "unclear"))
+    columns = names.of(ids) | {
+        "other_model": [other_model] * len(ids),
+        "ap_a": ap[:, 0],
+        "ap_b": other_ap[:, 0],
+        "delta": delta[:, 0],
+        "delta_low": low,
+        "delta_high": high,
+        "verdict": pa.array(verdict, mask=~np.isfinite(delta[:, 0])),
+    }
+    return schema.from_columns("comparisons", columns, run=names.run)
+
+
+def _by_class(numbers: pa.Table) -> tuple[Ints, Floats]:
+    """The classes, rising, and their AP: first the value, then the resamples; ``[k, 1 + n]``."""
+    ordered = numbers.select(["category_id", "resample", "AP"]).sort_by(
+        [("category_id", "ascending"), ("resample", "ascending")]
+    )
+    ids = np.unique(tables.numpy(ordered, "category_id"))
+    return ids, tables.numpy(ordered, "AP").reshape(len(ids), -1)

@@ -1,0 +1,236 @@
+"""AP on parts of the data: by size and shape of objects, and by any column of images or annotations.
+
+A slice by image takes the boxes and detections of its images. A slice by object takes its boxes,
+others being ignored as COCO ignores those out of an area range; a detection that matches nothing
+counts in the slice that its own box lies in or, where a box alone does not tell, in every slice.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from detray import schema, tables
+from detray.errors import DetrayError
+from detray.evaluate.accumulate import EVERY_LEVEL, precision_at_recall, true_positives
+from detray.evaluate.assignment import assign
+from detray.evaluate.bootstrap import LEVEL_50
+from detray.evaluate.inputs import Scene
+from detray.evaluate.kernel import Floats, Ints, Matches, Words
+from detray.evaluate.metrics import Names
+from detray.evaluate.order import accumulation_order, pair_codes
+from detray.evaluate.pairs import Pairs
+from detray.tables import Shard
+
+SIZES = np.array([0.0, 16.0, 32.0, 64.0, 128.0, 256.0, np.inf])
+"""Edges of the slices ``size``: the square root of the area, in pixels."""
+ASPECTS = np.array([0.0, 1 / 3, 2 / 3, 3 / 2, 3.0, np.inf])
+"""Edges of the slices ``aspect``: width divided by height."""
+MAX_LABEL = 200
+
+_BOXES = pa.schema([("key", pa.int64()), ("slice", pa.string()), ("value", pa.string()), ("category_id", pa.int64())])
+_DETECTIONS = pa.schema(
+    [
+        ("key", pa.int64()),
+        ("category_id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("score", pa.float64()),
+        ("rank", pa.int64()),
+        ("hit", pa.int16()),
+        ("counted", pa.int16()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """In which slice each row lies: its place in ``values``, -1 for none."""
+
+    values: list[str]
+    box: Ints
+    detection: Ints | None
+    """None: a box alone does not tell."""
+    by_image: bool = False
+
+
+def sliced(
+    shard: Shard, scene: Scene, found: Matches, own: Pairs, turn: Ints, slices: tuple[str, ...]
+) -> tuple[pa.Table, pa.Table]:
+    """The detections and the boxes of each slice of a shard: scratch tables sorted by category_id.
+
+    Both have ``key``, a number for slice and value, and category_id. Detections: image_id, score,
+    rank, ``hit`` and ``counted`` (levels). Boxes, those that count: slice and value.
+
+    Args:
+        shard, scene, found: the shard, its rows and their matches.
+        own: pairs of the same class with an IoU of at least .5, of detections that are kept.
+        turn: ``[m]`` the place of each detection.
+        slices: names, as in ``evaluate.slices``.
+    """
+    gt, dt = scene.gt, scene.dt
+    ignored = gt.ignored()[:, :1]
+    detections, boxes = [_DETECTIONS.empty_table()], [_BOXES.empty_table()]
+    for name in slices:
+        labels = _labels(shard, scene, name)
+        outside = labels.box[:, None] != np.arange(len(labels.values))
+        sets = ignored if labels.by_image else ignored | outside
+        levels = assign(own, turn, sets, gt.crowd)
+        for place, value in enumerate(labels.values):
+            column = 0 if labels.by_image else place
+            matched = _per_detection(own, levels[:, column], len(dt))
+            counted = ~_per_detection(own, np.where(sets[own.box, column], levels[:, column], 0), len(dt)) & EVERY_LEVEL
+            if labels.detection is not None:
+                counted &= np.where(labels.detection == place, EVERY_LEVEL, 0 if labels.by_image else matched)
+            rows = np.flatnonzero(found.kept & (counted != 0))
+            mine = gt.category[~ignored[:, 0] & ~outside[:, place]]
+            key = _key(name, value)
+            detections.append(
+                pa.table(
+                    [
+                        np.full(len(rows), key),
+                        dt.category[rows],
+                        dt.image[rows],
+                        dt.score[rows],
+                        dt.rank[rows],
+                        (matched & counted)[rows],
+                        counted[rows],
+                    ],
+                    schema=_DETECTIONS,
+                )
+            )
+            text = (pa.repeat(pa.scalar(part), len(mine)) for part in (name, value))
+            boxes.append(pa.table([np.full(len(mine), key), *text, mine], schema=_BOXES))
+    return tuple(pa.concat_tables(parts).sort_by("category_id") for parts in (detections, boxes))
+
+
+def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table:
+    """The table ``slices`` of some classes from the scratch tables of `sliced` of all shards."""
+    columns = ["slice", "value", "category_id", "key"]
+    groups = boxes.group_by(columns, use_threads=False).aggregate([([], "count_all")])
+    if not groups.num_rows:
+        return schema.empty("slices")
+    groups = groups.sort_by([(name, "ascending") for name in columns])
+    # each slice of a class is scored like a class of its own
+    group = _places(groups, detections)
+    rows = detections.filter(pa.array(group >= 0))
+    group = group[group >= 0]
+    order = accumulation_order(group, *(tables.numpy(rows, name) for name in ("score", "image_id", "rank")))
+    group = group[order]
+    hits = true_positives(
+        group,
+        np.searchsorted(group, np.arange(groups.num_rows + 1)),
+        tables.numpy(rows, "hit")[order],
+        tables.numpy(rows, "counted")[order],
+    )
+    ap = precision_at_recall(hits, tables.numpy(groups, "count_all")[:, None]).mean(axis=2)
+    return schema.from_columns(
+        "slices",
+        names.of(tables.numpy(groups, "category_id"))
+        | {
+            "slice": groups["slice"],
+            "value": groups["value"],
+            "n_ground_truth": groups["count_all"],
+            "ap": ap.mean(axis=1),
+            "ap50": ap[:, LEVEL_50],
+        },
+        run=names.run,
+    )
+
+
+def _per_detection(own: Pairs, levels: NDArray[np.integer], n: int) -> Words:
+    """The union of the words of each detection's pairs, which share no bit; ``[m]``."""
+    return np.bincount(own.detection, levels, n).astype(np.int16)
+
+
+def _places(groups: pa.Table, rows: pa.Table) -> Ints:
+    """Which row of ``groups`` each of ``rows`` belongs to, by class and key; -1: none."""
+    (known, wanted) = (
+        np.stack([tables.numpy(part, name) for name in ("category_id", "key")]) for part in (groups, rows)
+    )
+    code, wanted_code = pair_codes(known[0], known[1], (wanted[0], wanted[1]))
+    order = np.argsort(code)
+    place = np.minimum(np.searchsorted(code[order], wanted_code), len(code) - 1)
+    return np.where(code[order][place] == wanted_code, order[place], -1)
+
+
+def _key(name: str, value: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{name}\0{value}".encode(), digest_size=8).digest()) >> 1
+
+
+def _labels(shard: Shard, scene: Scene, name: str) -> Labels:
+    gt, dt = scene.gt, scene.dt
+    if name == "size":
+        return _binned(SIZES, np.sqrt(np.maximum(gt.area, 0)), np.sqrt(np.maximum(dt.areas(), 0)), " px")
+    if name == "aspect":
+        return _binned(ASPECTS, _aspect(gt.box), _aspect(dt.box), "")
+    column, by_image = _column(name)
+    texts = _texts(shard.images if by_image else shard.annotations, column)
+    if by_image:
+        listed = pa.table({"image_id": shard.images["image_id"], "text": texts})
+        box, found = (tables.lookup(pa.array(image), listed, "image_id", "text") for image in (gt.image, dt.image))
+        values = pa.concat_arrays([box, found]).drop_null().unique().sort()
+        return Labels(values.to_pylist(), _place(box, values), _place(found, values), by_image=True)
+    box = texts.take(pa.array(scene.gt_row))
+    values = box.drop_null().unique().sort()
+    return Labels(values.to_pylist(), _place(box, values), None)
+
+
+def _column(name: str) -> tuple[str, bool]:
+    """The column or attribute that ``name`` means, and whether it is one of images."""
+    table, dot, column = name.partition(".")
+    if dot and table in ("images", "annotations"):
+        return column, table == "images"
+    of_images = name in schema.schema("images").names or name not in schema.schema("annotations").names
+    return name, of_images
+
+
+def _texts(table: pa.Table, name: str) -> pa.Array:
+    """The value of the column or attribute ``name`` in each row, as the name of a slice; NULL where there is none."""
+    if name in table.column_names:
+        column = table[name].combine_chunks()
+        if pa.types.is_nested(column.type):
+            raise DetrayError(f"evaluate.slices: the column {name} holds lists, which make no slices; name another one")
+        known = column.dictionary_encode()
+        return pa.array([_text(value) for value in known.dictionary.to_pylist()], pa.string()).take(known.indices)
+    rows = table["attributes"].to_pylist()
+    return pa.array([_text(json.loads(row).get(name)) if row else None for row in rows], pa.string())
+
+
+def _text(value: object) -> str | None:
+    """Numbers fall into intervals of powers of two, which do not depend on the other rows."""
+    if value is None or isinstance(value, dict | list):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        if not math.isfinite(value):
+            return None
+        if value <= 0:
+            return "below 0" if value < 0 else "0"
+        low = 2.0 ** math.floor(math.log2(value))
+        return f"[{low:g}, {2 * low:g})"
+    return str(value)[:MAX_LABEL]
+
+
+def _place(texts: pa.Array, values: pa.Array) -> Ints:
+    return pc.index_in(texts, value_set=values).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _aspect(box: Floats) -> Floats:
+    return np.divide(box[:, 2], box[:, 3], out=np.full(len(box), np.nan), where=box[:, 3] > 0)
+
+
+def _binned(edges: Floats, box: Floats, detection: Floats, unit: str) -> Labels:
+    """Slices from each edge up to the next."""
+    values = [f"[{low:.3g}, {high:.3g}){unit}" for low, high in pairwise(edges)]
+
+    def place(sizes: Floats) -> Ints:
+        return np.where(np.isfinite(sizes), np.searchsorted(edges, sizes, side="right") - 1, -1)
+
+    return Labels(values, place(box), place(detection))
