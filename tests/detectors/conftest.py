@@ -1,5 +1,7 @@
+from collections.abc import Iterator
+
 import pytest
-from drawn import CLASSES, DETECTOR, draw
+from drawn import CLASSES, DETECTOR, draw, eagerly
 
 from detray.detectors.data import TrainingData, load
 from detray.tables import Shard
@@ -14,3 +16,9 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Shard:
 @pytest.fixture(scope="session")
 def data(shard: Shard) -> TrainingData:
     return load([shard], DETECTOR, CLASSES, run="t")
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    with eagerly():
+        yield

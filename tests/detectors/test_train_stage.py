@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from drawn import CLASSES, DETECTOR, draw, ingest
+from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
 
 from detray import tables
 from detray.cluster.executor import SerialExecutor
@@ -54,7 +54,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Outcome]:
     broken = folder / "train" / "train-002.png"
     broken.write_bytes(broken.read_bytes()[:150])
     ingest(store, shards)
-    return store, _run(train.STAGE, store, CONFIG)
+    with eagerly():
+        return store, _run(train.STAGE, store, CONFIG)
 
 
 def test_train_writes_history_model_and_quarantine(trained):
@@ -117,7 +118,7 @@ def test_what_the_history_says_is_what_predict_and_evaluate_find(trained):
         assert row["ap"] == pytest.approx(ap.mean(), abs=1e-12)
 
 
-def test_a_training_that_was_cut_off_goes_on(tmp_path, monkeypatch):
+def test_a_training_that_was_cut_off_goes_on(tmp_path, monkeypatch, eager):
     import detray.detectors.training as training
 
     store = Store(str(tmp_path / "out"))

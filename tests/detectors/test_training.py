@@ -1,8 +1,6 @@
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-from drawn import CLASSES, DETECTOR
+from drawn import CLASSES, DETECTOR, eagerly
 from msgspec.structs import replace
 
 from detray.boxes import from_corners, paired_iou
@@ -10,22 +8,12 @@ from detray.detectors.data import TrainingData
 from detray.detectors.freezing import UNITS, count_trainable, freeze
 from detray.detectors.network import build_network
 from detray.detectors.retinanet import RetinaNet
-from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training import EpochResult, train
 from detray.errors import DetrayError, UsageError
 
 SETTINGS = TrainSettings(epochs=60, batch_size=6, learning_rate=1e-2, augmentation="none")
 BRIEF = replace(SETTINGS, epochs=1, batch_size=2)
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Tracing a step takes seconds; for a step or two it is quicker without."""
-    tf, _ = tensorflow()
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +102,8 @@ def test_every_setting_reaches_the_training(some, eager, change, reference):
 
 @pytest.fixture(scope="module")
 def reference(some: TrainingData) -> np.ndarray:
-    tf, _ = tensorflow()
-    tf.config.run_functions_eagerly(True)
-    weights = _weights(some)
-    tf.config.run_functions_eagerly(False)
-    return weights
+    with eagerly():
+        return _weights(some)
 
 
 def test_every_setting_is_among_those(request):
