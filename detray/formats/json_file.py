@@ -21,17 +21,21 @@ MAX_TRANSCODED_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class JsonFile:
-    """A JSON file: `read` gives UTF-8 between two positions; ``start`` is behind a byte order mark."""
+    """A JSON file: `read` gives UTF-8 between two positions; ``start`` is behind a byte order mark.
+
+    ``version`` tells one content of a file that is held in memory from another.
+    """
 
     path: str
     encoding: str
     start: int
     size: int
+    version: int = 0
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes ``start <= position < end``, fewer where the file ends before."""
         if self.encoding != "utf-8":
-            return _transcoded(self.path, self.encoding)[start:end]
+            return _transcoded(self.path, self.encoding, self.version)[start:end]
         try:
             with Path(self.path).open("rb", buffering=0) as file:
                 file.seek(start)
@@ -49,7 +53,7 @@ def open_json(path: str) -> JsonFile:
     try:
         with Path(path).open("rb") as file:
             head = file.read(4)
-            size = Path(path).stat().st_size
+            state = Path(path).stat()
     except OSError as error:
         raise DetrayError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     encoding, start = "utf-8", 0
@@ -64,10 +68,11 @@ def open_json(path: str) -> JsonFile:
         elif head[1:2] == b"\0" and head[:1] in _OPENING:
             encoding = "utf-16-le"
     if encoding == "utf-8":
-        return JsonFile(path, encoding, start, size)
-    if size > MAX_TRANSCODED_BYTES:
-        raise DetrayError(f"{path}: {encoding} text of {size >> 20} MiB; save so large a file as UTF-8")
-    return JsonFile(path, encoding, 0, len(_transcoded(path, encoding)))
+        return JsonFile(path, encoding, start, state.st_size)
+    if state.st_size > MAX_TRANSCODED_BYTES:
+        raise DetrayError(f"{path}: {encoding} text of {state.st_size >> 20} MiB; save so large a file as UTF-8")
+    length = len(_transcoded(path, encoding, state.st_mtime_ns))
+    return JsonFile(path, encoding, 0, length, state.st_mtime_ns)
 
 
 def _read_fully(file: object, size: int) -> bytes:
@@ -80,5 +85,5 @@ def _read_fully(file: object, size: int) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _transcoded(path: str, encoding: str) -> bytes:
+def _transcoded(path: str, encoding: str, version: int) -> bytes:
     return Path(path).read_bytes().decode(encoding, errors="replace").encode("utf-8", errors="replace")

@@ -7,6 +7,7 @@ map names.
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ class OpenImages:
         """A chunk is the lines of a byte range of one file; ``part`` is the number of the first."""
         rows: list[dict[str, Any]] = []
         for path in source.annotations:
+            _check_header(path)
             rows += [{"file": path, "part": str(line), "start": start, "end": end} for line, start, end in _cut(path)]
         return pa.Table.from_pylist([row | {"chunk": number} for number, row in enumerate(rows)], PLAN)
 
@@ -58,7 +60,7 @@ class OpenImages:
         with Path(path).open("rb") as file:
             columns = _columns(file.readline(MAX_LINE_BYTES))
             file.seek(piece["start"])
-            text = file.read(piece["end"] - piece["start"]).rstrip(b"\r\n")
+            text = file.read(piece["end"] - piece["start"]).removesuffix(b"\n")
         table, rows, lost = _parse(text, columns, int(piece["part"]))
         images = _images(table, source, path)
         return Chunk(
@@ -74,6 +76,16 @@ class OpenImages:
 def _columns(line: bytes) -> list[str]:
     text = line.decode("utf-8-sig", "replace").strip("\r\n")
     return [name.strip().strip('"') for name in text.split(",")]
+
+
+def _check_header(path: str) -> None:
+    with Path(path).open("rb") as file:
+        columns = _columns(file.readline(MAX_LINE_BYTES))
+    missing = [name for name in _REQUIRED if name not in columns]
+    if missing:
+        raise DetrayError(f"{path}, line 1: no column {', '.join(missing)}; Open Images boxes need them all")
+    if len(set(columns)) < len(columns):
+        raise DetrayError(f"{path}, line 1: a column stands twice; repair the header")
 
 
 def _cut(path: str) -> Iterator[tuple[int, int, int]]:
@@ -94,27 +106,29 @@ def _cut(path: str) -> Iterator[tuple[int, int, int]]:
 
 def _parse(text: bytes, columns: list[str], first: int) -> tuple[pa.Table, np.ndarray, list[dict[str, Any]]]:
     """The fields of each line as text, the lines' numbers, and the lines with another number of fields."""
-    lost: list[dict[str, Any]] = []
-
-    def skip(row: csv.InvalidRow) -> str:
-        detail = f"{row.actual_columns} fields where {row.expected_columns} are expected: {row.text[:200]}"
-        lost.append({"row": first + row.number - 1, "detail": detail})
-        return "skip"
-
     try:
         text.decode("utf-8")
     except UnicodeDecodeError:
         text = text.decode("utf-8", "replace").encode()
-    if not text:
-        return pa.table({name: pa.array([], pa.string()) for name in columns}), np.arange(0), []
+    # a line ends with \n alone: Arrow would end one at \r too, and stop at NUL
+    text = text.replace(b"\r\n", b"\n").translate(bytes.maketrans(b"\r\0", b"  "))
+    lines = np.flatnonzero([bool(line) for line in text.split(b"\n")])
+    if not len(lines):
+        return pa.table({name: pa.array([], pa.string()) for name in columns}), lines, []
+    bad: dict[int, str] = {}
+
+    def skip(row: csv.InvalidRow) -> str:
+        bad[row.number - 1] = f"{row.actual_columns} fields where {row.expected_columns} are expected: {row.text}"
+        return "skip"
+
     table = csv.read_csv(
-        io.BytesIO(text.replace(b"\0", b" ")),
-        csv.ReadOptions(use_threads=False, column_names=columns, block_size=max(len(text), 1) + 1),
-        csv.ParseOptions(quote_char=False, ignore_empty_lines=False, invalid_row_handler=skip),
+        io.BytesIO(re.sub(rb"\n+", b"\n", text.strip(b"\n"))),
+        csv.ReadOptions(use_threads=False, column_names=columns, block_size=len(text) + 1),
+        csv.ParseOptions(quote_char=False, invalid_row_handler=skip),
         csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False),
     )
-    lines = first + np.arange(table.num_rows + len(lost))
-    return table, np.setdiff1d(lines, [row["row"] for row in lost]), lost
+    lost = [{"row": first + int(lines[place]), "detail": detail[:200]} for place, detail in bad.items()]
+    return table, first + np.delete(lines, list(bad)), lost
 
 
 def _images(table: pa.Table, source: Source, path: str) -> pa.Table:

@@ -1,46 +1,21 @@
-"""Reading a split whole, as ingest does chunk by chunk."""
+"""What the tests of formats share."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
+from reading import read_whole
 
-from detray.formats.catalogue import by_name
 from detray.formats.chunk import Chunk
-from detray.formats.json_rows import WrongCut
 from detray.formats.source import Source
-
-Read = Callable[[Source], Chunk]
 
 
 @pytest.fixture
-def read_source() -> Read:
-    """All chunks of a split as one; positions in lists are not counted through."""
-
-    def read(source: Source) -> Chunk:
-        try:
-            return _read(source, exact=False)
-        except WrongCut:
-            return _read(source, exact=True)
-
-    return read
-
-
-def _read(source: Source, *, exact: bool) -> Chunk:
-    reader = by_name(source.format)
-    plan = reader.plan(source, exact=exact)
-    numbers = sorted(set(plan["chunk"].to_pylist()))
-    assert numbers == list(range(len(numbers)))
-    chunks = [reader.read(source, plan.filter(pc.equal(plan["chunk"], number)), exact=exact) for number in numbers]
-    tables = {
-        name: pa.concat_tables([getattr(Chunk(), name), *(getattr(found, name) for found in chunks)])
-        for name in ("images", "annotations", "categories", "quarantine")
-    }
-    return Chunk(**tables)
+def read_source() -> Callable[[Source], Chunk]:
+    """All chunks of a split as one."""
+    return read_whole
 
 
 @pytest.fixture
