@@ -56,6 +56,11 @@ class ShardKey:
         return f"{self.index:05d}"
 
 
+def absolute(place: str) -> str:
+    """A path or URI that names the same place from any working directory, as workers have their own."""
+    return place if "://" in place else str(Path(place).absolute())
+
+
 @contextlib.contextmanager
 def _readable_errors(place: str) -> Iterator[None]:
     try:

@@ -19,7 +19,7 @@ from detray.detectors.inputs import read_input
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.pictures import PictureError
 from detray.stages.base import Context, Outcome, Table
-from detray.store import Json, ShardKey, Stage
+from detray.store import Json, ShardKey, Stage, absolute
 from detray.tables import class_names, own_classes
 
 CHUNK_IMAGES = 256
@@ -52,7 +52,7 @@ class Chunk:
 def infer(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     """Run the configured detector over the images of ``predict.splits``."""
     config, store = context.config, context.store
-    path = config.detector.path or f"{store.root.rstrip('/')}/train/model"
+    path = absolute(config.detector.path or f"{store.root.rstrip('/')}/train/model")
     classes = detector_kind(config.detector.kind).read_classes(path)
     keys = store.shards(config.predict.splits)
     tasks = {chunk.name: chunk for chunk in _cut(keys, context.executor.workers)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detray import schema
@@ -18,7 +19,7 @@ from detray.evaluate.kernel import Detections, GroundTruth, class_average_precis
 from detray.evaluate.settings import EvaluateSettings
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
-from detray.store import PARTIAL, Json, ShardKey, Stage
+from detray.store import PARTIAL, Json, ShardKey, Stage, absolute
 from detray.tables import Shard, boxes, class_names, numpy, own_classes
 
 TRAIN, VAL = "train", "val"
@@ -43,6 +44,9 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         raise UsageError(
             "training needs a split called train: set dataset.splits.train, or detector.path to a trained model"
         )
+    if config.detector.weights:
+        detector = replace(config.detector, weights=absolute(config.detector.weights))
+        config = replace(config, detector=detector)
     job = Job(stage, config, tuple(store.shards([TRAIN])), tuple(store.shards([VAL])))
     receipts = context.run_tasks(
         "train", learn, {"train": job}, done, build=partial(partial, learn), gpus=config.cluster.gpus_per_actor
