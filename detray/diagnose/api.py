@@ -20,7 +20,7 @@ from detray.diagnose.scene import Scene, read_scene, sub_scene
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.training import Outside, box_shapes
 from detray.evaluate.accumulate import average_precision
-from detray.evaluate.kernel import GroundTruth, Matches, match
+from detray.evaluate.kernel import Detections, GroundTruth, Matches, match
 
 Aps = Mapping[int, tuple[float | None, float | None]]
 """AP and AP50 by class; None without ground truth."""
@@ -47,11 +47,12 @@ def diagnose_tables(
         run, split, model: what the rows are marked with.
         outside: what is known beside the split; None: nothing.
     """
-    scene = read_scene(images, annotations, predictions)
+    everything = read_scene(images, annotations, predictions)
+    scene = replace(everything, dt=take(everything.dt, np.isin(everything.dt.image, everything.images.id)))
     names = tables.class_names(categories)
     matches = match(scene.gt, scene.dt)
     weak = weak_classes(class_aps(scene, matches), names, settings)
-    cases = examine(scene, names, weak, matches, read_listing(images), outside or Outside())
+    cases = examine(scene, everything.dt, names, weak, matches, read_listing(images), outside or Outside())
     rows = [{"split": split, "model": model} | row for case in cases for row in rows_of(case, ranked(case))]
     return schema.from_rows("diagnoses", rows, run=run)
 
@@ -95,13 +96,14 @@ def weak_classes(aps: Aps, names: Mapping[int, str], settings: DiagnoseSettings)
 
 def examine(
     scene: Scene,
+    dt: Detections,
     names: Mapping[int, str],
     weak: Sequence[int],
     matches: Matches,
     listing: Listing,
     outside: Outside,
 ) -> list[Case]:
-    """The case of every weak class."""
+    """The case of every weak class; ``dt`` holds detections of unknown images too."""
     if not weak:
         return []
     classes = np.array(weak)
@@ -110,12 +112,10 @@ def examine(
     def boxes() -> Iterator[GroundTruth]:
         yield scene.gt
 
-    named = Named(*np.unique(scene.dt.image, return_counts=True))
+    named = Named(*np.unique(dt.image, return_counts=True))
     sample = sub_scene(scene, sample_images(scene.gt))
-    faults, pairing = find_split_faults(
-        sample, listing, named, lambda ids: take(scene.dt, np.isin(scene.dt.image, ids)), boxes
-    )
-    renamed = pairing.apply(scene) if pairing is not None else scene
+    faults, pairing = find_split_faults(sample, listing, named, lambda ids: take(dt, np.isin(dt.image, ids)), boxes)
+    renamed = pairing.apply(replace(scene, dt=dt)) if pairing is not None else scene
     seen = given
     if faults.pairing is not None or faults.reading is not None:
         seen = observe(faults.repairs.apply(renamed), classes)
@@ -131,7 +131,8 @@ def examine(
         faults = replace(faults, class_readings=found)
         seen = observe(faults.repairs.apply(renamed), classes)
     outside = replace(outside, shapes=box_shapes(scene))
-    return cases_of(given, seen, faults, names, weak, outside)
+    working = frozenset(seen.tally.boxes) - frozenset(weak)
+    return cases_of(given, seen, faults, names, weak, working, outside)
 
 
 def cases_of(
@@ -140,10 +141,10 @@ def cases_of(
     faults: Faults,
     names: Mapping[int, str],
     weak: Sequence[int],
+    working: frozenset[int],
     outside: Outside,
 ) -> list[Case]:
     """The weak classes of observations as given and with the faults repaired."""
-    working = frozenset(repaired.tally.boxes) - frozenset(weak)
     reference = Reference.of(repaired.tally, working)
     around = Surroundings(names, given.tally, repaired.tally, reference, faults, outside)
     cases = []

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from detray.diagnose.columns import take
 from detray.diagnose.observe import Boxes, Counts, Found, Tally, bin_score, score_bin
 from detray.diagnose.overlap import overlaps
 from detray.diagnose.repairs import Faults
-from detray.diagnose.training import Outside, Training, drift
+from detray.diagnose.training import Outside, drift
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, class_average_precision
 
@@ -179,7 +178,7 @@ class View:
 
 def _word(iou: float) -> int:
     """The bits of COCO's thresholds up to ``iou``."""
-    return (1 << int((o.IOU_THRESHOLDS <= iou).sum())) - 1
+    return (1 << int((iou >= o.IOU_THRESHOLDS).sum())) - 1
 
 
 @dataclass(frozen=True)
@@ -258,8 +257,47 @@ class Surroundings:
         own: dict[int, Counts] = {}
         for (owner, number), n in self.repaired.true_scores.items():
             own.setdefault(owner, {})[number] = n
-        floors = {k: _quantile(scores, t.CONFIDENT_QUANTILE) for k, scores in own.items() if sum(scores.values()) >= t.MIN_HITS}
+        floors = {
+            k: _quantile(scores, t.CONFIDENT_QUANTILE)
+            for k, scores in own.items()
+            if sum(scores.values()) >= t.MIN_HITS
+        }
         return {k: score for k, score in floors.items() if score is not None}
+
+    @cached_property
+    def drifts(self) -> dict[int, dict[str, float]]:
+        """By class: distances of sizes and aspects here from those in training, where enough boxes are known."""
+        training = self.outside.training
+        if training is None:
+            return {}
+        by_name = {name: k for k, name in sorted(training.names.items(), reverse=True)}
+        here, there = self.outside.shapes, training.shapes
+        found = {}
+        for category, n in here.boxes.items():
+            other = by_name.get(self.names.get(category, ""), category)
+            if min(n, there.boxes.get(other, 0)) < t.SHIFT_BOXES:
+                continue
+            sizes = drift(here.sizes, there.sizes, category, other)
+            aspects = drift(here.aspects, there.aspects, category, other)
+            if sizes is not None and aspects is not None:
+                found[category] = {"sizes": sizes, "aspects": aspects}
+        return found
+
+    def recall_by_size(self, category: int) -> tuple[float, float] | None:
+        """Recall of the small (area up to 32²) and of the larger boxes of the other classes; None where
+        either has too few."""
+        tally = self.repaired
+
+        def recall(boxes: Counts, hits: Counts) -> float | None:
+            n = sum(count for k, count in boxes.items() if k != category)
+            return sum(count for k, count in hits.items() if k != category) / n if n >= t.FEW_BOXES else None
+
+        small = recall(tally.small_boxes, tally.small_hits)
+        large = recall(
+            {k: n - tally.small_boxes.get(k, 0) for k, n in tally.boxes.items()},
+            {k: n - tally.small_hits.get(k, 0) for k, n in tally.hits.items()},
+        )
+        return None if small is None or large is None else (small, large)
 
     @property
     def floor(self) -> float:
@@ -328,6 +366,39 @@ class Case:
             return None
         return training.shapes.boxes.get(self.training_category, 0)
 
+    @cached_property
+    def drifts(self) -> dict[str, float]:
+        """How far the sizes and aspects of the boxes lie from those in training; empty where unknown."""
+        return self.around.drifts.get(self.category, {})
+
+    @cached_property
+    def usual_drift(self) -> dict[str, float]:
+        """The same in the median of the other classes."""
+        others = [found for k, found in self.around.drifts.items() if k != self.category]
+        return {name: float(np.median([found[name] for found in others])) for name in self.drifts if others}
+
+    @cached_property
+    def share_of_boxes(self) -> tuple[int, float, str]:
+        """The class's boxes, those of the median of the other classes, and where: in training if given."""
+        training = self.around.outside.training
+        if training is not None:
+            others = [n for k, n in training.shapes.boxes.items() if k != self.training_category]
+            return self.n_train or 0, float(np.median(others)) if others else 0.0, "training"
+        others = [n for k, n in self.around.repaired.boxes.items() if k != self.category]
+        return len(self.view.boxes), float(np.median(others)) if others else 0.0, "the evaluated split"
+
+    @cached_property
+    def sizes(self) -> Floats:
+        """Root of each box's area in pixels, after the model's resize where that is known."""
+        boxes = self.view.boxes
+        side = np.sqrt(boxes.box[:, 2:].clip(0).prod(axis=1))
+        to = self.around.outside.input_size
+        if to is None:
+            return side
+        return np.where(
+            np.isfinite(boxes.image_size).all(axis=1), side * np.sqrt(np.prod(to) / boxes.image_size.prod(axis=1)), side
+        )
+
     # what became of the missed boxes
 
     @cached_property
@@ -394,7 +465,7 @@ class Case:
         empty = self.view.outcomes(o.BACKGROUND) | (self._beside & (found.iou < t.COPY_IOU))
         rows = np.flatnonzero(empty & (found.score >= self.floor))
         places = np.zeros(len(found), np.bool_)
-        places[rows[_first_of_each_place(take(found, rows))]] = True
+        places[rows[first_of_each_place(take(found, rows))]] = True
         return places, self.view.auc(places, self.floor)
 
     @cached_property
@@ -498,7 +569,7 @@ def _saturated(histogram: Counts) -> int | None:
     return cap if n >= max(3, t.CAPPED_IMAGES * sum(histogram.values())) and n >= 2 * below else None
 
 
-def _first_of_each_place(found: Found) -> Flags:
+def first_of_each_place(found: Found) -> Flags:
     """The detections that no higher-scoring one of the same image overlaps by .5."""
     if not len(found):
         return np.zeros(0, np.bool_)

@@ -1,12 +1,11 @@
 """Whether boxes are in another format, from a sample of their images."""
 
-
 import numpy as np
 
 from detray.diagnose import thresholds as t
-from detray.diagnose.overlap import image_pairs
 from detray.diagnose.columns import take
 from detray.diagnose.observe import HIT, Boxes, Found
+from detray.diagnose.overlap import image_pairs
 from detray.diagnose.pairing import spread
 from detray.diagnose.reading import Pairs, ReadingFault, find_reading
 from detray.diagnose.scene import Scene

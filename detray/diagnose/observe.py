@@ -1,14 +1,15 @@
 """What one shard of images tells about its boxes and detections: every row with what it sits on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detray.boxes import IOU_THRESHOLDS
+from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
 from detray.diagnose import thresholds as t
-from detray.diagnose.columns import Columns
+from detray.diagnose.columns import Columns, take
 from detray.diagnose.overlap import best_of, overlaps
 from detray.diagnose.scene import Scene
 from detray.evaluate.kernel import Flags, Floats, Ints, Matches, match
@@ -44,6 +45,8 @@ class Boxes(Columns):
     """Score of that detection; NaN: none."""
     iou: Floats
     """IoU with that detection; 0: none."""
+    near_box: Floats
+    """``[n, 4]`` the box of that detection; NaN: none."""
     cover_category: Ints
     """Class of the highest-scoring false detection of another class that overlaps it by .5; -1: none."""
     cover_score: Floats
@@ -102,8 +105,12 @@ class Tally:
     detections: Counts = field(default_factory=dict)
     hits: Counts = field(default_factory=dict)
     """Boxes matched at IoU .5."""
+    small_boxes: Counts = field(default_factory=dict)
+    """Boxes with area up to 32²."""
+    small_hits: Counts = field(default_factory=dict)
+    """Those of them that are matched at IoU .5."""
     votes: Counts = field(default_factory=dict)
-    """By (class, predicted class): boxes of the classes looked at closely whose highest-scoring
+    """By (class, predicted class): boxes of weak classes whose highest-scoring
     detection, of those that overlap it by .5 and are not true elsewhere, is of the predicted class."""
     true_scores: Counts = field(default_factory=dict)
     """By (class, bin of `score_bin`): true detections."""
@@ -146,30 +153,40 @@ class Observation:
 
 
 def score_bin(score: Floats) -> Ints:
-    """Scores as integers that keep their order, about 0.4% apart: the high half of the float32 bits."""
-    return (np.maximum(score, 0).astype(np.float32).view(np.uint32) >> 15).astype(np.int64)
+    """Scores as integers that keep their order, at most 1.6% apart: the high half of the float32 bits."""
+    return (np.maximum(score, 0).astype(np.float32).view(np.uint32) >> 17).astype(np.int64)
 
 
 def bin_score(number: int) -> float:
     """The lowest score of a bin."""
-    return float(np.array([number << 15], np.uint32).view(np.float32)[0])
+    return float(np.array([number << 17], np.uint32).view(np.float32)[0])
 
 
-def observe(scene: Scene, classes: Ints | None = None, matches: Matches | None = None) -> Observation:
-    """Match the scene (or take its ``matches``), and look closely at the boxes and detections of
-    ``classes`` (None: all)."""
+def observe(
+    scene: Scene, weak: Ints, matches: Matches | None = None, floors: Mapping[int, float] | None = None
+) -> Observation:
+    """Match the scene (or take its ``matches``), and look closely at boxes and detections.
+
+    All boxes and detections of the classes ``weak`` are looked at. With ``floors`` also the boxes of
+    the other classes, and those of their detections that score at least the floor of their class.
+    """
     gt, dt = scene.gt, scene.dt
     matches = match(gt, dt) if matches is None else matches
-    if classes is None:
-        classes = np.unique(np.concatenate([gt.category, dt.category]))
-    close_gt, close_dt = np.isin(gt.category, classes), np.isin(dt.category, classes)
+    close_gt, close_dt = np.isin(gt.category, weak), np.isin(dt.category, weak)
     det, box, iou = overlaps(gt, dt, t.LOOSE_IOU, gt_rows=np.flatnonzero(close_gt))
-    more = overlaps(gt, dt, t.LOOSE_IOU, np.flatnonzero(~close_gt), np.flatnonzero(close_dt))
+    rest = close_dt
+    if floors is not None:
+        classes, place = np.unique(dt.category, return_inverse=True)
+        floor = np.array([floors.get(int(k), np.inf) for k in classes])
+        rest = close_dt = close_dt | (dt.score >= floor[place] if len(dt) else close_dt)
+    more = overlaps(gt, dt, t.LOOSE_IOU, np.flatnonzero(~close_gt), np.flatnonzero(rest))
+    if floors is not None:
+        close_gt = np.ones(len(gt), np.bool_)
     det, box, iou = (np.concatenate(pair) for pair in zip((det, box, iou), more, strict=True))
 
     boxes = _boxes(scene, matches, np.flatnonzero(close_gt & ~gt.crowd), det, box, iou)
     found = _found(scene, matches, np.flatnonzero(close_dt), det, box, iou)
-    return Observation(boxes, found, _tally(scene, matches, boxes))
+    return Observation(boxes, found, _tally(scene, matches, take(boxes, np.isin(boxes.category, weak))))
 
 
 def _boxes(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> Boxes:
@@ -201,6 +218,9 @@ def _boxes(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou
         detection=_take(dt.rank, _take(det, nearest, NONE), NONE),
         score=_take(dt.score, _take(det, nearest, NONE), np.nan),
         iou=_take(iou, nearest, 0.0),
+        near_box=np.where(nearest[:, None] >= 0, dt.box[_take(det, nearest, 0)], np.nan)
+        if len(dt)
+        else np.full((len(rows), 4), np.nan),
         cover_category=_take(dt.category, _take(det, cover, NONE), NONE),
         cover_score=_take(dt.score, _take(det, cover, NONE), np.nan),
         cover_iou=_take(iou, cover, 0.0),
@@ -222,8 +242,10 @@ def _found(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou
     beside = _pick(other, det[other], iou[other], len(dt))[rows]
 
     own_iou, other_iou = _take(iou, best, 0.0), _take(iou, beside, 0.0)
-    true = (matches.matched[rows, 0] & ~matches.ignored[rows, 0] & 1).astype(np.bool_)
-    ignored = (matches.ignored[rows, 0] & 1).astype(np.bool_)
+    # a negative size is no box: the evaluation leaves it out, the search for its format does not
+    word = np.where((dt.box[rows, 2:] < 0).any(axis=1), ALL_LEVELS, matches.ignored[rows, 0]).astype(np.int16)
+    true = (matches.matched[rows, 0] & ~word & 1).astype(np.bool_)
+    ignored = (word & 1).astype(np.bool_)
     outcome = np.select(
         [
             true,
@@ -246,7 +268,7 @@ def _found(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou
         image_size=scene.images.size_of(dt.image[rows]),
         kept=matches.kept[rows],
         matched=matches.matched[rows, 0],
-        ignored=matches.ignored[rows, 0],
+        ignored=word,
         outcome=outcome,
         iou=own_iou,
         box_row=_take(scene.annotation_row, own_box, NONE),
@@ -268,11 +290,14 @@ def _tally(scene: Scene, matches: Matches, boxes: Boxes) -> Tally:
     order = np.argsort(dt.category, kind="stable")
     lowest = np.minimum.reduceat(dt.score[order], start) if len(dt) else np.empty(0)
     _, _, per_image = _runs(dt.image)
+    is_hit, is_small = matches.detection >= 0, gt.area <= AREA_LIMITS["small"][1]
     return Tally(
+        small_boxes=_count(gt.category[is_small & ~gt.crowd]),
+        small_hits=_count(gt.category[is_small & is_hit & ~gt.crowd]),
         boxes=_count(gt.category[~gt.crowd]),
         crowds=_count(gt.category[gt.crowd]),
         detections=_count(dt.category),
-        hits=_count(gt.category[(matches.detection >= 0) & ~gt.crowd]),
+        hits=_count(gt.category[is_hit & ~gt.crowd]),
         votes=_count(boxes.category[vote != NONE], vote[vote != NONE]),
         true_scores=_count(dt.category[true], score_bin(dt.score[true])),
         lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),

@@ -170,9 +170,7 @@ def find_pairing(
     return None
 
 
-def _mixed_up(
-    named: Named, fetch: Callable[[Ints], Detections], boxes: Callable[[], Iterator[GroundTruth]]
-) -> bool:
+def _mixed_up(named: Named, fetch: Callable[[Ints], Detections], boxes: Callable[[], Iterator[GroundTruth]]) -> bool:
     """Whether the detections of most images fit another image far better than the one they name."""
     order = np.lexsort((spread(named.id), -np.minimum(named.n, TOP_DETECTIONS)))
     chosen = named.id[order[:SEARCHED_IMAGES]]

@@ -92,13 +92,9 @@ def _scaling(scale: str, size: float | Floats, image_size: Floats) -> tuple[Floa
     elif scale == "stretched":
         factor = size / image_size
     elif scale in ("letterboxed", "padded"):
-        factor = np.broadcast_to(
-            size / image_size.max(axis=1, keepdims=True), (*size.shape[:-2], *image_size.shape)
-        )
+        factor = np.broadcast_to(size / image_size.max(axis=1, keepdims=True), (*size.shape[:-2], *image_size.shape))
     elif scale == "short side":
-        factor = np.broadcast_to(
-            size / image_size.min(axis=1, keepdims=True), (*size.shape[:-2], *image_size.shape)
-        )
+        factor = np.broadcast_to(size / image_size.min(axis=1, keepdims=True), (*size.shape[:-2], *image_size.shape))
     else:
         factor = np.ones(image_size.shape)
     pad = (size - image_size * factor) / 2 if scale == "letterboxed" else np.zeros_like(factor)

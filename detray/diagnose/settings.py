@@ -17,5 +17,6 @@ class DiagnoseSettings(Section, frozen=True):
         str | None, Meta(description="COCO results JSON of the model's detections on the training split, or null")
     ] = None
     base_detections: Annotated[
-        str | None, Meta(description="COCO results JSON of the model it was fine-tuned from, on the same split, or null")
+        str | None,
+        Meta(description="COCO results JSON of the model it was fine-tuned from, on the same split, or null"),
     ] = None

@@ -31,14 +31,18 @@ MIN_HITS = Threshold(3, "boxes that another reading must newly hit: fewer are ch
 COVERED_SHARE = Threshold(0.2, f"share of the boxes covered by another class: {_SUITE}")
 CONFUSION_DOMINANCE = Threshold(0.6, f"share of them that one class covers, else the labels are scattered: {_SUITE}")
 RECEIVED_SHARE = Threshold(0.25, f"share of the confident detections that sit on other classes: {_SUITE}")
-SCATTER_CLASSES = Threshold(3, "classes from which confusions count as scattered: two can be alike, three at once are not")
+SCATTER_CLASSES = Threshold(
+    3, "classes from which confusions count as scattered: two can be alike, three at once are not"
+)
 
 LOOSE_SHARE = Threshold(0.25, f"share of the boxes that are only hit loosely: {_SUITE}")
 DUPLICATE_SHARE = Threshold(0.3, f"duplicates for each true detection: {_SUITE}")
 UNLABELLED_SHARE = Threshold(0.3, f"confident detections where no box stands, for each true one: {_SUITE}")
 BAD_AUC = Threshold(0.4, "below it true detections mostly score less than false ones; chance is .5")
 HIGH_RECALL = Threshold(0.5, "recall from which ranking, not finding, decides AP50")
-BACKGROUND_SHARE = Threshold(0.3, f"false detections on background that outscore true ones, for each true one: {_SUITE}")
+BACKGROUND_SHARE = Threshold(
+    0.3, f"false detections on background that outscore true ones, for each true one: {_SUITE}"
+)
 MISSED_SHARE = Threshold(0.3, f"share of the boxes that nothing touches: {_SUITE}")
 
 FEW_BOXES = Threshold(10, "boxes in the evaluated split: LVIS calls classes with at most 10 images rare (CVPR 2019)")
@@ -50,7 +54,9 @@ LIKE_TRUE_AUC = Threshold(0.7, f"above it false detections score clearly less th
 DUPLICATE_GAIN = Threshold(0.3, f"share of the AP that all false detections cost: {_SUITE}")
 MIN_GAIN = Threshold(0.05, "AP that a change of seed alone moves (measured on a rare class)")
 FEW_TRAINING_BOXES = Threshold(30, "boxes in training: few-shot detection works with up to 30 (Kang et al., ICCV 2019)")
-DEPRESSED_POSITION = Threshold(0.25, f"place of the class's median true score among the other classes' true scores: {_SUITE}")
+DEPRESSED_POSITION = Threshold(
+    0.25, f"place of the class's median true score among the other classes' true scores: {_SUITE}"
+)
 ONE_KIND = Threshold(0.7, f"share of the outscoring false detections that are of one kind: {_SUITE}")
 GOOD_AP50 = Threshold(0.5, "diagnose.weak_below: from it on AP50 is not what makes a class weak")
 UNTIGHT_SHARE = Threshold(0.6, f"share of true detections that fail at IoU .75: {_SUITE}")
@@ -65,3 +71,21 @@ CAP_RECALL_GAP = Threshold(0.2, f"recall lower in images at the cap: {_SUITE}")
 CAPPED_MISSED_SHARE = Threshold(0.5, "most of the missed boxes")
 AS_GOOD = Threshold(0.97, f"a usual input size is taken if it hits this share of what the best size hits: {_SUITE}")
 MIXED_UP_BOXES = Threshold(4, "boxes an image needs for its layout to tell it from others")
+WRONG_SHARE = Threshold(
+    0.25, f"share of the boxes, or of the confident detections, that contradict the labels: {_SUITE}"
+)
+SCATTER_WORKING = Threshold(0.7, f"share of the contradictions that come from classes that work: {_SUITE}")
+FLAGGED_SHARE = Threshold(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
+FORGOTTEN = Threshold(0.1, "AP lost against the base model: twice what a change of seed moves")
+SHIFTED = Threshold(0.35, f"Kolmogorov-Smirnov distance above that of the other classes: {_SUITE}")
+SHIFT_BOXES = Threshold(20, "boxes on each side for a distribution to be told")
+SMALL_SIDE = Threshold(32, "COCO's small objects, side in pixels")
+SMALL_LOST_SHARE = Threshold(0.25, f"share of the boxes that nothing touches: {_SUITE}")
+SIZE_AUC = Threshold(
+    0.7, f"chance that a found box is larger than a lost one, two standard errors below its value: {_SUITE}"
+)
+SIZE_RECALL_GAP = Threshold(0.4, f"recall of the larger boxes above that of the smaller: {_SUITE}")
+RARE_SHARE = Threshold(0.1, f"boxes for each box of the median class: {_SUITE}")
+LEARNT_AP50 = Threshold(0.5, "diagnose.weak_below: a class below it on its training pictures is not learnt")
+OVERFIT_GAP = Threshold(0.3, f"AP50 in training above AP50 here; a healthy model loses under .2: {_SUITE}")
+SUSPECT = Threshold(0.5, "suspicions under it are no better than a coin")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,20 @@ class Shapes:
     sizes: Counts = field(default_factory=dict)
     """By (class, bin)."""
     aspects: Counts = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, list[list[Any]]]:
+        """As JSON: for each field a list of [key, count]."""
+        return {name: [[key, n] for key, n in counts.items()] for name, counts in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, list[list[Any]]]) -> "Shapes":
+        """What `to_json` gave."""
+        return cls(
+            **{
+                name: {tuple(key) if isinstance(key, list) else key: n for key, n in entries}
+                for name, entries in data.items()
+            }
+        )
 
     def add(self, other: "Shapes") -> None:
         """Take the counts of ``other`` in."""

@@ -121,8 +121,9 @@ class StageDefinition:
     """A stage: what it writes, what must be there before it, and how it runs.
 
     ``run`` is given the context, the open stage and the receipts of shards that are already whole.
-    ``needs`` names the stages that must be current for a configuration; ``uses`` those whose
-    results it reads where they are complete. ``sections`` names the configuration sections that
+    ``needs`` names the stages that must be current for a configuration; ``tries`` those that are
+    made current too, and that it goes on without where they fail; ``uses`` those whose results it
+    reads where they are complete. ``sections`` names the configuration sections that
     its result depends on; ``inputs`` the outside files and folders it reads.
     """
 
@@ -131,6 +132,7 @@ class StageDefinition:
     sections: tuple[str, ...]
     run: Callable[[Context, Stage, dict[str, Json]], Outcome]
     needs: Callable[[Config], tuple[str, ...]] = lambda config: ()
+    tries: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     inputs: Callable[[Config], Sequence[str]] = lambda config: ()
 

@@ -15,7 +15,7 @@ import msgspec
 import pyarrow.fs as pafs
 
 from detray import __version__
-from detray.errors import UsageError
+from detray.errors import DetrayError, UsageError
 from detray.settings import to_yaml
 from detray.stages import catalogue
 from detray.stages.base import Context, StageDefinition, Table
@@ -64,6 +64,13 @@ def run(
         stage = catalogue.definition(name)
         for need in stage.needs(context.config):
             ensure(need, False)
+        for wish in stage.tries:
+            try:
+                ensure(wish, False)
+            except UsageError:
+                raise
+            except DetrayError as error:
+                context.progress.note(f"{name} goes on without {wish}: {error}")
         fingerprint = _fingerprint(stage, context)
         manifest = context.store.manifest(name)
         if manifest is not None and manifest["fingerprint"] == fingerprint and not again:
@@ -109,7 +116,7 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
 def _fingerprint(stage: StageDefinition, context: Context) -> str:
     """Hash of all that the stage's result depends on: inputs, configuration, code version, earlier stages."""
     before = {}
-    for name in (*stage.needs(context.config), *stage.uses):
+    for name in (*stage.needs(context.config), *stage.tries, *stage.uses):
         manifest = context.store.manifest(name)
         before[name] = manifest["id"] if manifest else None
     state = {

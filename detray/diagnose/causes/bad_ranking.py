@@ -29,7 +29,12 @@ class BadRanking:
         return Verdict(
             confidence=cause.confidence(-auc.value, -t.BAD_AUC, 0.0),
             d_ap=case.gain(view.ap_with(first=True)),
-            numbers={"auc": auc.value, "recall": view.recall, "true": int(view.true.sum()), "false": int(view.false.sum())},
+            numbers={
+                "auc": auc.value,
+                "recall": view.recall,
+                "true": int(view.true.sum()),
+                "false": int(view.false.sum()),
+            },
             sentence=f"{percent(view.recall)} of the boxes of {case.label} are found, and false detections score above"
             f" true ones (AUC {auc.value:.2f}).",
             remedy="Tune the focal loss, so that hard false detections cost more, and add negatives.",

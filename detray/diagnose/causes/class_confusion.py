@@ -33,8 +33,12 @@ class ClassConfusion:
         return Verdict(
             confidence=cause.confidence(most / len(covered), t.COVERED_SHARE, 0.6),
             d_ap=case.gain(case.view.ap_with(relabelled=rows)),
-            numbers={"covered": most, "n_ground_truth": len(covered), "other_category_id": other,
-                     "other_category_name": case.around.names.get(other)},
+            numbers={
+                "covered": most,
+                "n_ground_truth": len(covered),
+                "other_category_id": other,
+                "other_category_name": case.around.names.get(other),
+            },
             sentence=f"{most} of {len(covered)} boxes of {case.label} ({percent(most / len(covered))}) are covered by"
             f" detections labelled {case.around.label(other)}, which works for itself.",
             remedy=f"Show the model more examples that tell `{case.name}` from `{case.around.names.get(other, other)}`:"

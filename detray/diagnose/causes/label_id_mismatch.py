@@ -47,7 +47,9 @@ class LabelIdMismatch:
             f" {label(remap.source)}, which finds none of its own{shared}.",
             remedy="Map the class ids of the detections to the data set's as written out here, or mend the label map.",
             config={
-                "label_map": {source: case.around.names.get(target, str(target)) for source, target in
-                              sorted(fault.classes.items())}
+                "label_map": {
+                    source: case.around.names.get(target, str(target))
+                    for source, target in sorted(fault.classes.items())
+                }
             },
         )

@@ -46,12 +46,20 @@ class MaxDetections:
         return Verdict(
             confidence=cause.confidence(n / missed, t.CAPPED_MISSED_SHARE),
             d_ap=case.gain(view.ap_with(found_last=lost)),
-            numbers={"cap": cap, "lost_in_full_images": n, "missed": missed, "recall_full": recall_full,
-                     "recall_other": recall_rest},
+            numbers={
+                "cap": cap,
+                "lost_in_full_images": n,
+                "missed": missed,
+                "recall_full": recall_full,
+                "recall_other": recall_rest,
+            },
             sentence=f"{n} of {missed} missed boxes of {case.label} lie in images that have exactly {cap} detections,"
             f" the most that any image has"
-            + (f" (recall {percent(recall_full)} there, {percent(recall_rest)} elsewhere)" if recall_rest is not None
-               else "")
+            + (
+                f" (recall {percent(recall_full)} there, {percent(recall_rest)} elsewhere)"
+                if recall_rest is not None
+                else ""
+            )
             + ": the list is cut at that number.",
             remedy=f"Raise the cap of {cap} detections an image (predict.max_detections) above what images hold.",
         )

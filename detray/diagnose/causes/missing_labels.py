@@ -32,7 +32,13 @@ class MissingLabels:
         return Verdict(
             confidence=cause.confidence(share, t.UNLABELLED_SHARE),
             d_ap=case.gain(view.ap_with(labelled=places)),
-            numbers={"unlabelled": n, "true": n_true, "per_true": share, "auc": auc.value, "score_floor": view.confident},
+            numbers={
+                "unlabelled": n,
+                "true": n_true,
+                "per_true": share,
+                "auc": auc.value,
+                "score_floor": view.confident,
+            },
             sentence=f"{n} detections of {case.label} stand where no box is drawn and score like the {n_true} true ones"
             f" (AUC {auc.value:.2f}): objects are likely left out of the annotations.",
             remedy="Review the suspected boxes in label_errors (kind missing) and let clean add the confirmed ones.",

@@ -28,7 +28,5 @@ class NoDetections:
             sentence=f"No detection is labelled {case.label}, which has {n} boxes.",
             remedy="Check the number of classes of the model's head and its class weights; then tune the focal loss"
             " and oversample the class.",
-            config=tuning.tune(
-                case.name, focal_alpha=[0.25, 0.4], focal_gamma=[1.0, 1.5, 2.0], oversample=[1, 4, 8]
-            ),
+            config=tuning.tune(case.name, focal_alpha=[0.25, 0.4], focal_gamma=[1.0, 1.5, 2.0], oversample=[1, 4, 8]),
         )

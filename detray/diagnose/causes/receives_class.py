@@ -33,8 +33,12 @@ class ReceivesClass:
         return Verdict(
             confidence=cause.confidence(most / of, t.RECEIVED_SHARE, 0.6),
             d_ap=case.gain(case.view.ap_with(ignore=rows)),
-            numbers={"on_other": most, "confident_detections": of, "other_category_id": other,
-                     "other_category_name": case.around.names.get(other)},
+            numbers={
+                "on_other": most,
+                "confident_detections": of,
+                "other_category_id": other,
+                "other_category_name": case.around.names.get(other),
+            },
             sentence=f"{most} of {of} confident detections of {case.label} ({percent(most / of)}) sit on objects of"
             f" {case.around.label(other)}.",
             remedy=f"Show the model more examples that tell `{case.around.names.get(other, other)}` from `{case.name}`:"

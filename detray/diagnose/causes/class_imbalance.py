@@ -1,0 +1,38 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.evidence import Case
+
+
+class ClassImbalance:
+    """The class is rare among the training boxes, and the model gives it low scores.
+
+    Tells: its share of the boxes (in training, where given) is far below that of the median class,
+    and its true detections score far below those of the classes that work.
+    Source: class-balanced loss (Cui et al., CVPR 2019), equalization loss (Tan et al., CVPR 2020).
+    Example: 40 `scooter` among 20,000 boxes, scored .1 where cars get .8.
+    Remedy: class weights, oversampling, focal alpha.
+    """
+
+    name = "class_imbalance"
+    group = cause.TRAINING_DATA
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        n, typical, where = case.share_of_boxes
+        if not n or n >= t.RARE_SHARE * typical or not case.is_depressed:
+            return None
+        return Verdict(
+            confidence=cause.confidence(-n / typical, -t.RARE_SHARE, 0.0),
+            d_ap=None,
+            numbers={"boxes": n, "median_class": typical, "where": where, "median_true_score": case.true_median},
+            sentence=f"{case.label} has {n} boxes in {where}, {percent(n / typical)} of the median class, and its true"
+            f" detections score {case.true_median:.2f} in the middle, lower than those of the classes that work.",
+            remedy="Weigh the class by its effective number of boxes, or oversample the pictures that hold it.",
+            config=tuning.tune(
+                case.name,
+                class_weights=["none", "effective_number", "inverse_frequency"],
+                oversample=[1, 4, 8],
+                focal_alpha=[0.25, 0.4],
+            ),
+        )

@@ -1,0 +1,36 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict
+from detray.diagnose.evidence import Case
+
+
+class Forgetting:
+    """The model that this one was fine-tuned from was better at the class.
+
+    Tells: the base model's AP of the class on the same split is higher.
+    Source: catastrophic forgetting (McCloskey and Cohen, 1989; Kirkpatrick et al., 2017).
+    Example: fine-tuned on night scenes, it loses `bicycle`, of which these have none.
+    Remedy: freeze deeper, lower the learning rate, mix in old data.
+    """
+
+    name = "forgetting"
+    group = cause.TRAINING_DATA
+    inputs = ("base_detections",)
+
+    def judge(self, case: Case) -> Verdict | None:
+        bases = case.around.outside.base_aps
+        ap = case.given.ap
+        if bases is None or ap is None or case.category not in bases:
+            return None
+        base = bases[case.category][0]
+        if base - ap < t.FORGOTTEN:
+            return None
+        return Verdict(
+            confidence=cause.confidence(base - ap, t.FORGOTTEN, 0.4),
+            d_ap=base - ap,
+            numbers={"base_ap": base, "ap": ap},
+            sentence=f"The base model had an AP of {base:.2f} on {case.label}, this one has {ap:.2f}.",
+            remedy="Freeze more of the network, lower the learning rate, and mix pictures of the class into the"
+            " training data.",
+            config=tuning.tune(case.name, freeze_units=[2, 4, 6], learning_rate=[3.0e-4, 1.0e-3, 3.0e-3]),
+        )

@@ -1,0 +1,65 @@
+import numpy as np
+
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.evidence import Case
+
+
+class SmallObjects:
+    """The small objects of the class are missed, the large ones are found.
+
+    Tells: missed boxes that nothing touches are far smaller than found ones (AUC of size), and
+    recall of the smaller half is far below that of the larger; or, where all boxes of the class are
+    small, the small boxes of the other classes are missed too, and their large ones found.
+    Source: COCO's small range, area up to 32²; feature stride and anchor size bound what a
+    detector can find (Lin et al., FPN, CVPR 2017).
+    Example: signs 10 px wide after the model's resize.
+    Remedy: larger input, smaller anchors, tiles.
+    """
+
+    name = "small_objects"
+    group = cause.TRAINING_DATA
+    inputs = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        boxes = case.view.boxes
+        lost, hit = case.lost, ~case.view.missed
+        size = case.sizes
+        if lost.sum() < t.MIN_HITS or lost.mean() < t.SMALL_LOST_SHARE:
+            return None
+        typical = float(np.median(size[lost]))
+        if hit.sum() >= t.MIN_HITS:
+            wins = (size[hit][:, None] > size[lost]).mean() + (size[hit][:, None] == size[lost]).mean() / 2
+            n, m = int(hit.sum()), int(lost.sum())
+            error = float(np.sqrt((n + m + 1) / (12 * n * m)))
+            border = float(np.median(size))
+            small = size <= border
+            recall_small, recall_large = float(hit[small].mean()), float(hit[~small].mean()) if (~small).any() else 0.0
+            if wins - 2 * error < t.SIZE_AUC or recall_large - recall_small < t.SIZE_RECALL_GAP:
+                return None
+            told = f"recall is {percent(recall_small)} up to {border:.0f} px and {percent(recall_large)} above"
+            numbers = {
+                "size_auc": float(wins),
+                "border": border,
+                "recall_small": recall_small,
+                "recall_large": recall_large,
+            }
+        else:
+            others = case.around.recall_by_size(case.category)
+            if others is None or typical > t.SMALL_SIDE or others[1] - others[0] < t.SIZE_RECALL_GAP:
+                return None
+            told = (
+                f"their median is {typical:.0f} px, and of such boxes of other classes {percent(others[0])} are"
+                f" found, of larger ones {percent(others[1])}"
+            )
+            numbers = {"median_size": typical, "recall_small_others": others[0], "recall_large_others": others[1]}
+        return Verdict(
+            confidence=cause.confidence(float(lost.mean()), t.SMALL_LOST_SHARE),
+            d_ap=case.gain(case.view.ap_with(found=lost & (size <= max(typical, t.SMALL_SIDE)))),
+            numbers={"lost": int(lost.sum()), "n_ground_truth": len(boxes), "median_lost_size": typical, **numbers},
+            sentence=f"{int(lost.sum())} of {len(boxes)} boxes of {case.label} are missed because they are small:"
+            f" {told} (side of the box{' after the resize' if case.around.outside.input_size else ''}).",
+            remedy="Raise the input size or cut pictures into tiles, and use anchors of the objects' size.",
+            config=tuning.tune(case.name, augmentation=["default", "strong"], oversample=[1, 2, 4]),
+        )
