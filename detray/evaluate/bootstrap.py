@@ -142,3 +142,11 @@ def interval(values: Floats) -> tuple[Floats, Floats]:
     if some.any():
         low[some], high[some] = np.nanpercentile(values[some], INTERVAL, axis=-1)
     return low, high
+
+
+def mean_of_known(values: Floats) -> Floats:
+    """The mean over the last axis of what is not NaN; NaN where all is."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0).sum(axis=-1)
+    n = known.sum(axis=-1)
+    return np.divide(total, n, out=np.full(len(values), np.nan), where=n > 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray import schema, tables
-from detray.evaluate.bootstrap import interval
+from detray.evaluate.bootstrap import interval, mean_of_known
 from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.metrics import Names
 
@@ -38,6 +38,15 @@ def comparison_table(numbers: pa.Table, other_numbers: pa.Table, names: Names, o
         "verdict": pa.array(verdict, mask=~np.isfinite(delta[:, 0])),
     }
     return schema.from_columns("comparisons", columns, run=names.run)
+
+
+def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> tuple[float | None, float | None, float | None]:
+    """What the other model gains in AP over all classes with boxes, and the ends of its paired interval;
+    None where that is not known. Arguments as in `comparison_table`."""
+    delta = mean_of_known((_by_class(other_numbers)[1] - _by_class(numbers)[1]).T)
+    low, high = interval(delta[None, 1:])
+    gain, low_end, high_end = (float(value) if np.isfinite(value) else None for value in (delta[0], low[0], high[0]))
+    return gain, low_end, high_end
 
 
 def _by_class(numbers: pa.Table) -> tuple[Ints, Floats]:

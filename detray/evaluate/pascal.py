@@ -2,8 +2,8 @@
 
 Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010. A detection looks
 only at the box of its class that it overlaps most: if that is taken already it is false, even where
-a second box would do. Difficult boxes, and crowd regions for data sets that have them, count
-neither for nor against.
+a second box would do. A detection on a difficult box counts neither for nor against, nor does a
+false one on a crowd region, as the TF Object Detection API treats groups.
 """
 
 import numpy as np
@@ -27,12 +27,16 @@ def pascal_match(
         pairs: those of the same image and class with an IoU of at least .5.
         turn: ``[m]`` the place of each detection; of those that share a box the first one has it.
     """
-    box = Best.of(pairs.detection, pairs.box, pairs.iou, len(dt)).partner
+    on_crowd = gt.crowd[pairs.box]
+    single = pairs.take(~on_crowd)
+    box = Best.of(single.detection, single.box, single.iou, len(dt)).partner
     result = np.full(len(dt), FALSE, np.int8)
     rows = np.flatnonzero(box >= 0)
     rows = rows[np.argsort(-turn[rows])]
     first = np.full(len(gt), -1)
     first[box[rows]] = rows  # the last one written is the first in turn
     result[first[first >= 0]] = HIT
-    result[rows[(gt.crowd | difficult)[box[rows]]]] = IGNORED
+    result[rows[difficult[box[rows]]]] = IGNORED
+    crowded = np.unique(pairs.detection[on_crowd])
+    result[crowded[result[crowded] == FALSE]] = IGNORED
     return result

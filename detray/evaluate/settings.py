@@ -24,6 +24,10 @@ class EvaluateSettings(Section, frozen=True):
             " value is a slice with its own AP, numbers in intervals of powers of two"
         ),
     ] = ("size", "aspect")
+    against: Annotated[
+        str | None,
+        Meta(description="another model's detections to compare with: a file, or the folder of another run"),
+    ] = None
     strict_pycocotools: Annotated[
         bool, Meta(description="count a match with annotation id 0 as a false positive, as pycocotools does")
     ] = False

@@ -8,8 +8,7 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.evaluate import confusion
-from detray.evaluate.bootstrap import SUMMARY, interval
-from detray.evaluate.kernel import Floats
+from detray.evaluate.bootstrap import SUMMARY, interval, mean_of_known
 from detray.evaluate.metrics import Names
 from detray.evaluate.settings import EvaluateSettings
 
@@ -23,7 +22,7 @@ def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
     numbers = numbers.take(order)
     classes = len(pc.unique(numbers["category_id"]))
     means = np.stack(
-        [_mean_of_known(tables.numpy(numbers, metric).reshape(-1, max(classes, 1))) for metric in SUMMARY]
+        [mean_of_known(tables.numpy(numbers, metric).reshape(-1, max(classes, 1))) for metric in SUMMARY]
     )  # [12, 1 + resamples]
     low, high = interval(means[:, 1:])
     columns: dict[str, object] = {
@@ -35,14 +34,6 @@ def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
         "high": high,
     }
     return schema.from_columns("summary_metrics", columns, run=names.run)
-
-
-def _mean_of_known(values: Floats) -> Floats:
-    """The mean over the last axis of what is not NaN; NaN where all is."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(axis=-1)
-    n = known.sum(axis=-1)
-    return np.divide(total, n, out=np.full(len(values), np.nan), where=n > 0)
 
 
 def confusion_table(counts: Sequence[pa.Table], names: Names, settings: EvaluateSettings) -> pa.Table:

@@ -41,12 +41,10 @@ def take_over(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         raise UsageError("detector.kind is predictions, so detector.path must name the file of detections")
     if len(splits) != 1:
         raise UsageError(f"a file of detections is of one split, but predict.splits names {len(splits)}")
-    readings = _read(context, stage, done, path, exact=False)
-    if any(receipt["facts"]["is_wrong_cut"] for receipt in readings):
-        readings = _read(context, stage, done, path, exact=True)
+    readings = read_file(context, stage, done, path)
     model, keys = Path(path).stem, store.shards(splits)
     check = partial(check_shard, stage, config.name, model)
-    tasks = {key.name: _checking(readings, key, unnamed=key is keys[0]) for key in keys}
+    tasks = {key.name: checking(readings, key, unnamed=key is keys[0]) for key in keys}
     receipts = context.run_tasks("check detections", check, tasks, done)
     counts = {name: sum(receipt["facts"][name] for receipt in receipts) for name in ("in", "kept")}
     return Outcome(
@@ -57,8 +55,15 @@ def take_over(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     )
 
 
+def read_file(context: Context, stage: Stage, done: dict[str, Json], path: str) -> list[Json]:
+    """Keep a file of detections as scratch; the receipts of its parts, in the order of the file."""
+    readings = _read(context, stage, done, path, exact=False)
+    if any(receipt["facts"]["is_wrong_cut"] for receipt in readings):
+        readings = _read(context, stage, done, path, exact=True)
+    return readings
+
+
 def _read(context: Context, stage: Stage, done: dict[str, Json], path: str, *, exact: bool) -> list[Json]:
-    """The receipts of all parts, in the order of the file."""
     prefix = "read-exactly" if exact else "read"
     names = {f"{prefix}-{number:06d}": part for number, part in enumerate(detections.plan(path, exact=exact))}
     tasks = {name: Reading(name, part) for name, part in names.items()}
@@ -84,7 +89,8 @@ def read_part(stage: Stage, task: Reading) -> Json:
     return stage.write(task.name, {}, facts)
 
 
-def _checking(readings: list[Json], key: ShardKey, *, unnamed: bool) -> Checking:
+def checking(readings: list[Json], key: ShardKey, *, unnamed: bool) -> Checking:
+    """The task for the images of ``key``, with the parts of `read_file` that may hold some."""
     parts, before = [], 0
     for receipt in readings:
         facts = receipt["facts"]
@@ -99,6 +105,16 @@ def _checking(readings: list[Json], key: ShardKey, *, unnamed: bool) -> Checking
 
 def check_shard(stage: Stage, run: str, model: str, task: Checking) -> Json:
     """Write the predictions of a shard's images, sorted by image and then as in the file; and what is left out."""
+    raw, predictions, quarantine = checked(stage, run, model, task)
+    return stage.write(
+        task.key.name,
+        {"predictions": predictions, "quarantine": quarantine},
+        {"in": raw.num_rows, "kept": predictions.num_rows},
+    )
+
+
+def checked(stage: Stage, run: str, model: str, task: Checking) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """The rows of a shard's images as they stand, their predictions, and what is left out."""
     store, key = stage.store, task.key
     raw = pa.concat_tables(
         [_slice(stage, name, before, task) for name, before in task.parts] or [detections.RAW.empty_table()]
@@ -113,11 +129,7 @@ def check_shard(stage: Stage, run: str, model: str, task: Checking) -> Json:
         split=key.split,
         stage=stage.name,
     )
-    return stage.write(
-        key.name,
-        {"predictions": predictions, "quarantine": quarantine},
-        {"in": raw.num_rows, "kept": predictions.num_rows},
-    )
+    return raw, predictions, quarantine
 
 
 def _slice(stage: Stage, name: str, before: int, task: Checking) -> pa.Table:

@@ -15,6 +15,7 @@ from detray.errors import DetrayError
 from detray.evaluate.api import TABLES, evaluate_tables
 from detray.settings import convert
 from detray.stages import evaluate as stage_module
+from detray.stages import evaluate_tasks as task_module
 from detray.stages.base import Context, Outcome
 from detray.stages.config import Config
 from detray.store import ShardKey, Store
@@ -92,16 +93,16 @@ def test_a_run_that_stopped_goes_on_from_its_whole_shards(
 ) -> None:
     tables = coco(shared)
     store = prepared(tmp_path, tables, 3)
-    real: Callable = stage_module.class_tables
+    real: Callable = task_module.class_tables
 
     def fail(*args: object) -> None:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(stage_module, "class_tables", fail)
+    monkeypatch.setattr(task_module, "class_tables", fail)
     with pytest.raises(RuntimeError):
         run_stage(store)
-    monkeypatch.setattr(stage_module, "class_tables", real)
-    monkeypatch.setattr(stage_module, "match_shard", fail)  # they are whole already
+    monkeypatch.setattr(task_module, "class_tables", real)
+    monkeypatch.setattr(task_module, "match_shard", fail)  # they are whole already
     run_stage(store)
     expected = evaluate_tables(*tables, CONFIG.evaluate, "test")
     assert in_order(store.read("class_metrics")).equals(in_order(expected["class_metrics"]))

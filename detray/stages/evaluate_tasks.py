@@ -1,0 +1,225 @@
+"""The tasks of the stage evaluate: plain functions that write their own shards."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray import schema, tables
+from detray.evaluate import images
+from detray.evaluate.classes import ClassRows
+from detray.evaluate.comparisons import comparison_table, mean_gain
+from detray.evaluate.matching import SCRATCH, ShardMatches, match_shard
+from detray.evaluate.metrics import Names, class_numbers, class_tables
+from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.slices import slice_table
+from detray.evaluate.summary import confusion_table, summary_metrics
+from detray.stages.precomputed import Checking, checked
+from detray.store import Json, ShardKey, Stage, Store
+from detray.tables import Shard
+
+REDUCED = ("detections", "boxes", "repairs")
+MAX_CLASSES_SHOWN = 40
+SHOWN = {
+    "category_name": "class",
+    "n_ground_truth": "boxes",
+    "n_detections": "detections",
+    "ap": "AP",
+    "ap_low": "low",
+    "ap_high": "high",
+    "ap50": "AP50",
+    "recall50": "recall50",
+    "best_f1_threshold": "best score",
+}
+"""Columns of class_metrics that the summary shows, and their titles."""
+COMPARED = ["category_name", "ap_a", "ap_b", "delta", "delta_low", "delta_high", "verdict"]
+"""Columns of comparisons that the summary shows."""
+
+
+@dataclass(frozen=True)
+class Other:
+    """The other model: its name, and the folder of its run; None where its detections are a file's."""
+
+    model: str
+    folder: str | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every task needs; it crosses processes."""
+
+    stage: Stage
+    run: str
+    model: str
+    settings: EvaluateSettings
+    other: Other | None
+
+    def names(self, split: str) -> Names:
+        categories = self.stage.store.read("categories", filters=[("split", "=", split)])
+        return Names(self.run, split, self.model, tables.class_names(categories))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some classes of a split, by rising id, and the shards that hold their rows."""
+
+    name: str
+    split: str
+    ids: tuple[int, ...]
+    shards: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A shard whose images are counted, and the groups that hold its split's classes."""
+
+    key: ShardKey
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Counted images, and the rank of the first with each number of errors."""
+
+    counted: str
+    first: images.Histogram
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A split: all its shards and groups of classes."""
+
+    name: str
+    split: str
+    shards: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+def match(work: Work, key: ShardKey) -> Json:
+    """Match a shard's detections: the match table, and scratch for the steps that follow."""
+    shard = work.stage.store.read_shard(key, predictions=True)
+    found = match_shard(shard, work.settings, run=work.run, model=work.model)
+    for name in SCRATCH:
+        work.stage.write_scratch(f"{name}/{key.name}", getattr(found, name))
+    return work.stage.write(f"match-{key.name}", {"matches": found.matches}, _facts(key, found))
+
+
+def match_other(work: Work, task: tuple[ShardKey, Checking | None]) -> Json:
+    """Match the other model's detections of a shard's images: scratch alone."""
+    key, checking = task
+    other = work.other
+    if other is None:
+        raise ValueError("there is no other model")
+    if checking is not None:
+        predictions = checked(work.stage, work.run, other.model, checking)[1]
+    else:
+        predictions = Store(str(other.folder)).read_range("predictions", key)
+    shard = work.stage.store.read_shard(key)
+    shard = Shard(shard.split, shard.images, shard.annotations, shard.categories, predictions)
+    found = match_shard(shard, work.settings, run=work.run, model=other.model)
+    for name in REDUCED:
+        work.stage.write_scratch(f"other-{name}/{key.name}", getattr(found, name))
+    return work.stage.write(f"other-{key.name}", {}, _facts(key, found))
+
+
+def _facts(key: ShardKey, found: ShardMatches) -> Json:
+    detected, boxed = (tables.numpy(part, "category_id") for part in (found.detections, found.boxes))
+    ids = np.union1d(detected, boxed)
+    n_rows = np.searchsorted(detected, ids, side="right") - np.searchsorted(detected, ids)
+    return {
+        "split": key.split,
+        "key": key.name,
+        "classes": list(zip(ids.tolist(), n_rows.tolist(), strict=True)),
+        "detections": found.detections.num_rows,
+        "left_out": found.left_out,
+    }
+
+
+def reduce(work: Work, group: Group) -> Json:
+    """The tables about some classes, from the rows of all shards."""
+    ids, names = np.array(group.ids, np.int64), work.names(group.split)
+    found = class_tables(ClassRows.of(ids, **_of_group(work, group, "", REDUCED)), names, work.settings)
+    work.stage.write_scratch(f"numbers/{group.name}", found.numbers)
+    work.stage.write_scratch(f"metrics/{group.name}", found.class_metrics)
+    sliced = _of_group(work, group, "sliced_", ("detections", "boxes"))
+    written = {
+        "class_metrics": found.class_metrics,
+        "pr_curves": found.pr_curves,
+        "errors": found.errors,
+        "slices": slice_table(sliced["detections"], sliced["boxes"], names),
+    }
+    if work.other is not None:
+        numbers = class_numbers(ClassRows.of(ids, **_of_group(work, group, "other-", REDUCED)), work.settings)
+        work.stage.write_scratch(f"other-numbers/{group.name}", numbers)
+        written["comparisons"] = comparison_table(found.numbers, numbers, names, work.other.model)
+    compared = written.get("comparisons", schema.empty("comparisons"))
+    decided = compared.filter(pc.is_in(compared["verdict"], value_set=pa.array(["better", "worse"])))
+    facts = {"split": group.split, "compared": compared.num_rows, "decided": decided.select(COMPARED).to_pylist()}
+    return work.stage.write(group.name, written, facts)
+
+
+def _of_group(work: Work, group: Group, prefix: str, parts: tuple[str, ...]) -> dict[str, pa.Table]:
+    """The rows of the group's classes of scratch tables that are sorted by class."""
+    found = {}
+    for part in parts:
+        pieces = []
+        for shard in group.shards:
+            rows = work.stage.read_scratch(f"{prefix}{part}/{shard}")
+            ids = tables.numpy(rows, "category_id")
+            low = np.searchsorted(ids, group.ids[0])
+            pieces.append(rows.slice(low, np.searchsorted(ids, group.ids[-1], side="right") - low))
+        found[part] = pa.concat_tables(pieces)
+    return found
+
+
+def count(work: Work, task: Counting) -> Json:
+    """Count the errors of a shard's images at the scores found for the classes."""
+    key, stage = task.key, work.stage
+    found, histogram = images.image_rows(
+        stage.store.read_range("images", key, ("image_id", "file_name")),
+        work.names(key.split),
+        stage.read_scratch(f"detections/{key.name}"),
+        stage.read_scratch(f"boxes/{key.name}"),
+        pa.concat_tables([stage.read_scratch(f"metrics/{name}") for name in task.groups]),
+    )
+    name = f"images-{key.name}"
+    stage.write_scratch(name, found)
+    return stage.write(name, {}, {"split": key.split, "histogram": sorted(histogram.items())})
+
+
+def rank(work: Work, task: Ranking) -> Json:
+    """Write a shard's images with their ranks in the split."""
+    rows = images.ranked(work.stage.read_scratch(task.counted), task.first)
+    return work.stage.write(f"ranks-{task.counted}", {"image_metrics": rows})
+
+
+def summarise(work: Work, whole: Whole) -> Json:
+    """Put a split together; the receipt holds what the verb's summary shows."""
+    names, stage = work.names(whole.split), work.stage
+
+    def of_groups(prefix: str) -> pa.Table:
+        return pa.concat_tables([stage.read_scratch(f"{prefix}/{name}") for name in whole.groups])
+
+    confusion = [stage.read_scratch(f"confusion/{name}") for name in whole.shards]
+    metrics = of_groups("metrics")
+    found = summary_metrics(of_groups("numbers"), names)
+    weakest = metrics.filter(pc.equal(metrics["area_range"], "all")).sort_by([("ap", "ascending")])
+    values, gain = [(work.model, _values(found))], None
+    if work.other is not None:
+        other_numbers = of_groups("other-numbers")
+        values.append((work.other.model, _values(summary_metrics(other_numbers, names))))
+        gain = mean_gain(of_groups("numbers"), other_numbers)
+    facts = {
+        "split": whole.split,
+        "values": values,
+        "gain": gain,
+        "n_classes": weakest.num_rows,
+        "classes": weakest.slice(0, MAX_CLASSES_SHOWN).select(list(SHOWN)).to_pylist(),
+    }
+    written = {"summary_metrics": found, "confusion": confusion_table(confusion, names, work.settings)}
+    return stage.write(whole.name, written, facts)
+
+
+def _values(summary: pa.Table) -> Json:
+    return dict(zip(summary["metric"].to_pylist(), summary["value"].to_pylist(), strict=True))
