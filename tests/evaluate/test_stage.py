@@ -127,3 +127,40 @@ def test_no_detections_at_all_are_no_error(shared: Path, tmp_path: Path) -> None
     assert ap.null_count == 10
     assert pc.sum(ap).as_py() == 0
     assert outcome.counts["kept"] == 0
+
+
+def worse(predictions: pa.Table) -> pa.Table:
+    """The detections of a model that finds fewer people."""
+    is_person = pc.equal(predictions["category_id"], 1)
+    lost = pc.and_(is_person, pc.equal(pc.bit_wise_and(predictions["rank"], 3), 0))
+    kept = predictions.filter(pc.invert(lost))
+    return kept.set_column(kept.column_names.index("model"), kept.schema.field("model"), pa.array(["b"] * len(kept)))
+
+
+def test_another_model_is_compared_from_a_file_and_from_a_folder(shared: Path, tmp_path: Path) -> None:
+    tables = coco(shared)
+    other = worse(tables[-1])
+    expected = evaluate_tables(*tables, CONFIG.evaluate, "test", against=other)["comparisons"]
+    assert pc.unique(expected["verdict"].drop_null()).to_pylist() == ["worse", "unclear"]
+
+    prepared(tmp_path / "other", (*tables[:3], other), 2)
+    manifest = Store(str(tmp_path / "other")).path("predict", "manifest.json")
+    Path(manifest).write_text(Path(manifest).read_text().replace('"model": "a"', '"model": "b"'))
+    found = [
+        {
+            "image_id": row["image_id"],
+            "category_id": row["category_id"],
+            "bbox": [row[side] for side in ("x", "y", "width", "height")],
+            "score": row["score"],
+        }
+        for row in other.to_pylist()
+    ]
+    (tmp_path / "b.json").write_text(json.dumps(found))
+    for number, against in enumerate(("b.json", "other")):
+        config = convert(
+            {"name": "test", "evaluate": {"bootstrap": 8, "against": str(tmp_path / against)}}, Config, "test"
+        )
+        outcome = run_stage(prepared(tmp_path / f"out{number}", tables, 3), config)
+        ours = Store(str(tmp_path / f"out{number}")).read("comparisons")
+        assert in_order(ours).equals(in_order(expected)), against
+        assert outcome.summary[-1].title == "Against b: 1 of 80 classes differ"
