@@ -15,7 +15,11 @@ from detray.store import Store
 RUN = "sample"
 MODEL = "retinanet"
 EVALUATION = {"split": "val", "model": MODEL}
-WEAK = 6  # star
+WEAK = len(CLASSES)  # the last class
+TAKEN_FOR = 4
+
+PAIRS = [(1, 1, 40), (2, 2, 30), (WEAK, 4, 9), (WEAK, WEAK, 3), (4, 4, 33), (WEAK, None, 4), (None, 1, 7), (2, 1, 5)]
+"""True class, predicted class, pairs."""
 
 Row = dict[str, Any]
 
@@ -26,7 +30,13 @@ def write_stage(store: Store, name: str, tables: dict[str, Iterable[Row]], facts
     stage.begin("f")
     written = {table: schema.from_rows(table, list(rows), run=RUN) for table, rows in tables.items()}
     receipt = stage.write("00000", written)
-    manifest = {"created": "2026-01-02T03:04:05+00:00", "seconds": {"total": 12.3}, "versions": {"numpy": "2"}}
+    manifest = {
+        "id": name,
+        "fingerprint": name,
+        "created": "2026-01-02T03:04:05+00:00",
+        "seconds": {"total": 12.3},
+        "versions": {"numpy": "2"},
+    }
     stage.commit([receipt], manifest | {"facts": facts or {}}, "", list(tables))
 
 
@@ -112,7 +122,7 @@ def write_audit(store: Store, annotations: list[Row], names: tuple[str, ...]) ->
 
 def write_evaluation(store: Store, annotations: list[Row], names: tuple[str, ...]) -> None:
     rng = np.random.default_rng(0)
-    aps = {number: ap for number, ap in enumerate((0.62, 0.55, 0.48, None, 0.41, 0.06), 1)}
+    aps = dict(enumerate((0.62, 0.55, None, 0.41, 0.06), 1))
     metrics, curves, errors = [], [], []
     for number, name in enumerate(names, 1):
         ap = aps[number]
@@ -149,16 +159,7 @@ def write_evaluation(store: Store, annotations: list[Row], names: tuple[str, ...
         EVALUATION
         | {"category_id": true, "category_name": true and names[true - 1], "predicted_category_id": said}
         | {"predicted_category_name": said and names[said - 1], "n": n, "iou_threshold": 0.5, "score_threshold": 0.3}
-        for true, said, n in [
-            (1, 1, 40),
-            (2, 2, 30),
-            (6, 5, 9),
-            (6, 6, 3),
-            (5, 5, 33),
-            (6, None, 4),
-            (None, 1, 7),
-            (3, 2, 5),
-        ]
+        for true, said, n in PAIRS
     ]
     summary = [
         EVALUATION | {"metric": name, "value": value, "low": 0.3, "high": 0.5}
@@ -182,7 +183,7 @@ def _match(annotation: Row, names: tuple[str, ...], rng: np.random.Generator) ->
     row |= {"category_name": names[annotation["category_id"] - 1], "gt_area": annotation["area"]}
     box = {key: annotation[key] for key in ("x", "y", "width", "height")}
     if annotation["category_id"] == WEAK or rng.uniform() < 0.2:
-        other = {"other_category_id": 5, "other_category_name": names[4], "other_iou": 0.8}
+        other = {"other_category_id": TAKEN_FOR, "other_category_name": names[TAKEN_FOR - 1], "other_iou": 0.8}
         return row | box | other | {"outcome": "missed", "file_name": "a.jpg"}
     moved = {key: value + float(rng.normal(0, 1.5)) for key, value in box.items()}
     return row | moved | {"outcome": "true_positive", "score": float(rng.uniform(0.4, 1)), "rank": 1, "class_rank": 1}
@@ -199,12 +200,12 @@ def write_diagnosis(store: Store, annotations: list[Row], names: tuple[str, ...]
     diagnoses = [
         weak
         | {"rank": 1, "cause": "class_imbalance", "confidence": 0.93, "d_ap": 0.21, "remedy": "Repeat its images."}
-        | {"evidence": json.dumps({"training_boxes": 15, "share": 0.0144, "pairs": [[1, 2]]})}
+        | {"evidence": json.dumps({"training_boxes": 15, "share": 0.0144, "pairs": [[1, 2]], "half": "\ud800"})}
         | {"sentence": f"{names[WEAK - 1]} has 15 of 1,037 training boxes (1.4%), a fourteenth of the median class."}
         | {"remedy_config": "tune:\n  focus: [star]\n  space:\n    oversample: [1, 4, 8]\n"},
         weak
         | {"rank": 2, "cause": "class_confusion", "confidence": 0.7, "remedy": "Add contrasting examples."}
-        | {"evidence": "{}", "sentence": f"9 of 16 missed boxes are covered by detections of {names[4]}."},
+        | {"evidence": "{}", "sentence": f"9 of 16 missed boxes are covered by detections of {names[TAKEN_FOR - 1]}."},
     ]
     suspects = [
         EVALUATION
@@ -246,7 +247,7 @@ def write_tuning(store: Store, names: tuple[str, ...]) -> None:
     deltas = [
         {"category_id": number, "category_name": name, "baseline_ap": 0.4, "best_ap": 0.41, "delta": 0.01, "seeds": 4}
         | {"delta_low": -0.015, "delta_high": 0.03, "verdict": "unclear", "is_focus": False, "guard_kept": True}
-        for number, name in enumerate(names[:5], 1)
+        for number, name in enumerate(names[: WEAK - 1], 1)
     ]
     gained = {"baseline_ap": 0.06, "best_ap": 0.134, "delta": 0.074, "delta_low": 0.021, "delta_high": 0.12}
     deltas.append(

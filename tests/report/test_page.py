@@ -1,0 +1,159 @@
+"""The page: it answers first, shows every section that there is, and lets nothing out of the data run."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from report_page import Page, make_page
+from report_sample import finding, write_all, write_ingest, write_stage
+
+from detray.demo.draw import draw_dataset
+from detray.demo.shapes import CLASSES
+from detray.store import Store
+
+VOID = {"meta", "br"}
+
+
+def test_the_answer_stands_first(full: Page) -> None:
+    sections = full.all("section")
+    assert sections[0].attributes["id"] == "answer"
+    assert "1 of 4 classes needs help: star" in " ".join(full.one("h2", class_="headline").text.split())
+    answer = " ".join(sections[0].text.split())
+    assert "class imbalance" in answer
+    assert "star has 15 of 1,037 training boxes" in answer
+    assert "Repeat its images. Mending this alone would bring +0.210 AP." in answer
+    assert "AP 0.060 → 0.134, better (+0.074, 95% +0.021 to +0.120)" in answer
+    assert "Also: class confusion" in answer
+
+
+def test_every_section_is_there(full: Page) -> None:
+    headings = {element.text.split("  ")[0].split("\n")[0].strip() for element in full.all("h2")}
+    for start in ("Diagnosis", "Classes", "Precision and recall", "Confusion", "Worst images", "Suspected labels"):
+        assert any(heading.startswith(start) for heading in headings), start
+    for start in ("Tuning", "Training", "Findings", "Data set", "Where this comes from"):
+        assert any(heading.startswith(start) for heading in headings), start
+
+
+def test_links_within_the_page_lead_somewhere(full: Page) -> None:
+    ids = [element.attributes["id"] for element in full.elements if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
+    links = [element.attributes["href"] for element in full.all("a")]
+    assert links
+    assert all(link is not None and link.startswith("#") and link[1:] in ids for link in links)
+
+
+def test_classes_from_the_weakest_up_and_those_without_ap_last(full: Page) -> None:
+    rows = re.findall(
+        r"<tr[^>]*>\s*<th scope=\"row\">(.*?)</th>\s*<td>(.*?)</td>\s*<td class=\"n\">(.*?)</td>", full.html
+    )
+    table = [(re.sub(r"<.*?>", "", name), cause, ap) for name, cause, ap in rows]
+    shown = [row for row in table if row[0] in CLASSES][: len(CLASSES)]
+    assert shown[0] == ("star", "class imbalance", "0.060")
+    assert [row[2] for row in shown] == ["0.060", "0.410", "0.550", "0.620", "–"]
+
+
+def test_boxes_are_drawn_over_pictures_that_are_in_the_page(full: Page) -> None:
+    uris = [element.attributes["href"] or "" for element in full.all("image")]
+    assert len(uris) >= 20
+    for uri in uris:
+        assert uri.startswith("data:image/jpeg;base64,")
+        assert base64.b64decode(uri.partition(",")[2]).startswith(b"\xff\xd8")
+    styles = {(element.attributes["class"] or "").removeprefix("mark ") for element in full.all("path")}
+    assert {"missed", "found", "right", "false", "fault", "other", "truth"} <= styles
+
+
+def test_nothing_is_loaded_from_outside_and_only_the_pages_own_script_runs(full: Page) -> None:
+    policy = full.one("meta", http_equiv="Content-Security-Policy").attributes["content"]
+    assert policy is not None
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for tag, rule in (("script", "script-src"), ("style", "style-src")):
+        element = full.one(tag)
+        digest = base64.b64encode(hashlib.sha256(element.text.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    for element in full.elements:
+        assert not [name for name in element.attributes if name.startswith("on") or name == "style"]
+        for name in ("src", "href", "xlink:href", "action"):
+            assert (element.attributes.get(name) or "#").startswith(("#", "data:image/jpeg"))
+    assert not re.search(r"url\(|@import|https?:", full.one("style").text + full.one("script").text)
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onload='alert(1)",
+    "\u202edesrever\u2066\x00\x1b[31m",
+    "</title></style></script>{{ 7*7 }}",
+)
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    store = write_all(tmp_path, HOSTILE)
+    row = finding("tiny-box", 3, message=HOSTILE[0], fix=HOSTILE[1], file_name=HOSTILE[2], category_name=HOSTILE[4])
+    write_stage(store, "audit", {"findings": [row | {"rule": HOSTILE[0], "image_id": None}], "class_stats": []})
+    page = make_page(store, run=HOSTILE[4])
+    assert len(page.all("script")) == len(page.all("style")) == 1
+    assert not page.all("img")
+    assert not [e for e in page.elements if any(name.startswith("on") for name in e.attributes)]
+    assert HOSTILE[0] in page.one("h2", class_="headline").text + page.html.replace("&lt;", "<").replace("&gt;", ">")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.html
+    assert "49" not in page.one("h1").text
+    assert "[U+D800]" in page.html
+    for hidden in ("\u202e", "\u2066", "\x00", "\x1b"):
+        assert hidden not in page.html
+    assert "[U+202E]desrever[U+2066][U+0000][U+001B][31m" in page.html
+
+
+def test_no_template_switches_escaping_off() -> None:
+    folder = Path(__file__).parents[2] / "detray" / "report" / "templates"
+    templates = list(folder.glob("*.j2"))
+    assert len(templates) > 10
+    for template in templates:
+        assert not re.search(r"\|\s*safe|autoescape|Markup", template.read_text()), template.name
+
+
+def test_an_empty_folder_gives_a_page_that_says_so(empty: Store) -> None:
+    assert "Nothing has been audited or evaluated yet." in make_page(empty).one("h2", class_="headline").text
+
+
+def test_only_ingest_and_audit(empty: Store, tmp_path: Path) -> None:
+    draw_dataset(tmp_path / "data", train=0, val=3, test=0)
+    annotations = write_ingest(empty, tmp_path / "data", CLASSES)
+    write_stage(empty, "audit", {"findings": [finding("degenerate-box", 3, annotations[0])], "class_stats": []})
+    page = make_page(empty)
+    assert "1 proven fault in the annotations" in page.one("h2", class_="headline").text
+    assert len(page.all("image")) == 1
+    write_stage(empty, "audit", {"findings": [], "class_stats": []})
+    page = make_page(empty)
+    assert "The audit proved no fault." in page.one("h2", class_="headline").text
+    assert "No rule found anything." in page.html
+
+
+def test_evaluated_without_a_weak_class(store: Store, tmp_path: Path) -> None:
+    other = write_all(tmp_path)
+    write_stage(other, "diagnose", {"diagnoses": [], "label_errors": []})
+    assert "No class is weak." in make_page(other).one("h2", class_="headline").text
+
+
+@pytest.mark.parametrize("limit", [0, 5])
+def test_the_number_of_pictures_is_bounded(store: Store, limit: int) -> None:
+    page = make_page(store, max_pictures=limit)
+    assert len(page.all("image")) == limit
+    assert "report.max_pictures" in page.html
+
+
+def test_markup_is_balanced(full: Page) -> None:
+    open_tags: list[str] = []
+    for closing, tag, self_closed in re.findall(r"<(/?)([a-z][a-z0-9]*)(?:\s[^<>]*?)?(/?)>", full.html):
+        if closing:
+            assert open_tags.pop() == tag
+        elif not self_closed and tag not in VOID:
+            open_tags.append(tag)
+    assert open_tags == []
+
+
+def test_what_was_left_out_is_said(full: Page) -> None:
+    assert "not-finite" in full.one("section", id="origin").text
