@@ -185,7 +185,7 @@ def load_config(options: argparse.Namespace) -> Config:
     """The configuration of a command: its file, or what follows from plain files, then ``--set``."""
     from detray import settings
     from detray.stages import plain
-    from detray.stages.config import Config
+    from detray.stages.config import Config, anchored
 
     files = list(getattr(options, "files", []))
     if options.config and files:
@@ -209,7 +209,7 @@ def load_config(options: argparse.Namespace) -> Config:
     for key, value in (("output", options.output), ("cluster.address", options.address)):
         if value is not None:
             values = settings.override(values, [f"{key}={json.dumps(value)}"])
-    return settings.convert(values, Config, source)
+    return anchored(settings.convert(values, Config, source))
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from detray.audit.settings import AuditSettings
 from detray.clean.settings import CleanSettings
@@ -13,6 +14,7 @@ from detray.evaluate.settings import EvaluateSettings
 from detray.formats.settings import DatasetSettings
 from detray.report.settings import ReportSettings
 from detray.settings import Section
+from detray.store import absolute
 from detray.tune.settings import TuneSettings
 
 
@@ -34,3 +36,27 @@ class Config(Section, frozen=True):
     tune: TuneSettings = TuneSettings()
     clean: CleanSettings = CleanSettings()
     report: ReportSettings = ReportSettings()
+
+
+def anchored(config: Config) -> Config:
+    """``config`` with every path that is relative to the current directory made absolute.
+
+    Workers have directories of their own, and the configuration written beside the results must
+    run from anywhere. Paths below ``dataset.root`` stay relative to it.
+    """
+
+    def there(place: str | None) -> str | None:
+        return place and absolute(place)
+
+    return replace(
+        config,
+        output=absolute(config.output),
+        dataset=replace(config.dataset, root=absolute(config.dataset.root)),
+        detector=replace(config.detector, path=there(config.detector.path), weights=there(config.detector.weights)),
+        evaluate=replace(config.evaluate, against=there(config.evaluate.against)),
+        diagnose=replace(
+            config.diagnose,
+            train_detections=there(config.diagnose.train_detections),
+            base_detections=there(config.diagnose.base_detections),
+        ),
+    )
