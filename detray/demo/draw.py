@@ -17,7 +17,7 @@ RARE_SHARE = {"train": 0.05}
 RARE_SHARE_MEASURED = 0.3
 """The same in the other splits: enough boxes there for its AP to be measured."""
 
-_SIDES = np.arange(104, 153, 8)
+_SIDES = np.arange(96, 129, 8)
 _JPEG_QUALITY = 90
 
 CATEGORIES = [{"id": number, "name": name} for number, name in enumerate(shapes.CLASSES, 1)]
@@ -38,8 +38,8 @@ def draw_dataset(
 ) -> dict[str, dict[str, Any]]:
     """Draw the splits train, val and test into ``folder``; the same seed gives the same pictures.
 
-    ``annotations/<split>.json`` is COCO JSON, ``images/<split>/*.jpg`` the pictures, RGB of 104 to
-    152 pixels a side with two to six shapes each. A box bounds the visible part of its shape, exact
+    ``annotations/<split>.json`` is COCO JSON, ``images/<split>/*.jpg`` the pictures, RGB of 96 to
+    128 pixels a side with two to six shapes each. A box bounds the visible part of its shape, exact
     to a quarter of a pixel (see `scene`). A picture does not depend on how many others are drawn.
 
     Returns:

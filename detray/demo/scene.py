@@ -15,7 +15,7 @@ from detray.demo import shapes
 FINE = 4
 """Samples a pixel and axis of the masks: boxes are exact to a quarter of a pixel."""
 
-MIN_VISIBLE = 0.6
+MIN_VISIBLE = 0.8
 """Share of a shape's area that stays visible at least; a placing that hides more is tried again."""
 
 _SHIFT = 4  # cv2 takes fixed-point coordinates with this many fractional bits
@@ -65,9 +65,9 @@ def _place(name: str, front: Mask, full_areas: list[float], rng: np.random.Gener
     """The samples that a shape at a random place covers; its whole area is added to ``full_areas``."""
     high, wide = front.shape
     for _ in range(_TRIES):
-        radius = FINE * np.exp(rng.uniform(np.log(9), np.log(27)))
-        centre = (rng.uniform(0.3 * radius, wide - 0.3 * radius), rng.uniform(0.3 * radius, high - 0.3 * radius))
-        outline = shapes.contours(name, centre, radius, rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(-0.18, 0.18)))
+        radius = FINE * np.exp(rng.uniform(np.log(12), np.log(28)))
+        centre = (rng.uniform(0.8 * radius, wide - 0.8 * radius), rng.uniform(0.8 * radius, high - 0.8 * radius))
+        outline = shapes.contours(name, centre, radius, rng.uniform(-0.3, 0.3), np.exp(rng.uniform(-0.15, 0.15)))
         mask = np.zeros_like(front)
         cv2.fillPoly(mask, [np.round(c * (1 << _SHIFT)).astype(np.int32) for c in outline], 255, shift=_SHIFT)
         full = shapes.area(outline)
@@ -101,14 +101,14 @@ def _colour_unlike(behind: NDArray[np.float32], rng: np.random.Generator) -> NDA
     """A random RGB colour that stands out from ``behind``; colour says nothing about the class."""
     candidates = rng.uniform(20, 235, (8, 3)).astype(np.float32)
     distances = np.linalg.norm(candidates - behind, axis=1)
-    return candidates[np.argmax(distances > 60)] if (distances > 60).any() else candidates[distances.argmax()]
+    return candidates[np.argmax(distances > 80)] if (distances > 80).any() else candidates[distances.argmax()]
 
 
 def _texture(width: int, height: int, rng: np.random.Generator) -> Pixels:
     """A relative brightness pattern ``[height, width, 1]``: plain, stripes, checks or speckle."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     kind = rng.integers(4)
-    strength = rng.uniform(0.08, 0.25)
+    strength = rng.uniform(0.05, 0.18)
     if kind == 0:
         return np.zeros((height, width, 1), np.float32)
     if kind == 3:
@@ -141,7 +141,7 @@ def _background(width: int, height: int, rng: np.random.Generator) -> Pixels:
         cv2.ellipse(blot, _point(width, height, rng), axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
         blot = cv2.GaussianBlur(blot, (0, 0), float(rng.uniform(1, 4)))[..., None]
         canvas += blot * rng.uniform(-45, 45, 3).astype(np.float32)
-    for _ in range(rng.integers(3, 9)):
+    for _ in range(rng.integers(2, 6)):
         stroke = np.zeros((height, width), np.uint8)
         ends = _point(width, height, rng), _point(width, height, rng)
         cv2.line(stroke, *ends, 255, int(rng.integers(1, 4)), cv2.LINE_AA)
@@ -156,5 +156,5 @@ def _point(width: int, height: int, rng: np.random.Generator) -> tuple[int, int]
 def _camera(picture: Pixels, rng: np.random.Generator) -> Picture:
     """What a camera adds: a little blur, and noise."""
     blurred = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 0.8)))
-    noise = rng.standard_normal(picture.shape).astype(np.float32) * rng.uniform(3, 9)
+    noise = rng.standard_normal(picture.shape).astype(np.float32) * rng.uniform(2, 6)
     return (blurred + noise).clip(0, 255).astype(np.uint8)

@@ -5,26 +5,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-CLASSES = ("disc", "square", "triangle", "ring", "cross", "star")
+CLASSES = ("square", "triangle", "ring", "cross", "target")
 """Names in the order of their category_id, which starts at 1."""
 
-RARE = "star"
-"""The class of few training examples."""
+RARE = "target"
+"""The class of few training examples: a ring with a dot in it."""
 
 _CROSS_ARM = 0.36
 _RING_HOLE = 0.58
-_STAR_NOTCH = 0.42
+_TARGET_HOLE, _TARGET_DOT = 0.66, 0.34
 
 
-def _regular(corners: int, radius: float = 1.0) -> Floats:
-    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False) - np.pi / 2
+def _regular(corners: int, radius: float = 1.0, turned: float = 0.0) -> Floats:
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False) - np.pi / 2 + turned
     return radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-
-
-def _star() -> Floats:
-    points = _regular(10)
-    points[1::2] *= _STAR_NOTCH
-    return points
 
 
 def _cross() -> Floats:
@@ -35,12 +29,11 @@ def _cross() -> Floats:
 
 
 _CONTOURS: dict[str, list[Floats]] = {
-    "disc": [_regular(48)],
-    "square": [_regular(4)],
+    "square": [_regular(4, turned=np.pi / 4)],
     "triangle": [_regular(3)],
     "ring": [_regular(48), _regular(48, _RING_HOLE)],
     "cross": [_cross()],
-    "star": [_star()],
+    "target": [_regular(48), _regular(48, _TARGET_HOLE), _regular(24, _TARGET_DOT)],
 }
 
 
@@ -60,9 +53,8 @@ def contours(name: str, centre: tuple[float, float], radius: float, angle: float
 
 
 def area(outline: list[Floats]) -> float:
-    """The area inside an outer contour and outside the others, in px²."""
-    outer, *holes = (_polygon_area(points) for points in outline)
-    return outer - sum(holes)
+    """The even-odd area of contours of which each lies within the one before, in px²."""
+    return sum((-1) ** depth * _polygon_area(points) for depth, points in enumerate(outline))
 
 
 def _polygon_area(points: Floats) -> float:

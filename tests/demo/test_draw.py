@@ -27,7 +27,7 @@ def test_a_box_bounds_the_visible_part_of_its_shape(seed: int) -> None:
 def test_the_picture_shows_the_shape_where_its_mask_is() -> None:
     contrasts = []
     for seed in range(15):
-        drawn = scene.draw(["disc"], 128, 128, np.random.default_rng(seed))
+        drawn = scene.draw(["square"], 128, 128, np.random.default_rng(seed))
         inside = cv2.resize((drawn.front == 1).astype(np.uint8), (128, 128), interpolation=cv2.INTER_AREA)
         near = cv2.dilate(inside, np.ones((9, 9), np.uint8)) - cv2.dilate(inside, np.ones((3, 3), np.uint8))
         within = cv2.erode(inside, np.ones((3, 3), np.uint8))
@@ -38,10 +38,10 @@ def test_the_picture_shows_the_shape_where_its_mask_is() -> None:
 def test_enough_of_every_shape_stays_visible() -> None:
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        names = ["disc"] * 6
+        names = ["square"] * 6
         front = scene.draw(names, 128, 128, rng).front
         counts = np.bincount(front.ravel())[1:] / scene.FINE**2
-        assert (counts >= scene.MIN_VISIBLE * 0.95 * np.pi * 9**2).all()  # the smallest radius is 9 px
+        assert (counts >= scene.MIN_VISIBLE * 0.95 * 2 * 12**2).all()  # the smallest square has a radius of 12 px
 
 
 @pytest.mark.parametrize("name", shapes.CLASSES)

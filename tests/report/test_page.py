@@ -19,10 +19,10 @@ VOID = {"meta", "br"}
 def test_the_answer_stands_first(full: Page) -> None:
     sections = full.all("section")
     assert sections[0].attributes["id"] == "answer"
-    assert "1 of 4 classes needs help: star" in " ".join(full.one("h2", class_="headline").text.split())
+    assert "1 of 4 classes needs help: target" in " ".join(full.one("h2", class_="headline").text.split())
     answer = " ".join(sections[0].text.split())
     assert "class imbalance" in answer
-    assert "star has 15 of 1,037 training boxes" in answer
+    assert "target has 15 of 1,037 training boxes" in answer
     assert "Repeat its images. Mending this alone would bring +0.210 AP." in answer
     assert "AP 0.060 → 0.134, better (+0.074, 95% +0.021 to +0.120)" in answer
     assert "Also: class confusion" in answer
@@ -50,7 +50,7 @@ def test_classes_from_the_weakest_up_and_those_without_ap_last(full: Page) -> No
     )
     table = [(re.sub(r"<.*?>", "", name), cause, ap) for name, cause, ap in rows]
     shown = [row for row in table if row[0] in CLASSES][: len(CLASSES)]
-    assert shown[0] == ("star", "class imbalance", "0.060")
+    assert shown[0] == ("target", "class imbalance", "0.060")
     assert [row[2] for row in shown] == ["0.060", "0.410", "0.550", "0.620", "–"]
 
 
