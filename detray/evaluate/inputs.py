@@ -1,5 +1,6 @@
 """The rows of a shard that take part in the evaluation, as arrays."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from detray import tables
 from detray.evaluate.kernel import Detections, Flags, GroundTruth, Ints
+from detray.evaluate.masks import Mask, areas, read_mask
 from detray.evaluate.settings import EvaluateSettings
 from detray.tables import Shard
 
@@ -30,28 +32,50 @@ class Scene:
     """Boxes whose match does not count, as in `kernel.match`."""
     dt: Detections
     dt_row: Ints
+    masks: tuple[list[Mask], list[Mask]] | None
+    """Of boxes and of detections, where masks are matched."""
     left_out: dict[str, int]
     """Rows that take no part, by reason; rows of a class that ground truth lacks are counted, yet take part."""
 
 
 def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
-    """The scene of a shard: rows without an image of the shard, a class or a box take no part."""
+    """The scene of a shard: rows without an image of the shard, a class, a box or, where masks are
+    matched, a mask take no part."""
+    a, d, left_out = shard.annotations, shard.predictions, {}
     images = pc.drop_null(shard.images["image_id"]).unique()
     classes = shard.categories.filter(pc.field("source") != "predictions")["category_id"].unique()
-    a, d = shard.annotations, shard.predictions
 
-    box, found = tables.boxes(a), tables.boxes(d)
-    known_image, known_class = _among(a["image_id"], images), _among(a["category_id"], classes)
-    finite = np.isfinite(box).all(axis=1)
-    gt_row = np.flatnonzero(known_image & known_class & finite)
-    located, whole = _among(d["image_id"], images), np.isfinite(found).all(axis=1)
-    score = tables.numpy(d, "score")
-    scored = np.isfinite(score)
-    dt_row = np.flatnonzero(located & whole & scored)
+    takes_part = np.ones(a.num_rows, np.bool_)
+    for reason, holds in (
+        ("annotations of an unknown image", _among(a["image_id"], images)),
+        ("annotations of an unknown class", _among(a["category_id"], classes)),
+        ("annotations without a box", np.isfinite(tables.boxes(a)).all(axis=1)),
+    ):
+        left_out[reason] = int((takes_part & ~holds).sum())
+        takes_part &= holds
+    gt_row = np.flatnonzero(takes_part)
+    takes_part = np.ones(d.num_rows, np.bool_)
+    for reason, holds in (
+        ("detections of an unknown image", _among(d["image_id"], images)),
+        ("detections without a box", np.isfinite(tables.boxes(d)).all(axis=1)),
+        ("detections without a score", np.isfinite(tables.numpy(d, "score"))),
+    ):
+        left_out[reason] = int((takes_part & ~holds).sum())
+        takes_part &= holds
+    dt_row = np.flatnonzero(takes_part)
+    masks = None
+    if settings.iou_type == "segm":
+        readable, gt_masks = _masks(a, gt_row, shard.images)
+        left_out["annotations without a mask"] = int((~readable).sum())
+        gt_row = gt_row[readable]
+        readable, dt_masks = _masks(d, dt_row, shard.images)
+        left_out["detections without a mask"] = int((~readable).sum())
+        dt_row = dt_row[readable]
+        masks = gt_masks, dt_masks
+    known = _among(d["category_id"], classes)[dt_row]
+    left_out["detections of a class that ground truth lacks"] = int((~known).sum())
 
-    box, found = box[gt_row], found[dt_row]
-    area = tables.numpy(a, "area")[gt_row]
-    category = tables.numpy(d, "category_id")[dt_row]
+    box, area = tables.boxes(a)[gt_row], tables.numpy(a, "area")[gt_row]
     gt = GroundTruth(
         tables.numpy(a, "image_id", 0)[gt_row],
         tables.numpy(a, "category_id", 0)[gt_row],
@@ -61,30 +85,27 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     )
     dt = Detections(
         tables.numpy(d, "image_id")[dt_row],
-        category,
-        found,
-        score[dt_row],
+        tables.numpy(d, "category_id")[dt_row],
+        tables.boxes(d)[dt_row],
+        tables.numpy(d, "score")[dt_row],
         tables.numpy(d, "rank")[dt_row].astype(np.int64),
+        areas(masks[1]) if masks else None,
     )
     void = np.zeros(len(gt), np.bool_)
     if settings.strict_pycocotools:
         void = tables.numpy(a, "annotation_id", -1)[gt_row] == 0
-    return Scene(
-        gt,
-        gt_row,
-        tables.numpy(a, "is_difficult")[gt_row],
-        void,
-        dt,
-        dt_row,
-        {
-            "annotations of an unknown image": int((~known_image).sum()),
-            "annotations of an unknown class": int((known_image & ~known_class).sum()),
-            "annotations without a box": int((known_image & known_class & ~finite).sum()),
-            "detections of an unknown image": int((~located).sum()),
-            "detections without a box": int((located & ~(whole & scored)).sum()),
-            "detections of a class that ground truth lacks": int((~_among(d["category_id"], classes))[dt_row].sum()),
-        },
-    )
+    return Scene(gt, gt_row, tables.numpy(a, "is_difficult")[gt_row], void, dt, dt_row, masks, left_out)
+
+
+def _masks(table: pa.Table, rows: Ints, images: pa.Table) -> tuple[Flags, list[Mask]]:
+    """Which of the rows have a mask, and these masks."""
+    chosen = table.select(["image_id", "segmentation"]).take(pa.array(rows))
+    sides = (tables.lookup(chosen["image_id"], images, "image_id", side).to_pylist() for side in ("height", "width"))
+    found = [
+        read_mask(text, *(math.nan if side is None else side for side in size))
+        for text, *size in zip(chosen["segmentation"].to_pylist(), *sides, strict=True)
+    ]
+    return np.array([mask is not None for mask in found], np.bool_), [mask for mask in found if mask is not None]
 
 
 def _among(values: pa.ChunkedArray, known: pa.Array) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from detray.evaluate.confusion import confusion_counts
 from detray.evaluate.errors import REPAIRABLE, Repairs, error_levels, missed_levels, repairs
 from detray.evaluate.inputs import Scene, read_scene
 from detray.evaluate.kernel import Words, match
+from detray.evaluate.masks import mask_pairs
 from detray.evaluate.match_table import WORDS, match_rows
 from detray.evaluate.pairs import overlapping
 from detray.evaluate.partners import Partners
@@ -53,7 +54,10 @@ def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: st
     """Match the detections of a shard to its boxes; nothing outside the shard plays a part."""
     scene = read_scene(shard, settings)
     gt, dt = scene.gt, scene.dt
-    pairs = overlapping(dt.image, dt.box, gt.image, gt.box, gt.crowd)
+    if scene.masks is None:
+        pairs = overlapping(dt.image, dt.box, gt.image, gt.box, gt.crowd)
+    else:
+        pairs = mask_pairs(dt.image, scene.masks[1], gt.image, scene.masks[0], gt.crowd)
     own = pairs.take((gt.category[pairs.box] == dt.category[pairs.detection]) & (pairs.iou >= IOU_THRESHOLDS[0]))
     found = match(gt, dt, settings.max_detections, pairs=own, void=scene.void)
     if not found.kept.all():

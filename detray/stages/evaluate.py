@@ -55,7 +55,7 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     n = sum(receipt["facts"]["detections"] for receipt in matched)
     return Outcome(
         [*matched, *others, *classes, *counted, *ranked, *summaries],
-        counts={"in": n + sum(left_out[reason] for reason in _NOT_MATCHED), "kept": n, "quarantined": 0},
+        counts={"in": n + sum(left_out[reason] for reason in _NOT_KEPT), "kept": n, "quarantined": 0},
         facts={"model": model, "left_out": left_out},
         seeds={"bootstrap": config.evaluate.seed},
         summary=[
@@ -67,7 +67,13 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     )
 
 
-_NOT_MATCHED = ("detections of an unknown image", "detections without a box", "detections over max_detections")
+_NOT_KEPT = (
+    "detections of an unknown image",
+    "detections without a box",
+    "detections without a score",
+    "detections without a mask",
+    "detections over max_detections",
+)
 _FATE = {
     "detections of a class that ground truth lacks": "stand in the match table alone: such a class has no AP",
     "detections over max_detections": "of an image and class are left out",
