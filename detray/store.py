@@ -319,13 +319,15 @@ class Stage:
         try:
             source = pa.memory_map(path) if self.store.is_local else self.store.fs.open_input_file(path)
         except FileNotFoundError:
-            raise DetrayError(f"{path}: this scratch file is gone; run the stage again with --force") from None
+            raise DetrayError(f"{path}: scratch {name} is gone; run the stage again with --force") from None
         rows = pa.ipc.open_file(source).read_all()
         return rows if columns is None else rows.select(list(columns))
 
     def _write_part(self, table: str, name: str, rows: pa.Table) -> Json:
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+        # numbers hardly repeat: a dictionary of them costs time and space before it is given up
+        words = [field.name for field in rows.schema if pa.types.is_string(field.type)]
+        pq.write_table(rows, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=words)
         data = sink.getvalue()
         file = f"{name}.parquet"
         self.store.write_bytes(data, self.name, PARTIAL, table, file)

@@ -6,7 +6,7 @@ that no one ever holds all rows or all keys.
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
@@ -44,10 +44,25 @@ def key_column(has_ids: bool) -> str:
 
 def sort_chunk(found: Chunk, by: str) -> Chunk:
     """The chunk with its rows in the order of ``by``, NULL last, else as they came."""
-    return replace(found, images=_sorted(found.images, by), annotations=_sorted(found.annotations, by))
+    return replace(
+        found, images=_sorted(_filled(found.images), by), annotations=_sorted(_filled(found.annotations), by)
+    )
+
+
+def _filled(table: pa.Table) -> pa.Table:
+    """The columns that hold a value; the others come back when chunks are merged."""
+    return table.select([name for name in table.column_names if table[name].null_count < table.num_rows])
+
+
+def _merged(empty: pa.Table, tables: Iterable[pa.Table], by: str) -> pa.Table:
+    """Tables with some columns of ``empty`` as one table with all of them, stably sorted."""
+    whole = pa.concat_tables([empty, *tables], promote_options="default")
+    return _sorted(whole.unify_dictionaries(), by)
 
 
 def _sorted(table: pa.Table, by: str) -> pa.Table:
+    if by not in table.column_names:
+        return table
     column = table[by].combine_chunks()
     if column.null_count == 0 and pa.types.is_integer(column.type):
         keys = column.to_numpy()
@@ -59,6 +74,8 @@ def _sorted(table: pa.Table, by: str) -> pa.Table:
 
 def sample(table: pa.Table, by: str) -> tuple[list[Key], float]:
     """Some keys of a sorted table, evenly spread, and how many rows each stands for."""
+    if by not in table.column_names:
+        return [], 0.0
     rows = table.num_rows - table[by].null_count
     step = max(1, rows // _SAMPLES)
     keys = table[by].slice(0, rows).take(np.arange(step // 2, rows, step)).to_pylist() if rows else []
@@ -90,6 +107,8 @@ class _Keys(Sequence[Any]):
 
 def slice_range(table: pa.Table, by: str, low: Key | None, high: Key | None) -> pa.Table:
     """The rows of a sorted table with ``low <= key < high``; rows without a key go where there is no ``high``."""
+    if by not in table.column_names:  # no row has a key
+        return table if high is None else table.slice(0, 0)
     keys = _Keys(table[by])
     start = 0 if low is None else bisect_left(keys, low)
     end = table.num_rows if high is None else bisect_left(keys, high)
@@ -103,7 +122,7 @@ def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
     that several files of the split state alike.
     """
     moved = (_moved(piece.images, "image_row", piece.image_base) for piece in pieces)
-    table = _sorted(pa.concat_tables([chunk.IMAGES.empty_table(), *moved]).unify_dictionaries(), by)
+    table = _merged(chunk.IMAGES.empty_table(), moved, by)
     if by == "key":
         keys = table["key"].combine_chunks()
         keep = np.ones(len(keys), np.bool_)
@@ -124,8 +143,7 @@ def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
 def merge_annotations(pieces: Sequence[Piece], by: str) -> pa.Table:
     """The annotations of one range, as `chunk.ANNOTATIONS`, in the order of key, source file and row."""
     moved = (_moved(piece.annotations, "annotation_row", piece.annotation_base) for piece in pieces)
-    table = pa.concat_tables([chunk.ANNOTATIONS.empty_table(), *moved])
-    return _sorted(table.unify_dictionaries(), by)
+    return _merged(chunk.ANNOTATIONS.empty_table(), moved, by)
 
 
 def _moved(table: pa.Table, column: str, base: int) -> pa.Table:

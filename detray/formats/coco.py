@@ -6,7 +6,7 @@ fields that have no column are kept in ``attributes``.
 
 import re
 from dataclasses import dataclass
-from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -23,7 +23,7 @@ from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.json_file import open_json
 from detray.formats.json_lists import cut, find_lists
-from detray.formats.json_rows import Int64, Raw, Row, Rows, raw_text, read_rows
+from detray.formats.json_rows import Int64, Raw, Row, Rows, box_columns, column, raw_text, read_rows
 from detray.formats.source import Source
 from detray.formats.values import Defects
 
@@ -31,7 +31,6 @@ LISTS = ("images", "annotations", "categories")
 _HEAD_BYTES = 1 << 16
 _TOP_KEY = re.compile(rb'^\s*\{\s*"(images|annotations|categories|info|licenses|type|videos)"\s*:')
 _ANY_LIST = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
-_SIDES = ("x", "y", "width", "height")
 
 
 class ImageRow(Row, forbid_unknown_fields=True, gc=False):
@@ -167,10 +166,10 @@ def _images(found: Rows[ImageRow], path: str) -> pa.Table:
     return chunk.table(
         chunk.IMAGES,
         len(rows),
-        image_id=[row.id for row in rows],
-        file_name=[row.file_name for row in rows],
-        width=[row.width for row in rows],
-        height=[row.height for row in rows],
+        image_id=column(rows, "id", pa.int64()),
+        file_name=column(rows, "file_name", pa.string()),
+        width=column(rows, "width", pa.int64()),
+        height=column(rows, "height", pa.int64()),
         image_row=np.arange(len(rows)),
         source_file=path,
         attributes=found.attributes,
@@ -180,34 +179,42 @@ def _images(found: Rows[ImageRow], path: str) -> pa.Table:
 
 def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -> pa.Table:
     rows = found.rows
-    corners = np.array(list(chain.from_iterable(row.bbox for row in rows)), np.float64).reshape(-1, 4)
-    boxes = {side: pa.array(corners[:, index], from_pandas=True) for index, side in enumerate(_SIDES)}
-    area = pa.array([row.area for row in rows], pa.float64())
+    boxes = box_columns(list(map(attrgetter("bbox"), rows)))
+    area = column(rows, "area", pa.float64())
     if area.null_count:
         area = pc.coalesce(area, pc.multiply(boxes["width"], boxes["height"]))
-    segmentation = [raw_text(row.segmentation) for row in rows]
-    for index, text in enumerate(segmentation):
-        if text is not None and text[0] not in "[{":
-            segmentation[index] = None
-            found.defects.setdefault(index, Defects()).note("wrong-type", "segmentation", text)
-    annotators = [row.annotator for row in rows]
+    segmentation = _segmentations(found)
+    annotators = list(map(attrgetter("annotator"), rows))
     return chunk.table(
         chunk.ANNOTATIONS,
         len(rows),
-        annotation_id=[row.id for row in rows],
+        annotation_id=column(rows, "id", pa.int64()),
         annotation_row=np.arange(len(rows)),
-        image_id=[row.image_id for row in rows],
-        category_id=[row.category_id for row in rows],
+        image_id=column(rows, "image_id", pa.int64()),
+        category_id=column(rows, "category_id", pa.int64()),
         **boxes,
         area=area,
-        is_crowd=np.fromiter((row.iscrowd for row in rows), np.bool_, len(rows)),
-        is_difficult=np.zeros(len(rows), np.bool_),
-        segmentation=segmentation if any(segmentation) else None,
+        is_crowd=pa.array(np.fromiter(map(attrgetter("iscrowd"), rows), np.bool_, len(rows))),
+        is_difficult=pa.array(np.zeros(len(rows), np.bool_)),
+        segmentation=segmentation,
         annotator=[name or annotator for name in annotators] if any(annotators) else annotator,
         source_file=path,
         attributes=found.attributes,
         defects=found.defects_column(),
     )
+
+
+def _segmentations(found: Rows[AnnotationRow]) -> list[str | None] | None:
+    """The masks as written; None if no row has one."""
+    masks = list(map(attrgetter("segmentation"), found.rows))
+    if masks.count(UNSET) == len(masks):
+        return None
+    texts = [raw_text(mask) for mask in masks]
+    for index, text in enumerate(texts):
+        if text is not None and text[0] not in "[{":
+            texts[index] = None
+            found.defects.setdefault(index, Defects()).note("wrong-type", "segmentation", text)
+    return texts
 
 
 def _categories(found: Rows[CategoryRow], path: str) -> Chunk:

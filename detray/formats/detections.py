@@ -6,7 +6,7 @@ is what diagnosis looks at; `validate` divides them into `predictions` and `quar
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,11 +21,12 @@ from detray.errors import UsageError
 from detray.formats import values
 from detray.formats.json_file import open_json
 from detray.formats.json_lists import cut, find_only_list
-from detray.formats.json_rows import Int64, Raw, Row, WrongCut, raw_text, read_rows
+from detray.formats.json_rows import Int64, Raw, Row, WrongCut, box_columns, column, raw_text, read_rows
 from detray.formats.values import Defects
 from detray.tables import lookup
 
 _SIDES = ("x", "y", "width", "height")
+_DEFECTS = schema.DEFECTS.type
 RAW = pa.schema(
     [
         pa.field("image_id", pa.int64(), metadata={"description": "The image; NULL where not readable"}),
@@ -95,20 +96,20 @@ def read(part: Part) -> pa.Table:
     """
     found = read_rows(open_json(part.path), part.start, part.end, DetectionRow, _repair, exact=part.exact)
     rows, count = found.rows, len(found.rows)
-    nothing = (None,) * 4
-    boxes = np.array(list(chain.from_iterable(row.bbox or nothing for row in rows)), np.float64).reshape(-1, 4)
     masks = [raw_text(row.segmentation) for row in rows]
-    _boxes_of_masks(boxes, masks)
+    boxes = list(map(attrgetter("bbox"), rows))
+    if None in boxes:
+        _fill_boxes(boxes, masks)
     defects = found.defects_column()
     columns = {
-        "image_id": pa.array([row.image_id for row in rows], pa.int64()),
-        "category_id": pa.array([row.category_id for row in rows], pa.int64()),
-        **{side: pa.array(boxes[:, i], from_pandas=True) for i, side in enumerate(_SIDES)},
-        "score": pa.array([row.score for row in rows], pa.float64()),
+        "image_id": column(rows, "image_id", pa.int64()),
+        "category_id": column(rows, "category_id", pa.int64()),
+        **box_columns(boxes),
+        "score": column(rows, "score", pa.float64()),
         "segmentation": pa.array(masks, pa.string()) if any(masks) else pa.nulls(count, pa.string()),
         "rank": pa.array(np.arange(1, count + 1, dtype=np.int32)),
         "source_file": pa.repeat(part.path, count),
-        "defects": pa.array(defects or [None] * count, RAW.field("defects").type),
+        "defects": pa.array(defects, _DEFECTS) if defects else pa.nulls(count, _DEFECTS),
     }
     return pa.table(columns, schema=RAW)
 
@@ -215,10 +216,9 @@ def _ids(table: pa.Table, column: str) -> pa.Array:
 def _details(bad: pa.Table) -> pa.Array:
     """The numbers of each row as text."""
     texts = []
-    for label, column in (("image ", "image_id"), (", class ", "category_id"), (", score ", "score"), (", box ", "x")):
-        texts += [label, pc.fill_null(bad[column].cast(pa.string()), "?")]
-    for column in ("y", "width", "height"):
-        texts += [" ", pc.fill_null(bad[column].cast(pa.string()), "?")]
+    labels = {"image_id": "image ", "category_id": ", class ", "score": ", score ", "x": ", box "}
+    for name in (*labels, "y", "width", "height"):
+        texts += [labels.get(name, " "), pc.fill_null(bad[name].cast(pa.string()), "?")]
     return pc.binary_join_element_wise(*texts, "")
 
 
@@ -244,14 +244,17 @@ def _repair(row: dict[str, Any], defects: Defects) -> DetectionRow:
     return DetectionRow(**fields)
 
 
-def _boxes_of_masks(boxes: np.ndarray, masks: Sequence[str | None]) -> None:
-    """Fill in the boxes of rows that have only a run-length encoded mask, as pycocotools' loadRes does."""
-    lacking = [index for index in np.flatnonzero(np.isnan(boxes).all(axis=1)).tolist() if masks[index]]
-    found = {index: code for index in lacking if (code := _run_lengths(masks[index]))}
-    if found:
+def _fill_boxes(boxes: list[tuple[float | None, ...] | None], masks: Sequence[str | None]) -> None:
+    """Replace each None: by the bounds of the row's run-length encoded mask, as pycocotools' loadRes does."""
+    lacking = [index for index, box in enumerate(boxes) if box is None]
+    codes = {index: code for index in lacking if (code := _run_lengths(masks[index]))}
+    for index in lacking:
+        boxes[index] = (None,) * 4
+    if codes:
         from pycocotools import mask
 
-        boxes[list(found)] = mask.toBbox(list(found.values()))
+        for index, box in zip(codes, mask.toBbox(list(codes.values())).tolist(), strict=True):
+            boxes[index] = tuple(box)
 
 
 def _run_lengths(text: str | None) -> dict[str, Any] | None:

@@ -6,13 +6,19 @@ json writes. A key it does not know is learned, and its values are kept as they 
 other trouble each row of the part is parsed alone, and only the bad ones by a tolerant parser.
 """
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import UNSET, Meta, UnsetType
 
 from detray.errors import DetrayError
@@ -41,7 +47,7 @@ class Rows(Generic[R]):
     """The rows of a part: ``attributes[i]`` is a JSON object of row i's further fields, or None."""
 
     rows: list[R]
-    attributes: list[str | None] | None
+    attributes: pa.Array | list[str | None] | None
     defects: dict[int, Defects]
 
     def defects_column(self) -> list[Defects | None] | None:
@@ -72,13 +78,13 @@ def read_rows(file: JsonFile, start: int, end: int, kind: type[R], repair: Repai
         struct, decoder = _decoder(kind, learned)
         try:
             rows = decoder.decode(text)
-            return Rows(rows, _attributes(rows, learned), {})
+            return Rows(rows, _attributes(rows, learned) if learned else None, {})
         except msgspec.ValidationError as error:
             unknown = _unknown_field(error)
             if unknown is None or unknown in learned or len(learned) == _MAX_LEARNED:
                 break
             learned = (*learned, unknown)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, RecursionError):
             break
     try:
         return _row_by_row(file, start, data, struct, repair, learned)
@@ -106,8 +112,8 @@ def _row_by_row(
         try:
             row = decode(view[first:last])
             if learned:
-                attributes[index] = _attribute(row, learned)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                attributes[index] = _attributes([row], learned)[0].as_py()
+        except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, RecursionError):
             found = Defects()
             fields = _tolerant(file, start + first, bytes(view[first:last]), found)
             row = repair(fields, found)
@@ -163,17 +169,38 @@ def _unknown_field(error: msgspec.ValidationError) -> str | None:
     return rest.rpartition("` - at `")[0] or rest.rstrip("`")
 
 
-def _attributes(rows: list[R], learned: tuple[str, ...]) -> list[str | None] | None:
-    return [_attribute(row, learned) for row in rows] if learned else None
+def _attributes(rows: Sequence[Row], learned: Sequence[str]) -> pa.Array:
+    """The learned fields as JSON objects, NULL for a row that has none."""
+    parts: list[pa.Array | str] = []
+    some = pa.nulls(len(rows), pa.bool_())
+    for number, name in enumerate(learned):
+        raw = list(map(attrgetter(f"extra_{number}"), rows))
+        texts = [None if value is UNSET else bytes(value) for value in raw]
+        found = pa.array(texts, pa.binary()).cast(pa.string())  # refuses what is no UTF-8
+        there = found.is_valid()
+        comma = pc.if_else(pc.fill_null(some, False), ", ", "")
+        key = f"{json.dumps(name, ensure_ascii=False)}: "
+        parts.append(pc.if_else(there, pc.binary_join_element_wise(comma, key, found, ""), ""))
+        some = pc.or_(pc.fill_null(some, False), there)
+    objects = pc.binary_join_element_wise("{", *parts, "}", "")
+    return pc.if_else(some, objects, pa.scalar(None, pa.string()))
 
 
-def _attribute(row: Row, learned: tuple[str, ...]) -> str | None:
-    parts = [
-        f"{json.dumps(name, ensure_ascii=False)}: {bytes(value).decode()}"
-        for number, name in enumerate(learned)
-        if (value := getattr(row, f"extra_{number}")) is not UNSET
-    ]
-    return f"{{{', '.join(parts)}}}" if parts else None
+def column(rows: Sequence[Row], field: str, type: pa.DataType) -> pa.Array:
+    """One field of all rows; None is NULL."""
+    if pa.types.is_floating(type):
+        return pa.array(np.fromiter(map(attrgetter(field), rows), np.float64, len(rows)), from_pandas=True)
+    if pa.types.is_integer(type):
+        with contextlib.suppress(TypeError):  # where no value is None, NumPy is twice as fast
+            return pa.array(np.fromiter(map(attrgetter(field), rows), np.int64, len(rows)))
+    return pa.array(list(map(attrgetter(field), rows)), type)
+
+
+def box_columns(boxes: Sequence[Sequence[float | None]]) -> dict[str, pa.Array]:
+    """Boxes of four numbers as the columns x, y, width, height; None is NULL."""
+    corners = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
+    names = ("x", "y", "width", "height")
+    return {name: pa.array(corners[:, index], from_pandas=True) for index, name in enumerate(names)}
 
 
 def raw_text(value: Raw) -> str | None:
