@@ -1,10 +1,12 @@
 """Diagnosis of one split from tables in memory: no files, no Ray."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.diagnose.columns import take
@@ -16,14 +18,24 @@ from detray.diagnose.observe import Observation, observe
 from detray.diagnose.pairing import Listing, Named, sample_images
 from detray.diagnose.rank import ranked, rows_of
 from detray.diagnose.repairs import Faults
-from detray.diagnose.scene import Scene, read_scene, sub_scene
+from detray.diagnose.scene import Scene, read_detections, read_scene, sub_scene
 from detray.diagnose.settings import DiagnoseSettings
-from detray.diagnose.training import Outside, box_shapes
+from detray.diagnose.training import Outside, Training, box_shapes
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, GroundTruth, Matches, match
 
-Aps = Mapping[int, tuple[float | None, float | None]]
-"""AP and AP50 by class; None without ground truth."""
+Aps = Mapping[int, tuple[float, float]]
+"""AP and AP50 by class, of the classes that have boxes."""
+
+
+@dataclass(frozen=True)
+class SplitTables:
+    """Canonical tables of one split; ``predictions`` None: none are given."""
+
+    images: pa.Table
+    annotations: pa.Table
+    categories: pa.Table
+    predictions: pa.Table | None = None
 
 
 def diagnose_tables(
@@ -36,7 +48,11 @@ def diagnose_tables(
     run: str,
     split: str = "val",
     model: str = "model",
-    outside: Outside | None = None,
+    train: SplitTables | None = None,
+    base_predictions: pa.Table | None = None,
+    label_map: Mapping[int, str] | None = None,
+    findings: pa.Table | None = None,
+    input_size: tuple[int, int] | None = None,
 ) -> pa.Table:
     """The table ``diagnoses`` of one split.
 
@@ -45,16 +61,57 @@ def diagnose_tables(
         predictions: detections, before any were left out for unknown images or negative sizes.
         settings: what counts as weak.
         run, split, model: what the rows are marked with.
-        outside: what is known beside the split; None: nothing.
+        train: the training split, with the model's detections on it if known.
+        base_predictions: detections, on the evaluated split, of the model it was fine-tuned from.
+        label_map: names by id, as the model was trained with.
+        findings: the audit's.
+        input_size: width and height in pixels that the model resizes pictures to.
     """
     everything = read_scene(images, annotations, predictions)
     scene = replace(everything, dt=take(everything.dt, np.isin(everything.dt.image, everything.images.id)))
-    names = tables.class_names(categories)
+    names = own_names(categories)
     matches = match(scene.gt, scene.dt)
     weak = weak_classes(class_aps(scene, matches), names, settings)
-    cases = examine(scene, everything.dt, names, weak, matches, read_listing(images), outside or Outside())
+    outside = Outside(
+        shapes=box_shapes(scene),
+        label_map=label_map,
+        findings=None if findings is None else count_findings(findings, split),
+        input_size=input_size,
+    )
+    if train is not None:
+        outside = replace(outside, **_training(train, names))
+    if base_predictions is not None:
+        base = replace(scene, dt=read_detections(base_predictions))
+        outside = replace(outside, base_aps=class_aps(base, match(base.gt, base.dt)))
+    cases = examine(scene, everything.dt, names, weak, matches, read_listing(images), outside)
     rows = [{"split": split, "model": model} | row for case in cases for row in rows_of(case, ranked(case))]
     return schema.from_rows("diagnoses", rows, run=run)
+
+
+def own_names(categories: pa.Table) -> dict[int, str]:
+    """The classes that the annotations list, by id."""
+    return tables.class_names(categories.filter(pc.equal(categories["source"], "annotations")))
+
+
+def count_findings(findings: pa.Table, split: str) -> dict[tuple[int, str], int]:
+    """Findings about a class, by class and rule, of a split or of no split."""
+    own = findings.filter(pc.fill_null(pc.equal(findings["split"], split), True))
+    counted = own.filter(pc.is_valid(own["category_id"])).group_by(["category_id", "rule"])
+    rows = counted.aggregate([([], "count_all")]).to_pylist()
+    return {(row["category_id"], row["rule"]): row["count_all"] for row in rows}
+
+
+def _training(train: SplitTables, names: Mapping[int, str]) -> dict[str, Any]:
+    """The fields of `Outside` that the training split gives."""
+    predictions = schema.empty("predictions") if train.predictions is None else train.predictions
+    scene = read_scene(train.images, train.annotations, predictions)
+    there = own_names(train.categories)
+    found: dict[str, Any] = {"training": Training(box_shapes(scene), there)}
+    if train.predictions is not None:
+        here = {name: k for k, name in sorted(names.items(), reverse=True)}
+        aps = class_aps(scene, match(scene.gt, scene.dt))
+        found["training_aps"] = {here.get(there.get(k, ""), k): ap for k, ap in aps.items()}
+    return found
 
 
 def read_listing(images: pa.Table) -> Listing:
@@ -70,7 +127,7 @@ def class_aps(scene: Scene, matches: Matches) -> Aps:
     gt, dt = scene.gt, scene.dt
     rows = np.flatnonzero(matches.kept)
     rows = rows[np.argsort(dt.category[rows], kind="stable")]
-    result: dict[int, tuple[float | None, float | None]] = {}
+    result: dict[int, tuple[float, float]] = {}
     classes, n_boxes = np.unique(gt.category[~gt.crowd], return_counts=True)
     for category, n in zip(classes.tolist(), n_boxes.tolist(), strict=True):
         low, high = np.searchsorted(dt.category[rows], [category, category + 1])
@@ -87,8 +144,8 @@ def weak_classes(aps: Aps, names: Mapping[int, str], settings: DiagnoseSettings)
     or named in them."""
     weak = []
     for category in sorted({*names, *aps}):
-        ap, ap50 = aps.get(category, (None, None))
-        is_low = ap is None or ap50 is None or ap < settings.weak_ap_below or ap50 < settings.weak_below
+        ap, ap50 = aps.get(category, (-1.0, -1.0))
+        is_low = ap < settings.weak_ap_below or ap50 < settings.weak_below
         if is_low or names.get(category) in settings.classes:
             weak.append(category)
     return weak
@@ -130,7 +187,6 @@ def examine(
     if found:
         faults = replace(faults, class_readings=found)
         seen = observe(faults.repairs.apply(renamed), classes)
-    outside = replace(outside, shapes=box_shapes(scene))
     working = frozenset(seen.tally.boxes) - frozenset(weak)
     return cases_of(given, seen, faults, names, weak, working, outside)
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
-from detray.diagnose.api import cases_of, read_listing, weak_classes
+from detray.diagnose.api import cases_of, count_findings, own_names, read_listing, weak_classes
 from detray.diagnose.causes import noisy_boxes, train_eval_shift
 from detray.diagnose.columns import from_arrow, join, take, to_arrow
 from detray.diagnose.evidence import View
@@ -65,7 +65,7 @@ class Work:
     """By class that is not weak: the score from which its detections are looked at."""
 
     def names(self) -> dict[int, str]:
-        return tables.class_names(self.stage.store.read("categories", filters=[("split", "=", self.split)]))
+        return own_names(self.stage.store.read("categories", filters=[("split", "=", self.split)]))
 
 
 @dataclass(frozen=True)
@@ -534,10 +534,7 @@ def _findings(context: Context, split: str) -> dict[tuple[int, str], int]:
     counts: Counter[tuple[int, str]] = Counter()
     for part in context.store.files("findings", "audit"):
         rows = context.store.read_files([part], "findings", ("rule", "category_id", "split"), [("rule", "in", wanted)])
-        own = rows.filter(pc.fill_null(pc.equal(rows["split"], split), True)).group_by(["category_id", "rule"])
-        for row in own.aggregate([([], "count_all")]).to_pylist():
-            if row["category_id"] is not None:
-                counts[row["category_id"], row["rule"]] += row["count_all"]
+        counts.update(count_findings(rows, split))
     return dict(counts)
 
 
@@ -620,19 +617,18 @@ def _class_metrics(context: Context) -> pa.Table:
 
 def _work(context: Context, stage: Stage, split: str, prefix: str, metrics: pa.Table) -> Work:
     store, config = context.store, context.config
-    categories = store.read("categories", filters=[("split", "=", split), ("source", "=", "annotations")])
-    names = tables.class_names(categories)
+    facts = (store.manifest("predict") or {}).get("facts", {})
+    model = facts.get("model", "detections")
+    work = Work(stage, config.name, model, config.diagnose, split, prefix, (), {})
     own = metrics.filter(pc.equal(metrics["split"], split)).to_pylist()
     aps = {row["category_id"]: (row["ap"], row["ap50"]) for row in own if row["n_ground_truth"]}
-    weak = weak_classes(aps, names, config.diagnose)
+    weak = weak_classes(aps, work.names(), config.diagnose)
     floors = {
         row["category_id"]: row["best_f1_threshold"]
         for row in own
         if row["category_id"] not in weak and row["best_f1_threshold"] is not None
     }
-    facts = (store.manifest("predict") or {}).get("facts", {})
-    model = facts.get("model", "detections")
-    return Work(stage, config.name, model, config.diagnose, split, prefix, tuple(weak), floors)
+    return replace(work, weak=tuple(weak), floors=floors)
 
 
 def _find_faults(

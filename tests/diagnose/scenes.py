@@ -36,6 +36,11 @@ class World:
     dt_class: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     dt_box: Floats = field(default_factory=lambda: np.empty((0, 4)))
     dt_score: Floats = field(default_factory=lambda: np.empty(0))
+    train: "World | None" = None
+    """The training split, with the model's detections on it."""
+    base: "World | None" = None
+    """The same images with the detections of the model it was fine-tuned from."""
+    findings: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def keep_gt(self, keep: NDArray[np.bool_]) -> None:
         for name in ("gt_image", "gt_class", "gt_box", "gt_crowd"):
@@ -55,7 +60,17 @@ class World:
         return self.size[np.searchsorted(self.image, image)]
 
     def copy(self) -> "World":
-        return replace(self, **{k: v.copy() for k, v in vars(self).items() if k != "names"}, names=dict(self.names))
+        arrays = {k: v.copy() for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+        return replace(self, **arrays, names=dict(self.names))
+
+    def without_detections(self) -> "World":
+        return replace(
+            self.copy(),
+            dt_image=np.empty(0, np.int64),
+            dt_class=np.empty(0, np.int64),
+            dt_box=np.empty((0, 4)),
+            dt_score=np.empty(0),
+        )
 
 
 # geometries
@@ -80,6 +95,18 @@ def uniform(rng: np.random.Generator, n_images: int, n_classes: int, per_image: 
     xy = rng.random((len(gt_image), 2)) * (own - wh)
     names = {k: f"class{k}" for k in range(1, n_classes + 1)}
     return World(image, size, names, gt_image, gt_class, np.round(np.hstack([xy, wh]), 2), np.zeros(len(xy), bool))
+
+
+def shapes(rng: np.random.Generator, n_images: int, n_classes: int) -> World:
+    """Small pictures with a few large shapes each, and one rare class, as the built-in data set has."""
+    world = uniform(rng, n_images, n_classes, 4.0)
+    scale = np.array([128.0, 96.0]) / world.size
+    rows = np.searchsorted(world.image, world.gt_image)
+    world.gt_box = np.round(world.gt_box * np.tile(scale[rows], 2), 2)
+    world.size[:] = (128, 96)
+    rare = (world.gt_class == n_classes) & (rng.random(len(world.gt_class)) < 0.6)
+    world.keep_gt(~rare)
+    return world
 
 
 def from_coco(rng: np.random.Generator, file: Path, n_images: int, n_classes: int) -> World:
@@ -231,6 +258,43 @@ def detect(rng: np.random.Generator, world: World, quality: Quality) -> World:
     return world
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a scene has beside ground truth and detections."""
+
+    training: bool = False
+    training_detections: bool = False
+    base_detections: bool = False
+    audit: bool = False
+
+
+def given_for(rng: np.random.Generator, plants: tuple[str, ...]) -> Given:
+    """What the plants need, and at random what is safe to have beside them.
+
+    Detections on the training split say overfit of everything that is wrong in one split alone, so
+    only plants that are about training have them.
+    """
+    about_training = {"undertrained", "overfit"} & set(plants)
+    return Given(
+        training=bool(TRAINING & set(plants) or about_training) or rng.random() < 0.3,
+        training_detections=bool(about_training),
+        base_detections="forgetting" in plants,
+        audit="noisy_boxes" in plants or rng.random() < 0.3,
+    )
+
+
+def complete(rng: np.random.Generator, world: World, quality: Quality, given: Given) -> None:
+    """Give a world its training split (as if drawn alike) and base model, as far as they are given."""
+    if given.training:
+        train = world.without_detections()
+        train.gt_box = jitter(rng, train.gt_box, 0.05)
+        if given.training_detections:
+            detect(rng, train, replace(quality, recall=min(quality.recall + 0.03, 0.99)))
+        world.train = train
+    if given.base_detections:
+        world.base = detect(rng, world.without_detections(), quality)
+
+
 # planted causes: each breaks class c of the world, whose detector is already there
 
 
@@ -338,7 +402,9 @@ def no_detections(rng: np.random.Generator, world: World, c: int) -> None:
 
 def class_confusion(rng: np.random.Generator, world: World, c: int) -> None:
     """Most detections of c carry the label of one other class."""
-    others = [k for k in world.names if k != c and (world.gt_class == k).sum() >= 5] or [k for k in world.names if k != c]
+    others = [k for k in world.names if k != c and (world.gt_class == k).sum() >= 5] or [
+        k for k in world.names if k != c
+    ]
     other = int(rng.choice(others))
     rows = (world.dt_class == c) & (rng.random(len(world.dt_class)) < rng.uniform(0.6, 1.0))
     world.dt_class[rows] = other
@@ -434,6 +500,103 @@ def missed_objects(rng: np.random.Generator, world: World, c: int) -> None:
     world.keep_dt(~np.isin(on, lost))
 
 
+def score_threshold(rng: np.random.Generator, world: World, c: int) -> None:
+    """Detections of the class below a high score thrown away."""
+    cut = np.quantile(_typical_scores(rng, world, c, 400), rng.uniform(0.6, 0.85))
+    world.keep_dt(~((world.dt_class == c) & (world.dt_score < cut)))
+
+
+def max_detections(rng: np.random.Generator, world: World, c: int) -> None:
+    """Only the best few detections of an image kept, and the class scores lower than the others."""
+    rows = world.dt_class == c
+    world.dt_score[rows] = world.dt_score[rows] * 0.3
+    cap = max(int(len(world.gt_image) / len(world.image) * 0.6), 1)
+    order = np.lexsort((-world.dt_score, world.dt_image))
+    ordered = world.dt_image[order]
+    place = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    keep = np.zeros(len(ordered), bool)
+    keep[order[place < cap]] = True
+    world.keep_dt(keep)
+
+
+def wrong_labels(rng: np.random.Generator, world: World, c: int) -> None:
+    """Boxes of c labelled as others, or of others as c, at random."""
+    others = np.array([k for k in world.names if k != c])
+    if rng.random() < 0.5:
+        rows = rng.permutation(_boxes_of(world, c))
+        rows = rows[: int(len(rows) * rng.uniform(0.5, 0.75))]
+        world.gt_class[rows] = rng.choice(others, len(rows))
+    else:
+        by_class = [rng.permutation(_boxes_of(world, k)) for k in others]
+        wanted = int(len(_boxes_of(world, c)) * rng.uniform(1.2, 2.5) / len(others)) + 1
+        world.gt_class[np.concatenate([rows[:wanted] for rows in by_class])] = c
+
+
+def noisy_boxes(rng: np.random.Generator, world: World, c: int) -> None:
+    """Annotated boxes moved and resized, as the audit sees in some of them."""
+    rows = _boxes_of(world, c)
+    world.gt_box[rows] = jitter(rng, world.gt_box[rows], rng.uniform(0.13, 0.17))
+    world.findings[c, "size-outlier"] = int(len(rows) * 0.1) + 3
+
+
+def absent_in_training(rng: np.random.Generator, world: World, c: int) -> None:
+    """No training box; the model never learnt the class."""
+    assert world.train is not None
+    world.train.keep_gt(world.train.gt_class != c)
+    no_detections(rng, world.train, c)
+    no_detections(rng, world, c)
+
+
+def forgetting(rng: np.random.Generator, world: World, c: int) -> None:
+    """The base model still finds what this one misses."""
+    missed_objects(rng, world, c)
+
+
+def train_eval_shift(rng: np.random.Generator, world: World, c: int) -> None:
+    """Training boxes of the class are far larger, and what is small here is missed."""
+    assert world.train is not None
+    rows = _boxes_of(world.train, c)
+    factor = rng.choice([0.35, 2.5])
+    box = world.train.gt_box[rows]
+    world.train.gt_box[rows] = np.hstack([box[:, :2] + box[:, 2:] * (1 - factor) / 2, box[:, 2:] * factor])
+    missed_objects(rng, world, c)
+
+
+def small_objects(rng: np.random.Generator, world: World, c: int) -> None:
+    """The smaller boxes of the class are not found."""
+    rows = _boxes_of(world, c)
+    area = world.gt_box[rows, 2:].prod(axis=1)
+    lost = rows[area <= np.quantile(area, rng.uniform(0.6, 0.8))]
+    world.keep_dt(~np.isin(_on_own(world, c, 0.1), lost))
+
+
+def class_imbalance(rng: np.random.Generator, world: World, c: int) -> None:
+    """Few training boxes against the other classes, and low scores."""
+    assert world.train is not None
+    train = world.train
+    typical = np.median([len(_boxes_of(train, k)) for k in world.names if k != c])
+    rows = _boxes_of(train, c)
+    keep = np.ones(len(train.gt_class), bool)
+    keep[rows[max(int(typical * 0.06), 1) :]] = False
+    train.keep_gt(keep)
+    true = _on_own(world, c) >= 0
+    world.dt_score[true] = world.dt_score[true] * rng.uniform(0.1, 0.2)
+    lost = rng.choice(_boxes_of(world, c), int(len(_boxes_of(world, c)) * 0.5), replace=False)
+    world.keep_dt(~np.isin(_on_own(world, c, 0.1), lost))
+
+
+def undertrained(rng: np.random.Generator, world: World, c: int) -> None:
+    """Missed on the training split as well."""
+    assert world.train is not None
+    missed_objects(rng, world, c)
+    missed_objects(rng, world.train, c)
+
+
+def overfit(rng: np.random.Generator, world: World, c: int) -> None:
+    """Found on the training split alone."""
+    missed_objects(rng, world, c)
+
+
 PLANTS: dict[str, Callable[[np.random.Generator, World, int], None]] = {
     plant.__name__: plant
     for plant in (
@@ -452,8 +615,21 @@ PLANTS: dict[str, Callable[[np.random.Generator, World, int], None]] = {
         bad_ranking,
         background_confusion,
         missed_objects,
+        score_threshold,
+        max_detections,
+        wrong_labels,
+        noisy_boxes,
+        absent_in_training,
+        forgetting,
+        train_eval_shift,
+        small_objects,
+        class_imbalance,
+        undertrained,
+        overfit,
     )
 }
+TRAINING = {"absent_in_training", "train_eval_shift", "class_imbalance"}
+"""Plants that need training annotations; overfit and undertrained also need detections on them."""
 
 
 # as canonical tables
@@ -524,3 +700,37 @@ def tables_of(world: World, split: str = "val", model: str = "model") -> dict[st
             run=RUN,
         ),
     }
+
+
+def coco_files(world: World, folder: Path, name: str = "scene") -> tuple[Path, Path]:
+    """Ground truth and detections as COCO files."""
+    gt = {
+        "images": [
+            {"id": int(k), "file_name": f"img_{k:06d}.jpg", "width": int(w), "height": int(h)}
+            for k, (w, h) in zip(world.image, world.size, strict=True)
+        ],
+        "annotations": [
+            {
+                "id": n + 1,
+                "image_id": int(image),
+                "category_id": int(category),
+                "bbox": box.tolist(),
+                "area": float(box[2] * box[3]),
+                "iscrowd": int(crowd),
+            }
+            for n, (image, category, box, crowd) in enumerate(
+                zip(world.gt_image, world.gt_class, world.gt_box, world.gt_crowd, strict=True)
+            )
+        ],
+        "categories": [{"id": k, "name": label} for k, label in world.names.items()],
+    }
+    dt = [
+        {"image_id": int(image), "category_id": int(category), "bbox": box.tolist(), "score": float(score)}
+        for image, category, box, score in zip(
+            world.dt_image, world.dt_class, world.dt_box, world.dt_score, strict=True
+        )
+    ]
+    paths = folder / f"{name}-gt.json", folder / f"{name}-dt.json"
+    for path, value in zip(paths, (gt, dt), strict=True):
+        path.write_text(json.dumps(value))
+    return paths

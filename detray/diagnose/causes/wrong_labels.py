@@ -22,32 +22,30 @@ class WrongLabels:
     inputs = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        boxes, found = case.view.boxes, case.view.found
-        covered, on_other = case.confused, case.on_others
+        view = case.view
+        boxes, covered, on_other = view.boxes, case.confused, case.on_others
+        auc = view.auc(on_other, case.floor)
+        is_like_true = auc is not None and not auc.is_bad and auc.value <= t.LIKE_TRUE_AUC
         into = _scattered(boxes.cover_category[covered], case)
-        out = _scattered(found.other_category[on_other], case)
+        out = _scattered(view.found.other_category[on_other], case) if is_like_true else 0
         of = max(int(case.confident_detections.sum()), 1)
-        n_into = int(covered.sum()) if into else 0
-        n_out = int(on_other.sum()) if out else 0
+        n_into, n_out = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0
         share = max(n_into / max(len(boxes), 1), n_out / of)
-        if not (into or out) or share < t.WRONG_SHARE or max(n_into, n_out) < t.MIN_HITS:
+        if share < t.WRONG_SHARE or max(n_into, n_out) < t.MIN_HITS:
             return None
         parts = []
         if n_into:
             parts.append(
-                f"{n_into} of {len(boxes)} boxes of {case.label} are covered by confident detections of"
-                f" {into} other classes that work for themselves"
+                f"{n_into} of {len(boxes)} boxes of {case.label} are covered by confident detections of {into} other"
+                " classes that work for themselves"
             )
         if n_out:
             parts.append(f"{n_out} of {of} confident detections of {case.label} sit on boxes of {out} other classes")
-        mended = case.view.ap_with(
-            relabelled=covered if n_into and not n_out else None,
-            labelled=on_other if n_out else None,
-            without=covered if n_into and n_out else None,
-        )
+        # what is drawn as the class and is none does not count; what is the class and drawn as another does
+        mended = view.ap_with(without=covered if n_into else None, labelled=on_other if n_out else None)
         return Verdict(
             confidence=cause.confidence(share, t.WRONG_SHARE, 0.6),
-            d_ap=case.gain(case.view.ap_with(without=covered) if n_into and not n_out else mended),
+            d_ap=case.gain(mended),
             numbers={
                 "covered": n_into,
                 "n_ground_truth": len(boxes),
@@ -56,7 +54,7 @@ class WrongLabels:
                 "confident_detections": of,
                 "other_classes": out,
             },
-            sentence="; ".join(parts) + ": labels are likely wrong.",
+            sentence=f"{'; '.join(parts)}: labels are likely wrong.",
             remedy="Review the suspected boxes in label_errors (kind wrong_class) and let clean relabel them.",
             config=tuning.clean("relabel"),
         )

@@ -1,0 +1,196 @@
+"""Trials of the planted-cause suite: a scene, its plants, and what the diagnosis says."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import scenes
+from scenes import World
+
+from detray import schema
+from detray.diagnose.api import SplitTables, class_aps, diagnose_tables, weak_classes
+from detray.diagnose.scene import read_scene
+from detray.diagnose.settings import DiagnoseSettings
+from detray.evaluate.kernel import match
+
+
+GEOMETRIES = ("uniform", "shapes", "coco", "visdrone")
+GLOBAL = {"label_id_mismatch", "image_id_mismatch", "box_format", "max_detections"}
+"""Plants that may break every class."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One diagnosed scene: ``found`` has the causes of every diagnosed class, by rank."""
+
+    world: World
+    category: int
+    plants: tuple[str, ...]
+    found: dict[int, list[str]]
+    weak: frozenset[int]
+    """Classes that are weak or have no AP."""
+
+    @property
+    def causes(self) -> list[str]:
+        return self.found.get(self.category, [])
+
+
+def make_world(rng: np.random.Generator, geometry: str, shared: Path | None) -> World:
+    """A scene's boxes; ``shared`` holds the real data that two geometries are drawn from."""
+    n_images = int(rng.choice([40, 80, 200]))
+    n_classes = int(rng.choice([2, 3, 6, 12, 30]))
+    if geometry == "coco" and shared is not None:
+        file = next((shared / "coco_val2014_100").glob("*instances*.json"))
+        return scenes.from_coco(rng, file, n_images, int(rng.choice([5, 10, 20])))
+    if geometry == "visdrone" and shared is not None:
+        file = next((shared / "visdrone50").glob("*.json"))
+        return scenes.split_classes(rng, scenes.from_coco(rng, file, n_images // 4, 5), int(rng.choice([6, 10])))
+    if geometry == "shapes":
+        return scenes.shapes(rng, n_images, min(n_classes, 6))
+    return scenes.uniform(rng, n_images, n_classes)
+
+
+def run_trial(
+    seed: int, plants: Sequence[str], geometry: str, shared: Path | None, settings: DiagnoseSettings | None = None
+) -> Trial | None:
+    """Plant the causes in one class of a scene and diagnose it; None where no class has enough boxes."""
+    rng = np.random.default_rng([seed, GEOMETRIES.index(geometry)])
+    world = make_world(rng, geometry, shared)
+    quality = scenes.random_quality(rng)
+    scenes.detect(rng, world, quality)
+    scenes.complete(rng, world, quality, scenes.given_for(rng, tuple(plants)))
+    enough = [
+        k
+        for k in world.names
+        if ((world.gt_class == k) & ~world.gt_crowd).sum() >= 20 and (world.dt_class == k).sum() >= 15
+    ]
+    if not enough or len(world.names) < 4 and "wrong_labels" in plants:
+        return None
+    category = int(rng.choice(enough))
+    for plant in plants:
+        scenes.PLANTS[plant](rng, world, category)
+    settings = settings or DiagnoseSettings()
+    return Trial(world, category, tuple(plants), diagnose(world, settings), weak_of(world, settings))
+
+
+def weak_of(world: World, settings: DiagnoseSettings) -> frozenset[int]:
+    """Classes with an AP or AP50 below the settings', or none, by the evaluation alone."""
+    tables = scenes.tables_of(world)
+    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    aps = class_aps(scene, match(scene.gt, scene.dt))
+    return frozenset(weak_classes(aps, world.names, settings))
+
+
+def is_weak(trial: Trial) -> bool:
+    """Whether the plants made the class weak: a healthy class gets no diagnosis."""
+    return trial.category in trial.weak
+
+
+def healthy_classes(trial: Trial) -> list[str]:
+    """For each class that nothing was planted in and that works: ``none``, or what is said of it."""
+    return [
+        trial.found[k][0] if k in trial.found else "none"
+        for k in trial.world.names
+        if k != trial.category and k not in trial.weak
+    ]
+
+
+MAPPING = {"image_id_mismatch", "label_id_mismatch", "box_format"}
+WITHOUT_DETECTIONS = {"no_detections", "absent_in_training"}
+ABOUT_DETECTIONS = {
+    "receives_class",
+    "localization",
+    "duplicates",
+    "missing_labels",
+    "bad_ranking",
+    "background_confusion",
+    "score_threshold",
+    "max_detections",
+    "wrong_labels",
+    "noisy_boxes",
+    "small_objects",
+    "class_imbalance",
+    "missed_objects",
+    "class_confusion",
+    "overfit",
+    "forgetting",
+    "train_eval_shift",
+    "undertrained",
+}
+LOSING = {
+    "missed_objects",
+    "small_objects",
+    "overfit",
+    "undertrained",
+    "forgetting",
+    "train_eval_shift",
+    "class_imbalance",
+    "score_threshold",
+    "max_detections",
+}
+"""Plants that take detections away: two of them leave one thing to see, that boxes are missed."""
+
+
+def compatible_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of causes that can both be seen in one class."""
+    found = []
+    for first, second in itertools.combinations(names, 2):
+        pair = {first, second}
+        unseen = WITHOUT_DETECTIONS & pair and (pair - WITHOUT_DETECTIONS) & (ABOUT_DETECTIONS | MAPPING)
+        if unseen or pair <= LOSING or pair <= WITHOUT_DETECTIONS or len(pair & MAPPING) == 2:
+            continue
+        found.append((first, second))
+    return found
+
+
+def diagnose(world: World, settings: DiagnoseSettings) -> dict[int, list[str]]:
+    """The causes of every diagnosed class, by rank."""
+    tables = scenes.tables_of(world)
+    train = None
+    if world.train is not None:
+        there = scenes.tables_of(world.train, "train")
+        train = SplitTables(
+            there["images"],
+            there["annotations"],
+            there["categories"],
+            there["predictions"] if len(world.train.dt_image) else None,
+        )
+    table = diagnose_tables(
+        tables["images"],
+        tables["annotations"],
+        tables["categories"],
+        tables["predictions"],
+        settings,
+        run=scenes.RUN,
+        train=train,
+        base_predictions=scenes.tables_of(world.base)["predictions"] if world.base is not None else None,
+        findings=findings_of(world),
+    )
+    found: dict[int, list[str]] = {}
+    for row in table.to_pylist():
+        found.setdefault(row["category_id"], []).append(row["cause"])
+    return found
+
+
+def findings_of(world: World) -> pa.Table:
+    """Findings of the audit, as many as the world counts."""
+    keys = [key for key, n in world.findings.items() for _ in range(n)]
+    rows = [
+        {
+            "finding_id": str(place),
+            "rule": rule,
+            "family": "geometry",
+            "severity": 1,
+            "severity_name": "suspect",
+            "scope": "annotation",
+            "split": "val",
+            "category_id": category,
+            "message": "a box",
+            "fix": "look",
+        }
+        for place, (category, rule) in enumerate(keys)
+    ]
+    return schema.from_rows("findings", rows, run=scenes.RUN)
