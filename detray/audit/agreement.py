@@ -47,7 +47,8 @@ def _compare(view: View, pair: str, a: Ints, b: Ints) -> Iterator[pa.Table]:
     yield tally.count_all(f"pair:matched:{pair}", np.floor(100 * iou).astype(np.int64))
     same = view.category_ids[mine] == view.category_ids[theirs]
     yield tally.count_all(f"pair:classes:{pair}", same.astype(np.int64))
-    larger = (view.log_sides[mine] - view.log_sides[theirs]).sum(axis=1) / 2
+    size = (view.log_width + view.log_height) / 2
+    larger = size[mine] - size[theirs]
     yield tally.count_all(f"pair:size:{pair}", np.round(tally.BINS_PER_OCTAVE * larger).astype(np.int64))
 
 

@@ -54,6 +54,11 @@ class Examined:
     keys: pa.Table
 
 
+# a file may hold any float64: what overflows is infinite, and judged as such
+_any_number = np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
+
+
+@_any_number
 def examine(shard: Shard, active: Active, reach: Reach | None = None) -> Examined:
     """All that one shard's rows tell by themselves; with ``reach`` also how large they are to a detector."""
     view = View(shard)
@@ -125,6 +130,7 @@ def suspects(data: Summary, active: Active) -> list[Suspects]:
     return [rule.suspects(data, limits) for rule, limits in active.of(HypothesisRule)]
 
 
+@_any_number
 def look_again(
     shard: Shard,
     active: Active,

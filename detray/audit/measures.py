@@ -39,12 +39,14 @@ MAX_COMPANIONS = 64
 """Classes of one image beyond which their pairs are not counted."""
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Rows = Ints | slice
 
 
 def measure(view: View, reach: Reach | None = None) -> pa.Table:
     """The tally of one shard; with ``reach`` also of sizes at the detector's input."""
     parts = [tally.count_all("split_images", np.zeros(view.images.num_rows, np.int64))]
-    everything = np.flatnonzero(view.category_ids != NO_ID)
+    everything = _among(slice(None), view.category_ids != NO_ID)
     parts += _of_boxes(view, everything, view.class_ids, view.class_codes, "", reach)
     parts += _of_images(view, everything)
     nobody = np.zeros(view.annotations.num_rows, np.int64)
@@ -54,58 +56,81 @@ def measure(view: View, reach: Reach | None = None) -> pa.Table:
     return pa.concat_tables([tally.TALLY.empty_table(), *parts])
 
 
-def _of_boxes(view: View, rows: Ints, ids: Ints, codes: Ints, suffix: str, reach: Reach | None) -> Iterator[pa.Table]:
+def _of_boxes(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str, reach: Reach | None) -> Iterator[pa.Table]:
     """Tallies of the annotations ``rows``."""
 
-    def count(measure: str, among: Ints, keys: Ints | None = None) -> pa.Table:
+    def count(measure: str, among: Rows, keys: Ints | None = None) -> pa.Table:
         return tally.count(measure + suffix, ids, codes[among], keys)
 
     yield count("boxes", rows)
-    yield count("crowd", rows[view.is_crowd[rows]])
-    stated = rows[~view.is_crowd[rows] & np.isfinite(view.areas[rows])]
-    yield count("area", stated, np.digitize(view.areas[stated], [32.0**2, 96.0**2], right=True))
-    objects = rows[view.is_object[rows]]
-    log_width, log_height = view.log_sides[objects].T
-    yield count("size", objects, np.round(tally.BINS_PER_OCTAVE / 2 * (log_width + log_height)).astype(np.int64))
-    yield count("aspect", objects, np.round(tally.BINS_PER_OCTAVE * (log_width - log_height)).astype(np.int64))
-    yield count("grid", objects, _grid(view.boxes[objects]))
-    sized = objects[~np.isnan(view.image_sizes[objects]).any(axis=1)]
-    boxes, sizes = view.boxes[sized], view.image_sizes[sized]
-    for axis, (low, high) in enumerate((("left", "right"), ("top", "bottom"))):
-        scale = EDGE_STEPS / sizes[:, axis]
-        yield count(low, sized, _edge(boxes[:, axis] * scale))
-        yield count(high, sized, _edge((boxes[:, axis] + boxes[:, axis + 2]) * scale))
-    placed = rows[~np.isnan(view.overhang[rows])]
-    wrong = (view.overhang[placed] > OVER_TOLERANCE) | (view.boxes[placed, 2:].min(axis=1) < 1)
+    yield count("crowd", _among(rows, view.is_crowd))
+    stated = _among(rows, ~view.is_crowd & np.isfinite(view.areas))
+    area = view.areas[stated]
+    yield count("area", stated, (area > 32.0**2).astype(np.int64) + (area > 96.0**2))
+    objects = _among(rows, view.is_object)
+    log_width, log_height = view.log_width[objects], view.log_height[objects]
+    yield count("size", objects, _rounded(tally.BINS_PER_OCTAVE / 2 * (log_width + log_height)))
+    yield count("aspect", objects, _rounded(tally.BINS_PER_OCTAVE * (log_width - log_height)))
+    yield count("grid", objects, _grid(*(side[objects] for side in (view.x, view.y, view.width, view.height))))
+    placed = _among(rows, ~np.isnan(view.overhang))
+    wrong = (view.overhang > OVER_TOLERANCE) | (view.shorter_side < 1)
     yield count("placed", placed)
-    yield count("implausible", placed[wrong])
+    yield count("implausible", _among(rows, wrong))
+    sized = _among(rows, view.is_object & ~np.isnan(view.image_width))
+    for low, high, place, length, full in (
+        ("left", "right", view.x, view.width, view.image_width),
+        ("top", "bottom", view.y, view.height, view.image_height),
+    ):
+        scale = EDGE_STEPS / full[sized]
+        yield count(low, sized, _edge(place[sized] * scale))
+        yield count(high, sized, _edge((place[sized] + length[sized]) * scale))
     if reach is not None:
-        seen = np.log2([reach.input_width, reach.input_height]) - np.log2(sizes)
-        bins = np.round((view.log_sides[sized] + seen) * EFFECTIVE_BINS).astype(np.int64)
-        bins = np.clip(bins + EFFECTIVE_BASE // 2, 0, EFFECTIVE_BASE - 1)
-        yield count("effective", sized, bins[:, 0] * EFFECTIVE_BASE + bins[:, 1])
+        seen = [
+            np.clip(
+                _rounded(EFFECTIVE_BINS * (log_side[sized] + np.log2(at_input / full[sized]))) + EFFECTIVE_BASE // 2,
+                0,
+                EFFECTIVE_BASE - 1,
+            )
+            for log_side, at_input, full in (
+                (view.log_width, reach.input_width, view.image_width),
+                (view.log_height, reach.input_height, view.image_height),
+            )
+        ]
+        yield count("effective", sized, seen[0] * EFFECTIVE_BASE + seen[1])
 
 
-def _edge(place: NDArray[np.float64]) -> Ints:
+def _among(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+    """Those of ``rows`` where ``mask``, which is about all rows; all rows stay a slice, which costs no copy."""
+    if isinstance(rows, slice):
+        return rows if mask.all() else np.flatnonzero(mask)
+    return rows[mask[rows]]
+
+
+def _rounded(values: Floats) -> Ints:
+    return np.rint(values).astype(np.int64)
+
+
+def _edge(place: Floats) -> Ints:
     return np.floor(np.clip(place, MIN_EDGE, MAX_EDGE)).astype(np.int64)
 
 
-def _grid(boxes: NDArray[np.float64]) -> Ints:
+def _grid(*sides: Floats) -> Ints:
     """The largest 2^a 5^b, at most 160, that divides all four numbers of each box; 1 where they are no integers."""
-    whole = (boxes == np.floor(boxes)).all(axis=1) & (np.abs(boxes) < 2**30).all(axis=1)
-    numbers = np.where(whole[:, None], boxes, 1).astype(np.int32)
-    low_bits = np.bitwise_or.reduce(numbers, axis=1)
-    powers = np.minimum(low_bits & -low_bits, 32)
-    fives = (numbers % 5 == 0).all(axis=1)
-    return (np.maximum(powers, 1) * np.where(fives, 5, 1)).astype(np.int64)
+    grid = np.ones(len(sides[0]), np.int64)
+    rows = np.arange(len(grid))
+    for side in sides:
+        rows = rows[(side[rows] == np.floor(side[rows])) & (np.abs(side[rows]) < 2**30)]
+    numbers = [side[rows].astype(np.int32) for side in sides]
+    bits = numbers[0] | numbers[1] | numbers[2] | numbers[3]
+    fives = np.logical_and.reduce([number % 5 == 0 for number in numbers])
+    grid[rows] = np.clip(bits & -bits, 1, 32) * np.where(fives, 5, 1)
+    return grid
 
 
-def _of_images(view: View, rows: Ints) -> Iterator[pa.Table]:
+def _of_images(view: View, rows: Rows) -> Iterator[pa.Table]:
     """Tallies of the images that hold each class, and of the classes that stand together."""
-    rows = rows[view.image_of[rows] >= 0]
     ids = view.class_ids
-    cells = view.image_of[rows] * len(ids) + view.class_codes[rows]
-    cells.sort()
+    cells = np.sort(view.cells[_among(rows, view.image_of >= 0)])
     starts = np.ones(len(cells), bool)
     starts[1:] = cells[1:] != cells[:-1]
     first = np.flatnonzero(starts)

@@ -33,7 +33,7 @@ SPREADS = pa.schema(
 
 def scan(view: View) -> pa.Table:
     """A row for each annotation: its class, and log2 of its size and aspect; NaN where it is no object."""
-    width, height = view.log_sides.T
+    width, height = view.log_width, view.log_height
     columns = [view.category_ids, ((width + height) / 2).astype(np.float32), (width - height).astype(np.float32)]
     return pa.table(columns, schema=SCAN)
 
@@ -81,7 +81,7 @@ def describe(view: View, rule: OutlierRule, limits: Mapping[str, float], rows: R
     """What an outlier rule says of the rows it objects to."""
     place = np.searchsorted(tables.numpy(spread, "category_id"), view.category_ids[rows])
     middle = tables.numpy(spread, f"{rule.measure}_middle")[place]
-    width, height = view.log_sides[rows].T
+    width, height = view.log_width[rows], view.log_height[rows]
     value = (width + height) / 2 if rule.measure == "size" else width - height
     deviations = np.abs(value - middle) / tables.numpy(spread, f"{rule.measure}_spread")[place]
     return Hits(

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detray.audit.text import mix
-from detray.audit.view import View
+from detray.audit.view import NO_ID, View
 from detray.boxes import paired_iou
 
 Ints = NDArray[np.int64]
@@ -14,6 +14,19 @@ MAX_STEPS = 256
 """Boxes to the right of each that it is compared with: bounds the work on hostile images."""
 
 
+_FAR = 1e6  # px: no picture is wider
+
+
+def coinciding(view: View, min_iou: float) -> tuple[Ints, Ints, Floats]:
+    """`close_pairs` among all objects of a view; what was found for a lower ``min_iou`` is used again."""
+    for known, (first, second, iou) in view.pairs.items():
+        if known <= min_iou:
+            near = iou >= min_iou
+            return first[near], second[near], iou[near]
+    view.pairs[min_iou] = close_pairs(view, np.flatnonzero(view.is_object), min_iou)
+    return view.pairs[min_iou]
+
+
 def close_pairs(view: View, rows: Ints, min_iou: float) -> tuple[Ints, Ints, Floats]:
     """Pairs among the annotations ``rows`` of one image with IoU of at least ``min_iou``.
 
@@ -21,13 +34,33 @@ def close_pairs(view: View, rows: Ints, min_iou: float) -> tuple[Ints, Ints, Flo
         The row that stands first in the file, the other one, and their IoU, each ``[p]``.
     """
     rows = rows[view.image_of[rows] >= 0]
-    boxes, image = view.boxes[rows], view.image_of[rows]
-    order = np.lexsort((view.annotation_rows[rows], boxes[:, 0], image))
-    rows, boxes, image = rows[order], boxes[order], image[order]
-    left = boxes[:, 0]
+    order, blur = _by_image_and_left(view, rows)
+    found, is_whole = _sweep(view, rows[order], min_iou, blur)
+    if not is_whole:
+        # so many boxes over each other that the order of equal ones decides which are compared
+        order = np.lexsort((view.annotation_rows[rows], view.x[rows], view.image_of[rows]))
+        found, _ = _sweep(view, rows[order], min_iou, 0.0)
+    a, b, iou = found
+    later = view.annotation_rows[a] > view.annotation_rows[b]
+    return np.where(later, b, a), np.where(later, a, b), iou
+
+
+def _by_image_and_left(view: View, rows: Ints) -> tuple[Ints, float]:
+    """The order of ``rows`` by image and left edge, and how far, in px, edges may stand in the wrong order."""
+    image, left = view.image_of[rows], view.x[rows]
+    if not len(rows) or (image[1:] < image[:-1]).any() or np.abs(left).max() > _FAR:
+        return np.lexsort((left, image)), 0.0
+    # images stand together already: one number sorts faster than two
+    key = image * 4.0 + left / _FAR
+    return np.argsort(key), 2 * _FAR * float(np.spacing(key.max()))
+
+
+def _sweep(view: View, rows: Ints, min_iou: float, blur: float) -> tuple[tuple[Ints, Ints, Floats], bool]:
+    """Pairs of ``rows``, which are in order, and whether they are all: `MAX_STEPS` steps reach far enough."""
+    boxes, image, left = view.boxes[rows], view.image_of[rows], view.x[rows]
     # IoU >= t leaves at most (1 - t) / t of a width between two left edges
-    reach = left + boxes[:, 2] * ((1 - min_iou) / min_iou) + 1e-9
-    found: list[tuple[Ints, Ints, Floats]] = []
+    reach = left + view.width[rows] * ((1 - min_iou) / min_iou) + 1e-9 + blur
+    found = [(rows[:0], rows[:0], np.zeros(0))]
     active = np.arange(len(rows))
     for step in range(1, MAX_STEPS + 1):
         active = active[active + step < len(rows)]
@@ -37,11 +70,8 @@ def close_pairs(view: View, rows: Ints, min_iou: float) -> tuple[Ints, Ints, Flo
         iou = paired_iou(boxes[active], boxes[active + step])
         near = iou >= min_iou
         found.append((rows[active[near]], rows[active[near] + step], iou[near]))
-    if not found:
-        return rows[:0], rows[:0], np.zeros(0)
-    a, b, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    later = view.annotation_rows[a] > view.annotation_rows[b]
-    return np.where(later, b, a), np.where(later, a, b), iou
+    first, second, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return (first, second, iou), not len(active)
 
 
 def best_partners(first: Ints, second: Ints, iou: Floats, order_of: Ints) -> tuple[Ints, Ints, Floats]:
@@ -56,22 +86,15 @@ def best_partners(first: Ints, second: Ints, iou: Floats, order_of: Ints) -> tup
 def repeated(view: View) -> tuple[Ints, Ints]:
     """Rows whose image, class, annotator, crowd flag and box all equal another's, and the first row of each
     one's group, by place in the file."""
-    rows = np.flatnonzero(view.has_box & (view.image_ids != np.iinfo(np.int64).min))
-    corners = (view.boxes[rows] + 0.0).view(np.uint64)  # + 0.0: no minus zero
-    keys = mix(
-        view.image_ids[rows],
-        view.category_ids[rows],
-        view.is_crowd[rows] + 2 * view.annotator_codes[rows],
-        *corners.T,
-    )
-    order = np.argsort(keys)
-    same = keys[order[1:]] == keys[order[:-1]]
-    if not same.any():
+    rows = np.flatnonzero(view.has_box & (view.image_ids != NO_ID))
+    sides = [(side[rows] + 0.0).view(np.uint64) for side in (view.x, view.y, view.width, view.height)]  # no minus zero
+    drawn = view.is_crowd[rows] + 2 * view.annotator_codes[rows]
+    keys = mix(view.image_ids[rows], view.category_ids[rows], drawn, *sides)
+    ordered = np.sort(keys)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(twice):
         return rows[:0], rows[:0]
-    inside = np.zeros(len(rows), bool)
-    inside[1:] = same
-    inside[:-1] |= same
-    members = order[inside]
+    members = np.flatnonzero(np.isin(keys, twice))
     members = members[np.lexsort((view.annotation_rows[rows[members]], keys[members]))]
     starts = np.ones(len(members), bool)
     starts[1:] = keys[members[1:]] != keys[members[:-1]]

@@ -28,29 +28,62 @@ def join(*parts: pa.Array | str) -> pa.Array:
 
 
 def hash_text(text: str) -> int:
-    """A 64-bit key of a text, the same on every machine."""
+    """A 64-bit key of one text, the same on every machine (not that of `hash_texts`)."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def hash_texts(values: pa.Array | pa.ChunkedArray) -> Hashes:
-    """`hash_text` of each row, computed once for each distinct text; NULL is the empty text."""
+    """A 64-bit key of each text, the same on every machine; NULL is the empty text."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     encoded = pc.fill_null(values, "").dictionary_encode()
-    hashes = np.array([hash_text(text) for text in encoded.dictionary.to_pylist()], dtype=np.uint64)
-    return hashes[encoded.indices.to_numpy(zero_copy_only=False)] if len(values) else hashes
+    return _hash_distinct(encoded.dictionary)[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+_MAX_WORDS = 64
+
+
+def _hash_distinct(texts: pa.Array) -> Hashes:
+    """`mix` of each text's words of 8 bytes and its length; beyond 64 words, of those and the rest's BLAKE2b."""
+    if not len(texts):
+        return np.zeros(0, np.uint64)
+    binary = texts.cast(pa.large_binary())
+    offsets = np.frombuffer(binary.buffers()[1], np.int64, len(binary) + 1, binary.offset * 8)
+    data = np.frombuffer(binary.buffers()[2] or b"", np.uint8)
+    data = np.concatenate([data[: offsets[-1]], np.zeros(8, np.uint8)])
+    start, length = offsets[:-1], np.diff(offsets)
+    hashes = mix(length)
+    for word in range(min(int(-(-length.max() // 8)), _MAX_WORDS)):
+        rows = np.flatnonzero(length > 8 * word)
+        begin = start[rows] + 8 * word
+        left = np.minimum(length[rows] - 8 * word, 8)
+        letters = np.where(np.arange(8) < left[:, None], data[begin[:, None] + np.arange(8)], np.uint8(0))
+        hashes[rows] = mix(hashes[rows], np.ascontiguousarray(letters).view("<u8").ravel())
+    for row in np.flatnonzero(length > 8 * _MAX_WORDS):
+        rest = data[start[row] + 8 * _MAX_WORDS : start[row] + length[row]]
+        hashes[row] = mix(
+            hashes[row : row + 1], int.from_bytes(blake2b(rest.tobytes(), digest_size=8).digest(), "little")
+        )[0]
+    return hashes
 
 
 def mix(*parts: Hashes | NDArray[np.int64] | int) -> Hashes:
-    """One 64-bit key of several integer columns, by the finaliser of splitmix64 (Steele et al., OOPSLA 2014)."""
+    """One 64-bit key of several integer columns.
+
+    A multiplication and a shift for each column, then the finaliser of splitmix64 (Steele et al., OOPSLA 2014).
+    """
     state: Hashes = np.array([0x9E3779B97F4A7C15], np.uint64)
     with np.errstate(over="ignore"):
         for part in parts:
-            word = np.uint64(part) if isinstance(part, int) else part.astype(np.uint64)
-            state = (state ^ word) * np.uint64(0xBF58476D1CE4E5B9) + np.uint64(0x9E3779B97F4A7C15)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
+            state = state ^ (np.uint64(part) if isinstance(part, int) else part.astype(np.uint64, copy=False))
+            state *= np.uint64(0xBF58476D1CE4E5B9)
+            state ^= state >> np.uint64(32)
+            state *= np.uint64(0x9FB21C651E98DF25)
+        state ^= state >> np.uint64(30)
+        state *= np.uint64(0xBF58476D1CE4E5B9)
+        state ^= state >> np.uint64(27)
+        state *= np.uint64(0x94D049BB133111EB)
+        state ^= state >> np.uint64(31)
     return state
 
 

@@ -10,28 +10,57 @@ from numpy.typing import NDArray
 from detray import tables
 from detray.tables import Shard
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
 NO_ID = np.iinfo(np.int64).min
 """Stands for an id that is NULL."""
 
 
 class View:
-    """A shard's annotations (n of them) and images (m) as arrays. Nothing in it may be changed."""
+    """A shard's annotations (n of them) and images (m) as arrays. Their contents may not be changed."""
 
     def __init__(self, shard: Shard) -> None:
         self.split = shard.split
         self.annotations = shard.annotations.combine_chunks()
         self.images = shard.images.combine_chunks()
         self.categories = shard.categories
+        self.pairs: dict[float, tuple[Ints, Ints, Floats]] = {}  # of coinciding boxes, by least IoU
 
     @cached_property
-    def boxes(self) -> NDArray[np.float64]:
+    def x(self) -> Floats:
+        """Left edge of each box, px, ``[n]``; NaN where not given."""
+        return self._side("x")
+
+    @cached_property
+    def y(self) -> Floats:
+        """Top edge, as `x`."""
+        return self._side("y")
+
+    @cached_property
+    def width(self) -> Floats:
+        return self._side("width")
+
+    @cached_property
+    def height(self) -> Floats:
+        return self._side("height")
+
+    def _side(self, name: str) -> Floats:
+        return tables.numpy(self.annotations, name).astype(np.float64, copy=False)
+
+    @cached_property
+    def shorter_side(self) -> Floats:
+        return np.minimum(self.width, self.height)
+
+    @cached_property
+    def boxes(self) -> Floats:
         """``x, y, width, height`` ``[n, 4]``, px; NaN where not given."""
-        return tables.boxes(self.annotations)
+        return np.stack([self.x, self.y, self.width, self.height], axis=1)
 
     @cached_property
     def has_box(self) -> NDArray[np.bool_]:
         """All four numbers are there, ``[n]``: rows without have their own finding and are not judged by geometry."""
-        return np.asarray(np.isfinite(self.boxes).all(axis=1))
+        return np.isfinite(self.x) & np.isfinite(self.y) & np.isfinite(self.width) & np.isfinite(self.height)
 
     @cached_property
     def is_crowd(self) -> NDArray[np.bool_]:
@@ -55,25 +84,55 @@ class View:
         return tables.numpy(self.annotations, "category_id", NO_ID)
 
     @cached_property
-    def class_ids(self) -> NDArray[np.int64]:
-        """The ids that annotations carry, rising; NO_ID among them where one has none."""
-        return np.sort(pc.unique(pa.array(self.category_ids)).to_numpy(zero_copy_only=False))
+    def _coded(self) -> tuple[Ints, Ints]:
+        return _codes(self.category_ids)
 
-    @cached_property
-    def class_codes(self) -> NDArray[np.int64]:
+    @property
+    def class_ids(self) -> Ints:
+        """The ids that annotations carry, rising; NO_ID among them where one has none."""
+        return self._coded[0]
+
+    @property
+    def class_codes(self) -> Ints:
         """Place of each annotation's class in `class_ids`, ``[n]``."""
-        return np.searchsorted(self.class_ids, self.category_ids)
+        return self._coded[1]
 
     @cached_property
     def is_object(self) -> NDArray[np.bool_]:
         """A single object of a stated class with an area, ``[n]``: no crowd, all four numbers, sides above 0."""
-        width, height = self.boxes[:, 2], self.boxes[:, 3]
-        return (self.category_ids != NO_ID) & ~self.is_crowd & self.has_box & (width > 0) & (height > 0)
+        single = (self.category_ids != NO_ID) & ~self.is_crowd
+        return single & self.has_box & (self.shorter_side > 0)
 
     @cached_property
-    def log_sides(self) -> NDArray[np.float64]:
-        """Logarithms to base 2 of width and height, ``[n, 2]``; NaN where not `is_object`."""
-        return np.log2(np.where(self.is_object[:, None], self.boxes[:, 2:], np.nan))
+    def log_width(self) -> Floats:
+        """Logarithm to base 2 of the width, ``[n]``; NaN where not `is_object`."""
+        return np.log2(np.where(self.is_object, self.width, np.nan))
+
+    @cached_property
+    def log_height(self) -> Floats:
+        """As `log_width`."""
+        return np.log2(np.where(self.is_object, self.height, np.nan))
+
+    @cached_property
+    def cells(self) -> Ints:
+        """A number for each pair of image and class, ``[n]``: image position times number of classes plus class code.
+
+        Negative where there is no image.
+        """
+        return self.image_of * len(self.class_ids) + self.class_codes
+
+    @cached_property
+    def cell_sizes(self) -> Ints:
+        """How many objects (`is_object`) share each annotation's image and class, ``[n]``; 0 for what is no object."""
+        mine = self.is_object & (self.image_of >= 0)
+        cells = np.where(mine, self.cells, 0)
+        span = self.images.num_rows * len(self.class_ids)
+        if span <= 1 << 24:
+            sizes = np.bincount(cells, mine, minlength=1)[cells].astype(np.int64)
+        else:
+            _, back = np.unique(cells, return_inverse=True)
+            sizes = np.bincount(back, mine)[back].astype(np.int64)
+        return np.where(mine, sizes, 0)
 
     @cached_property
     def annotators(self) -> list[tuple[str, NDArray[np.int64]]]:
@@ -95,19 +154,18 @@ class View:
         return codes
 
     @cached_property
-    def overhang(self) -> NDArray[np.float64]:
+    def overhang(self) -> Floats:
         """How far each box reaches over its image's edge, px, ``[n]``; NaN where box or size is unknown."""
-        x, y, width, height = self.boxes.T
-        sizes = self.image_sizes
-        return np.maximum.reduce([-x, -y, x + width - sizes[:, 0], y + height - sizes[:, 1]])
+        right = self.x + self.width - self.image_width
+        bottom = self.y + self.height - self.image_height
+        return np.maximum(np.maximum(-self.x, -self.y), np.maximum(right, bottom))
 
     @cached_property
     def is_outside(self) -> NDArray[np.bool_]:
         """No part of the box is within its image, ``[n]``; false where box or size is unknown."""
-        x, y, width, height = self.boxes.T
-        sizes = self.image_sizes
-        beyond = (x >= sizes[:, 0]) | (y >= sizes[:, 1])
-        return beyond | (((x + width <= 0) | (y + height <= 0)) & ~np.isnan(sizes[:, 0]))
+        before = (self.x + self.width <= 0) | (self.y + self.height <= 0)
+        beyond = (self.x >= self.image_width) | (self.y >= self.image_height)
+        return beyond | (before & ~np.isnan(self.image_width))
 
     @cached_property
     def image_ids(self) -> NDArray[np.int64]:
@@ -120,15 +178,19 @@ class View:
         return tables.numpy(self.images, "image_id", NO_ID)
 
     @cached_property
-    def image_of(self) -> NDArray[np.int64]:
+    def image_of(self) -> Ints:
         """Position of each annotation's image, ``[n]``; -1 if there is none."""
-        own = self.own_image_ids
-        if not len(own):
-            return np.full(len(self.image_ids), -1)
+        own, ids = self.own_image_ids, self.image_ids
+        if not len(own) or not len(ids):
+            return np.full(len(ids), -1)
         order = np.lexsort((tables.numpy(self.images, "image_row", -1), own))
-        place = np.searchsorted(own, self.image_ids, sorter=order).clip(max=len(own) - 1)
-        found = order[place]
-        return np.where((own[found] == self.image_ids) & (self.image_ids != NO_ID), found, -1)
+        ordered = own[order]
+        # annotations of an image mostly follow each other: each run is looked up once
+        starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+        heads = ids[starts]
+        place = np.searchsorted(ordered, heads).clip(max=len(own) - 1)
+        found = np.where((ordered[place] == heads) & (heads != NO_ID), order[place], -1)
+        return np.repeat(found, np.diff(np.append(starts, len(ids))))
 
     @cached_property
     def sizes(self) -> NDArray[np.float64]:
@@ -139,12 +201,18 @@ class View:
         return np.where(sizes > 0, sizes, np.nan)
 
     @cached_property
-    def image_sizes(self) -> NDArray[np.float64]:
-        """Stated width and height of each annotation's image, ``[n, 2]``, px; NaN where unknown."""
-        found = np.full((len(self.image_of), 2), np.nan)
-        known = self.image_of >= 0
-        found[known] = self.sizes[self.image_of[known]]
-        return found
+    def image_width(self) -> Floats:
+        """Stated width of each annotation's image, px, ``[n]``; NaN where unknown."""
+        return np.append(self.sizes[:, 0], np.nan)[self.image_of]  # -1 takes the last
+
+    @cached_property
+    def image_height(self) -> Floats:
+        """As `image_width`."""
+        return np.append(self.sizes[:, 1], np.nan)[self.image_of]
+
+    def image_sizes(self, rows: Ints) -> Floats:
+        """Stated width and height of the images of some annotations, px, ``[k, 2]``; NaN where unknown."""
+        return np.stack([self.image_width[rows], self.image_height[rows]], axis=1)
 
     @cached_property
     def classes(self) -> pa.Table:
@@ -154,7 +222,7 @@ class View:
     @cached_property
     def has_known_class(self) -> NDArray[np.bool_]:
         """Each annotation's class is among `classes`, ``[n]``."""
-        return np.isin(self.category_ids, tables.numpy(self.classes, "category_id"))
+        return np.isin(self.class_ids, tables.numpy(self.classes, "category_id"))[self.class_codes]
 
     def names(self, category_ids: pa.Array) -> pa.Array:
         """Names of classes; NULL for unknown ones."""
@@ -173,3 +241,24 @@ def distinct_classes(categories: pa.Table) -> pa.Table:
     first = np.ones(len(ids), bool)
     first[1:] = ids[1:] != ids[:-1]
     return found.filter(pa.array(first)).combine_chunks()
+
+
+_TABLE_SPAN = 1 << 22
+"""Range of ids up to which they are looked up in a table rather than sorted."""
+
+
+def _codes(ids: Ints) -> tuple[Ints, Ints]:
+    """The distinct ids, rising, and the place of each of ``ids`` among them."""
+    known = ids[ids != NO_ID] if len(ids) and ids.min() == NO_ID else ids
+    if not len(known) or int(known.max()) - int(known.min()) > _TABLE_SPAN:
+        distinct, codes = np.unique(ids, return_inverse=True)
+        return distinct, codes
+    low = int(known.min())
+    present = np.zeros(int(known.max()) - low + 1, bool)
+    present[known - low] = True
+    distinct = np.flatnonzero(present) + low
+    place = np.cumsum(present) - 1
+    if len(known) == len(ids):
+        return distinct, place[ids - low]
+    codes = np.where(ids == NO_ID, 0, place[np.where(ids == NO_ID, 0, ids - low)] + 1)
+    return np.append(NO_ID, distinct), codes

@@ -74,6 +74,28 @@ def test_two_random_halves_of_one_data_set_do_not_drift() -> None:
     assert not flagged & {"split-drift", "unlabelled-companion", "coordinate-scale", "box-format", "defect-share"}
 
 
+EXTREMES = [0.0, -0.0, 1e308, -1e308, 1.7e308, 5e-324, 1e-300, 2.0**63, -(2.0**63), 0.1, 99.99999999, None]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(*[st.sampled_from(EXTREMES)] * 4), min_size=1, max_size=60), st.integers(1, 3))
+def test_any_number_is_judged_without_a_crash(boxes: list[tuple[float | None, ...]], cuts: int) -> None:
+    entries = [{"box": box, "image": 1 + number % 3, "area": None} for number, box in enumerate(boxes)]
+    data = dataset(boxes=entries, images=3)
+    reach = {"width": 64, "height": 64, "anchors": [[8, 8]]}
+    shards, _ = data.shards(cuts)
+    found = audit(shards, data.summary(reach=reach), activate(RULES, {}))
+    whole, _ = data.shards()
+    assert found.equals(audit(whole, data.summary(reach=reach), activate(RULES, {})))
+    flat = {
+        number
+        for number, (x, y, width, height) in enumerate(boxes)
+        if None not in (x, y, width, height) and (width <= 0 or height <= 0)
+    }
+    degenerate = found.filter(pc.equal(found["rule"], "degenerate-box"))
+    assert set(degenerate["annotation_row"].drop_null().to_pylist()) == flat
+
+
 def test_one_class_with_most_defects_is_named() -> None:
     boxes: list[dict[str, Any]] = [
         {"scatter": 300, "over": [1, 30]},

@@ -17,10 +17,9 @@ from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    width, height = view.boxes[:, 2], view.boxes[:, 3]
-    solid = (width > 0) & (height > 0)
+    width, height = view.width, view.height
     too_large = view.areas > (width + 1) * (height + 1) * limits["max_ratio"]  # some count pixels, ends included
-    rows = np.flatnonzero(solid & (too_large | (view.areas <= 0)))
+    rows = np.flatnonzero((view.shorter_side > 0) & (too_large | (view.areas <= 0)))
     return [
         Hits(
             rows,

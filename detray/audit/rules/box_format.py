@@ -94,11 +94,11 @@ def gather(view: View, classes: Sequence[int], people: Sequence[str]) -> Iterato
     """For each format, how its reading of the suspects' boxes compares: key 0 implausible, 1 plausible as the file's
     own reading, 2 plausible where that is not, 3 implausible where that is plausible."""
     placed = np.flatnonzero(~np.isnan(view.overhang))
-    own = plausible(view.boxes[placed], view.image_sizes[placed])
+    own = plausible(view.boxes[placed], view.image_sizes(placed))
     groups = [("", placed[np.isin(view.category_ids[placed], classes)])]
     groups += [(f"@{name}", np.intersect1d(placed, rows)) for name, rows in view.annotators if name in people]
     for suffix, rows in groups:
-        boxes, sizes = view.boxes[rows], view.image_sizes[rows]
+        boxes, sizes = view.boxes[rows], view.image_sizes(rows)
         as_stated = own[np.searchsorted(placed, rows)]
         for name, how in FORMATS.items():
             fits = plausible(read_as(boxes, sizes, *how), sizes)

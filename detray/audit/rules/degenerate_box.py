@@ -17,8 +17,7 @@ from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    width, height = view.boxes[:, 2], view.boxes[:, 3]
-    rows = np.flatnonzero(view.has_box & ((width <= 0) | (height <= 0)))
+    rows = np.flatnonzero(view.has_box & (view.shorter_side <= 0))
     return [Hits(rows, observed=sides(view, rows))]
 
 

@@ -16,10 +16,12 @@ from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    low = np.maximum(view.boxes[:, :2], 0)
-    high = np.minimum(view.boxes[:, :2] + view.boxes[:, 2:], view.image_sizes)
-    share = ((high - low) / view.image_sizes).min(axis=1)
-    rows = np.flatnonzero((share >= limits["min_share"]) & ~view.is_crowd)
+    share = limits["min_share"]
+    large = (view.width >= share * view.image_width) & (view.height >= share * view.image_height) & ~view.is_crowd
+    rows = np.flatnonzero(large)
+    boxes, sizes = view.boxes[rows], view.image_sizes(rows)
+    seen = np.minimum(boxes[:, :2] + boxes[:, 2:], sizes) - np.maximum(boxes[:, :2], 0)
+    rows = rows[(seen >= share * sizes).all(axis=1)]
     return [Hits(rows, observed=sides(view, rows))]
 
 

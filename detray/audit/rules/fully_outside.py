@@ -16,12 +16,10 @@ from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    solid = (view.boxes[:, 2] > 0) & (view.boxes[:, 3] > 0)  # the others are degenerate-box
-    rows = np.flatnonzero(view.is_outside & solid)
-    sizes = view.image_sizes[rows]
-    x, y = view.boxes[rows, 0], view.boxes[rows, 1]
+    rows = np.flatnonzero(view.is_outside & (view.shorter_side > 0))  # the others are degenerate-box
+    sizes = view.image_sizes(rows)
     size = join(number(sizes[:, 0]), " x ", number(sizes[:, 1]))
-    return [Hits(rows, observed=join("at ", number(x), ", ", number(y), " of ", size))]
+    return [Hits(rows, observed=join("at ", number(view.x[rows]), ", ", number(view.y[rows]), " of ", size))]
 
 
 RULE = RowRule(

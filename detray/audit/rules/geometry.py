@@ -10,4 +10,4 @@ from detray.audit.view import View
 
 def sides(view: View, rows: NDArray[np.int64]) -> pa.Array:
     """Width and height of some boxes as text."""
-    return join(number(view.boxes[rows, 2]), " x ", number(view.boxes[rows, 3]), " px")
+    return join(number(view.width[rows]), " x ", number(view.height[rows]), " px")

@@ -19,9 +19,8 @@ MAX_LOOKED_AT = 32
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    rows = np.flatnonzero(view.is_object & (view.image_of >= 0))
-    area = view.boxes[rows, 2] * view.boxes[rows, 3]
-    cells = view.image_of[rows] * len(view.class_ids) + view.class_codes[rows]
+    rows = np.flatnonzero(view.cell_sizes > limits["min_members"])
+    area, cells = view.width[rows] * view.height[rows], view.cells[rows]
     order = np.lexsort((view.annotation_rows[rows], -area, cells))
     rows, area, cells = rows[order], area[order], cells[order]
     starts = np.flatnonzero(np.diff(cells, prepend=-1))

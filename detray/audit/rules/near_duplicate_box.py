@@ -9,16 +9,14 @@ Source: Northcutt et al. and cleanlab's ObjectLab list it among label errors; CO
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from detray.audit.pairs import best_partners, close_pairs
+from detray.audit.pairs import best_partners, coinciding
 from detray.audit.rule import WARNING, Hits, Limits, RowRule, Threshold
 from detray.audit.text import join, number
 from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    first, second, iou = close_pairs(view, np.flatnonzero(view.is_object), limits["min_iou"])
+    first, second, iou = coinciding(view, limits["min_iou"])
     same = (view.category_ids[first] == view.category_ids[second]) & (
         view.annotator_codes[first] == view.annotator_codes[second]
     )

@@ -19,19 +19,11 @@ MIN_SPREAD = 1.0  # octaves of area
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    rows = np.flatnonzero(view.is_object & (view.image_of >= 0))
-    cells = view.image_of[rows] * len(view.class_ids) + view.class_codes[rows]
-    n = np.bincount(cells) if len(view.class_ids) * len(view.sizes) <= 1 << 24 else None
-    if n is None:
-        _, back, counts = np.unique(cells, return_inverse=True, return_counts=True)
-        enough = counts[back] >= limits["min_neighbours"]
-    else:
-        enough = n[cells] >= limits["min_neighbours"]
-    rows, cells = rows[enough], cells[enough]
+    rows = np.flatnonzero(view.cell_sizes >= limits["min_neighbours"])
     if not len(rows):
         return []
-    size = view.log_sides[rows].sum(axis=1)
-    _, group = np.unique(cells, return_inverse=True)
+    size = view.log_width[rows] + view.log_height[rows]
+    _, group = np.unique(view.cells[rows], return_inverse=True)
     middle = medians(group, size)
     deviation = np.abs(size - middle[group])
     spread = np.maximum(1.4826 * medians(group, deviation), MIN_SPREAD)

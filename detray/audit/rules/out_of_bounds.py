@@ -21,7 +21,7 @@ ROUNDING = 1e-6  # px: what float arithmetic alone adds to x + width
 def check(view: View, limits: Limits) -> Sequence[Hits]:
     over = view.overhang
     rows = np.flatnonzero((over > ROUNDING) & ~view.is_outside)
-    sizes = view.image_sizes[rows]
+    sizes = view.image_sizes(rows)
     return [
         Hits(
             rows,

@@ -10,16 +10,14 @@ evaluation does not.
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from detray.audit.pairs import best_partners, close_pairs
+from detray.audit.pairs import best_partners, coinciding
 from detray.audit.rule import WARNING, Hits, Limits, RowRule, Threshold
 from detray.audit.text import join, number
 from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    first, second, iou = close_pairs(view, np.flatnonzero(view.is_object), limits["min_iou"])
+    first, second, iou = coinciding(view, limits["min_iou"])
     keep = (view.category_ids[first] != view.category_ids[second]) & (
         view.annotator_codes[first] == view.annotator_codes[second]
     )

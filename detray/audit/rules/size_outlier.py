@@ -18,7 +18,7 @@ from detray.audit.view import View
 
 
 def observed(view: View, rows: np.ndarray) -> pa.Array:
-    return join("side of ", number(np.exp2(view.log_sides[rows].sum(axis=1) / 2), 1), " px")
+    return join("side of ", number(np.exp2((view.log_width[rows] + view.log_height[rows]) / 2), 1), " px")
 
 
 def expected(middles: np.ndarray) -> pa.Array:

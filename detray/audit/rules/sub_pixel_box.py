@@ -17,8 +17,7 @@ from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
-    smaller = view.boxes[:, 2:].min(axis=1)
-    rows = np.flatnonzero((smaller > 0) & (smaller < limits["min_side"]))
+    rows = np.flatnonzero((view.shorter_side > 0) & (view.shorter_side < limits["min_side"]))
     return [Hits(rows, observed=sides(view, rows))]
 
 
