@@ -54,6 +54,14 @@ def compact(value: object) -> object:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
+def names(sentence: str) -> list[tuple[str, bool]]:
+    """The parts of a sentence, and whether each is a name, which stands in backquotes: ```ring` is absent``."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:  # a lone backquote is one
+        parts[-2:] = ["`".join(parts[-2:])]
+    return [(part, bool(index % 2)) for index, part in enumerate(parts) if part]
+
+
 def duration(seconds: float | None) -> str:
     """A time: ``0.8 s``, ``42 s``, ``3 min 5 s`` or ``2 h 10 min``."""
     if seconds is None:
@@ -72,5 +80,6 @@ FILTERS = {
     "count": count,
     "percent": percent,
     "compact": compact,
+    "names": names,
     "duration": duration,
 }

@@ -54,4 +54,4 @@ def paths(images: pa.Table) -> dict[int, tuple[str | None, str | None]]:
 
 def label(name: str | None, score: float | None = None) -> str:
     """What stands on a box: the class and, of a detection, its score."""
-    return f"{name}" if score is None else f"{name} {score:.2f}"
+    return " ".join([*([name] if name else []), *([f"{score:.2f}"] if score is not None else [])])

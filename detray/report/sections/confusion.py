@@ -7,7 +7,9 @@ from detray.report.sections.common import Content, Evaluation
 from detray.report.sections.evaluation import heat
 
 MAX_CLASSES = 20
-MAX_PAIRS = 12
+MAX_PAIRS = 9
+MIN_SHARE = 0.05
+"""Share of a true class that another must take to be named in words."""
 
 Key = int | None
 
@@ -58,7 +60,11 @@ def _cell(count: int, total: int, true: Key, predicted: Key) -> Content:
 
 
 def _pairs(n: Counter[tuple[Key, Key]], totals: Counter[Key], names: dict[Key, str | None]) -> list[Content]:
-    mixed = [pair for pair, count in n.items() if count and None not in pair and pair[0] != pair[1]]
+    mixed = [
+        pair
+        for pair, count in n.items()
+        if None not in pair and pair[0] != pair[1] and count and count >= MIN_SHARE * totals[pair[0]]
+    ]
     mixed.sort(key=lambda pair: (-n[pair] / totals[pair[0]], -n[pair]))
     return [
         {"true": names[pair[0]], "predicted": names[pair[1]], "n": n[pair], "total": totals[pair[0]]}

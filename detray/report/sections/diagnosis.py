@@ -3,12 +3,14 @@
 import json
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from detray.boxes import pairwise_iou
 from detray.report.pictures import Mark
 from detray.report.reader import Row
-from detray.report.sections.common import Content, Evaluation, Sources, box_of, label, paths, words
-from detray.report.sections.images import marks_of
+from detray.report.sections.common import Box, Content, Evaluation, Sources, box_of, label, paths, words
 
 MAX_CLASSES = 40
 EXAMPLES = 3
@@ -31,7 +33,8 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
     ranked = sorted(classes.values(), key=lambda row: (row["ap"] is not None, row["ap"] or 0.0, row["id"]))
     shown = ranked[:MAX_CLASSES]
     pictured = {row["id"]: row for row in shown[:_PICTURED]}
-    for class_id, example in _examples(sources, evaluation, metrics, list(pictured)):
+    names = {row["category_id"]: row["category_name"] for row in metrics}
+    for class_id, example in _examples(sources, evaluation, list(pictured), names):
         pictured[class_id]["examples"].append(example)
     return {"classes": shown, "left_out": len(ranked) - len(shown)}
 
@@ -51,31 +54,57 @@ def _numbers(evidence: str) -> list[tuple[str, Any]]:
 
 
 def _examples(
-    sources: Sources, evaluation: Evaluation, metrics: list[Row], class_ids: list[int]
+    sources: Sources, evaluation: Evaluation, class_ids: list[int], names: dict[int, str | None]
 ) -> list[tuple[int, Content]]:
+    """Close-ups of missed boxes, and of false detections of the highest score, with what lies on them."""
     reader = sources.reader
     wanted = evaluation.filter & pc.field("category_id").isin(class_ids) & pc.field("outcome").isin(_OUTCOMES)
-    by = ("split", "model", "category_id", "outcome")
     # class_rank keeps to the first detection of a picture; a missed box has none and counts as well
     first = pc.field("class_rank").is_null() | (pc.field("class_rank") == 1)
-    rows = reader.best("matches", (*by, "class_rank"), "score", EXAMPLES, wanted & first)
+    by = ("split", "model", "category_id", "outcome", "class_rank")
+    rows = reader.best("matches", by, "score", EXAMPLES, wanted & first)
     image_ids = sorted({row["image_id"] for row in rows})
     where = paths(reader.of_images("images", evaluation.split, image_ids))
-    surroundings = marks_of(reader, evaluation, image_ids, metrics)
+    labelled = _by_image(reader.of_images("annotations", evaluation.split, image_ids))
+    detected = _by_image(
+        reader.of_images("matches", evaluation.split, image_ids, pc.field("model") == evaluation.model)
+    )
     examples = []
     for row in sorted(rows, key=lambda row: (row["category_id"], row["outcome"] != "missed")):
-        own = box_of(row)
+        own, is_missed = box_of(row), row["outcome"] == "missed"
         if own is None or row["image_id"] not in where:
             continue
-        style = "missed" if row["outcome"] == "missed" else "false"
-        mark = Mark(own, style, label(row["category_name"], row["score"]))
-        others = [other for other in surroundings[row["image_id"]] if other.box != own]
-        figure = sources.album.add(*where[row["image_id"]], [*others, mark], own)
-        example = {"figure": figure, "outcome": row["outcome"], "file_name": row["file_name"], "score": row["score"]}
+        truths = _overlapping(own, labelled.get(row["image_id"], []), 0.1)
+        marks = [Mark(box, "found", label(names.get(t["category_id"]))) for t, box in truths if box != own]
+        if is_missed:
+            detections = [other for other in detected[row["image_id"]] if other["score"] is not None]
+            covering = sorted(_overlapping(own, detections, 0.4), key=lambda found: -found[0]["score"])
+            marks += [Mark(box, "false", label(d["category_name"], d["score"])) for d, box in covering[:2]]
+        marks.append(Mark(own, "missed" if is_missed else "false", label(row["category_name"], row["score"])))
+        covers = (row["other_iou"] or 0.0) >= 0.1
         examples.append(
-            (row["category_id"], example | {"other": row["other_category_name"], "other_iou": row["other_iou"]})
+            (
+                row["category_id"],
+                {key: row[key] for key in ("outcome", "file_name", "score", "other_iou")}
+                | {"figure": sources.album.add(*where[row["image_id"]], marks, own)}
+                | {"other": row["other_category_name"] if covers else None},
+            )
         )
     return examples
+
+
+def _by_image(rows: pa.Table) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {}
+    for row in rows.to_pylist():
+        found.setdefault(row["image_id"], []).append(row)
+    return found
+
+
+def _overlapping(box: Box, rows: list[Row], least: float) -> list[tuple[Row, Box]]:
+    """The rows, and their boxes, that overlap ``box`` with an IoU of ``least`` or more."""
+    finite = [(row, other) for row in rows if (other := box_of(row)) is not None]
+    ious = pairwise_iou(np.array([box]), np.array([other for _, other in finite], np.float64).reshape(-1, 4))[0]
+    return [found for found, iou in zip(finite, ious, strict=True) if iou >= least]
 
 
 def suspects(sources: Sources, evaluation: Evaluation) -> Content | None:

@@ -10,6 +10,8 @@ MAX_ERROR_CLASSES = 30
 
 ERRORS = ("classification", "localization", "both", "duplicate", "background", "missed")
 
+_PALEST = 0.005
+
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
@@ -61,4 +63,4 @@ def _errors(reader: Reader, evaluation: Evaluation) -> Content | None:
 
 def heat(share: float | None) -> int:
     """A value from 0 to 1 as one of the style sheet's ten depths of colour; 0 for none."""
-    return 0 if share is None or share <= 0 else min(9, int(share * 10)) + 1
+    return 0 if share is None or share < _PALEST else min(9, int(share * 10)) + 1

@@ -34,8 +34,10 @@ def build(sources: Sources) -> Content | None:
         )
         rule["severity"] = max(rule["severity"], row["severity"])
         rule["n" if row["scope"] in _SINGLE else "n_general"] += row["n"]
-        if row["scope"] in _SINGLE:
-            by_severity[row["severity"]] += row["n"]
+    for rule in rules.values():
+        # what is said of a whole class or split counts only where no single rows stand for it
+        rule["total"] = rule["n"] or rule["n_general"]
+        by_severity[rule["severity"]] += rule["total"]
     is_single = pc.field("scope").isin(_SINGLE)
     for row in reader.best("findings", ("rule", "scope"), "count", MAX_GENERAL, ~is_single):
         rules[row["rule"]]["general"].append(row)
@@ -44,7 +46,7 @@ def build(sources: Sources) -> Content | None:
         shown = rules[row["rule"]]["examples"]
         if len(shown) < MAX_EXAMPLES:
             shown.append(row | {"figure": figure})
-    ranked = sorted(rules.values(), key=lambda rule: (-rule["severity"], -rule["n"] - rule["n_general"], rule["rule"]))
+    ranked = sorted(rules.values(), key=lambda rule: (-rule["severity"], -rule["total"], rule["rule"]))
     return {
         "rules": [rule | {"severity_name": schema.SEVERITIES[rule["severity"]]} for rule in ranked],
         "by_severity": [{"name": schema.SEVERITIES[severity], "n": n} for severity, n in by_severity.items()],

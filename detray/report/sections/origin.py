@@ -22,10 +22,11 @@ def build(reader: Reader) -> Content:
         "stages": [
             {
                 "name": stage,
-                "created": manifest.get("created"),
+                "created": (manifest.get("created") or "").replace("T", " ").replace("+00:00", " UTC"),
                 "seconds": manifest.get("seconds", {}).get("total"),
                 "rows": [(name, table["rows"]) for name, table in manifest["tables"].items()],
-                "cluster": manifest.get("cluster", {}),
+                "executor": manifest.get("cluster", {}).get("executor", "").removesuffix("Executor").lower(),
+                "workers": manifest.get("cluster", {}).get("workers"),
             }
             for stage, manifest in manifests.items()
         ],

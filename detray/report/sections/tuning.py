@@ -85,7 +85,7 @@ def _curve(rows: list[Row], trials: dict[str, Row]) -> dict[str, Any]:
 
 
 def training(reader: Reader) -> Content | None:
-    """Loss and AP by epoch of the training; None where nothing was trained."""
+    """Loss by epoch, and AP by epoch of the classes that end lowest; None where nothing was trained."""
     totals = [row for row in reader.rows("history", pc.field("category_id").is_null()) if row["loss"] is not None]
     if not totals:
         return None
@@ -93,12 +93,23 @@ def training(reader: Reader) -> Content | None:
     epochs = plots.Axis(0, max(row["epoch"] for row in totals))
     losses = plots.covering([row["loss"] for row in totals])
     by_split = [(split, list(group)) for split, group in groupby(totals, lambda row: row["split"])]
-    lines = [
-        {
-            "split": split,
-            "points": plots.polyline([r["epoch"] for r in rows], [r["loss"] for r in rows], epochs, losses),
-        }
-        for split, rows in by_split
-    ]
-    last = [{"split": split, **rows[-1]} for split, rows in by_split]
-    return {"lines": lines, "last": last, "top": losses.high, "epochs": epochs.high}
+    return {
+        "losses": [_line(split, rows, "loss", epochs, losses) for split, rows in by_split],
+        "aps": _class_lines(reader, epochs),
+        "top": losses.high,
+        "epochs": epochs.high,
+    }
+
+
+def _class_lines(reader: Reader, epochs: plots.Axis) -> list[Content]:
+    """AP by epoch, the class that ends lowest first."""
+    rows = [row for row in reader.rows("history", pc.field("category_id").is_valid()) if row["ap"] is not None]
+    rows.sort(key=lambda row: (row["split"], row["category_id"], row["epoch"]))
+    groups = [list(group) for _, group in groupby(rows, lambda row: (row["split"], row["category_id"]))]
+    groups.sort(key=lambda group: group[-1]["ap"])
+    return [_line(group[0]["category_name"], group, "ap", epochs, plots.UNIT) for group in groups[:MAX_CURVES]]
+
+
+def _line(name: str | None, rows: list[Row], value: str, x: plots.Axis, y: plots.Axis) -> Content:
+    points = plots.polyline([row["epoch"] for row in rows], [row[value] for row in rows], x, y)
+    return {"name": name, "points": points, "last": rows[-1][value]}
