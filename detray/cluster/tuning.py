@@ -41,6 +41,7 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the receipts and tables
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it prints the traceback of each process that dies
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # else an interrupt ends the search as if it were whole
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output prints boxes even with verbose=0
     bench = search.bench
     bench.stage.store.delete(bench.stage.name, PARTIAL, "ray")

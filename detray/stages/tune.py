@@ -43,7 +43,8 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         stage, config.name, config.detector, config.predict, trained, classes, focus, config.cluster.gpus_per_actor
     )
     prepared = _prepare(context, bench, done)
-    search = Search(bench, search_space(config.tune, config.train, names), config.tune)
+    space = search_space(config.tune, config.train, names, pretrained=config.detector.weights is not None)
+    search = Search(bench, space, config.tune)
     context.progress.step("search", search.size)
     with context.timed("search"):
         context.executor.run_search(search, context.progress.advance)

@@ -13,13 +13,16 @@ from detray.errors import UsageError
 from detray.tune.settings import TuneSettings, train_value
 
 AUTO: Mapping[str, Sequence[Any]] = {
-    "focal_alpha": (0.15, 0.25, 0.4),
+    "focal_alpha": (0.15, 0.2, 0.25),
     "focal_gamma": (1.0, 1.5, 2.0, 3.0),
     "freeze_units": (0, 1, 2),
     "augmentation": ("none", "default", "strong"),
     "oversample": (2, 4, 8),
 }
 """What ``tune.space: auto`` tries beside the configured value of each setting."""
+
+DEEPEST_UNTRAINED = 1
+"""Units that auto freezes at most where the backbone starts from random weights."""
 
 FIRST_GUESS = {"oversample": 8}
 """The one lever that reliably moved a rare class's AP when each was tried alone: the second trial of auto."""
@@ -58,10 +61,11 @@ class Space:
         return {field: self.values[field][index] for field, index in choice.items() if index}
 
 
-def search_space(settings: TuneSettings, baseline: TrainSettings, focus: tuple[str, ...]) -> Space:
+def search_space(settings: TuneSettings, baseline: TrainSettings, focus: tuple[str, ...], *, pretrained: bool) -> Space:
     """The space that ``settings.space`` asks for, around ``baseline``.
 
-    ``focus`` names the classes whose images ``oversample`` repeats.
+    ``focus`` names the classes whose images ``oversample`` repeats; ``pretrained`` says that the
+    backbone starts from weights that were learnt.
 
     Raises:
         UsageError: no setting has a value other than the baseline's.
@@ -71,7 +75,10 @@ def search_space(settings: TuneSettings, baseline: TrainSettings, focus: tuple[s
         found = train_value(field, option, focus)
         return baseline.oversample | found if field == "oversample" else found
 
-    asked = AUTO if isinstance(settings.space, str) else settings.space
+    is_auto = isinstance(settings.space, str)
+    asked = dict(AUTO) if isinstance(settings.space, str) else settings.space
+    if is_auto and not pretrained:
+        asked["freeze_units"] = [depth for depth in asked["freeze_units"] if depth <= DEEPEST_UNTRAINED]
     values = {}
     for field, options in asked.items():
         found = [getattr(baseline, field)]
@@ -83,7 +90,7 @@ def search_space(settings: TuneSettings, baseline: TrainSettings, focus: tuple[s
     if not values:
         raise UsageError("tune.space holds no value that differs from the train section; add one to try")
     space = Space(baseline, values)
-    if asked is not AUTO:
+    if not is_auto:
         return space
     guess = space.origin | {
         field: values[field].index(value(field, option)) for field, option in FIRST_GUESS.items() if field in values

@@ -27,7 +27,7 @@ from detray.tune.trial import Report, Trial, conclude
 pytestmark = pytest.mark.ray
 
 EPOCHS = 8
-QUALITY = {2.0: 0.1, 1.0: 0.9, 3.0: 0.2, 1.5: 0.5, 4.0: 0.8}
+QUALITY = {2.0: 0.1, 1.0: 0.9, 4.0: 0.3, 1.5: 0.5, 3.0: 0.2}
 """AP of a played trial by its focal gamma; 2 is the baseline's."""
 
 
@@ -63,7 +63,7 @@ def played(monkeypatch: pytest.MonkeyPatch, ray_executor: Executor) -> Iterator[
         cloudpickle.unregister_pickle_by_value(module)
 
 
-def make_search(folder: Path, scheduler: str) -> Search:
+def make_search(folder: Path) -> Search:
     stage = Store(str(folder)).stage("tune")
     stage.begin("")
     config = Config()
@@ -75,7 +75,7 @@ def make_search(folder: Path, scheduler: str) -> Search:
         {"focal_gamma": gammas},
         guesses=tuple({"focal_gamma": number} for number in range(1, len(gammas))),
     )
-    return Search(bench, space, convert({"scheduler": scheduler, "trials": 5}, TuneSettings, "test"))
+    return Search(bench, space, convert({"scheduler": "asha", "trials": 5}, TuneSettings, "test"))
 
 
 def ends(search: Search) -> dict[float, Json]:
@@ -86,17 +86,16 @@ def ends(search: Search) -> dict[float, Json]:
 def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: None) -> None:
     from detray.cluster import tuning
 
-    search = make_search(tmp_path, "asha")
+    search = make_search(tmp_path)
     seen: list[int] = []
     tuning.run_search(search, lambda: seen.append(1), workers=1)
     found = ends(search)
     assert len(seen) == len(found) == 5
-    assert found[2.0]["status"] == "completed"  # the baseline is spared though it is the weakest
-    assert found[1.0]["status"] == "completed"
+    assert found[2.0]["status"] == found[1.0]["status"] == "completed"
     assert found[3.0]["status"] == "stopped"
     assert found[3.0]["epochs"] == 2
     assert found[3.0]["ap"] == [0.5, 0.2]
-    assert found[4.0]["status"] in ("completed", "stopped")  # died once, and went on
+    assert found[4.0]["status"] == "completed"  # died once, went on, and too few were ahead of it to stop it
     assert (tmp_path / "died-4.0").exists()
     assert found[1.5]["status"] == "failed"
     assert (tmp_path / "died-1.5").read_text() == "x" * (tuning.MAX_FAILURES + 1)
@@ -105,6 +104,8 @@ def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: Non
 
 
 @pytest.mark.slow
+# Keras hands its variables to NumPy without the copy keyword of NumPy 2 when it saves a network
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_same_as_in_one_process(tmp_path: Path, ray_executor: Executor) -> None:
     plain = tune(tmp_path / "plain", SerialExecutor())
     on_ray = tune(tmp_path / "ray", ray_executor)

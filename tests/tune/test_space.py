@@ -13,9 +13,14 @@ from detray.tune.space import AUTO, Space, search_space
 FOCUS = ("rare",)
 
 
-def space(values: Any = "auto", baseline: TrainSettings | None = None, focus: tuple[str, ...] = FOCUS) -> Space:
+def space(
+    values: Any = "auto",
+    baseline: TrainSettings | None = None,
+    focus: tuple[str, ...] = FOCUS,
+    pretrained: bool = True,
+) -> Space:
     settings = convert({"space": values}, TuneSettings, "test")
-    return search_space(settings, baseline or TrainSettings(), focus)
+    return search_space(settings, baseline or TrainSettings(), focus, pretrained=pretrained)
 
 
 def test_the_baseline_is_the_origin() -> None:
@@ -48,6 +53,12 @@ def test_a_number_for_oversample_repeats_the_focus_classes_and_leaves_the_others
 
 def test_values_equal_to_the_baseline_are_not_tried_again() -> None:
     assert space({"focal_gamma": [2, 2.0, 1, 1]}).values == {"focal_gamma": (2.0, 1.0)}
+
+
+def test_random_weights_are_hardly_frozen() -> None:
+    assert space().values["freeze_units"] == (0, 1, 2)
+    assert space(pretrained=False).values["freeze_units"] == (0, 1)
+    assert space({"freeze_units": [3]}, pretrained=False).values["freeze_units"] == (0, 3)
 
 
 def test_auto_guesses_the_lever_that_worked_elsewhere() -> None:
