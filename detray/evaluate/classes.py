@@ -12,6 +12,7 @@ from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, true_positives
 from detray.evaluate.errors import FALSE_DETECTIONS, REPAIRABLE
 from detray.evaluate.kernel import Flags, Floats, Ints, Words
 from detray.evaluate.order import accumulation_order, places
+from detray.evaluate.pascal import IGNORED
 from detray.schema import AREA_RANGES
 
 
@@ -47,6 +48,7 @@ class ClassRows:
     repaired: dict[str, Words]
     """By type of error, levels at which a repair is a true positive once such errors are mended."""
     pascal: NDArray[np.int8]
+    """As of `pascal.pascal_match`."""
     box_category: Ints
     box_image: Ints
     box_counts: tuple[Flags, ...]
@@ -90,7 +92,7 @@ class ClassRows:
             tuple(~ranked(f"ignored_{area}", int(EVERY_LEVEL)) & EVERY_LEVEL for area in AREA_RANGES),
             {name: ranked(name) for name in FALSE_DETECTIONS},
             {name: np.where(error == place, levels, np.int16(0)) for place, name in enumerate(REPAIRABLE)},
-            ranked("pascal"),
+            ranked("pascal", IGNORED),
             places(ids, tables.numpy(boxes, "category_id")),
             tables.numpy(boxes, "image_id"),
             tuple(counts >> area & 1 != 0 for area in range(len(AREA_RANGES))),

@@ -41,8 +41,13 @@ def scenes(draw: st.DrawFn) -> tuple[GroundTruth, Detections]:
     return gt, Detections(image, category, found, rng.choice(SCORES, m), rng.permutation(m))
 
 
-def evaluate(gt: dict[str, Any], dt: list[dict[str, Any]], iou_type: str = "bbox") -> COCOeval:
-    """pycocotools on plain COCO structures, accumulated; ``stats`` holds the twelve numbers."""
+def evaluate(
+    gt: dict[str, Any], dt: list[dict[str, Any]], iou_type: str = "bbox", area_range: list[float] | None = None
+) -> COCOeval:
+    """pycocotools on plain COCO structures, accumulated; ``stats`` holds the twelve numbers.
+
+    ``area_range`` takes the place of the first range, all, if given; there are no stats then.
+    """
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own deprecations
         coco = COCO()
@@ -50,9 +55,12 @@ def evaluate(gt: dict[str, Any], dt: list[dict[str, Any]], iou_type: str = "bbox
         coco.createIndex()
         found = coco.loadRes(dt) if dt else _nothing_found(coco)
         result = COCOeval(coco, found, iou_type)
+        if area_range is not None:
+            result.params.areaRng[0] = area_range
         result.evaluate()
         result.accumulate()
-        result.summarize()
+        if area_range is None:
+            result.summarize()
     return result
 
 

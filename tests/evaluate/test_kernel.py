@@ -29,7 +29,7 @@ def of_class(rows: GroundTruth | Detections, number: int) -> GroundTruth | Detec
     return type(rows)(*(getattr(rows, name)[mask] for name in list(rows.__dataclass_fields__)[:5]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scenes())
 def test_matches_equal_pycocotools_bit_for_bit(scene: tuple[GroundTruth, Detections]) -> None:
     gt, dt = scene
@@ -55,7 +55,7 @@ def test_matches_equal_pycocotools_bit_for_bit(scene: tuple[GroundTruth, Detecti
     assert not result.matched[~seen].any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(scenes())
 def test_class_average_precision_equals_pycocotools(scene: tuple[GroundTruth, Detections]) -> None:
     gt, dt = scene

@@ -92,7 +92,7 @@ def check_against_pycocotools(truth: dict, detections: list, result: dict[str, p
         assert (np.nan_to_num(curve["score"].to_numpy()).reshape(10, 101) == scores[:, :, index, 0, 2]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scenes())
 def test_random_scenes_equal_pycocotools(scene: tuple[GroundTruth, Detections]) -> None:
     truth, detections = as_coco(*scene)
