@@ -7,11 +7,12 @@ all parts of a list parse, all guesses were right, by induction from the list's 
 does not, `find_lists` and `cut` are asked again with ``exact``, which scans every byte.
 """
 
+import contextlib
 import json
 import re
-from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 
@@ -24,7 +25,6 @@ MAX_PART_BYTES = 512 << 20
 """No element of a list may be longer: it would be held whole."""
 _SEARCH_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 20
-_MAX_CANDIDATES = 1000
 _MAX_GUESSES = 8
 _MAX_BETWEEN_BYTES = 64 << 20
 _SPACE = re.compile(rb"[ \t\r\n]*")
@@ -61,11 +61,9 @@ def find_lists(file: JsonFile, names: Collection[str], *, exact: bool = False) -
         BrokenJson: it is not a JSON object, is cut off, or has one of the lists twice.
     """
     if not exact:
-        try:
-            return _walk(file, names, _candidates(file, names))
-        except BrokenJson:
-            pass  # a guess was wrong, or the file is broken: the exact walk tells
-    return _walk(file, names, None)
+        with contextlib.suppress(BrokenJson):  # a guess was wrong, or the file is broken: the exact walk tells
+            return _walk(file, names, exact=False)
+    return _walk(file, names, exact=True)
 
 
 def find_only_list(file: JsonFile) -> JsonList:
@@ -84,7 +82,7 @@ def find_only_list(file: JsonFile) -> JsonList:
     return JsonList("detections", start, tail + len(ending))
 
 
-def _walk(file: JsonFile, names: Collection[str], candidates: Sequence[int] | None) -> list[JsonList]:
+def _walk(file: JsonFile, names: Collection[str], *, exact: bool) -> list[JsonList]:
     """Step from key to key of the outermost object."""
     position = _skip_space(file, file.start)
     if file.read(position, position + 1) != b"{":
@@ -109,7 +107,8 @@ def _walk(file: JsonFile, names: Collection[str], candidates: Sequence[int] | No
                 raise broken(file, position, f"'{name}' is not a list")
             if any(found.name == name for found in lists):
                 raise broken(file, position, f"the list '{name}' stands twice")
-            end = None if candidates is None else _guess_end(file, position, candidates)
+            others = [other for other in names if other != name and all(found.name != other for found in lists)]
+            end = None if exact else _guess_end(file, position, others)
             end = end or find_end(file, position)
             if end is None:
                 raise broken(file, file.size, f"the file is cut off inside the list '{name}'")
@@ -152,37 +151,29 @@ def _check_rest(file: JsonFile, between: Sequence[tuple[int, int]]) -> None:
         raise broken(file, file.start, "nested too deeply outside of the lists that are read") from None
 
 
-def _candidates(file: JsonFile, names: Collection[str]) -> list[int] | None:
-    """Positions of the known keys, wherever they stand; None if there are too many to be a help."""
-    keys = [b'"%s"' % name.encode() for name in names]
-    overlap = max(len(key) for key in keys)
-    found: list[int] = []
-    for start in range(file.start, file.size, _SEARCH_BYTES):
-        window = file.read(start, start + _SEARCH_BYTES + overlap)
-        for key in keys:
-            at = window.find(key)
-            while at >= 0:
-                found.append(start + at)
-                at = window.find(key, at + 1)
-                if len(found) > _MAX_CANDIDATES:
-                    return None
-    return sorted(set(found))
-
-
-def _guess_end(file: JsonFile, start: int, candidates: Sequence[int]) -> int | None:
-    """The end of the list at ``start``, if it lies within the last bytes before a known key or the file's end."""
-    cut_at = _element_start(file, start)
-    first = bisect_right(candidates, start)
-    for limit in (*candidates[first : first + _MAX_GUESSES], file.size):
+def _guess_end(file: JsonFile, start: int, others: Sequence[str]) -> int | None:
+    """The end of the list at ``start``, if it lies a little before the key of one of ``others`` or the file's end."""
+    border = _element_start(file, start)
+    for limit in chain(islice(_keys(file, start, others), _MAX_GUESSES), [file.size]):
         tail = max(start, limit - _TAIL_BYTES)
         if tail == start:
             end = find_end(file, start, limit)
         else:
-            cut = cut_at.search(file.read(tail, limit))
+            cut = border.search(file.read(tail, limit))
             end = None if cut is None else find_end(file, tail + cut.start(1), limit, depth=1)
         if end is not None and re.match(rb'\s*(,\s*"|\}\s*$)', file.read(end, min(end + 256, file.size))):
             return end
     return None
+
+
+def _keys(file: JsonFile, start: int, names: Sequence[str]) -> Iterator[int]:
+    """Positions behind ``start`` where one of the names stands in quotes, wherever that is."""
+    keys = [b'"%s"' % name.encode() for name in names]
+    overlap = max((len(key) for key in keys), default=0)
+    for offset in range(start, file.size if keys else start, _SEARCH_BYTES):
+        window = file.read(offset, offset + _SEARCH_BYTES + overlap)
+        found = [offset + at for key in keys if (at := window.find(key)) >= 0]
+        yield from sorted(found)  # of each key the first: a list ends before it or is guessed wrongly
 
 
 def _element_start(file: JsonFile, start: int) -> re.Pattern[bytes]:

@@ -11,6 +11,9 @@ from detray.formats.format import PLAN
 
 FILES_PER_CHUNK = 1000
 MAX_LIST_BYTES = 1 << 30
+MAX_FILE_BYTES = 16 << 20
+MAX_BOXES = 100_000
+"""An image with more boxes, or a longer file of one image, is not read: it would fill the memory."""
 _FLAGS = ("-1", "0", "1")
 
 
@@ -58,17 +61,22 @@ def file_plan(files: Iterable[str]) -> pa.Table:
     )
 
 
-def read_bounded(path: str, limit: int) -> bytes:
-    """The bytes of a small file.
+def read_bounded(path: str) -> bytes:
+    """The bytes of the annotation file of one image.
 
     Raises:
-        DetrayError: it cannot be read or is longer than ``limit``.
+        DetrayError: it cannot be read or is longer than `MAX_FILE_BYTES`.
     """
     try:
         with Path(path).open("rb") as file:
-            data = file.read(limit + 1)
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DetrayError(f"cannot be read: {error.strerror}") from None
-    if len(data) > limit:
-        raise DetrayError(f"longer than {limit >> 20} MiB")
+    if len(data) > MAX_FILE_BYTES:
+        raise DetrayError(f"longer than {MAX_FILE_BYTES >> 20} MiB")
     return data
+
+
+def too_many(count: int) -> str:
+    """What is said of an image with more than `MAX_BOXES`."""
+    return f"holds {count} boxes; an image with more than {MAX_BOXES} is not read"

@@ -60,7 +60,7 @@ class OpenImages:
         with Path(path).open("rb") as file:
             columns = _columns(file.readline(MAX_LINE_BYTES))
             file.seek(piece["start"])
-            text = file.read(piece["end"] - piece["start"]).removesuffix(b"\n")
+            text = file.read(piece["end"] - piece["start"])
         table, rows, lost = _parse(text, columns, int(piece["part"]))
         images = _images(table, source, path)
         return Chunk(

@@ -10,7 +10,9 @@ from detray.settings import Section
 class SplitSettings(Section, frozen=True):
     """One split: where its annotations lie, in which format, and where its pictures lie."""
 
-    format: Annotated[str, Meta(description="a format's name, or auto: recognised from the content")] = "auto"
+    format: Annotated[
+        str, Meta(description="coco, voc, yolo, tfrecord or open_images; auto: recognised from the content")
+    ] = "auto"
     annotations: Annotated[
         str | tuple[str, ...], Meta(description="file or folder, or several, below dataset.root")
     ] = ""
@@ -24,5 +26,7 @@ class DatasetSettings(Section, frozen=True):
     """The data set: its splits, and the label map that the model was trained with."""
 
     root: Annotated[str, Meta(description="folder that relative paths start in; data may not point out of it")] = "."
-    label_map: Annotated[str | None, Meta(description="label map: .pbtxt, .yaml, .txt or .json")] = None
+    label_map: Annotated[
+        str | None, Meta(description="label map: .pbtxt, .yaml, .txt, .json, or Open Images' .csv")
+    ] = None
     splits: Annotated[dict[str, SplitSettings], Meta(description="train, val, test, ...: each a split")] = {}

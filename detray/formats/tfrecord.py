@@ -16,12 +16,14 @@ from detray.errors import DetrayError
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
+from detray.formats.listing import MAX_BOXES, too_many
 from detray.formats.source import Source
 from detray.formats.tf_example import BrokenExample, Value, parse_example
 from detray.formats.tfrecord_file import is_record_file, map_file, missing_shards, records, spans
 from detray.formats.values import Defects
 
 CHUNK_BYTES = 64 << 20
+CHUNK_RECORDS = 20_000
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _OBJECT = "image/object/"
 _KNOWN_OBJECT = {
@@ -57,7 +59,7 @@ class TFRecord:
         files = [file for stated in source.annotations for file in _files(Path(stated))]
         rows: list[Row] = []
         for file in files:
-            for span in spans(map_file(file), CHUNK_BYTES):
+            for span in spans(map_file(file), CHUNK_BYTES, CHUNK_RECORDS):
                 rows.append({"file": file, "part": str(span.first), "start": span.start, "end": span.end})
                 if span.broken:
                     rows.append({"file": file, "part": f"{_BROKEN}: {span.broken}"})
@@ -79,12 +81,15 @@ class TFRecord:
                 continue
             try:
                 features = parse_example(content)
+                count = _count(features)
+                if count > MAX_BOXES:
+                    raise BrokenExample(too_many(count))
             except BrokenExample as error:
                 lost.append((number, "corrupt-record", str(error)))
                 continue
             image = _image(features, file, number)
             images.append(image)
-            boxes += _boxes(features, image, len(boxes))
+            boxes += _boxes(features, count, image, len(boxes))
         return Chunk(
             images=pa.Table.from_pylist(images, chunk.IMAGES),
             annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),
@@ -169,9 +174,13 @@ def _plain(value: int | float | memoryview) -> int | float | str:
     return values.clean(bytes(value).decode("utf-8", "replace")) if isinstance(value, memoryview) else value
 
 
-def _boxes(features: dict[str, Value], image: Row, before: int) -> list[Row]:
+def _count(features: dict[str, Value]) -> int:
+    """How many boxes a record has: the length of its longest list of what boxes have."""
+    return max((len(found) for name, found in features.items() if name in _KNOWN_OBJECT), default=0)
+
+
+def _boxes(features: dict[str, Value], count: int, image: Row, before: int) -> list[Row]:
     lists = {name: found for name, found in features.items() if name.startswith(_OBJECT)}
-    count = max((len(found) for name, found in lists.items() if name in _KNOWN_OBJECT), default=0)
     kept = {
         name.removeprefix(_OBJECT): found
         for name, found in lists.items()

@@ -47,8 +47,8 @@ def is_record_file(path: Path) -> bool:
     return len(head) == _HEADER.size and _length(memoryview(head), 0) is not None
 
 
-def spans(data: memoryview, size: int) -> list[Span]:
-    """Divide a file into spans of about ``size`` bytes; only the records' headers are looked at."""
+def spans(data: memoryview, size: int, count: int) -> list[Span]:
+    """Divide a file into spans of about ``size`` bytes or ``count`` records; only headers are looked at."""
     found: list[Span] = []
     start = position = first = number = 0
     broken = None
@@ -63,7 +63,7 @@ def spans(data: memoryview, size: int) -> list[Span]:
             break
         position += _HEADER.size + length + _FOOTER.size
         number += 1
-        if position - start >= size:
+        if position - start >= size or number - first >= count:
             found.append(Span(start, position, first))
             start, first = position, number
     if position > start or broken is not None or not found:

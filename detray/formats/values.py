@@ -5,6 +5,7 @@ A defect costs its own field: the value becomes None, the row stays.
 
 import json
 import math
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -21,10 +22,16 @@ class Defects(list[Defect]):
 
     def note(self, rule: str, field: str, observed: object) -> None:
         """Add one: ``rule`` is the code of the audit's rule, ``observed`` the value as read."""
-        self.append({"rule": rule, "field": field, "observed": describe(observed)})
+        self.append(_defect(rule, field, describe(observed)))
 
     def or_none(self) -> "Defects | None":
         return self or None
+
+
+@lru_cache(maxsize=4096)
+def _defect(rule: str, field: str, observed: str) -> Defect:
+    """One object for equal defects: millions of rows may share one fault."""
+    return {"rule": rule, "field": field, "observed": observed}
 
 
 def describe(value: object) -> str:

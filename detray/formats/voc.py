@@ -17,11 +17,10 @@ from defusedxml.ElementTree import fromstring
 from detray.errors import DetrayError
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
-from detray.formats.listing import file_plan, files_below, listed_names, read_bounded
+from detray.formats.listing import MAX_BOXES, file_plan, files_below, listed_names, read_bounded, too_many
 from detray.formats.source import Source, locate
 from detray.formats.values import Defects
 
-MAX_FILE_BYTES = 64 << 20
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _KNOWN = ("name", "bndbox", "difficult", "part")
 _HEAD_BYTES = 4096
@@ -76,13 +75,16 @@ class Voc:
             try:
                 if locate(folder, name, allowed) is None and path not in source.annotations:
                     raise DetrayError("leads out of the data set's folder")
-                root = parse_xml(read_bounded(path, MAX_FILE_BYTES))
+                root = parse_xml(read_bounded(path))
+                objects = root.findall("object")
+                if len(objects) > MAX_BOXES:
+                    raise DetrayError(too_many(len(objects)))
             except DetrayError as error:
                 quarantine.append({"source_file": path, "reason": "unreadable-annotation-file", "detail": str(error)})
                 continue
             image = _image(root, path)
             images.append(image)
-            boxes += [_box(item, row, image) for row, item in enumerate(root.findall("object"))]
+            boxes += [_box(item, row, image) for row, item in enumerate(objects)]
         return Chunk(
             images=pa.Table.from_pylist(images, chunk.IMAGES),
             annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),

@@ -18,7 +18,7 @@ from detray.errors import DetrayError
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
-from detray.formats.listing import FILES_PER_CHUNK, listed_names, read_bounded
+from detray.formats.listing import FILES_PER_CHUNK, MAX_BOXES, listed_names, read_bounded, too_many
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source, locate
 from detray.formats.values import Defects
@@ -34,7 +34,6 @@ from detray.formats.yolo_data import (
     walk,
 )
 
-MAX_FILE_BYTES = 64 << 20
 _LINE = re.compile(r"\s*\d+(?:\s+[-+.\deE]+){4,}\s*")
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
 
@@ -167,9 +166,12 @@ def _lines(label: str | None, allowed: tuple[str, ...]) -> list[str]:
     if locate(folder, name, allowed) is None:
         raise DetrayError("leads out of the data set's folder")
     try:
-        return read_bounded(label, MAX_FILE_BYTES).decode("utf-8-sig").splitlines()
+        lines = read_bounded(label).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise DetrayError("is not UTF-8 text") from None
+    if len(lines) > MAX_BOXES:
+        raise DetrayError(too_many(len(lines)))
+    return lines
 
 
 def _image(label: str | None, picture: str | None, source: Source) -> Row:
@@ -271,6 +273,6 @@ def _named_in(folder: Path, allowed: tuple[str, ...]) -> dict[int, str]:
         for place in (folder, folder.parent):
             found = locate(str(place), name, allowed)
             if found is not None and Path(found).is_file():
-                text = read_bounded(found, MAX_FILE_BYTES).decode("utf-8-sig", "replace")
+                text = read_bounded(found).decode("utf-8-sig", "replace")
                 return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
     return {}

@@ -270,6 +270,8 @@ def _ranges(splits: Sequence[_Split], samples: Sequence[list[tuple[Sequence[cano
 def _rank(context: Context, job: _Job, ranges: Sequence[_Range], done: Mapping[str, Json]) -> dict[int, int]:
     """The first image_id of each shard of the splits whose images have no numbers."""
     unnumbered = [item for item in ranges if job.splits[item.split].by == "key"]
+    if not unnumbered:
+        return {}
     tasks = {f"rank-{item.index:05d}": item for item in unnumbered}
     counts = [receipt["facts"]["images"] for receipt in context.run_tasks("rank", partial(_count, job), tasks, done)]
     first: dict[int, int] = {}

@@ -114,6 +114,13 @@ def test_deep_nesting_does_not_crash(tmp_path: Path, read_source) -> None:
     assert found.images.num_rows + found.quarantine.num_rows == 1
 
 
+def test_images_with_boxes_beyond_all_bounds_are_quarantined(tmp_path: Path, read_source) -> None:
+    found = read_source(write(tmp_path, IMAGE + "<object/>" * 100_001))
+    assert "holds 100001 boxes" in found.quarantine["detail"][0].as_py()
+    found = read_source(write(tmp_path, IMAGE + " " * (17 << 20)))
+    assert found.quarantine["detail"].to_pylist() == ["longer than 16 MiB"]
+
+
 def test_names_in_a_list_may_not_lead_out(tmp_path: Path, read_source) -> None:
     inside = tmp_path / "data"
     inside.mkdir()

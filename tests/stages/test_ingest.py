@@ -1,7 +1,8 @@
 """The ingest stage: whole and the same however it is cut."""
 
 import json
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,26 @@ def test_a_stage_that_died_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ingest, "_plan", refuse)
     again = ingest.run(context, stage, done)
     assert [receipt["tables"] for receipt in again.receipts] == [receipt["tables"] for receipt in whole.receipts]
+
+
+class _Elsewhere(SerialExecutor):
+    """Functions, tasks and results travel as between processes."""
+
+    def map(self, function: Any, tasks: Any, *, cpus: float = 1) -> Iterator[Any]:
+        function, tasks = pickle.loads(pickle.dumps((function, tasks)))  # noqa: S301 - made one line above
+        return (json.loads(json.dumps(function(task))) for task in tasks)
+
+
+def test_tasks_run_in_other_processes(shared: Path, tmp_path: Path) -> None:
+    found = []
+    for executor in (SerialExecutor(), _Elsewhere()):
+        config = Config(
+            output=str(tmp_path / type(executor).__name__), dataset=dataset_from_files([str(shared / "bccd")])
+        )
+        stage = Store(config.output).stage("ingest")
+        outcome = ingest.run(Context(config, stage.store, executor), stage, stage.begin("x"))
+        found.append((outcome.receipts, outcome.facts, outcome.summary))
+    assert found[0] == found[1]
 
 
 def test_every_row_is_accounted_for_across_wrong_cuts(
