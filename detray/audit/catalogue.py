@@ -6,6 +6,7 @@ from detray.audit.rules import (
     annotation_id_zero,
     annotator_disagreement,
     area_mismatch,
+    augmentation_drop,
     box_arity,
     box_format,
     category_id_gaps,
@@ -113,4 +114,5 @@ RULES: tuple[Rule, ...] = (
     split_leakage.RULE,
     no_annotations.RULE,
     image_property_drift.RULE,
+    augmentation_drop.RULE,
 )

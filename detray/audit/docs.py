@@ -1,9 +1,7 @@
-"""The page ``docs/rules.md``, from the rules' own text: ``python -m detray.audit.docs docs/rules.md``."""
+"""The page ``docs/rules.md``, from the rules' own text."""
 
-import sys
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 
 from detray import schema
 from detray.audit.catalogue import RULES
@@ -20,8 +18,6 @@ audit:
   rules: {tiny-box: {min_side: 4}}
   disable: [no-annotations]
 ```
-
-This page is made from the rules' own text (`python -m detray.audit.docs docs/rules.md`).
 """
 
 
@@ -64,7 +60,3 @@ def _section(rule: Rule) -> Iterator[str]:
         yield ""
     yield f"**Fix.** {rule.fix[0].upper()}{rule.fix[1:]}."
     yield ""
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from detray import tables
 from detray.audit import findings, likeness, measures, outliers, tally
+from detray.audit.augmented import Trial, try_augmentation
 from detray.audit.picture_measures import measure_pictures
 from detray.audit.pictures import PictureView
 from detray.audit.roots import Conclusion, conclude
@@ -59,8 +60,11 @@ _any_number = np.errstate(over="ignore", invalid="ignore", divide="ignore", unde
 
 
 @_any_number
-def examine(shard: Shard, active: Active, reach: Reach | None = None) -> Examined:
-    """All that one shard's rows tell by themselves; with ``reach`` also how large they are to a detector."""
+def examine(shard: Shard, active: Active, reach: Reach | None = None, trial: Trial | None = None) -> Examined:
+    """All that one shard's rows tell by themselves.
+
+    With ``reach`` also how large they are to a detector, with ``trial`` what its augmentation loses.
+    """
     view = View(shard)
     raw = [
         findings.build(rule, limits, view, hits)
@@ -74,7 +78,7 @@ def examine(shard: Shard, active: Active, reach: Reach | None = None) -> Examine
         keys.append(pa.table([np.full(len(mixed), place, np.int8), found.rows, mixed], schema=KEYS))
     return Examined(
         raw=_together(raw),
-        tally=measures.measure(view, reach),
+        tally=pa.concat_tables([measures.measure(view, reach), *([try_augmentation(view, trial)] if trial else [])]),
         scan=outliers.scan(view),
         keys=pa.concat_tables(keys).combine_chunks(),
     )
@@ -190,6 +194,7 @@ def audit(
     active: Active,
     *,
     stats: Sequence[pa.Table] | None = None,
+    trial: Trial | None = None,
     run: str = "audit",
 ) -> pa.Table:
     """The findings of a data set that fits in memory, in the order of their ids.
@@ -198,11 +203,12 @@ def audit(
         shards: the data set, cut in any way that keeps the rows of an image together.
         data: its categories, label map and detector; the counts in it are not used.
         active: the rules that run.
+        trial: of the augmentation that the training split gets; None: it gets none.
         stats: what was measured of each shard's pictures, as `pictures.measure_all`; None: not looked at.
         run: for the column run.
     """
     named = {f"{number:05d}": shard for number, shard in enumerate(shards)}
-    examined = {name: examine(shard, active, data.reach) for name, shard in named.items()}
+    examined = {name: examine(shard, active, data.reach, trial) for name, shard in named.items()}
     tallies = [(shard.split, examined[name].tally) for name, shard in named.items()]
     raw = [part.raw for part in examined.values()]
     if stats is not None:

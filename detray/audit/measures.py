@@ -13,6 +13,7 @@ right, bottom         or height where that edge lies, from -64 to 256
 placed, implausible   boxes of known image size; those that cannot be right as they stand
 grid                  objects; key: the largest 2^a 5^b that divides x, y, w and h
 effective             objects; key: bins of width and height at the detector's input
+augmented             what `augmented` counts
 companions            images that hold the class and another; key: the other's id, the higher one
 ====================  ==================================================================
 

@@ -11,16 +11,18 @@ import pyarrow.compute as pc
 
 from detray import schema
 from detray.audit import engine, findings, likeness, outliers, pictures, tally
+from detray.audit.augmented import Trial
 from detray.audit.catalogue import RULES
 from detray.audit.class_stats import class_stats
 from detray.audit.pictures import PictureView
 from detray.audit.quarantine import unreadable
 from detray.audit.roots import Conclusion
 from detray.audit.rule import WARNING, Active, Suspects, activate
-from detray.audit.rules import unreadable_annotation_file
+from detray.audit.rules import augmentation_drop, unreadable_annotation_file
 from detray.audit.settings import AuditSettings
 from detray.audit.summary import LabelMap, Reach, Summary
 from detray.detectors import anchors
+from detray.detectors.augment import Policy
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.stages.base import Context, Outcome, StageDefinition, Table
@@ -30,6 +32,9 @@ from detray.store import Json, ShardKey, Stage
 KEYS_PER_BUCKET = 1_000_000
 MAX_BUCKETS = 256
 MAX_CLASSES_SHOWN = 40
+TRAIN = "train"
+MAX_TRIED = 500
+"""Images of the training split that the augmentation is tried on."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,20 @@ class Work:
     settings: AuditSettings
     buckets: int
     reach: Reach | None
+    policy: Policy
+    tried_share: float
 
     @property
     def active(self) -> Active:
         return activate(RULES, self.settings.rules, self.settings.disable)
+
+    def trial(self) -> Trial | None:
+        """How the training augmentation is tried; None where there is none, or its rule does not run."""
+        if self.policy == "none" or self.reach is None or augmentation_drop.RULE.code in self.settings.disable:
+            return None
+        from detray.detectors.augment import Augmentation  # imports Albumentations
+
+        return Trial(Augmentation(self.policy), self.reach.input_width, self.reach.input_height, self.tried_share)
 
     def keep(self, name: str, raw: pa.Table) -> Json:
         """Keep a task's raw findings and their counts for the last steps; its receipt."""
@@ -64,7 +79,16 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     shards = store.shards()
     n_rows = sum(key.n_annotations + key.n_images for key in shards)
     reach = _reach(config)
-    work = Work(stage, config.name, config.audit, min(max(ceil(n_rows / KEYS_PER_BUCKET), 1), MAX_BUCKETS), reach)
+    n_train = sum(key.n_images for key in shards if key.split == TRAIN)
+    work = Work(
+        stage,
+        config.name,
+        config.audit,
+        buckets=min(max(ceil(n_rows / KEYS_PER_BUCKET), 1), MAX_BUCKETS),
+        reach=reach,
+        policy=config.train.augmentation if reach is not None else "none",
+        tried_share=MAX_TRIED / max(n_train, 1),
+    )
     active = work.active
 
     rows = {f"rows-{key.name}": key for key in shards}
@@ -121,7 +145,7 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
 
 def _reach(config: Config) -> Reach | None:
     """What the detector that this configuration trains can see; None where it trains none."""
-    if config.detector.path is not None or config.detector.kind != "retinanet" or "train" not in config.dataset.splits:
+    if config.detector.path is not None or config.detector.kind != "retinanet" or TRAIN not in config.dataset.splits:
         return None
     sides = sorted({scale * stride for stride in anchors.STRIDES.values() for scale in anchors.SCALES})
     return Reach(config.detector.input_width, config.detector.input_height, tuple((side, side) for side in sides))
@@ -137,7 +161,8 @@ def _label_map(config: Config) -> LabelMap | None:
 
 def _examine(work: Work, key: ShardKey) -> Json:
     name, stage = f"rows-{key.name}", work.stage
-    found = engine.examine(stage.store.read_shard(key), work.active, work.reach)
+    trial = work.trial() if key.split == TRAIN else None
+    found = engine.examine(stage.store.read_shard(key), work.active, work.reach, trial)
     stage.write_scratch(f"tally/{name}", found.tally)
     stage.write_scratch(f"scan/{key.name}", found.scan)
     for number in range(work.buckets):
@@ -262,7 +287,15 @@ def _inputs(config: Config) -> Sequence[str]:
 STAGE = StageDefinition(
     name="audit",
     tables=("findings", "class_stats", "image_stats"),
-    sections=("audit", "dataset", "detector"),
+    sections=(
+        "audit",
+        "dataset",
+        "detector.kind",
+        "detector.path",
+        "detector.input_width",
+        "detector.input_height",
+        "train.augmentation",
+    ),
     run=run,
     needs=lambda config: ("ingest",),
     inputs=_inputs,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from operator import attrgetter
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -123,7 +124,7 @@ def _fingerprint(stage: StageDefinition, context: Context) -> str:
         "stage": stage.name,
         "detray": __version__,
         "run": context.config.name,
-        "sections": {name: msgspec.to_builtins(getattr(context.config, name)) for name in stage.sections},
+        "sections": {name: msgspec.to_builtins(attrgetter(name)(context.config)) for name in stage.sections},
         "inputs": _inputs(stage.inputs(context.config)),
         "before": before,
     }

@@ -221,3 +221,20 @@ def test_settings_that_no_rule_has_are_refused(tmp_path: Path, settings: dict[st
     _ingest(Store(str(tmp_path)), dataset(), 1)
     with pytest.raises(UsageError, match=sentence.replace("?", r"\?").replace("+", r"\+")):
         _audit(tmp_path, {"audit": settings})
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("default", set()), ("strong", {"edge"}), ("none", set())])
+def test_what_the_training_augmentation_loses(tmp_path: Path, policy: str, expected: set[str]) -> None:
+    boxes: list[dict[str, Any]] = []
+    for image in range(1, 31):
+        boxes.append({"image": image, "box": [40.0, 30.0, 20.0, 20.0]})
+        boxes += [{"image": image, "class": 2, "box": [x, y, 3.0, 3.0]} for x in (0.0, 97.0) for y in (0.0, 77.0)]
+    data = dataset(
+        boxes=boxes, images=[{"split": "train"}] * 30, categories={1: "middle", 2: "edge"}, splits=("train",)
+    )
+    _ingest(Store(str(tmp_path)), data, 2)
+    store, _ = _audit(
+        tmp_path, {"dataset": {"splits": {"train": {"annotations": "x"}}}, "train": {"augmentation": policy}}
+    )
+    found = store.read("findings", filters=[("rule", "=", "augmentation-drop")])
+    assert set(found["category_name"].to_pylist()) == expected

@@ -17,8 +17,8 @@ from detray.audit.rule import ERROR, Rule, activate
 
 CASES = Path(__file__).parent / "cases"
 BY_CODE = {rule.code: rule for rule in RULES}
-ELSEWHERE = {"unreadable-annotation-file", "defect-share"}
-"""Rules on what ingest set aside and on other rules' findings: tests of their own show them."""
+ELSEWHERE = {"unreadable-annotation-file", "defect-share", "augmentation-drop"}
+"""Rules on what ingest set aside, on other rules' findings and on a training setting have tests of their own."""
 
 
 def _cases() -> list[Any]:
