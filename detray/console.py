@@ -44,7 +44,7 @@ class Bar:
         now = time.monotonic()
         if self._live and (now - self._shown > 0.1 or self._done == self._total):
             self._draw()
-        elif not self._live and now - self._shown > EVERY:
+        elif not self._live and now - self._shown > EVERY and self._done < self._total:
             self._print(self._line())
             self._shown = now
 
@@ -118,5 +118,7 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_cell(part) for part in value)}]"
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
     return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"

@@ -89,6 +89,10 @@ class _Proposals(Searcher):
         self._on_trial = on_trial
         self._running: dict[str, Trial] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune saves a copy to restore from, which is never used; the callback may hold a terminal
+        return {name: value for name, value in self.__dict__.items() if name != "_on_trial"}
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         trial = self._search.next()
         if trial is None:
