@@ -70,8 +70,8 @@ def pairs(options: argparse.Namespace, first: int, shared: Path | None) -> None:
     missed: defaultdict[str, Counter[str]] = defaultdict(Counter)
     chosen = [name for name in PLANTS if name not in NO_PAIR]
     for place, names in enumerate(suite.compatible_pairs(chosen)):
-        for seed in range(first, first + options.pairs):
-            geometry = GEOMETRIES[(seed + place) % len(GEOMETRIES)]
+        for seed in range(first + place * options.pairs, first + (place + 1) * options.pairs):
+            geometry = GEOMETRIES[seed % len(GEOMETRIES)]
             trial = suite.run_trial(seed, names, geometry, shared)
             if trial is None or not suite.is_weak(trial):
                 continue

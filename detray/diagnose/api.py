@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
+from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.evidence import Case, Reference, Surroundings, View
 from detray.diagnose.faults import find_split_faults
 from detray.diagnose.label_map import find_remaps
 from detray.diagnose.mapping import reading_of_class
-from detray.diagnose.observe import Observation, observe
+from detray.diagnose.observe import Observation, Tally, observe
 from detray.diagnose.pairing import Listing, Named, sample_images
 from detray.diagnose.rank import ranked, rows_of
 from detray.diagnose.repairs import Faults
@@ -187,8 +188,7 @@ def examine(
     if found:
         faults = replace(faults, class_readings=found)
         seen = observe(faults.repairs.apply(renamed), classes)
-    working = frozenset(seen.tally.boxes) - frozenset(weak)
-    return cases_of(given, seen, faults, names, weak, working, outside)
+    return cases_of(given, seen, faults, names, weak, outside)
 
 
 def cases_of(
@@ -197,10 +197,10 @@ def cases_of(
     faults: Faults,
     names: Mapping[int, str],
     weak: Sequence[int],
-    working: frozenset[int],
     outside: Outside,
 ) -> list[Case]:
     """The weak classes of observations as given and with the faults repaired."""
+    working = working_classes(repaired.tally, weak, bool(faults.repairs) or faults.pairing is not None)
     reference = Reference.of(repaired.tally, working)
     around = Surroundings(names, given.tally, repaired.tally, reference, faults, outside)
     cases = []
@@ -209,6 +209,12 @@ def cases_of(
         mended = View(*_rows(repaired, category)) if faults.touch(category) else view
         cases.append(Case(category, given.tally.crowds.get(category, 0), view, mended, around))
     return cases
+
+
+def working_classes(tally: Tally, weak: Sequence[int], is_repaired: bool) -> frozenset[int]:
+    """Classes that are not weak; where faults were repaired, also those that find their boxes now."""
+    found = {k for k, n in tally.boxes.items() if is_repaired and tally.hits.get(k, 0) >= t.HIGH_RECALL * n}
+    return frozenset(tally.boxes) - frozenset(weak) | found
 
 
 def _rows(observation: Observation, category: int) -> tuple:

@@ -187,27 +187,39 @@ class Reference:
 
     lowest_score: float | None
     """The lowest score of any of their detections; None if no class works."""
-    scores: Counts
-    """Their true detections by score bin."""
+    scores: Mapping[int, Counts]
+    """Their true detections by score bin, by class."""
 
     @classmethod
     def of(cls, tally: Tally, working: frozenset[int]) -> "Reference":
         lowest = [tally.lowest_scores[k] for k in working if k in tally.lowest_scores]
-        scores: Counts = {}
+        scores: dict[int, Counts] = {}
         for (owner, number), n in tally.true_scores.items():
             if owner in working:
-                scores[number] = scores.get(number, 0) + n
+                scores.setdefault(owner, {})[number] = n
         return cls(bin_score(min(lowest)) if lowest else None, scores)
 
+    def without(self, category: int) -> "Reference":
+        """The other classes alone."""
+        return replace(self, scores={k: scores for k, scores in self.scores.items() if k != category})
+
+    @cached_property
+    def _pooled(self) -> Counts:
+        pooled: Counts = {}
+        for scores in self.scores.values():
+            for number, n in scores.items():
+                pooled[number] = pooled.get(number, 0) + n
+        return pooled
+
     def position(self, score: float) -> float | None:
-        """The share of the working classes' true detections that score below; None without any."""
-        total = sum(self.scores.values())
+        """The share of the true detections that score below; None without any."""
+        total = sum(self._pooled.values())
         number = int(score_bin(np.array([score]))[0])
-        return sum(n for bin_, n in self.scores.items() if bin_ < number) / total if total else None
+        return sum(n for place, n in self._pooled.items() if place < number) / total if total else None
 
     def quantile(self, share: float) -> float | None:
-        """The score below which this share of their true detections lies; None without any."""
-        return _quantile(self.scores, share)
+        """The score below which this share of the true detections lies; None without any."""
+        return _quantile(self._pooled, share)
 
 
 def _quantile(scores: Counts, share: float) -> float | None:
@@ -299,11 +311,6 @@ class Surroundings:
         )
         return None if small is None or large is None else (small, large)
 
-    @property
-    def floor(self) -> float:
-        """The score that all but a tenth of the working classes' true detections exceed; 0 if none works."""
-        return self.reference.quantile(t.CONFIDENT_QUANTILE) or 0.0
-
     def confident(self, category: Ints, score: Floats) -> Flags:
         """Whether each detection scores as the true ones of its class do."""
         floor = np.array([self._floors.get(int(k), 0.0) for k in category])
@@ -329,6 +336,11 @@ class Case:
     @property
     def label(self) -> str:
         return self.around.label(self.category)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """How the other classes that work score."""
+        return self.around.reference.without(self.category)
 
     @property
     def is_repaired(self) -> bool:
@@ -411,8 +423,8 @@ class Case:
     def floor(self) -> float:
         """From this score on a detection of the class is confident."""
         if int(self.view.true.sum()) < t.MIN_HITS:
-            return self.around.floor
-        other = self.around.reference.quantile(t.CONFIDENT_QUANTILE)
+            return self.reference.quantile(t.CONFIDENT_QUANTILE) or 0.0
+        other = self.reference.quantile(t.CONFIDENT_QUANTILE)
         return self.view.confident if other is None else min(self.view.confident, other)
 
     @cached_property
@@ -476,10 +488,12 @@ class Case:
     @cached_property
     def is_depressed(self) -> bool | None:
         """Whether the class's true detections score far below those of the classes that work; None: unknown."""
-        if not self.view.true.any():
+        n = int(self.view.true.sum())
+        position = self.reference.position(self.true_median) if n else None
+        if position is None:
             return None
-        position = self.around.reference.position(self.true_median)
-        return None if position is None else position < t.DEPRESSED_POSITION
+        # the place of a median of n is uncertain by .5 / sqrt(n)
+        return position < min(t.DEPRESSED_POSITION, 0.5 - t.DEPRESSED_ERRORS * 0.5 / np.sqrt(n))
 
     @cached_property
     def has_one_kind_of_false(self) -> bool:
@@ -512,7 +526,7 @@ class Case:
         From the classes that work: so many true detections of theirs do not all score above it by
         chance; or, where all classes are cut there, the class's own pile up at the cut.
         """
-        reference = self.around.reference
+        reference = self.reference
         below = reference.position(lowest)
         if below is None or reference.lowest_score is None:
             return True
@@ -536,6 +550,14 @@ class Case:
         return float(class_average_precision(gt, dt, max(len(found), 1)).mean()) if len(boxes) else None
 
     @cached_property
+    def is_capped(self) -> bool:
+        """Whether most missed boxes are lost in images that a cap on their detections cuts."""
+        if self.saturation is None:
+            return False
+        lost = int((self.lost & self.saturation[1]).sum())
+        return lost >= t.MIN_HITS and lost >= t.CAPPED_MISSED_SHARE * int(self.view.missed.sum())
+
+    @cached_property
     def saturation(self) -> tuple[int, Flags, float, float | None] | None:
         """A cap on the detections of an image: the cap, the boxes in images that reach it, recall in
         these and in other images (None if there are none); None if there is no sign of one."""
@@ -553,9 +575,9 @@ class Case:
                 continue
             recall = 1 - float(self.view.missed[full].mean())
             rest = 1 - float(self.view.missed[~full].mean()) if not full.all() else None
-            if (rest is not None and rest >= recall + t.CAP_RECALL_GAP) or (
-                rest is None and boxes.image_boxes[full].mean() > cap
-            ):
+            is_better_elsewhere = rest is not None and rest >= recall + t.CAP_RECALL_GAP
+            is_full_of_boxes = boxes.image_boxes[full].mean() > cap and (rest is None or (~full).mean() < t.FEW_REST)
+            if is_better_elsewhere or is_full_of_boxes:
                 return cap, full, recall, rest
         return None
 

@@ -23,19 +23,19 @@ NIL_RECALL = Threshold(0.1, f"recall that chance overlaps alone can give in crow
 WORKING_RECALL = Threshold(0.3, f"a class with this recall works for itself: {_SUITE}")
 CONFIDENT_QUANTILE = Threshold(0.1, "a detection is confident if it scores above this share of its class's true ones")
 
-REMAP_SHARE = Threshold(0.3, f"share of a class's boxes that the other class must hit: {_SUITE}")
-REMAP_DOMINANCE = Threshold(0.6, f"share of the covered boxes that go to one other class: {_SUITE}")
+REMAP_SHARE = Threshold(0.15, f"share of a class's boxes that the other class must hit: {_SUITE}")
+REMAP_DOMINANCE = Threshold(0.4, f"share of the covered boxes that go to one other class: {_SUITE}")
 RECALL_RAISE = Threshold(0.4, "recall that another reading of the data must add; noise adds under .1 in the suite")
 MIN_HITS = Threshold(3, "boxes that another reading must newly hit: fewer are chance")
 
-COVERED_SHARE = Threshold(0.2, f"share of the boxes covered by another class: {_SUITE}")
+COVERED_SHARE = Threshold(0.15, f"share of the boxes covered by another class: {_SUITE}")
 CONFUSION_DOMINANCE = Threshold(0.6, f"share of them that one class covers, else the labels are scattered: {_SUITE}")
-RECEIVED_SHARE = Threshold(0.25, f"share of the confident detections that sit on other classes: {_SUITE}")
+RECEIVED_SHARE = Threshold(0.2, f"share of the confident detections that sit on other classes: {_SUITE}")
 SCATTER_CLASSES = Threshold(
     3, "classes from which confusions count as scattered: two can be alike, three at once are not"
 )
 
-LOOSE_SHARE = Threshold(0.25, f"share of the boxes that are only hit loosely: {_SUITE}")
+LOOSE_SHARE = Threshold(0.15, f"share of the boxes that are only hit loosely: {_SUITE}")
 DUPLICATE_SHARE = Threshold(0.3, f"duplicates for each true detection: {_SUITE}")
 UNLABELLED_SHARE = Threshold(0.3, f"confident detections where no box stands, for each true one: {_SUITE}")
 BAD_AUC = Threshold(0.4, "below it true detections mostly score less than false ones; chance is .5")
@@ -43,7 +43,7 @@ HIGH_RECALL = Threshold(0.5, "recall from which ranking, not finding, decides AP
 BACKGROUND_SHARE = Threshold(
     0.3, f"false detections on background that outscore true ones, for each true one: {_SUITE}"
 )
-MISSED_SHARE = Threshold(0.3, f"share of the boxes that nothing touches: {_SUITE}")
+MISSED_SHARE = Threshold(0.2, f"share of the boxes that nothing touches: {_SUITE}")
 
 FEW_BOXES = Threshold(10, "boxes in the evaluated split: LVIS calls classes with at most 10 images rare (CVPR 2019)")
 
@@ -53,7 +53,7 @@ COPY_IOU = Threshold(0.3, f"a loose detection overlapping a found box by it is a
 LIKE_TRUE_AUC = Threshold(0.7, f"above it false detections score clearly less than true ones: {_SUITE}")
 DUPLICATE_GAIN = Threshold(0.3, f"share of the AP that all false detections cost: {_SUITE}")
 MIN_GAIN = Threshold(0.05, "AP that a change of seed alone moves (measured on a rare class)")
-FEW_TRAINING_BOXES = Threshold(30, "boxes in training: few-shot detection works with up to 30 (Kang et al., ICCV 2019)")
+FEW_TRAINING_BOXES = Threshold(20, "boxes in training: twice the 10 images of what LVIS calls rare (CVPR 2019)")
 DEPRESSED_POSITION = Threshold(
     0.25, f"place of the class's median true score among the other classes' true scores: {_SUITE}"
 )
@@ -62,7 +62,7 @@ GOOD_AP50 = Threshold(0.5, "diagnose.weak_below: from it on AP50 is not what mak
 UNTIGHT_SHARE = Threshold(0.6, f"share of true detections that fail at IoU .75: {_SUITE}")
 HIGH_CUT = Threshold(0.2, f"lowest score of a class: exporters keep .05 or less, demos cut at .3 to .7: {_SUITE}")
 CUT_PRECISION = Threshold(0.8, f"precision of what a cut leaves: {_SUITE}")
-CUT_MISSED_SHARE = Threshold(0.3, f"share of the boxes that nothing touches: {_SUITE}")
+CUT_MISSED_SHARE = Threshold(0.2, f"share of the boxes that nothing touches: {_SUITE}")
 SAME_CUT = Threshold(0.02, f"lowest scores this near are one cut: {_SUITE}")
 CUT_CHANCE = Threshold(0.01, "the usual level of a test: chance that true scores all lie above the cut")
 COCO_CAP = Threshold(100, "detections an image and class that COCO takes")
@@ -74,7 +74,7 @@ MIXED_UP_BOXES = Threshold(4, "boxes an image needs for its layout to tell it fr
 WRONG_SHARE = Threshold(
     0.25, f"share of the boxes, or of the confident detections, that contradict the labels: {_SUITE}"
 )
-SCATTER_WORKING = Threshold(0.7, f"share of the contradictions that come from classes that work: {_SUITE}")
+SCATTER_WORKING = Threshold(0.5, f"share of the contradictions that come from classes that work: {_SUITE}")
 FLAGGED_SHARE = Threshold(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
 FORGOTTEN = Threshold(0.1, "AP lost against the base model: twice what a change of seed moves")
 SHIFTED = Threshold(0.35, f"Kolmogorov-Smirnov distance above that of the other classes: {_SUITE}")
@@ -82,10 +82,15 @@ SHIFT_BOXES = Threshold(20, "boxes on each side for a distribution to be told")
 SMALL_SIDE = Threshold(32, "COCO's small objects, side in pixels")
 SMALL_LOST_SHARE = Threshold(0.25, f"share of the boxes that nothing touches: {_SUITE}")
 SIZE_AUC = Threshold(
-    0.7, f"chance that a found box is larger than a lost one, two standard errors below its value: {_SUITE}"
+    0.7, f"chance that a found box is larger than a lost one, one and a half standard errors below its value: {_SUITE}"
 )
 SIZE_RECALL_GAP = Threshold(0.4, f"recall of the larger boxes above that of the smaller: {_SUITE}")
 RARE_SHARE = Threshold(0.1, f"boxes for each box of the median class: {_SUITE}")
 LEARNT_AP50 = Threshold(0.5, "diagnose.weak_below: a class below it on its training pictures is not learnt")
 OVERFIT_GAP = Threshold(0.3, f"AP50 in training above AP50 here; a healthy model loses under .2: {_SUITE}")
 SUSPECT = Threshold(0.5, "suspicions under it are no better than a coin")
+NOISY_SHARE = Threshold(0.4, f"the same where the audit confirms loose boxes: {_SUITE}")
+FEW_REST = Threshold(0.2, f"share of the boxes in images below the cap that is too small to compare with: {_SUITE}")
+DEPRESSED_ERRORS = Threshold(3, "standard errors: one false call in a thousand classes")
+DUPLICATE_MANY = Threshold(0.5, f"confident duplicates for each true detection: {_SUITE}")
+RANKED_RECALL = Threshold(0.3, f"recall from which there is a ranking to judge: {_SUITE}")

@@ -377,8 +377,7 @@ def judge(work: Work, known: Known, task: Judging) -> Json:
     weak = [k for k in task.classes if k in set(work.weak)]
     given = Observation(*_rows(work, task.given, task.classes), known.given)
     repaired = Observation(*_rows(work, task.repaired, task.classes), known.repaired)
-    working = frozenset(known.repaired.boxes) - frozenset(work.weak)
-    cases = cases_of(given, repaired, known.faults, names, weak, working, known.outside)
+    cases = cases_of(given, repaired, known.faults, names, weak, known.outside)
     marks = {"split": work.split, "model": work.model}
     judged = [(case, ranked(case)) for case in cases]
     rows = [marks | row for case, found in judged for row in rows_of(case, found)]

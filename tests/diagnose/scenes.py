@@ -41,6 +41,8 @@ class World:
     base: "World | None" = None
     """The same images with the detections of the model it was fine-tuned from."""
     findings: dict[tuple[int, str], int] = field(default_factory=dict)
+    strength: float = 1.0
+    """Of what is planted: less where several causes share a class."""
 
     def keep_gt(self, keep: NDArray[np.bool_]) -> None:
         for name in ("gt_image", "gt_class", "gt_box", "gt_crowd"):
@@ -298,6 +300,10 @@ def complete(rng: np.random.Generator, world: World, quality: Quality, given: Gi
 # planted causes: each breaks class c of the world, whose detector is already there
 
 
+def _share(rng: np.random.Generator, world: World, low: float, high: float) -> float:
+    return world.strength * rng.uniform(low, high)
+
+
 def _boxes_of(world: World, c: int) -> Ints:
     return np.flatnonzero((world.gt_class == c) & ~world.gt_crowd)
 
@@ -351,7 +357,8 @@ def label_id_mismatch(rng: np.random.Generator, world: World, c: int) -> None:
 
 def image_id_mismatch(rng: np.random.Generator, world: World, c: int) -> None:
     """Image ids of the detections shifted, numbered from 0 or 1, or shuffled."""
-    kind = rng.choice(["unknown", "shift", "numbered", "shuffled"])
+    # where images are mixed up at random nothing else can be told
+    kind = rng.choice(["unknown", "shift", "numbered", "shuffled"][: 4 if world.strength == 1 else 3])
     if kind == "unknown":
         world.dt_image = world.dt_image + 10_000_000
     elif kind == "shift":
@@ -406,7 +413,7 @@ def class_confusion(rng: np.random.Generator, world: World, c: int) -> None:
         k for k in world.names if k != c
     ]
     other = int(rng.choice(others))
-    rows = (world.dt_class == c) & (rng.random(len(world.dt_class)) < rng.uniform(0.6, 1.0))
+    rows = (world.dt_class == c) & (rng.random(len(world.dt_class)) < _share(rng, world, 0.6, 1.0))
     world.dt_class[rows] = other
 
 
@@ -439,7 +446,7 @@ def localization(rng: np.random.Generator, world: World, c: int) -> None:
         inter = wide * tall
         iou = inter / (2 * truth[:, 2] * truth[:, 3] - inter)
         low, high = np.where(iou > target, middle, low), np.where(iou > target, high, middle)
-    keep = rng.random(len(rows)) < rng.uniform(0.7, 1)
+    keep = rng.random(len(rows)) < _share(rng, world, 0.7, 1)
     world.dt_box[rows[keep]] = moved[keep]
 
 
@@ -454,7 +461,7 @@ def duplicates(rng: np.random.Generator, world: World, c: int) -> None:
 
 def missing_labels(rng: np.random.Generator, world: World, c: int) -> None:
     """Most boxes of c left out of the ground truth."""
-    gone = (world.gt_class == c) & (rng.random(len(world.gt_class)) < rng.uniform(0.55, 0.8))
+    gone = (world.gt_class == c) & (rng.random(len(world.gt_class)) < _share(rng, world, 0.55, 0.8))
     world.keep_gt(~gone)
 
 
@@ -496,7 +503,7 @@ def background_confusion(rng: np.random.Generator, world: World, c: int) -> None
 def missed_objects(rng: np.random.Generator, world: World, c: int) -> None:
     """Most objects are not found at all."""
     on = _on_own(world, c, 0.1)
-    lost = rng.choice(_boxes_of(world, c), int(len(_boxes_of(world, c)) * rng.uniform(0.65, 0.95)), replace=False)
+    lost = rng.choice(_boxes_of(world, c), int(len(_boxes_of(world, c)) * _share(rng, world, 0.65, 0.95)), replace=False)
     world.keep_dt(~np.isin(on, lost))
 
 
@@ -509,7 +516,7 @@ def score_threshold(rng: np.random.Generator, world: World, c: int) -> None:
 def max_detections(rng: np.random.Generator, world: World, c: int) -> None:
     """Only the best few detections of an image kept, and the class scores lower than the others."""
     rows = world.dt_class == c
-    world.dt_score[rows] = world.dt_score[rows] * 0.3
+    world.dt_score[rows] = world.dt_score[rows] * 0.6
     cap = max(int(len(world.gt_image) / len(world.image) * 0.6), 1)
     order = np.lexsort((-world.dt_score, world.dt_image))
     ordered = world.dt_image[order]
@@ -524,12 +531,12 @@ def wrong_labels(rng: np.random.Generator, world: World, c: int) -> None:
     others = np.array([k for k in world.names if k != c])
     if rng.random() < 0.5:
         rows = rng.permutation(_boxes_of(world, c))
-        rows = rows[: int(len(rows) * rng.uniform(0.5, 0.75))]
+        rows = rows[: int(len(rows) * _share(rng, world, 0.5, 0.75))]
         world.gt_class[rows] = rng.choice(others, len(rows))
     else:
         by_class = [rng.permutation(_boxes_of(world, k)) for k in others]
         wanted = int(len(_boxes_of(world, c)) * rng.uniform(1.2, 2.5) / len(others)) + 1
-        world.gt_class[np.concatenate([rows[:wanted] for rows in by_class])] = c
+        world.gt_class[np.concatenate([rows[: min(wanted, len(rows) // 2)] for rows in by_class])] = c
 
 
 def noisy_boxes(rng: np.random.Generator, world: World, c: int) -> None:
@@ -566,7 +573,7 @@ def small_objects(rng: np.random.Generator, world: World, c: int) -> None:
     """The smaller boxes of the class are not found."""
     rows = _boxes_of(world, c)
     area = world.gt_box[rows, 2:].prod(axis=1)
-    lost = rows[area <= np.quantile(area, rng.uniform(0.6, 0.8))]
+    lost = rows[area <= np.quantile(area, _share(rng, world, 0.6, 0.8))]
     world.keep_dt(~np.isin(_on_own(world, c, 0.1), lost))
 
 
@@ -628,6 +635,22 @@ PLANTS: dict[str, Callable[[np.random.Generator, World, int], None]] = {
         overfit,
     )
 }
+ORDER = (
+    ("duplicates", "score_threshold", "max_detections"),
+    ("few_examples", "missing_labels", "wrong_labels", "noisy_boxes", "no_ground_truth", "crowd_only"),
+    ("image_id_mismatch", "label_id_mismatch", "box_format"),
+)
+"""What happens after what: a detector has its faults, its output is cut, labels are what they are, and
+then files are written."""
+
+
+def plant_all(rng: np.random.Generator, world: World, names: tuple[str, ...], c: int) -> None:
+    """Plant several causes in one class, in the order in which they would arise."""
+    world.strength = 1.0 if len(names) == 1 else 0.6
+    for name in sorted(names, key=lambda name: next((k for k, group in enumerate(ORDER, 1) if name in group), 0)):
+        PLANTS[name](rng, world, c)
+
+
 TRAINING = {"absent_in_training", "train_eval_shift", "class_imbalance"}
 """Plants that need training annotations; overfit and undertrained also need detections on them."""
 

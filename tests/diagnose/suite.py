@@ -70,8 +70,7 @@ def run_trial(
     if not enough or len(world.names) < 4 and "wrong_labels" in plants:
         return None
     category = int(rng.choice(enough))
-    for plant in plants:
-        scenes.PLANTS[plant](rng, world, category)
+    scenes.plant_all(rng, world, tuple(plants), category)
     settings = settings or DiagnoseSettings()
     return Trial(world, category, tuple(plants), diagnose(world, settings), weak_of(world, settings))
 
@@ -140,7 +139,8 @@ def compatible_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     for first, second in itertools.combinations(names, 2):
         pair = {first, second}
         unseen = WITHOUT_DETECTIONS & pair and (pair - WITHOUT_DETECTIONS) & (ABOUT_DETECTIONS | MAPPING)
-        if unseen or pair <= LOSING or pair <= WITHOUT_DETECTIONS or len(pair & MAPPING) == 2:
+        alike = {"missing_labels"} & pair and {"bad_ranking", "background_confusion", "class_imbalance"} & pair
+        if unseen or alike or pair <= LOSING or pair <= WITHOUT_DETECTIONS or len(pair & MAPPING) == 2:
             continue
         found.append((first, second))
     return found

@@ -22,7 +22,7 @@ class BadRanking:
     def judge(self, case: Case) -> Verdict | None:
         view = case.view
         auc = case.false_auc
-        if auc is None or not auc.is_bad or view.recall < t.HIGH_RECALL or int(view.true.sum()) < t.MIN_HITS:
+        if auc is None or not auc.is_bad or view.recall < t.RANKED_RECALL or int(view.true.sum()) < t.MIN_HITS:
             return None
         if case.has_one_kind_of_false:
             return None

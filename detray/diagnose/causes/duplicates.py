@@ -7,8 +7,9 @@ from detray.diagnose.evidence import Case
 class Duplicates:
     """Several detections stand on the same object.
 
-    Tells: detections on boxes that a better-scoring detection of the class has already; without
-    them most of the AP that false detections cost comes back.
+    Tells: detections on boxes that a better-scoring detection of the class has already, half as
+    many as true ones and as confident; or without them much of the AP that false detections cost
+    comes back.
     Source: error type Dupe of TIDE (Bolya et al., ECCV 2020).
     Example: non-maximum suppression is off, or its IoU threshold is .9.
     Remedy: lower the IoU threshold of the non-maximum suppression.
@@ -24,8 +25,9 @@ class Duplicates:
         n, n_true = int(again.sum()), int(view.true.sum())
         if n_true == 0 or n < t.MIN_HITS or n / n_true < t.DUPLICATE_SHARE:
             return None
+        many = int((again & case.confident_detections).sum()) >= t.DUPLICATE_MANY * n_true
         gain, all_false = case.gain(view.ap_with(ignore=again)), case.gain(view.ap_with(ignore=view.false))
-        if gain is None or not all_false or gain < t.DUPLICATE_GAIN * all_false or gain < t.MIN_GAIN:
+        if gain is None or not all_false or not (many or gain >= max(t.DUPLICATE_GAIN * all_false, t.MIN_GAIN)):
             return None
         return Verdict(
             confidence=cause.confidence(gain / all_false, t.DUPLICATE_GAIN),

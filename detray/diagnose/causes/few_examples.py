@@ -7,11 +7,9 @@ from detray.diagnose.evidence import Case
 class FewExamples:
     """There are too few boxes of the class to learn from, or to measure with.
 
-    Tells: fewer training boxes than few-shot detection works with, or, without training
-    annotations, fewer boxes in the evaluated split than LVIS calls rare. It never hides another
+    Tells: few boxes in training, where that is given, or in the evaluated split. It never hides another
     cause.
-    Source: LVIS (Gupta et al., CVPR 2019): rare classes have at most 10 images; few-shot detection
-    (Kang et al., ICCV 2019) uses up to 30 boxes a class.
+    Source: LVIS (Gupta et al., CVPR 2019): rare classes have at most 10 images.
     Example: one box of `umbrella` in a hundred images.
     Remedy: collect more, oversample the images that hold it, paste copies.
     """

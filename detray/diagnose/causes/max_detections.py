@@ -40,7 +40,7 @@ class MaxDetections:
         cap, full, recall_full, recall_rest = found
         lost = case.lost & full
         missed = int(view.missed.sum())
-        if lost.sum() < t.MIN_HITS or lost.sum() < t.CAPPED_MISSED_SHARE * missed:
+        if not case.is_capped:
             return None
         n = int(lost.sum())
         return Verdict(

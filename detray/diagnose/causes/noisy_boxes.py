@@ -35,14 +35,14 @@ class NoisyBoxes:
         findings = case.around.outside.findings
         share = case.untight_share
         n = len(case.view.boxes)
-        if findings is None or share is None or not n or share < t.UNTIGHT_SHARE:
+        if findings is None or share is None or not n or share < t.NOISY_SHARE:
             return None
         by_rule = {rule: findings.get((case.category, rule), 0) for rule in LOOSE_RULES}
         flagged = sum(by_rule.values())
         if flagged < t.MIN_HITS or flagged / n < t.FLAGGED_SHARE:
             return None
         return Verdict(
-            confidence=cause.confidence(share, t.UNTIGHT_SHARE),
+            confidence=cause.confidence(share, t.NOISY_SHARE),
             d_ap=case.gain(case.view.ap_with(perfect=case.view.true)),
             numbers={
                 "untight_share": share,

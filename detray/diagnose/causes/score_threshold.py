@@ -2,12 +2,13 @@ from detray.diagnose import cause
 from detray.diagnose import thresholds as t
 from detray.diagnose.cause import Verdict, percent
 from detray.diagnose.evidence import Case
+from detray.diagnose.observe import BACKGROUND
 
 
 class ScoreThreshold:
     """Detections below a high minimum score were thrown away before the evaluation.
 
-    Tells: the lowest score of the class is high, nearly all of its detections are true, boxes are
+    Tells: the lowest score of the class is high, hardly any of its detections are on background, boxes are
     missed that nothing touches, and the cut is its own or its true scores pile up at it.
     Source: AP needs the whole curve: COCO results are written without a threshold.
     Example: results exported with the threshold of the demo, .5 or .7.
@@ -21,7 +22,8 @@ class ScoreThreshold:
     def judge(self, case: Case) -> Verdict | None:
         view = case.view
         kept = view.found.kept
-        n_true, n_false = int(view.true.sum()), int(view.false.sum())
+        # false detections that another cause explains say nothing about the cut
+        n_true, n_false = int(view.true.sum()), int(view.outcomes(BACKGROUND).sum())
         lost = case.lost
         if n_true < t.MIN_HITS or lost.mean() < t.CUT_MISSED_SHARE:
             return None
@@ -29,12 +31,14 @@ class ScoreThreshold:
         precision = n_true / (n_true + n_false)
         if cut < t.HIGH_CUT or precision < t.CUT_PRECISION or not case.is_cut(cut):
             return None
+        if case.is_capped:
+            return None
         n = int(lost.sum())
         return Verdict(
             confidence=cause.confidence(cut, t.HIGH_CUT, 0.6),
             d_ap=case.gain(view.ap_with(found_last=lost)),
             numbers={"lowest_score": cut, "precision": precision, "lost": n, "n_ground_truth": len(lost)},
-            sentence=f"No detection of {case.label} scores below {cut:.2f}, {percent(precision)} of them are true, and"
+            sentence=f"No detection of {case.label} scores below {cut:.2f}, {percent(1 - precision)} of them are on background, and"
             f" {n} of {len(lost)} boxes have none: the rest was cut away (AP regained is at most"
             " what finding all of them would give).",
             remedy="Write detections down to a score of .01 (predict.score_threshold), and choose the working point"

@@ -4,13 +4,14 @@ from detray.diagnose import cause, tuning
 from detray.diagnose import thresholds as t
 from detray.diagnose.cause import Verdict, percent
 from detray.diagnose.evidence import Case
+from detray.evaluate.kernel import Flags, Floats
 
 
 class SmallObjects:
     """The small objects of the class are missed, the large ones are found.
 
     Tells: missed boxes that nothing touches are far smaller than found ones (AUC of size), and
-    recall of the smaller half is far below that of the larger; or, where all boxes of the class are
+    recall below some size is far below that above it; or, where all boxes of the class are
     small, the small boxes of the other classes are missed too, and their large ones found.
     Source: COCO's small range, area up to 32²; feature stride and anchor size bound what a
     detector can find (Lin et al., FPN, CVPR 2017).
@@ -30,17 +31,15 @@ class SmallObjects:
             return None
         typical = float(np.median(size[lost]))
         if hit.sum() >= t.MIN_HITS:
-            wins = (size[hit][:, None] > size[lost]).mean() + (size[hit][:, None] == size[lost]).mean() / 2
+            wins = float((size[hit][:, None] > size[lost]).mean() + (size[hit][:, None] == size[lost]).mean() / 2)
             n, m = int(hit.sum()), int(lost.sum())
             error = float(np.sqrt((n + m + 1) / (12 * n * m)))
-            border = float(np.median(size))
-            small = size <= border
-            recall_small, recall_large = float(hit[small].mean()), float(hit[~small].mean()) if (~small).any() else 0.0
-            if wins - 2 * error < t.SIZE_AUC or recall_large - recall_small < t.SIZE_RECALL_GAP:
+            border, recall_small, recall_large = _border(size, hit)
+            if wins - 1.5 * error < t.SIZE_AUC or recall_large - recall_small < t.SIZE_RECALL_GAP:
                 return None
             told = f"recall is {percent(recall_small)} up to {border:.0f} px and {percent(recall_large)} above"
             numbers = {
-                "size_auc": float(wins),
+                "size_auc": wins,
                 "border": border,
                 "recall_small": recall_small,
                 "recall_large": recall_large,
@@ -63,3 +62,13 @@ class SmallObjects:
             remedy="Raise the input size or cut pictures into tiles, and use anchors of the objects' size.",
             config=tuning.tune(case.name, augmentation=["default", "strong"], oversample=[1, 2, 4]),
         )
+
+
+def _border(size: Floats, hit: Flags) -> tuple[float, float, float]:
+    """The size that parts found from missed boxes best (Youden, 1950): it, recall up to it and above."""
+    order = np.argsort(size, kind="stable")
+    found = np.cumsum(hit[order])
+    n = np.arange(1, len(size))
+    below, above = found[:-1] / n, (found[-1] - found[:-1]) / (len(size) - n)
+    best = int((above - below).argmax())
+    return float(size[order][best]), float(below[best]), float(above[best])
