@@ -299,28 +299,42 @@ class Stage:
         self.store.write_bytes(json.dumps(receipt).encode(), self.name, PARTIAL, "receipts", f"{shard}.json")
         return receipt
 
-    def write_scratch(self, name: str, rows: pa.Table) -> None:
-        """Keep a table for a later step of this stage, in ``_partial/scratch``; the commit deletes it."""
+    def write_scratch(self, name: str, rows: pa.Table, *, batch_rows: int | None = None) -> None:
+        """Keep a table for a later step of this stage, in ``_partial/scratch``; the commit deletes it.
+
+        With ``batch_rows`` parts of the table can be read alone.
+        """
         sink = pa.BufferOutputStream()
         # on a local disk scratch is mapped, which compression would prevent
         options = pa.ipc.IpcWriteOptions(compression=None if self.store.is_local else "lz4")
         with pa.ipc.new_file(sink, rows.schema, options=options) as writer:
-            writer.write_table(rows)
+            writer.write_table(rows if batch_rows is None else rows.combine_chunks(), max_chunksize=batch_rows)
         self.store.write_bytes(sink.getvalue(), self.name, PARTIAL, "scratch", f"{name}.arrow")
 
-    def read_scratch(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def read_scratch(
+        self, name: str, columns: Sequence[str] | None = None, *, batches: Sequence[int] | None = None
+    ) -> pa.Table:
         """What `write_scratch` kept under ``name``, or some of its columns; of a mapped file only the
         pages that are used are read.
+
+        ``batches`` reads only those of ``batch_rows`` rows each, and maps nothing: mapped pages count
+        as memory of every process that touches them.
 
         Raises:
             DetrayError: nothing is kept under that name.
         """
         path = self.store.path(self.name, PARTIAL, "scratch", f"{name}.arrow")
         try:
-            source = pa.memory_map(path) if self.store.is_local else self.store.fs.open_input_file(path)
+            is_mapped = self.store.is_local and batches is None
+            source = pa.memory_map(path) if is_mapped else self.store.fs.open_input_file(path)
         except FileNotFoundError:
             raise DetrayError(f"{path}: scratch {name} is gone; run the stage again with --force") from None
-        rows = pa.ipc.open_file(source).read_all()
+        with contextlib.closing(source) if batches is not None else contextlib.nullcontext():
+            reader = pa.ipc.open_file(source)
+            if batches is None:
+                rows = reader.read_all()
+            else:
+                rows = pa.Table.from_batches([reader.get_batch(number) for number in batches], reader.schema)
         return rows if columns is None else rows.select(list(columns))
 
     def _write_part(self, table: str, name: str, rows: pa.Table) -> Json:

@@ -22,6 +22,8 @@ from detray.formats.source import Source, locate
 
 SHARD_ROWS = 128 * 1024
 """Images and annotations a shard holds on average: decided by the data alone, whatever the machine."""
+BATCH_ROWS = 4096
+"""Rows of a chunk that are read at once where only a range of them is wanted."""
 _SAMPLES = 256
 
 Key = int | str
@@ -89,6 +91,20 @@ def boundaries(samples: Sequence[tuple[Sequence[Key], float]], shards: int) -> l
     reached = list(accumulate(weight for _, weight in weighted))
     cuts = [weighted[bisect_left(reached, total * number / shards)][0] for number in range(1, shards)] if total else []
     return sorted(set(cuts))
+
+
+def batch_keys(table: pa.Table, by: str) -> list[Key]:
+    """The key of every `BATCH_ROWS`-th row of a sorted table, as far as rows have keys."""
+    if by not in table.column_names:
+        return []
+    return table[by].take(np.arange(0, table.num_rows, BATCH_ROWS)).drop_null().to_pylist()
+
+
+def batches_between(keys: Sequence[Key], rows: int, low: Key | None, high: Key | None) -> range:
+    """The batches of a sorted table of ``rows`` rows that may hold keys from ``low`` to ``high``."""
+    count = -(-rows // BATCH_ROWS)
+    start = 0 if low is None else max(0, bisect_left(keys, low) - 1)
+    return range(start, count if high is None else bisect_left(keys, high))
 
 
 class _Keys(Sequence[Any]):

@@ -42,10 +42,11 @@ CHUNK_TABLES = {
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A chunk in scratch, and how many rows of its file's lists lie before it."""
+    """A chunk in scratch: its rows and batches, and how many rows of its file's lists lie before it."""
 
     name: str
     rows: dict[str, int]
+    keys: dict[str, list[canonical.Key]]
     image_base: int
     annotation_base: int
 
@@ -190,12 +191,13 @@ def _read(job: _Job, task: _Read) -> Json:
     tables = {name: getattr(found, name) for name in CHUNK_TABLES}
     for name, table in tables.items():
         if table.num_rows:
-            job.stage.write_scratch(f"{task.key}-{name}", table)
+            job.stage.write_scratch(f"{task.key}-{name}", table, batch_rows=canonical.BATCH_ROWS)
     facts = {
         "split": task.split,
         "name": task.key,
         "rows": {name: table.num_rows for name, table in tables.items()},
         "rows_of": {"images": found.image_rows_of, "annotations": found.annotation_rows_of},
+        "keys": {name: canonical.batch_keys(tables[name], by) for name in ("images", "annotations")},
         "samples": [canonical.sample(found.images, by), canonical.sample(found.annotations, by)],
     }
     return job.stage.write(task.key, {}, facts)
@@ -211,7 +213,7 @@ def _number_rows(facts: Sequence[Json]) -> tuple[_Chunk, ...]:
             if file is not None:
                 bases[table] = reached.get((table, file), 0)
                 reached[table, file] = bases[table] + found["rows"][table]
-        chunks.append(_Chunk(found["name"], found["rows"], bases["images"], bases["annotations"]))
+        chunks.append(_Chunk(found["name"], found["rows"], found["keys"], bases["images"], bases["annotations"]))
     return tuple(chunks)
 
 
@@ -289,16 +291,22 @@ def _count(job: _Job, item: _Range) -> Json:
 
 def _pieces(job: _Job, item: _Range, *, with_annotations: bool = True) -> list[canonical.Piece]:
     """The rows of the range, chunk by chunk."""
-    split = job.splits[item.split]
     found = []
-    for part in split.chunks:
-        images = canonical.slice_range(_scratch(job, part, "images"), split.by, item.low, item.high)
-        annotations = CHUNK_TABLES["annotations"].empty_table()
-        if with_annotations:
-            annotations = canonical.slice_range(_scratch(job, part, "annotations"), split.by, item.low, item.high)
+    for part in job.splits[item.split].chunks:
+        images = _between(job, item, part, "images")
+        annotations = _between(job, item, part, "annotations") if with_annotations else chunk.ANNOTATIONS.empty_table()
         if images.num_rows or annotations.num_rows:
             found.append(canonical.Piece(images, annotations, part.image_base, part.annotation_base))
     return found
+
+
+def _between(job: _Job, item: _Range, part: _Chunk, table: str) -> pa.Table:
+    """The rows of a chunk that lie in the range."""
+    batches = canonical.batches_between(part.keys[table], part.rows[table], item.low, item.high)
+    if not batches:
+        return CHUNK_TABLES[table].empty_table()
+    rows = job.stage.read_scratch(f"{part.name}-{table}", batches=batches)
+    return canonical.slice_range(rows, job.splits[item.split].by, item.low, item.high)
 
 
 def _write(job: _Job, item: _Range) -> Json:

@@ -108,6 +108,7 @@ def test_any_cut_gives_the_same_rows(shared: Path, ingested, name: str, monkeypa
     monkeypatch.setattr(json_lists, "PART_BYTES", 20_000)
     monkeypatch.setattr(listing, "FILES_PER_CHUNK", 10)
     monkeypatch.setattr(canonical, "SHARD_ROWS", 200)
+    monkeypatch.setattr(canonical, "BATCH_ROWS", 7)
     cut, _ = ingested(dataset)
     keys = cut.shards()
     assert len(keys) > 4
@@ -128,6 +129,7 @@ def test_any_cut_gives_the_same_rows(shared: Path, ingested, name: str, monkeypa
 
 def test_rows_without_an_image_come_last(tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canonical, "SHARD_ROWS", 4)
+    monkeypatch.setattr(canonical, "BATCH_ROWS", 2)
     boxes = [box(n, n if n % 5 else None) for n in range(20)]
     path = write_coco(tmp_path, images=[image(n) for n in range(10)], annotations=boxes)
     store, _ = ingested(dataset_from_files([str(path)]))
