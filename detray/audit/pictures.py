@@ -75,12 +75,15 @@ def difference_hash(luma: NDArray[np.uint8]) -> int:
 
     Source: Krawetz, "Kind of Like That" (2013); block means instead of a resize.
     """
+    import cv2
+
     height, width = luma.shape
     if height < 8 or width < 9:
         luma = np.repeat(np.repeat(luma, -(-8 // height), axis=0), -(-9 // width), axis=1)
         height, width = luma.shape
     rows, columns = np.arange(8) * height // 8, np.arange(9) * width // 9
-    sums = np.add.reduceat(np.add.reduceat(luma, rows, axis=0, dtype=np.int64), columns, axis=1)
+    strips = [cv2.reduce(strip, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0] for strip in np.split(luma, rows[1:])]
+    sums = np.add.reduceat(np.array(strips, np.int64), columns, axis=1)
     means = sums / np.diff(np.append(rows, height))[:, None] / np.diff(np.append(columns, width))
     bits = np.packbits(means[:, 1:] > means[:, :-1])
     return int(bits.view(">i8")[0])
