@@ -52,7 +52,10 @@ def error_levels(false: Words, iou: Floats, other_iou: Floats) -> dict[str, Word
 
 def reached_levels(iou: Floats) -> Words:
     """The IoU thresholds that each of ``iou`` ``[m]`` reaches, as bits."""
-    return ((1 << np.searchsorted(IOU_THRESHOLDS, iou, side="right")) - 1).astype(np.int16)
+    words = np.zeros(len(iou), np.int16)
+    some = np.flatnonzero(iou >= IOU_THRESHOLDS[0])
+    words[some] = (1 << np.searchsorted(IOU_THRESHOLDS, iou[some], side="right")) - 1
+    return words
 
 
 @dataclass(frozen=True)

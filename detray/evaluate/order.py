@@ -66,6 +66,17 @@ def places(known: Ints, values: Ints) -> Ints:
     return table[values - known[0]]
 
 
+def runs(known: Ints, values: Ints) -> tuple[Ints, Ints]:
+    """Where the run of each of ``values`` starts in ``known``, which rises, and its length, 0 where there is none."""
+    if not len(known) or (span := int(known[-1]) - int(known[0]) + 1) > 4 * (len(known) + len(values)):
+        first = np.searchsorted(known, values)
+        return first, np.searchsorted(known, values, side="right") - first
+    starts = np.searchsorted(known, known[0] + np.arange(span + 1))
+    inside = (values >= known[0]) & (values <= known[-1])
+    place = np.where(inside, values - known[0], 0)
+    return starts[place], np.where(inside, starts[place + 1] - starts[place], 0)
+
+
 def _offsets(arrays: list[Ints]) -> tuple[list[Ints], int, int]:
     filled = [array for array in arrays if len(array)]
     if not filled:

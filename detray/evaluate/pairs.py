@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detray.boxes import paired_iou
-from detray.evaluate.order import stable_argsort
+from detray.evaluate.order import runs, stable_argsort
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -26,6 +26,8 @@ class Pairs:
 
     def take(self, rows: NDArray) -> "Pairs":
         """The pairs that ``rows`` (an index or a mask) selects."""
+        if rows.dtype == np.bool_:
+            rows = np.flatnonzero(rows)  # once for all three
         return Pairs(self.detection[rows], self.box[rows], self.iou[rows])
 
 
@@ -70,8 +72,7 @@ def _sides(box: Floats) -> tuple[Floats, Floats, Floats, Floats]:
 
 def _same_code(dt_code: Ints, gt_order: Ints, gt_code: Ints) -> Iterator[tuple[Ints, Ints]]:
     """Chunks of all pairs with equal codes: rows of the detections and of the boxes."""
-    first = np.searchsorted(gt_code, dt_code)
-    count = np.searchsorted(gt_code, dt_code, side="right") - first
+    first, count = runs(gt_code, dt_code)
     rows = np.flatnonzero(count)
     first, count = first[rows], count[rows]
     total = np.cumsum(count)

@@ -37,9 +37,9 @@ class Partners:
     @staticmethod
     def of(gt: GroundTruth, dt: Detections, pairs: Pairs) -> "Partners":
         """``pairs`` are those of the same image, whatever their classes."""
-        pairs = pairs.take(~gt.crowd[pairs.box])
+        single = ~gt.crowd[pairs.box]
         same = gt.category[pairs.box] == dt.category[pairs.detection]
-        own, other = pairs.take(same), pairs.take(~same)
+        own, other = pairs.take(single & same), pairs.take(single & ~same)
         return Partners(
             Best.of(own.detection, own.box, own.iou, len(dt)),
             Best.of(other.detection, other.box, other.iou, len(dt)),

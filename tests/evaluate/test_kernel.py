@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from detray.evaluate.accumulate import needed_hits
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision, match
-from detray.evaluate.order import falling, pair_codes, stable_argsort
+from detray.evaluate.order import falling, pair_codes, places, runs, stable_argsort
 
 
 def truth(boxes: list[list[float]], crowd: list[bool] | None = None, area: list[float] | None = None) -> GroundTruth:
@@ -151,3 +151,12 @@ def test_pair_codes_keep_the_order_of_pairs_however_far_apart_the_ids_are() -> N
     ids = np.array([-(1 << 62), 0, 5, 1 << 62, 5])
     (codes,) = pair_codes(ids, np.array([0, 1 << 61, 3, -(1 << 61), 2]))
     assert np.argsort(codes).tolist() == [0, 1, 4, 2, 3]
+
+
+@pytest.mark.parametrize("scale", [1, 1 << 40])
+def test_runs_and_places_are_found_however_far_apart_the_codes_are(scale: int) -> None:
+    known = np.array([-2, -2, 0, 3, 3, 3]) * scale
+    first, count = runs(known, np.array([3, -2, 1, 9, -9, 0]) * scale)
+    assert count.tolist() == [3, 2, 0, 0, 0, 1]
+    assert first[count > 0].tolist() == [3, 0, 2]
+    assert places(np.array([-2, 0, 3]) * scale, known).tolist() == [0, 0, 1, 2, 2, 2]
