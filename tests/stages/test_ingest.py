@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from PIL import Image
 
 from detray.cluster.executor import SerialExecutor
 from detray.errors import DetrayError
-from detray.formats import canonical, json_lists, listing
+from detray.formats import canonical, json_lists, listing, open_images
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.settings import to_yaml
@@ -257,3 +258,47 @@ def test_every_row_is_accounted_for_across_wrong_cuts(
     found = store.read("annotations")
     assert found["annotation_id"].to_pylist() == found["annotation_row"].to_pylist() == list(range(40))
     assert pa.types.is_string(found.schema.field("source_file").type)
+
+
+OPEN_IMAGES = "ImageID,LabelName,XMin,XMax,YMin,YMax\n"
+
+
+def test_names_are_numbered_across_chunks(tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_images, "CHUNK_BYTES", 60)
+    monkeypatch.setattr(canonical, "SHARD_ROWS", 10)
+    monkeypatch.setattr(canonical, "BATCH_ROWS", 2)
+    names = [f"{(7 * n) % 12:02d}" for n in range(40)]  # every picture in several chunks, in no order
+    lines = [f"{name},/m/{n % 3},0,1,0,1\n" for n, name in enumerate(names)]
+    (tmp_path / "boxes.csv").write_text(OPEN_IMAGES + "".join(lines) + "a line that is none\n")
+    (tmp_path / "classes.csv").write_text("/m/2,Cat\n/m/0,Dog\n")
+    label_map = str(tmp_path / "classes.csv")
+    store, outcome = ingested(dataset_from_files([str(tmp_path / "boxes.csv")], label_map=label_map))
+    assert len(store.shards()) > 2
+    images = store.read("images")
+    assert images["image_id"].to_pylist() == list(range(1, 13))
+    assert images["file_name"].to_pylist() == [f"{n:02d}.jpg" for n in range(12)]
+    boxes = store.read("annotations").to_pylist()
+    assert sorted((row["annotation_row"], row["image_id"]) for row in boxes) == [
+        (n, int(name) + 1) for n, name in enumerate(names)
+    ]
+    assert {row["annotation_row"] % 3: row["category_id"] for row in boxes} == {2: 1, 0: 2, 1: 3}
+    for key in store.shards():
+        shard = store.read_shard(key)
+        assert set(shard.annotations["image_id"].to_pylist()) <= set(shard.images["image_id"].to_pylist())
+    assert store.read("quarantine", "ingest")["row"].to_pylist() == [40]
+    assert outcome.counts["quarantined"] == 1
+
+
+def test_yolo_classes_keep_their_index(tmp_path: Path, ingested) -> None:
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (100, 100)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "labels" / "a.txt").write_text("1 0.5 0.5 0.2 0.2\n7 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [zebra, ant]\n")
+    store, _ = ingested(dataset_from_files([str(tmp_path)]))
+    assert store.read("annotations")["category_id"].to_pylist() == [2, 8]
+    assert store.read("categories").select(["category_id", "category_name"]).to_pylist() == [
+        {"category_id": 1, "category_name": "zebra"},
+        {"category_id": 2, "category_name": "ant"},
+    ]
+    assert store.read("images")["path"].to_pylist() == [str(tmp_path / "images" / "a.png")]
