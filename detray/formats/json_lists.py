@@ -194,7 +194,9 @@ def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int | Non
     size = size or PART_BYTES
     inside = (found.start + 1, found.end - 1)
     wanted = range(inside[0] + size, inside[1], size)
-    starts = _exact_starts(file, inside, wanted) if exact else _guessed_starts(file, found, wanted)
+    starts = None if exact else _guessed_starts(file, found, wanted)
+    if starts is None:
+        starts = _exact_starts(file, inside, wanted)
     parts: list[tuple[int, int]] = []
     start = inside[0]
     for comma, behind in [*starts, (inside[1], inside[1])]:
@@ -208,22 +210,24 @@ def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int | Non
     return parts
 
 
-def _guessed_starts(file: JsonFile, found: JsonList, wanted: range) -> list[tuple[int, int]]:
-    """Position of the comma before, and of, the first element that seems to begin behind each wanted position."""
+def _guessed_starts(file: JsonFile, found: JsonList, wanted: range) -> list[tuple[int, int]] | None:
+    """Position of the comma before, and of, the first element that seems to begin behind each wanted position.
+
+    None if some part of the list holds nothing that looks like a border.
+    """
     border = _element_start(file, found.start)
     starts: list[tuple[int, int]] = []
     for position in wanted:
         if starts and position <= starts[-1][1]:
             continue
-        length = 1 << 16
-        while position < found.end - 1:
+        for length in (1 << 16, 2 * wanted.step):
             text = file.read(position, min(position + length, found.end - 1))
             if match := border.search(text):
                 starts.append((position + match.start() + 1, position + match.start(1)))
                 break
-            if position + length >= found.end - 1 or length >= MAX_PART_BYTES:
-                break
-            length *= 16
+        else:
+            if position + len(text) < found.end - 1:
+                return None
     return starts
 
 

@@ -8,6 +8,7 @@ other trouble each row of the part is parsed alone, and only the bad ones by a t
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,7 +85,7 @@ def read_rows(file: JsonFile, start: int, end: int, kind: type[R], repair: Repai
             if unknown is None or unknown in learned or len(learned) == _MAX_LEARNED:
                 break
             learned = (*learned, unknown)
-        except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             break
     try:
         return _row_by_row(file, start, data, struct, repair, learned)
@@ -107,21 +108,24 @@ def _row_by_row(
     view = memoryview(data)
     rows: list[R] = []
     defects: dict[int, Defects] = {}
-    attributes: dict[int, str | None] = {}
+    attributes: dict[int, str] = {}
     for index, (first, last) in enumerate(spans):
         try:
             row = decode(view[first:last])
-            if learned:
-                attributes[index] = _attributes([row], learned)[0].as_py()
-        except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found = Defects()
             fields = _tolerant(file, start + first, bytes(view[first:last]), found)
             row = repair(fields, found)
             extra = {name: value for name, value in fields.items() if name not in known}
-            attributes[index] = as_json(extra, "attributes", found) if extra else None
+            if extra:
+                attributes[index] = as_json(extra, "attributes", found)
             if found:
                 defects[index] = found
         rows.append(row)
+    if learned:
+        typed = [index for index, row in enumerate(rows) if isinstance(row, struct)]
+        further = _attributes([rows[index] for index in typed], learned).to_pylist()
+        attributes |= {index: text for index, text in zip(typed, further, strict=True) if text is not None}
     return Rows(rows, [attributes.get(index) for index in range(len(rows))] if attributes else None, defects)
 
 
@@ -162,11 +166,12 @@ def _decoder(kind: type[R], learned: tuple[str, ...]) -> tuple[type[R], msgspec.
 
 
 def _unknown_field(error: msgspec.ValidationError) -> str | None:
-    """The key that a struct does not know, from msgspec's sentence."""
+    """The key that a struct does not know, from msgspec's sentence; None for one that no struct can have."""
     before, _, rest = str(error).partition("`")
     if before != "Object contains unknown field ":
         return None
-    return rest.rpartition("` - at `")[0] or rest.rstrip("`")
+    name = rest.rpartition("` - at `")[0] or rest.rstrip("`")
+    return None if re.search(r'[\\"\x00-\x1f]', name) else name
 
 
 def _attributes(rows: Sequence[Row], learned: Sequence[str]) -> pa.Array:
@@ -176,7 +181,10 @@ def _attributes(rows: Sequence[Row], learned: Sequence[str]) -> pa.Array:
     for number, name in enumerate(learned):
         raw = list(map(attrgetter(f"extra_{number}"), rows))
         texts = [None if value is UNSET else bytes(value) for value in raw]
-        found = pa.array(texts, pa.binary()).cast(pa.string())  # refuses what is no UTF-8
+        try:
+            found = pa.array(texts, pa.binary()).cast(pa.string())
+        except pa.ArrowInvalid:  # bytes that are no UTF-8, which the typed parse does not look at
+            found = pa.array([text and text.decode("utf-8", "replace") for text in texts], pa.string())
         there = found.is_valid()
         comma = pc.if_else(pc.fill_null(some, False), ", ", "")
         key = f"{json.dumps(name, ensure_ascii=False)}: "

@@ -115,8 +115,9 @@ def test_an_absent_area_is_width_times_height(coco_file, rows: Rows) -> None:
     assert (row["area"], row["defects"]) == (14.0, None)
 
 
-def test_fields_without_a_column_are_kept(coco_file, read_source) -> None:
-    extra = {"isfake": 1, "attributes": {"truck": "gr`ün"}, "q z": None}
+@pytest.mark.parametrize("odd", [{}, {"a\nb": 1}, {'a"b': 1}, {"a\\b": 1}, {"": 1}, {"a` - at `b": 1}])
+def test_fields_without_a_column_are_kept(coco_file, read_source, odd: dict[str, int]) -> None:
+    extra = {"isfake": 1, "attributes": {"truck": "gr`ün"}, "q z": None} | odd
     found = read_source(source(coco_file([IMAGE | {"license": 3}], [BOX, BOX | extra, BOX | {"bbox": []} | extra])))
     assert json.loads(found.images["attributes"][0].as_py()) == {"license": 3}
     kept = [text and json.loads(text) for text in found.annotations["attributes"].to_pylist()]
