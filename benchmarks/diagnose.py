@@ -73,7 +73,7 @@ def pairs(options: argparse.Namespace, first: int, shared: Path | None) -> None:
         for seed in range(first + place * options.pairs, first + (place + 1) * options.pairs):
             geometry = GEOMETRIES[seed % len(GEOMETRIES)]
             trial = suite.run_trial(seed, names, geometry, shared)
-            if trial is None or not suite.is_weak(trial):
+            if trial is None or not suite.is_weak(trial) or not suite.is_visible(trial):
                 continue
             total += 1
             found = set(names) <= set(trial.causes[:3])

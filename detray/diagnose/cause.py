@@ -32,12 +32,20 @@ class Cause(Protocol):
 
     Its docstring says what is wrong in the first line, then ``Tells:`` (the evidence), ``Source:``,
     ``Example:`` and ``Remedy:``; the page of causes is made from it. ``inputs`` names what it needs
-    beside ground truth and detections. ``judge`` gives None where the evidence does not pass.
+    beside ground truth and detections, ``explains`` the symptoms that come of it. ``judge`` gives None where the evidence does not pass.
     """
 
-    name: str
-    group: int
-    inputs: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def group(self) -> int: ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def explains(self) -> tuple[str, ...]: ...
 
     def judge(self, case: Case) -> Verdict | None:
         """Whether the cause holds for the class, and what it costs."""

@@ -493,7 +493,7 @@ class Case:
         if position is None:
             return None
         # the place of a median of n is uncertain by .5 / sqrt(n)
-        return position < min(t.DEPRESSED_POSITION, 0.5 - t.DEPRESSED_ERRORS * 0.5 / np.sqrt(n))
+        return bool(position < min(t.DEPRESSED_POSITION, 0.5 - t.DEPRESSED_ERRORS * 0.5 / np.sqrt(n)))
 
     @cached_property
     def has_one_kind_of_false(self) -> bool:
@@ -519,6 +519,11 @@ class Case:
         return self.view.ap50 is not None and self.view.ap50 >= t.GOOD_AP50
 
     # the output settings
+
+    def is_own_cut(self, lowest: float) -> bool:
+        """Whether the other classes have far lower scores, true or false."""
+        other = self.reference.lowest_score
+        return other is not None and lowest > other + t.OWN_CUT
 
     def is_cut(self, lowest: float) -> bool:
         """Whether true detections that this model would have below ``lowest`` are absent.

@@ -27,10 +27,12 @@ class Ranked:
 def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     """The causes that hold for the class, the likeliest first.
 
-    By group; within a group the one that costs more AP, unknown costs last. Symptoms that only show
-    as long as a mapping fault is not repaired are explained by it, and stand last.
+    By group; within a group the one that costs more AP, unknown costs last. Symptoms that another
+    cause explains, and those that only show as long as a mapping fault is not repaired, stand last.
     """
-    found = [(cause, verdict, False) for cause in causes if (verdict := cause.judge(case)) is not None]
+    holding = [(cause, verdict) for cause in causes if (verdict := cause.judge(case)) is not None]
+    explained = {name for cause, _ in holding for name in cause.explains}
+    found = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
     if case.is_repaired:
         names = {cause.name for cause, _, _ in found}
         unrepaired = replace(case, view=case.given, around=case.around.unrepaired)

@@ -121,7 +121,7 @@ class ReadingFault:
 
 SEARCHED_PAIRS = 800
 """Pairs on which sizes are searched for; what is found is tried on all."""
-_SPREAD = 0.4
+_SPREAD = 0.6
 """How far, in log, the typical sizes of detections and boxes may differ beside the scale."""
 _MODEL_SIDES = np.array(
     [224, 256, 300, 320, 384, 416, 448, 480, 512, 544, 576, 600, 608, 640, 672, 704, 736, 768, 800, 832, 896, 960]

@@ -13,6 +13,9 @@ from detray.evaluate.kernel import Ints
 BINS_PER_OCTAVE = 4
 """Sizes and aspects are counted in bins a quarter of an octave wide."""
 
+KS_CRITICAL = 1.628
+"""The 1% point of Kolmogorov's distribution."""
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -71,7 +74,7 @@ def _counts(*keys: Ints) -> Counts:
 
 def drift(here: Counts, there: Counts, category: int, other: int) -> float | None:
     """Kolmogorov and Smirnov's distance between two binned distributions, of a class here and as it is
-    called there; None where either is empty."""
+    called there, 0 where chance alone gives it (1%); None where either is empty."""
     a = {number: n for (owner, number), n in here.items() if owner == category}
     b = {number: n for (owner, number), n in there.items() if owner == other}
     if not a or not b:
@@ -79,7 +82,9 @@ def drift(here: Counts, there: Counts, category: int, other: int) -> float | Non
     bins = sorted({*a, *b})
     first = np.cumsum([a.get(k, 0) for k in bins]) / sum(a.values())
     second = np.cumsum([b.get(k, 0) for k in bins]) / sum(b.values())
-    return float(np.abs(first - second).max())
+    distance = float(np.abs(first - second).max())
+    n, m = sum(a.values()), sum(b.values())
+    return distance if distance >= KS_CRITICAL * np.sqrt((n + m) / (n * m)) else 0.0
 
 
 @dataclass(frozen=True)

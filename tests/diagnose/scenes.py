@@ -503,7 +503,9 @@ def background_confusion(rng: np.random.Generator, world: World, c: int) -> None
 def missed_objects(rng: np.random.Generator, world: World, c: int) -> None:
     """Most objects are not found at all."""
     on = _on_own(world, c, 0.1)
-    lost = rng.choice(_boxes_of(world, c), int(len(_boxes_of(world, c)) * _share(rng, world, 0.65, 0.95)), replace=False)
+    lost = rng.choice(
+        _boxes_of(world, c), int(len(_boxes_of(world, c)) * _share(rng, world, 0.65, 0.95)), replace=False
+    )
     world.keep_dt(~np.isin(on, lost))
 
 

@@ -88,6 +88,13 @@ def is_weak(trial: Trial) -> bool:
     return trial.category in trial.weak
 
 
+def is_visible(trial: Trial) -> bool:
+    """Whether plants that do not take all detections away have left some to see them by."""
+    return bool(WITHOUT_DETECTIONS & set(trial.plants) or MAPPING & set(trial.plants)) or (
+        int((trial.world.dt_class == trial.category).sum()) >= 5
+    )
+
+
 def healthy_classes(trial: Trial) -> list[str]:
     """For each class that nothing was planted in and that works: ``none``, or what is said of it."""
     return [

@@ -17,6 +17,7 @@ class AbsentInTraining:
     name = "absent_in_training"
     group = cause.TRAINING_DATA
     inputs = ("training",)
+    explains = ("missed_objects", "no_detections")
 
     def judge(self, case: Case) -> Verdict | None:
         training = case.around.outside.training

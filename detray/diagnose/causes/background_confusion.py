@@ -16,6 +16,7 @@ class BackgroundConfusion:
     name = "background_confusion"
     group = cause.SYMPTOM
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view

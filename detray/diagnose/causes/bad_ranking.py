@@ -18,6 +18,7 @@ class BadRanking:
     name = "bad_ranking"
     group = cause.SYMPTOM
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view

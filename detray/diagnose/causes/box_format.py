@@ -18,6 +18,7 @@ class BoxFormat:
     name = "box_format"
     group = cause.MAPPING
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.around.faults.class_readings.get(case.category) or case.around.faults.reading

@@ -19,6 +19,7 @@ class ClassConfusion:
     name = "class_confusion"
     group = cause.SYMPTOM
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         covered = case.confused

@@ -17,6 +17,7 @@ class ClassImbalance:
     name = "class_imbalance"
     group = cause.TRAINING_DATA
     inputs = ()
+    explains = ("missed_objects", "no_detections", "bad_ranking", "background_confusion")
 
     def judge(self, case: Case) -> Verdict | None:
         n, typical, where = case.share_of_boxes

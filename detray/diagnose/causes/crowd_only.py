@@ -15,6 +15,7 @@ class CrowdOnly:
     name = "crowd_only"
     group = cause.GROUND_TRUTH
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         if len(case.given.boxes) or not case.n_crowd:

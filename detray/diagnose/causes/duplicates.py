@@ -18,6 +18,7 @@ class Duplicates:
     name = "duplicates"
     group = cause.OUTPUT
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view

@@ -17,6 +17,7 @@ class FewExamples:
     name = "few_examples"
     group = cause.TRAINING_DATA
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         n = len(case.given.boxes)

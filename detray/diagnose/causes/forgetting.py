@@ -7,7 +7,7 @@ from detray.diagnose.evidence import Case
 class Forgetting:
     """The model that this one was fine-tuned from was better at the class.
 
-    Tells: the base model's AP of the class on the same split is higher.
+    Tells: the base model's AP of the class on the same split is higher by .1, or twice as high.
     Source: catastrophic forgetting (McCloskey and Cohen, 1989; Kirkpatrick et al., 2017).
     Example: fine-tuned on night scenes, it loses `bicycle`, of which these have none.
     Remedy: freeze deeper, lower the learning rate, mix in old data.
@@ -16,6 +16,7 @@ class Forgetting:
     name = "forgetting"
     group = cause.TRAINING_DATA
     inputs = ("base_detections",)
+    explains = ("missed_objects", "no_detections")
 
     def judge(self, case: Case) -> Verdict | None:
         bases = case.around.outside.base_aps
@@ -23,7 +24,8 @@ class Forgetting:
         if bases is None or ap is None or case.category not in bases:
             return None
         base = bases[case.category][0]
-        if base - ap < t.FORGOTTEN:
+        much, half = base - ap >= t.FORGOTTEN, base - ap >= t.MIN_GAIN and ap < base / 2
+        if not (much or half):
             return None
         return Verdict(
             confidence=cause.confidence(base - ap, t.FORGOTTEN, 0.4),

@@ -18,6 +18,7 @@ class ImageIdMismatch:
     name = "image_id_mismatch"
     group = cause.MAPPING
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.around.faults.pairing

@@ -17,6 +17,7 @@ class LabelIdMismatch:
     name = "label_id_mismatch"
     group = cause.MAPPING
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.around.faults.labels

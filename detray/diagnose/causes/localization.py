@@ -19,6 +19,7 @@ class Localization:
     name = "localization"
     group = cause.SYMPTOM
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         view, loose = case.view, case.loose

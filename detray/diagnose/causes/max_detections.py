@@ -18,6 +18,7 @@ class MaxDetections:
     name = "max_detections"
     group = cause.OUTPUT
     inputs = ()
+    explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view

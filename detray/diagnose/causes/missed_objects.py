@@ -18,6 +18,7 @@ class MissedObjects:
     name = "missed_objects"
     group = cause.SYMPTOM
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         lost = case.lost

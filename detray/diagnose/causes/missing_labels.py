@@ -17,6 +17,7 @@ class MissingLabels:
     name = "missing_labels"
     group = cause.GROUND_TRUTH
     inputs = ()
+    explains = ("background_confusion",)
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view

@@ -16,6 +16,7 @@ class NoDetections:
     name = "no_detections"
     group = cause.SYMPTOM
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         n = len(case.view.boxes)

@@ -15,6 +15,7 @@ class NoGroundTruth:
     name = "no_ground_truth"
     group = cause.GROUND_TRUTH
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         if len(case.given.boxes) or case.n_crowd:

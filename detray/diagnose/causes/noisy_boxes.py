@@ -30,6 +30,7 @@ class NoisyBoxes:
     name = "noisy_boxes"
     group = cause.GROUND_TRUTH
     inputs = ("audit",)
+    explains = ("localization",)
 
     def judge(self, case: Case) -> Verdict | None:
         findings = case.around.outside.findings

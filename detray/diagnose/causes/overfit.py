@@ -16,6 +16,7 @@ class Overfit:
     name = "overfit"
     group = cause.TRAINING
     inputs = ("training_detections",)
+    explains = ("missed_objects", "no_detections")
 
     def judge(self, case: Case) -> Verdict | None:
         aps = case.around.outside.training_aps

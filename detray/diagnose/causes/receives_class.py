@@ -19,6 +19,7 @@ class ReceivesClass:
     name = "receives_class"
     group = cause.SYMPTOM
     inputs = ()
+    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         on_other, confident = case.on_others, case.confident_detections

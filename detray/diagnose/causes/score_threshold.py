@@ -18,6 +18,7 @@ class ScoreThreshold:
     name = "score_threshold"
     group = cause.OUTPUT
     inputs = ()
+    explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view
@@ -29,7 +30,7 @@ class ScoreThreshold:
             return None
         cut = float(view.found.score[kept].min())
         precision = n_true / (n_true + n_false)
-        if cut < t.HIGH_CUT or precision < t.CUT_PRECISION or not case.is_cut(cut):
+        if cut < t.HIGH_CUT or not case.is_cut(cut) or not (precision >= t.CUT_PRECISION or case.is_own_cut(cut)):
             return None
         if case.is_capped:
             return None

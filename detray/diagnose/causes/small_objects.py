@@ -22,6 +22,7 @@ class SmallObjects:
     name = "small_objects"
     group = cause.TRAINING_DATA
     inputs = ()
+    explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
         boxes = case.view.boxes

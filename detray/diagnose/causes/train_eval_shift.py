@@ -20,6 +20,7 @@ class TrainEvalShift:
     name = "train_eval_shift"
     group = cause.TRAINING_DATA
     inputs = ("training", "audit")
+    explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
         findings = case.around.outside.findings or {}

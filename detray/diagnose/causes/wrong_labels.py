@@ -20,6 +20,7 @@ class WrongLabels:
     name = "wrong_labels"
     group = cause.GROUND_TRUTH
     inputs = ()
+    explains = ("class_confusion", "receives_class")
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view
