@@ -90,6 +90,8 @@ def _duration(seconds: float) -> str:
 
 
 MAX_CELL = 80
+MAX_LAST_CELL = 400
+"""Characters: the last column holds sentences, which a terminal wraps by itself."""
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -97,9 +99,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
     Control characters in cells (hostile file names) are replaced, so that they cannot steer the terminal.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[_cell(value, MAX_LAST_CELL if value is row[-1] else MAX_CELL) for value in row] for row in rows]
     right = [all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(columns))]
-    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(columns)]
+    widths = [max([len(name), *(min(len(row[i]), MAX_CELL) for row in cells)]) for i, name in enumerate(columns)]
 
     def line(values: Sequence[str]) -> str:
         padded = (v.rjust(w) if r else v.ljust(w) for v, w, r in zip(values, widths, right, strict=True))
@@ -109,7 +111,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     return "\n".join([title, line(list(columns)), line(["-" * width for width in widths]), *body])
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, limit: int = MAX_CELL) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -121,4 +123,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_cell(part) for part in value)}]"
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
-    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
