@@ -138,7 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DetrayError as error:
         if options.debug:
             traceback.print_exc()
-        print(f"detray: {error}", file=sys.stderr)
+        from detray.console import printable
+
+        print(f"detray: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("detray: interrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -264,7 +266,7 @@ def _print_summary(
         seconds = result.manifest["seconds"]["total"]
         print(f"\n== {result.stage}: {result.status}, {seconds:.1f} s{f', {counts}' if counts else ''}")
         for note in result.manifest["notes"]:
-            print(note)
+            print(console.printable(note))
         for table in result.tables:
             print(f"\n{console.table(table.title, table.columns, table.rows)}")
     for table in closing[0]:

@@ -50,7 +50,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         self._close()
-        self._print(f"  {text}")
+        self._print(f"  {printable(text)}")
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -95,11 +95,9 @@ MAX_LAST_CELL = 400
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A titled table as aligned text: numbers to the right, NULL as a dash, long cells cut.
-
-    Control characters in cells (hostile file names) are replaced, so that they cannot steer the terminal.
-    """
-    cells = [[_cell(value, MAX_LAST_CELL if value is row[-1] else MAX_CELL) for value in row] for row in rows]
+    """A titled table as aligned text: numbers to the right, NULL as a dash, long cells cut."""
+    limits = [*[MAX_CELL] * (len(columns) - 1), MAX_LAST_CELL]
+    cells = [[_cell(value, limit) for value, limit in zip(row, limits, strict=True)] for row in rows]
     right = [all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(columns))]
     widths = [max([len(name), *(min(len(row[i]), MAX_CELL) for row in cells)]) for i, name in enumerate(columns)]
 
@@ -108,7 +106,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         return "  ".join(padded).rstrip()
 
     body = [line(row) for row in cells] or ["(none)"]
-    return "\n".join([title, line(list(columns)), line(["-" * width for width in widths]), *body])
+    return "\n".join([printable(title), line(list(columns)), line(["-" * width for width in widths]), *body])
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters replaced: hostile file names must not steer the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _cell(value: Any, limit: int = MAX_CELL) -> str:
@@ -122,5 +125,5 @@ def _cell(value: Any, limit: int = MAX_CELL) -> str:
         return f"{value:,}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_cell(part) for part in value)}]"
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    text = printable(str(value))
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
