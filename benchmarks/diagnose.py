@@ -12,9 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "diagnose"))
 
-import suite
-from scenes import PLANTS
-from suite import GEOMETRIES, GLOBAL
+import suite  # noqa: E402 - lies beside the tests
+from scenes import PLANTS  # noqa: E402
+from suite import GEOMETRIES, GLOBAL  # noqa: E402
 
 TUNING_SEEDS, REPORT_SEEDS = 0, 1000
 NO_PAIR = {"no_ground_truth", "crowd_only", "few_examples"}

@@ -32,7 +32,8 @@ class Cause(Protocol):
 
     Its docstring says what is wrong in the first line, then ``Tells:`` (the evidence), ``Source:``,
     ``Example:`` and ``Remedy:``; the page of causes is made from it. ``inputs`` names what it needs
-    beside ground truth and detections, ``explains`` the symptoms that come of it. ``judge`` gives None where the evidence does not pass.
+    beside ground truth and detections, ``explains`` the symptoms that come of it. ``judge`` gives
+    None where the evidence does not pass.
     """
 
     @property

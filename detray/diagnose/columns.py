@@ -14,10 +14,8 @@ Rows = TypeVar("Rows")
 class Columns:
     """Base of a frozen dataclass whose fields are arrays of the same length."""
 
-    __dataclass_fields__: Any
-
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
+        return len(next(iter(_arrays(self).values())))
 
 
 def take(rows: Rows, index: NDArray[Any]) -> Rows:

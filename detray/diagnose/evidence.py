@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
+from detray.boxes import IOU_THRESHOLDS
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
@@ -138,8 +140,8 @@ class View:
             true = matched & ~ignored & 1
             score = score + true * (1 + score.max() - score.min())
         if relabelled is not None:
-            words = np.array([_word(iou) for iou in boxes.cover_iou[relabelled]], np.int16)
-            matched, ignored = np.append(matched, words), np.append(ignored, np.zeros_like(words))
+            held = np.array([_word(iou) for iou in boxes.cover_iou[relabelled]], np.int16)
+            matched, ignored = np.append(matched, held), np.append(ignored, np.zeros_like(held))
             score = np.append(score, boxes.cover_score[relabelled])
             image, rank = np.append(image, boxes.image[relabelled]), np.append(rank, boxes.cover_rank[relabelled])
         new = found if found is not None else found_last
@@ -170,15 +172,15 @@ class View:
             average_precision(found.score, found.image, found.rank, found.matched, found.ignored, self.n_boxes)[0]
         )
 
-    def _words(self, n: int) -> Ints:
+    def _words(self, n: int) -> NDArray[np.int16]:
         """Match words for ``n`` new true detections: those of the true ones in turn, else a perfect one."""
         words = self.found.matched[self.true]
-        return words[np.arange(n) * len(words) // max(n, 1)] if len(words) else np.full(n, o.ALL_LEVELS)
+        return words[np.arange(n) * len(words) // max(n, 1)] if len(words) else np.full(n, o.ALL_LEVELS, np.int16)
 
 
 def _word(iou: float) -> int:
     """The bits of COCO's thresholds up to ``iou``."""
-    return (1 << int((iou >= o.IOU_THRESHOLDS).sum())) - 1
+    return (1 << int((iou >= IOU_THRESHOLDS).sum())) - 1
 
 
 @dataclass(frozen=True)
@@ -282,11 +284,11 @@ class Surroundings:
         training = self.outside.training
         if training is None:
             return {}
-        by_name = {name: k for k, name in sorted(training.names.items(), reverse=True)}
+        by_name: dict[str, int] = {name: k for k, name in sorted(training.names.items(), reverse=True)}
         here, there = self.outside.shapes, training.shapes
         found = {}
         for category, n in here.boxes.items():
-            other = by_name.get(self.names.get(category, ""), category)
+            other = by_name.get(self.names.get(category, ""), int(category))
             if min(n, there.boxes.get(other, 0)) < t.SHIFT_BOXES:
                 continue
             sizes = drift(here.sizes, there.sizes, category, other)
@@ -376,7 +378,7 @@ class Case:
         training = self.around.outside.training
         if training is None:
             return None
-        return training.shapes.boxes.get(self.training_category, 0)
+        return 0 if self.training_category is None else training.shapes.boxes.get(self.training_category, 0)
 
     @cached_property
     def drifts(self) -> dict[str, float]:
@@ -510,7 +512,7 @@ class Case:
     def untight_share(self) -> float | None:
         """Share of the true detections that fail at IoU .75; None without any."""
         words = self.view.found.matched[self.view.true]
-        level = int(np.flatnonzero(o.IOU_THRESHOLDS >= t.TIGHT_IOU - 1e-9)[0])
+        level = int(np.flatnonzero(IOU_THRESHOLDS >= t.TIGHT_IOU - 1e-9)[0])
         return float((words >> level & 1 == 0).mean()) if len(words) else None
 
     @property

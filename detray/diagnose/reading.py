@@ -124,8 +124,10 @@ SEARCHED_PAIRS = 800
 _SPREAD = 0.6
 """How far, in log, the typical sizes of detections and boxes may differ beside the scale."""
 _MODEL_SIDES = np.array(
-    [224, 256, 300, 320, 384, 416, 448, 480, 512, 544, 576, 600, 608, 640, 672, 704, 736, 768, 800, 832, 896, 960]
-    + [1000, 1024, 1088, 1152, 1216, 1280, 1333, 1344, 1408, 1536, 1600, 1920, 2048],
+    (
+        *(224, 256, 300, 320, 384, 416, 448, 480, 512, 544, 576, 600, 608, 640, 672, 704, 736, 768, 800, 832, 896),
+        *(960, 1000, 1024, 1088, 1152, 1216, 1280, 1333, 1344, 1408, 1536, 1600, 1920, 2048),
+    ),
     np.float64,
 )
 """Sides of the usual model inputs."""
@@ -259,4 +261,4 @@ def _inside(pairs: Pairs, side: str) -> float:
     box = pairs.gt if side == "ground truth" else pairs.dt
     end = box[:, :2] + box[:, 2:]
     good = (box[:, 2:] >= 1).all(axis=1) & (box[:, :2] >= -1).all(axis=1) & (end <= pairs.size * 1.02 + 1).all(axis=1)
-    return float(good.mean()) if len(good) else 1.0
+    return float(good.mean()) if len(box) else 1.0

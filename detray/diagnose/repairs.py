@@ -70,8 +70,8 @@ class Repairs:
     def apply(self, scene: Scene) -> Scene:
         """The scene with everything repaired."""
         if self.classes:
-            category = _renamed(scene.dt.category, self.classes)
-            scene = replace(scene, dt=replace(scene.dt, category=category))
+            renamed = _renamed(scene.dt.category, self.classes)
+            scene = replace(scene, dt=replace(scene.dt, category=renamed))
         if self.reading is not None:
             scene = _read_as(scene, self.reading, None)
         for category, reading in self.class_readings.items():
@@ -93,4 +93,4 @@ def _read_as(scene: Scene, reading: Reading, category: int | None) -> Scene:
 
 def _renamed(category: Ints, classes: Mapping[int, int]) -> Ints:
     old, place = np.unique(category, return_inverse=True)
-    return np.array([classes.get(int(k), int(k)) for k in old], np.int64)[place] if len(old) else category
+    return np.array([classes.get(k, k) for k in old.tolist()], np.int64)[place] if len(old) else category

@@ -16,7 +16,6 @@ from detray.diagnose.scene import read_scene
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import match
 
-
 GEOMETRIES = ("uniform", "shapes", "coco", "visdrone")
 GLOBAL = {"label_id_mismatch", "image_id_mismatch", "box_format", "max_detections"}
 """Plants that may break every class."""
@@ -67,7 +66,7 @@ def run_trial(
         for k in world.names
         if ((world.gt_class == k) & ~world.gt_crowd).sum() >= 20 and (world.dt_class == k).sum() >= 15
     ]
-    if not enough or len(world.names) < 4 and "wrong_labels" in plants:
+    if not enough or (len(world.names) < 4 and "wrong_labels" in plants):
         return None
     category = int(rng.choice(enough))
     scenes.plant_all(rng, world, tuple(plants), category)

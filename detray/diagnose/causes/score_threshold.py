@@ -39,9 +39,9 @@ class ScoreThreshold:
             confidence=cause.confidence(cut, t.HIGH_CUT, 0.6),
             d_ap=case.gain(view.ap_with(found_last=lost)),
             numbers={"lowest_score": cut, "precision": precision, "lost": n, "n_ground_truth": len(lost)},
-            sentence=f"No detection of {case.label} scores below {cut:.2f}, {percent(1 - precision)} of them are on background, and"
-            f" {n} of {len(lost)} boxes have none: the rest was cut away (AP regained is at most"
-            " what finding all of them would give).",
+            sentence=f"No detection of {case.label} scores below {cut:.2f}, {percent(1 - precision)} of them are on"
+            f" background, and {n} of {len(lost)} boxes have none: the rest was cut away (AP regained is at most what"
+            " finding all of them would give).",
             remedy="Write detections down to a score of .01 (predict.score_threshold), and choose the working point"
             " afterwards.",
         )
