@@ -21,6 +21,7 @@ PAGE_BYTES = 16 << 20
 
 _JPEG_QUALITY = 82
 _QUIET = ("truth", "found", "right")  # boxes whose label is left out where there are many
+_LABELLED = ("truth", "found", "missed", "other")  # boxes of the annotations
 _FEW = 12
 _MAX_LABELS = 60
 _MAX_MARKS = 300
@@ -104,7 +105,8 @@ class Drawn:
 
     @property
     def texts(self) -> list["Text"]:
-        """Where the labels of the boxes stand: above the box, or within it at the upper edge."""
+        """Where the names stand: a detection's above its box and a label's below, so that both are read
+        where they lie on each other; within the view in any case."""
         left, top, width, height = self.view
         marks = [m for m in self.figure.marks if m.label and (m.style not in _QUIET or len(self.figure.marks) <= _FEW)]
         found = []
@@ -112,17 +114,24 @@ class Drawn:
             x, y, wide, high = mark.box
             if x > left + width or y > top + height or x + wide < left or y + high < top:
                 continue
-            above = y - 0.3 * self.unit
             at_right = x > left + 0.7 * width
             found.append(
                 Text(
                     round(min(x + wide, left + width) if at_right else max(x, left), 2),
-                    round(above if above > top + self.unit else max(y, top) + 1.1 * self.unit, 2),
+                    round(self._below(y + high) if mark.style in _LABELLED else self._above(y), 2),
                     "end" if at_right else "start",
                     mark,
                 )
             )
         return found
+
+    def _above(self, edge: float) -> float:
+        top = self.view[1]
+        return edge - 0.3 * self.unit if edge > top + 1.3 * self.unit else max(edge, top) + 1.1 * self.unit
+
+    def _below(self, edge: float) -> float:
+        bottom = self.view[1] + self.view[3]
+        return edge + self.unit if edge < bottom - 1.2 * self.unit else min(edge, bottom) - 0.4 * self.unit
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,7 @@ def _draw_one(figure: Figure) -> dict[str, object]:
     try:
         picture = read_picture(figure.path)
     except PictureError as error:
-        return {"key": figure.key, "problem": str(error)}
+        return {"key": figure.key, "problem": error.reason.replace("_", " ")}
     height, width = picture.shape[:2]
     x, y, wide, high = region(figure.focus, width, height)
     left, top = max(int(np.floor(x)), 0), max(int(np.floor(y)), 0)
@@ -205,7 +214,7 @@ def place(figures: Sequence[Figure], rows: pa.Table) -> dict[int, Drawn]:
         row = by_key[figure.key]
         jpeg, problem = row["jpeg"], row["problem"]
         if jpeg is not None and len(jpeg) * 4 / 3 > bytes_left:
-            jpeg, problem = None, "left out: the page holds its limit of pictures"
+            jpeg, problem = None, "not shown: the page is full"
         uri, spot = None, None
         if jpeg is not None:
             uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

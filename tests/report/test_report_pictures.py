@@ -73,7 +73,7 @@ def test_a_picture_that_cannot_be_read_says_why_and_its_boxes_are_drawn(tmp_path
     ]
     drawn = place(figures, draw(figures))
     assert "missing" in (drawn[0].problem or "")
-    assert "not_a_picture" in (drawn[1].problem or "")
+    assert "not a picture" in (drawn[1].problem or "")
     assert "no image folder" in (drawn[2].problem or "")
     for figure in drawn.values():
         assert figure.uri is None
@@ -97,7 +97,7 @@ def test_the_bytes_of_a_page_are_bounded(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(pictures, "PAGE_BYTES", 2 * one + 500)
     drawn = place(figures, rows)
     assert [drawn[key].uri is not None for key in range(4)] == [True, True, False, False]
-    assert "limit" in (drawn[3].problem or "")
+    assert "full" in (drawn[3].problem or "")
 
 
 def test_an_album_that_is_full_counts_what_it_leaves_out() -> None:

@@ -122,7 +122,8 @@ def suspects(sources: Sources, evaluation: Evaluation) -> Content | None:
         marks = [Mark(drawn, "fault", label(row["category_name"]))] if drawn else []
         if suggested and row["kind"] in ("missing", "bad_box"):
             marks.append(Mark(suggested, "suggested", label(row["suggested_category_name"])))
-        figure = sources.album.add(*where.get(row["image_id"], (None, row["file_name"])), marks, drawn or suggested)
+        place = where.get(row["image_id"])  # the annotation of no image has none
+        figure = sources.album.add(*place, marks, drawn or suggested) if place else None
         shown.append(row | {"figure": figure, "words": words(row["kind"])})
     return {
         "counts": [(words(kind), n) for kind, n in sorted(counts.items())],
