@@ -118,7 +118,8 @@ def match(
         dt: the detections.
         max_detections: detections kept an image and class, by falling score.
         pairs: all pairs of a detection and a box of the same image and class with an IoU of at
-            least .5, where they are known already or are not those of the boxes (masks).
+            least .5, by rising detection, where they are known already or are not those of the
+            boxes (masks).
         void: ``[n]`` boxes that take a detection without making it a match, as pycocotools does
             with annotation id 0; none where not given.
     """
@@ -141,11 +142,7 @@ def match(
     lost = np.where(ignored_box[pairs.box], levels, np.int16(0))
     if void is not None:
         levels[void[pairs.box]] = 0
-    # a detection has one box a level: the sum of its words is their union
-    matched, ignored = (
-        np.stack([np.bincount(pairs.detection, column, m).astype(np.int16) for column in words.T]).T
-        for words in (levels, lost)
-    )
+    matched, ignored = (union(pairs.detection, words, m) for words in (levels, lost))
     found = np.bincount(pairs.box, np.where(gt.crowd[pairs.box], 0, levels[:, 0]), n).astype(np.int16)
     at50, first = np.full(m, -1), np.full(n, -1)
     hit = pairs.take(levels[:, 0] & 1 != 0)
@@ -177,6 +174,18 @@ def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int
 def out_of_range(area: Floats) -> Flags:
     """Whether each area ``[n]`` in px² lies outside each area range: ``[n, 4]``."""
     return (area[:, None] < LIMITS[:, 0]) | (area[:, None] > LIMITS[:, 1])
+
+
+def union(detection: Ints, words: Words, m: int) -> Words:
+    """The union of the words ``[p, sets]`` of each detection's pairs, ``[m, sets]``.
+
+    ``detection`` rises. A detection has one box a level, so its words share no bit.
+    """
+    result = np.zeros((words.shape[1], m), np.int16)
+    if len(detection):
+        starts = np.flatnonzero(np.concatenate([[True], detection[1:] != detection[:-1]]))
+        result[:, detection[starts]] = np.add.reduceat(words, starts, axis=0, dtype=np.int16).T
+    return result.T
 
 
 def detection_order(code: Ints, score: Floats, rank: Ints) -> Ints:

@@ -45,15 +45,15 @@ def overlapping(
     """
     order = stable_argsort(gt_code)
     ordered = gt_code[order]
-    dt_side, gt_side = _sides(dt_box), _sides(gt_box)
     found = []
     with np.errstate(over="ignore", invalid="ignore"):  # coordinates near the largest float
+        axes = [_ends(dt_box, axis) + _ends(gt_box, axis) for axis in (0, 1)]
         for det, box in _same_code(dt_code, order, ordered):
             # most boxes of an image do not meet: only the rest are worth an IoU
-            wide = np.minimum(dt_side[2][det], gt_side[2][box]) - np.maximum(dt_side[0][det], gt_side[0][box])
-            high = np.minimum(dt_side[3][det], gt_side[3][box]) - np.maximum(dt_side[1][det], gt_side[1][box])
-            meet = np.flatnonzero((wide > 0) & (high > 0))
-            det, box = det[meet], box[meet]
+            for dt_low, dt_high, gt_low, gt_high in axes:
+                meet = np.minimum(dt_high[det], gt_high[box]) > np.maximum(dt_low[det], gt_low[box])
+                rows = np.flatnonzero(meet)
+                det, box = det[rows], box[rows]
             iou = paired_iou(dt_box[det], gt_box[box], crowd[box])
             near = np.flatnonzero((iou >= least) & (iou > 0))
             found.append(Pairs(det[near], box[near], iou[near]))
@@ -64,10 +64,10 @@ def overlapping(
     )
 
 
-def _sides(box: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Left, top, right and bottom, each contiguous."""
-    with np.errstate(over="ignore"):
-        return box[:, 0].copy(), box[:, 1].copy(), box[:, 0] + box[:, 2], box[:, 1] + box[:, 3]
+def _ends(box: Floats, axis: int) -> tuple[Floats, Floats]:
+    """Where boxes begin and end along an axis, each contiguous."""
+    low = box[:, axis].copy()
+    return low, low + box[:, axis + 2]
 
 
 def _same_code(dt_code: Ints, gt_order: Ints, gt_code: Ints) -> Iterator[tuple[Ints, Ints]]:

@@ -14,7 +14,6 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from detray import schema, tables
 from detray.errors import DetrayError
@@ -22,7 +21,7 @@ from detray.evaluate.accumulate import EVERY_LEVEL, precision_at_recall, true_po
 from detray.evaluate.assignment import assign
 from detray.evaluate.bootstrap import LEVEL_50
 from detray.evaluate.inputs import Scene
-from detray.evaluate.kernel import Floats, Ints, Matches, Words
+from detray.evaluate.kernel import Floats, Ints, Matches, union
 from detray.evaluate.metrics import Names
 from detray.evaluate.order import accumulation_order, pair_codes
 from detray.evaluate.pairs import Pairs
@@ -81,10 +80,11 @@ def sliced(
         outside = labels.box[:, None] != np.arange(len(labels.values))
         sets = ignored if labels.by_image else ignored | outside
         levels = assign(own, turn, sets, gt.crowd)
+        all_matched = union(own.detection, levels, len(dt))
+        all_lost = union(own.detection, np.where(sets[own.box], levels, np.int16(0)), len(dt))
         for place, value in enumerate(labels.values):
             column = 0 if labels.by_image else place
-            matched = _per_detection(own, levels[:, column], len(dt))
-            counted = ~_per_detection(own, np.where(sets[own.box, column], levels[:, column], 0), len(dt)) & EVERY_LEVEL
+            matched, counted = all_matched[:, column], ~all_lost[:, column] & EVERY_LEVEL
             if labels.detection is not None:
                 counted &= np.where(labels.detection == place, EVERY_LEVEL, 0 if labels.by_image else matched)
             rows = np.flatnonzero(found.kept & (counted != 0))
@@ -141,11 +141,6 @@ def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table
         },
         run=names.run,
     )
-
-
-def _per_detection(own: Pairs, levels: NDArray[np.integer], n: int) -> Words:
-    """The union of the words of each detection's pairs, which share no bit; ``[m]``."""
-    return np.bincount(own.detection, levels, n).astype(np.int16)
 
 
 def _places(groups: pa.Table, rows: pa.Table) -> Ints:
