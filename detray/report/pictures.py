@@ -25,7 +25,8 @@ _LABELLED = ("truth", "found", "missed", "other")  # boxes of the annotations
 _FEW = 12
 _MAX_LABELS = 60
 _MAX_MARKS = 300
-_MIN_VIEW = 64.0  # px of the picture that a close-up shows at least
+_MIN_VIEW = 64.0  # px of the picture that a close-up shows at least,
+_MIN_SHARE = 0.25  # and this share of its longer side
 _CONTEXT = 3.0  # sides of the box that a close-up shows
 _FAR = 0.5  # of the view: how far beyond the picture's edge the view follows a box
 
@@ -155,7 +156,8 @@ def region(
     if focus is None or not np.isfinite(focus).all():
         return 0.0, 0.0, width, height
     x, y, wide, high = focus
-    side = min(max(_MIN_VIEW, _CONTEXT * max(abs(wide), abs(high))), max(width, height))
+    longer = max(width, height)
+    side = min(max(_MIN_VIEW, _MIN_SHARE * longer, _CONTEXT * max(abs(wide), abs(high))), longer)
     left, right = _span(x, wide, side, width)
     top, bottom = _span(y, high, side, height)
     return left, top, right - left, bottom - top

@@ -58,8 +58,8 @@ def test_pixels_are_cropped_and_scaled_where_the_view_says(tmp_path: Path) -> No
     assert whole[10, 10].tolist()[2] > 230
     assert whole[10, -10].max() < 20
     crop = cv2.imdecode(np.frombuffer(base64.b64decode(drawn[1].uri.partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)
-    assert crop.shape[:2] == (64, 64)
-    assert drawn[1].place == (478, 78, 64, 64)
+    assert crop.shape[:2] == (150, 150)
+    assert drawn[1].place == (435, 35, 150, 150)
     assert crop.max() < 20
 
 
