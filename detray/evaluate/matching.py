@@ -50,6 +50,7 @@ class ShardMatches:
     left_out: dict[str, int]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # sides near the largest float, whose areas are infinite
 def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: str) -> ShardMatches:
     """Match the detections of a shard to its boxes; nothing outside the shard plays a part."""
     scene = read_scene(shard, settings)

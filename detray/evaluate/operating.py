@@ -61,17 +61,19 @@ def calibration_error(rows: ClassRows) -> Floats:
     """Detection expected calibration error, ``[k]``; NaN without detections.
 
     The mean over detections of the gap between mean score and precision in ten bins of the score
-    (Naeini et al., AAAI 2015; for detections: Küppers et al., CVPR Workshops 2020).
+    (Naeini et al., AAAI 2015; for detections: Küppers et al., CVPR Workshops 2020). Scores out of 0
+    to 1 count as its ends.
     """
     counted = rows.counted[0] & 1 != 0
     hit = counted & (rows.matched[0] & 1 != 0)
-    place = np.clip((rows.score * BINS).astype(np.int64), 0, BINS - 1)
+    score = np.clip(rows.score, 0, 1)
+    place = np.minimum((score * BINS).astype(np.int64), BINS - 1)
     cell = (rows.category * BINS + place)[counted]
     size = len(rows.ids) * BINS
 
     def per_cell(values: Floats) -> Floats:
         return np.bincount(cell, values[counted], size).astype(np.float64).reshape(-1, BINS)
 
-    gap = np.abs(per_cell(rows.score) - per_cell(hit.astype(np.float64))).sum(axis=1)
+    gap = np.abs(per_cell(score) - per_cell(hit.astype(np.float64))).sum(axis=1)
     total = rows.per_class(rows.category[counted])
     return np.divide(gap, total, out=np.full(len(rows.ids), np.nan), where=total > 0)
