@@ -8,6 +8,16 @@ from detray.diagnose.evidence import Case
 MAPPING, GROUND_TRUTH, OUTPUT, TRAINING_DATA, TRAINING, SYMPTOM = range(1, 7)
 """The groups, in the order in which they explain each other."""
 
+GROUPS = {
+    MAPPING: "mapping between the files",
+    GROUND_TRUTH: "ground truth",
+    OUTPUT: "output settings",
+    TRAINING_DATA: "training data",
+    TRAINING: "training",
+    SYMPTOM: "symptoms",
+}
+"""What the groups are called."""
+
 
 @dataclass(frozen=True)
 class Verdict:

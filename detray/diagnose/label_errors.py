@@ -158,10 +158,14 @@ def _bad_box(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
 
 
 def _spurious(boxes: Boxes, tally: Tally) -> dict[str, Any]:
-    """Boxes that no detection touches, as sure as a true object of the class would have been found."""
+    """Boxes that no detection touches, the surer the likelier a true object of the class is found.
+
+    A box without detections is weaker evidence than one that a detection contradicts: most are
+    objects that the model misses.
+    """
     rows = take(boxes, boxes.outcome == o.UNTOUCHED)
     recall = {k: tally.hits.get(k, 0) / n for k, n in tally.boxes.items() if n}
-    score = np.array([recall.get(k, 0.0) for k in rows.category.tolist()])
+    score = t.SPURIOUS_CEILING * np.array([recall.get(k, 0.0) for k in rows.category.tolist()])
     rows, score = take(rows, score >= t.SUSPECT), score[score >= t.SUSPECT]
     return _columns(
         "spurious",

@@ -194,13 +194,16 @@ def find_reading(pairs: Pairs) -> ReadingFault | None:
         return None
     sized = bool(np.isfinite(pairs.size).all())
     found = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
-    best, reading = max(found, key=lambda entry: entry[0])
+    best = max(recall for recall, _ in found)
+    # corners in the ground truth, and corners subtracted twice in the detections, fit each other alike
+    fitting = [(_plausibility(pairs, r), recall, r) for recall, r in found if recall >= best - t.AS_GOOD_RECALL]
+    _, best, reading = max(fitting, key=lambda entry: entry[:2])
     if not _raises(best, now, pairs.n_boxes):
         reading = _search(pairs, sized)
         best = pairs.recall(reading)
     if not _raises(best, now, pairs.n_boxes):
         return None
-    return ReadingFault(_on_likelier_side(pairs, reading, best), now, best)
+    return ReadingFault(reading, now, best)
 
 
 def _raises(new: float, old: float, n: int) -> bool:
@@ -243,22 +246,19 @@ def _search(pairs: Pairs, sized: bool) -> Reading:
     return reading
 
 
-def _on_likelier_side(pairs: Pairs, reading: Reading, recall: float) -> Reading:
-    """The same reading on the side whose boxes, as they stand, lie outside their images more often.
-
-    Ground truth that was written as corners and detections that had them subtracted twice look alike.
-    """
-    if reading.order != "xywh" or reading.scale == "pixels" or not np.isfinite(pairs.size).all():
-        candidates = [r for r in readings() if r.side != reading.side and pairs.recall(r) >= recall - 0.02]
-        mirrored = candidates[0] if candidates else None
-        if mirrored is not None and _inside(pairs, mirrored.side) < _inside(pairs, reading.side) - 0.1:
-            return mirrored
-    return reading
+def _plausibility(pairs: Pairs, reading: Reading) -> float:
+    """The share of the boxes of both sides that are real boxes within their image, once read so."""
+    gt, dt = pairs.gt, pairs.dt
+    if reading.side == "ground truth":
+        gt = reading.read(gt, pairs.size)
+    else:
+        dt = reading.read(dt, pairs.size)
+    return round(_inside(gt, pairs.size) + _inside(dt, pairs.size), 2)
 
 
-def _inside(pairs: Pairs, side: str) -> float:
-    """The share of a side's boxes that, as given, are real boxes within their image and over a pixel."""
-    box = pairs.gt if side == "ground truth" else pairs.dt
+def _inside(box: Floats, size: Floats) -> float:
     end = box[:, :2] + box[:, 2:]
-    good = (box[:, 2:] >= 1).all(axis=1) & (box[:, :2] >= -1).all(axis=1) & (end <= pairs.size * 1.02 + 1).all(axis=1)
+    good = (box[:, 2:] > 0).all(axis=1) & (box[:, :2] >= -1).all(axis=1)
+    # an image of unknown size bounds nothing
+    good &= ~(end > size * 1.02 + 1).any(axis=1)
     return float(good.mean()) if len(box) else 1.0

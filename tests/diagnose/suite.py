@@ -154,6 +154,14 @@ def compatible_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def diagnose(world: World, settings: DiagnoseSettings) -> dict[int, list[str]]:
     """The causes of every diagnosed class, by rank."""
+    found: dict[int, list[str]] = {}
+    for row in diagnosed(world, settings).to_pylist():
+        found.setdefault(row["category_id"], []).append(row["cause"])
+    return found
+
+
+def diagnosed(world: World, settings: DiagnoseSettings) -> pa.Table:
+    """The table diagnoses of a world, with all that it has beside ground truth and detections."""
     tables = scenes.tables_of(world)
     train = None
     if world.train is not None:
@@ -164,7 +172,7 @@ def diagnose(world: World, settings: DiagnoseSettings) -> dict[int, list[str]]:
             there["categories"],
             there["predictions"] if len(world.train.dt_image) else None,
         )
-    table = diagnose_tables(
+    return diagnose_tables(
         tables["images"],
         tables["annotations"],
         tables["categories"],
@@ -175,10 +183,6 @@ def diagnose(world: World, settings: DiagnoseSettings) -> dict[int, list[str]]:
         base_predictions=scenes.tables_of(world.base)["predictions"] if world.base is not None else None,
         findings=findings_of(world),
     )
-    found: dict[int, list[str]] = {}
-    for row in table.to_pylist():
-        found.setdefault(row["category_id"], []).append(row["cause"])
-    return found
 
 
 def findings_of(world: World) -> pa.Table:

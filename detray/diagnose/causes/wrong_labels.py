@@ -32,7 +32,7 @@ class WrongLabels:
         of = max(int(case.confident_detections.sum()), 1)
         n_into, n_out = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0
         share = max(n_into / max(len(boxes), 1), n_out / of)
-        if share < t.WRONG_SHARE or max(n_into, n_out) < t.MIN_HITS:
+        if share < t.WRONG_SHARE or max(n_into, n_out) < t.WRONG_BOXES:
             return None
         parts = []
         if n_into:

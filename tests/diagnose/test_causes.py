@@ -1,0 +1,124 @@
+"""Contract of the catalogue of causes, and the pages and remedies that come of it."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scenes
+import suite
+import yaml
+
+from detray import schema
+from detray.diagnose import docs, thresholds
+from detray.diagnose.api import diagnose_tables
+from detray.diagnose.catalogue import CAUSES
+from detray.diagnose.cause import GROUPS, Cause
+from detray.diagnose.settings import DiagnoseSettings
+from detray.diagnose.thresholds import Threshold
+from detray.docs import causes_page
+from detray.settings import convert
+from detray.stages.config import Config
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)
+def test_docstring_says_what_tells_source_example_and_remedy(cause: Cause) -> None:
+    text = docs.parts(cause)
+    assert set(text) == {"What", *docs.SECTIONS}
+    assert all(len(part) > 10 for part in text.values())
+
+
+def test_names_are_unique_and_groups_known() -> None:
+    names = [cause.name for cause in CAUSES]
+    assert len(set(names)) == len(names)
+    assert {cause.group for cause in CAUSES} <= set(GROUPS)
+    assert {name for cause in CAUSES for name in cause.explains} <= set(names)
+
+
+def test_every_cause_is_planted() -> None:
+    assert set(scenes.PLANTS) == {cause.name for cause in CAUSES}
+
+
+def test_every_threshold_has_a_source() -> None:
+    found = [value for value in vars(thresholds).values() if isinstance(value, Threshold)]
+    assert len(found) > 20
+    assert all(len(value.source) > 10 for value in found)
+
+
+def test_the_page_is_current() -> None:
+    written = (Path(__file__).parents[2] / "docs" / "causes.md").read_text(encoding="utf-8")
+    assert written == causes_page(), "run: make docs"
+
+
+def test_empty_tables_give_nothing() -> None:
+    empty = [schema.empty(name) for name in ("images", "annotations", "categories", "predictions")]
+    assert diagnose_tables(*empty, DiagnoseSettings(), run="x").num_rows == 0
+
+
+def test_every_config_is_run_as_it_is_by_tune_or_clean() -> None:
+    seen = set()
+    for place, name in enumerate(scenes.PLANTS):
+        world = _broken(place, (name,))
+        for row in _diagnose(world):
+            if row["remedy_config"] is None:
+                continue
+            fragment = yaml.safe_load(row["remedy_config"])
+            if row["cause"] == "label_id_mismatch":
+                assert all(isinstance(k, int) and isinstance(v, str) for k, v in fragment["label_map"].items())
+                continue
+            config = convert(fragment, Config, row["cause"])
+            assert config.tune.focus or fragment.keys() == {"clean"}
+            seen.add(row["cause"])
+    assert len(seen) >= 10
+
+
+def test_rows_say_what_and_how_much() -> None:
+    rows = _diagnose(_broken(3, ("class_confusion",)))
+    row = next(row for row in rows if row["cause"] == "class_confusion")
+    numbers = json.loads(row["evidence"])
+    assert str(numbers["covered"]) in row["sentence"]
+    assert row["category_name"] in row["sentence"]
+    assert 0 < row["d_ap"] <= 1 - row["ap"]
+    assert 0.5 <= row["confidence"] <= 1
+
+
+def test_verdicts_do_not_depend_on_the_order_of_rows_and_inputs_stay_as_they_are() -> None:
+    for place, name in enumerate(("missing_labels", "box_format", "label_id_mismatch", "duplicates", "localization")):
+        world = _broken(place, (name,))
+        tables = scenes.tables_of(world)
+        before = {key: table.slice(0) for key, table in tables.items()}
+        rng = np.random.default_rng(0)
+        shuffled = {key: table.take(rng.permutation(table.num_rows)) for key, table in tables.items()}
+        results = [
+            diagnose_tables(
+                *(given[key] for key in ("images", "annotations", "categories", "predictions")),
+                DiagnoseSettings(),
+                run="x",
+            )
+            for given in (tables, shuffled)
+        ]
+        assert results[0].equals(results[1])
+        assert results[0].num_rows
+        assert all(tables[key].equals(before[key]) for key in tables)
+
+
+def test_a_healthy_class_gets_no_diagnosis_unless_it_is_named() -> None:
+    rng = np.random.default_rng(5)
+    world = scenes.detect(rng, scenes.uniform(rng, 80, 4), scenes.Quality())
+    assert _diagnose(world) == []
+    named = diagnose_tables(
+        *(scenes.tables_of(world)[key] for key in ("images", "annotations", "categories", "predictions")),
+        DiagnoseSettings(classes=("class1",)),
+        run="x",
+    )
+    assert set(named["category_name"].to_pylist()) <= {"class1"}
+
+
+def _broken(seed: int, plants: tuple[str, ...]) -> scenes.World:
+    tried = (suite.run_trial(seed + more, plants, "uniform", None) for more in itertools.count(0, 100))
+    return next(trial.world for trial in tried if trial is not None)
+
+
+def _diagnose(world: scenes.World) -> list[dict]:
+    return suite.diagnosed(world, DiagnoseSettings()).to_pylist()
