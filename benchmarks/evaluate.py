@@ -34,8 +34,8 @@ if TYPE_CHECKING:  # the interpreter of the other tools has no pyarrow
 
 OURS = ("detray", "detray stage", "detray stage, 2 workers")
 OTHERS = ("hotcoco", "faster-coco-eval", "pycocotools")
-TOO_LONG = {"pycocotools": 500_000, "faster-coco-eval": 500_000}
-"""Most detections a tool is asked for: beyond it takes tens of minutes and gigabytes."""
+LARGEST = {"pycocotools": (500_000, 80), "faster-coco-eval": (500_000, 1200)}
+"""Most detections and classes that a tool is asked for: beyond, it takes tens of minutes or gigabytes."""
 PER_IMAGE = 100
 IMAGES_PER_SHARD = 2500
 GROUP_ROWS = 1_000_000
@@ -344,8 +344,8 @@ def compare(detections: int, classes: int, tools: str | None, repeats: int, inne
         for tool in OTHERS:
             if tools is None:
                 reasons[tool] = "not installed: see --tools"
-            elif detections > TOO_LONG.get(tool, detections):
-                reasons[tool] = "takes too long and too much memory"
+            elif tool in LARGEST and (detections > LARGEST[tool][0] or classes > LARGEST[tool][1]):
+                reasons[tool] = "would take tens of minutes or gigabytes"
             else:
                 wanted.append(tool)
         if tools is not None:

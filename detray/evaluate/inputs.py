@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import tables
-from detray.evaluate.kernel import Detections, Flags, GroundTruth, Ints
+from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints
 from detray.evaluate.masks import Mask, areas, read_mask
 from detray.evaluate.settings import EvaluateSettings
 from detray.tables import Shard
@@ -42,6 +42,7 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     """The scene of a shard: rows without an image of the shard, a class, a box or, where masks are
     matched, a mask take no part."""
     a, d, left_out = shard.annotations, shard.predictions, {}
+    box, found = tables.boxes(a), tables.boxes(d)
     images = pc.drop_null(shard.images["image_id"]).unique()
     classes = shard.categories.filter(pc.field("source") != "predictions")["category_id"].unique()
 
@@ -49,7 +50,7 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     for reason, holds in (
         ("annotations of an unknown image", _among(a["image_id"], images)),
         ("annotations of an unknown class", _among(a["category_id"], classes)),
-        ("annotations without a box", np.isfinite(tables.boxes(a)).all(axis=1)),
+        ("annotations without a box", _finite(box)),
     ):
         left_out[reason] = int((takes_part & ~holds).sum())
         takes_part &= holds
@@ -57,7 +58,7 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     takes_part = np.ones(d.num_rows, np.bool_)
     for reason, holds in (
         ("detections of an unknown image", _among(d["image_id"], images)),
-        ("detections without a box", np.isfinite(tables.boxes(d)).all(axis=1)),
+        ("detections without a box", _finite(found)),
         ("detections without a score", np.isfinite(tables.numpy(d, "score"))),
     ):
         left_out[reason] = int((takes_part & ~holds).sum())
@@ -75,7 +76,7 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     known = _among(d["category_id"], classes)[dt_row]
     left_out["detections of a class that ground truth lacks"] = int((~known).sum())
 
-    box, area = tables.boxes(a)[gt_row], tables.numpy(a, "area")[gt_row]
+    box, area = box[gt_row], tables.numpy(a, "area")[gt_row]
     gt = GroundTruth(
         tables.numpy(a, "image_id", 0)[gt_row],
         tables.numpy(a, "category_id", 0)[gt_row],
@@ -86,7 +87,7 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     dt = Detections(
         tables.numpy(d, "image_id")[dt_row],
         tables.numpy(d, "category_id")[dt_row],
-        tables.boxes(d)[dt_row],
+        found[dt_row],
         tables.numpy(d, "score")[dt_row],
         tables.numpy(d, "rank")[dt_row].astype(np.int64),
         areas(masks[1]) if masks else None,
@@ -95,6 +96,14 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     if settings.strict_pycocotools:
         void = tables.numpy(a, "annotation_id", -1)[gt_row] == 0
     return Scene(gt, gt_row, tables.numpy(a, "is_difficult")[gt_row], void, dt, dt_row, masks, left_out)
+
+
+def _finite(box: Floats) -> Flags:
+    """Whether each box has all its coordinates; their sum tells if all have."""
+    if np.isfinite(box.sum()):
+        return np.ones(len(box), np.bool_)
+    finite: Flags = np.isfinite(box).all(axis=1)
+    return finite
 
 
 def _masks(table: pa.Table, rows: Ints, images: pa.Table) -> tuple[Flags, list[Mask]]:

@@ -47,7 +47,7 @@ def match_rows(
     detected = _names(shard, run, model, dt.image[order], dt.category[order], outcome) | {
         "error": _pick(FALSE_DETECTIONS, error),
         **_box_of(shard, scene, box),
-        "rank": pa.array(dt.rank[order], pa.int32()),
+        "rank": pa.array(dt.rank[order].astype(np.int32)),
         "class_rank": pa.array(found.class_rank[order], pa.int32()),
         "score": pa.array(dt.score[order]),
         **_sides(dt.box[order]),
