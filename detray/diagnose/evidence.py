@@ -490,12 +490,16 @@ class Case:
     @cached_property
     def is_depressed(self) -> bool | None:
         """Whether the class's true detections score far below those of the classes that work; None: unknown."""
+        return self.scores_low(t.DEPRESSED_ERRORS)
+
+    def scores_low(self, errors: float) -> bool | None:
+        """The same, by so many standard errors."""
         n = int(self.view.true.sum())
         position = self.reference.position(self.true_median) if n else None
         if position is None:
             return None
         # the place of a median of n is uncertain by .5 / sqrt(n)
-        return bool(position < min(t.DEPRESSED_POSITION, 0.5 - t.DEPRESSED_ERRORS * 0.5 / np.sqrt(n)))
+        return bool(position < min(t.DEPRESSED_POSITION, 0.5 - errors * 0.5 / np.sqrt(n)))
 
     @cached_property
     def has_one_kind_of_false(self) -> bool:

@@ -175,7 +175,7 @@ def _mixed_up(named: Named, fetch: Callable[[Ints], Detections], boxes: Callable
     order = np.lexsort((spread(named.id), -np.minimum(named.n, TOP_DETECTIONS)))
     chosen = named.id[order[:SEARCHED_IMAGES]]
     found = fetch(chosen)
-    best, own = np.zeros(len(chosen)), np.zeros(len(chosen))
+    own, others = np.zeros(len(chosen)), np.zeros((len(chosen), 2))  # the best two other images
     for part in boxes():
         real = take(part, ~part.crowd)
         images, place, n = np.unique(real.image, return_inverse=True, return_counts=True)
@@ -186,11 +186,13 @@ def _mixed_up(named: Named, fetch: Callable[[Ints], Detections], boxes: Callable
             for start in range(0, len(real), 1 << 14):
                 some = slice(start, start + (1 << 14))
                 hit[some] = (pairwise_iou(found.box[rows], real.box[some]) >= t.HIT_IOU).any(axis=0)
+            hits = np.bincount(place, hit, minlength=len(images))
             # of crowded images the best detections can hit no more boxes than they are
-            share = np.bincount(place, hit, minlength=len(images)) / np.minimum(n, max(len(rows), 1))
-            share = np.minimum(share, 1.0)
+            share = np.minimum(hits / np.minimum(n, max(len(rows), 1)), 1.0)
             own[number] = max(own[number], share[images == image].max(initial=0.0))
-            share[(n < t.MIXED_UP_BOXES) | (images == image)] = 0
-            best[number] = max(best[number], share.max(initial=0.0))
-    fits = (best >= t.MIXED_UP_RECALL) & (best - own > t.RECALL_RAISE)
+            share[(hits < t.MIN_HITS) | (images == image)] = 0
+            others[number] = np.sort(np.concatenate([others[number], share]))[-2:]
+    best, second = others[:, 1], others[:, 0]
+    # by chance several images fit about as well; the right one stands out
+    fits = (best >= t.MIXED_UP_RECALL) & (best - own > t.RECALL_RAISE) & (best - second > t.MIXED_UP_LEAD)
     return len(chosen) > 0 and bool(fits.mean() >= 0.5)

@@ -70,7 +70,7 @@ CAPPED_IMAGES = Threshold(0.1, f"share of the images that have exactly the highe
 CAP_RECALL_GAP = Threshold(0.2, f"recall lower in images at the cap: {_SUITE}")
 CAPPED_MISSED_SHARE = Threshold(0.5, "most of the missed boxes")
 AS_GOOD = Threshold(0.97, f"a usual input size is taken if it hits this share of what the best size hits: {_SUITE}")
-MIXED_UP_BOXES = Threshold(4, "boxes an image needs for its layout to tell it from others")
+MIXED_UP_LEAD = Threshold(0.3, f"by which the best other image must fit better than the second best: {_SUITE}")
 WRONG_SHARE = Threshold(
     0.25, f"share of the boxes, or of the confident detections, that contradict the labels: {_SUITE}"
 )
@@ -100,3 +100,4 @@ WRONG_BOXES = Threshold(5, "contradictions from which several classes are no acc
 AS_GOOD_RECALL = Threshold(
     0.05, f"readings this near to the best recall are told apart by what boxes they give: {_SUITE}"
 )
+RARE_ERRORS = Threshold(1.5, "the same for a class that is known to be rare: few true detections tell little")

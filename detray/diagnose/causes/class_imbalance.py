@@ -21,7 +21,7 @@ class ClassImbalance:
 
     def judge(self, case: Case) -> Verdict | None:
         n, typical, where = case.share_of_boxes
-        if not n or n >= t.RARE_SHARE * typical or not case.is_depressed:
+        if not n or n >= t.RARE_SHARE * typical or not case.scores_low(t.RARE_ERRORS):
             return None
         return Verdict(
             confidence=cause.confidence(-n / typical, -t.RARE_SHARE, 0.0),

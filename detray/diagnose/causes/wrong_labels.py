@@ -26,7 +26,7 @@ class WrongLabels:
         view = case.view
         boxes, covered, on_other = view.boxes, case.confused, case.on_others
         auc = view.auc(on_other, case.floor)
-        is_like_true = auc is not None and not auc.is_bad and auc.value <= t.LIKE_TRUE_AUC
+        is_like_true = auc is not None and not case.is_depressed and not auc.is_bad and auc.value <= t.LIKE_TRUE_AUC
         into = _scattered(boxes.cover_category[covered], case)
         out = _scattered(view.found.other_category[on_other], case) if is_like_true else 0
         of = max(int(case.confident_detections.sum()), 1)
