@@ -102,8 +102,7 @@ def _finite(box: Floats) -> Flags:
     """Whether each box has all its coordinates; their sum tells if all have."""
     if np.isfinite(box.sum()):
         return np.ones(len(box), np.bool_)
-    finite: Flags = np.isfinite(box).all(axis=1)
-    return finite
+    return np.asarray(np.isfinite(box).all(axis=1))
 
 
 def _masks(table: pa.Table, rows: Ints, images: pa.Table) -> tuple[Flags, list[Mask]]:
