@@ -112,9 +112,13 @@ def _missing(found: Found, ranks: Ranks) -> dict[str, Any]:
 
 
 def _wrong_class(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
-    """Missed boxes that a detection of another class covers."""
-    rows = take(boxes, boxes.outcome == o.COVERED)
-    score = ranks.place(rows.cover_category, rows.cover_score)
+    """Boxes that a sure detection of another class covers, and no detection of their own as sure.
+
+    A model that reports every class with low scores everywhere hits such a box with its own class too.
+    """
+    rows = take(boxes, boxes.cover_category != o.NONE)
+    own = np.where(rows.outcome == o.HIT, ranks.place(rows.category, rows.score), 0.0)
+    score = ranks.place(rows.cover_category, rows.cover_score) * (1 - own)
     rows, score = take(rows, score >= t.SUSPECT), score[score >= t.SUSPECT]
     return _columns(
         "wrong_class",

@@ -187,7 +187,8 @@ def find_reading(pairs: Pairs) -> ReadingFault | None:
     """The reading under which far more boxes are hit than as they stand.
 
     None where none raises recall by more than `thresholds.RECALL_RAISE` and by at least
-    `thresholds.MIN_HITS` boxes.
+    `thresholds.MIN_HITS` boxes, or, where hardly any box is hit, by `thresholds.RAISE_FROM_NIL` and
+    twice as many: much of what was detected may be cut away.
     """
     now = pairs.recall()
     if now > 1 - t.RECALL_RAISE or not len(pairs.gt):
@@ -207,7 +208,9 @@ def find_reading(pairs: Pairs) -> ReadingFault | None:
 
 
 def _raises(new: float, old: float, n: int) -> bool:
-    return new - old > t.RECALL_RAISE and (new - old) * n >= t.MIN_HITS - 1e-9
+    gained = (new - old) * n + 1e-9
+    from_nil = old <= t.NIL_RECALL / 2 and new - old > t.RAISE_FROM_NIL and gained >= 2 * t.MIN_HITS
+    return from_nil or (new - old > t.RECALL_RAISE and gained >= t.MIN_HITS)
 
 
 def _search(pairs: Pairs, sized: bool) -> Reading:

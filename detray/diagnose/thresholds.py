@@ -52,6 +52,7 @@ MIXED_UP_RECALL = Threshold(0.6, f"boxes of another image that an image's detect
 COPY_IOU = Threshold(0.3, f"a loose detection overlapping a found box by it is a copy, below it a neighbour: {_SUITE}")
 LIKE_TRUE_AUC = Threshold(0.7, f"above it false detections score clearly less than true ones: {_SUITE}")
 DUPLICATE_GAIN = Threshold(0.3, f"share of the AP that all false detections cost: {_SUITE}")
+LEAST_GAIN = Threshold(0.01, "AP below which a mend is not worth a place above other causes")
 MIN_GAIN = Threshold(0.05, "AP that a change of seed alone moves (measured on a rare class)")
 FEW_TRAINING_BOXES = Threshold(20, "boxes in training: twice the 10 images of what LVIS calls rare (CVPR 2019)")
 DEPRESSED_POSITION = Threshold(
@@ -101,3 +102,6 @@ AS_GOOD_RECALL = Threshold(
     0.05, f"readings this near to the best recall are told apart by what boxes they give: {_SUITE}"
 )
 RARE_ERRORS = Threshold(1.5, "the same for a class that is known to be rare: few true detections tell little")
+RAISE_FROM_NIL = Threshold(
+    0.25, f"recall that another reading must add where there is none; noise adds under .15: {_SUITE}"
+)

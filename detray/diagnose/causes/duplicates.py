@@ -28,7 +28,9 @@ class Duplicates:
             return None
         many = int((again & case.confident_detections).sum()) >= t.DUPLICATE_MANY * n_true
         gain, all_false = case.gain(view.ap_with(ignore=again)), case.gain(view.ap_with(ignore=view.false))
-        if gain is None or not all_false or not (many or gain >= max(t.DUPLICATE_GAIN * all_false, t.MIN_GAIN)):
+        if gain is None or gain < t.LEAST_GAIN or not all_false:
+            return None
+        if not (many or gain >= max(t.DUPLICATE_GAIN * all_false, t.MIN_GAIN)):
             return None
         return Verdict(
             confidence=cause.confidence(gain / all_false, t.DUPLICATE_GAIN),
