@@ -47,7 +47,7 @@ def main(output: Path | str) -> Run:
         "output": str(output),
         "dataset": {"root": str(root), "splits": {split: _split(split) for split in ("train", "val", "test")}},
         "detector": {"input_height": 128, "input_width": 128},
-        "train": {"epochs": 14},
+        "train": {"epochs": 11},
         "tune": {"focus": [shapes.RARE], "trials": 4, "finalists": 1, "proof_seeds": 4},
     }
     return Run("main", ("audit", "train", "predict", "evaluate", "diagnose", "tune", "report"), root, values)

@@ -13,7 +13,7 @@ RARE = "target"
 
 _CROSS_ARM = 0.36
 _RING_HOLE = 0.58
-_TARGET_HOLE, _TARGET_DOT = 0.66, 0.34
+_TARGET_HOLE, _TARGET_DOT = 0.74, 0.42
 
 
 def _regular(corners: int, radius: float = 1.0, turned: float = 0.0) -> Floats:
