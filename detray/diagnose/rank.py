@@ -9,6 +9,7 @@ from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict
 from detray.diagnose.causes.crowd_only import CrowdOnly
 from detray.diagnose.causes.no_ground_truth import NoGroundTruth
+from detray.diagnose.costliest import costliest
 from detray.diagnose.evidence import Case
 from detray.settings import to_yaml
 
@@ -27,10 +28,14 @@ class Ranked:
 def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     """The causes that hold for the class, the likeliest first.
 
+    Where none holds, the kind of error that costs most stands in (see `costliest`).
     By group; within a group the one that costs more AP, unknown costs last. Symptoms that another
     cause explains, and those that only show as long as a mapping fault is not repaired, stand last.
     """
     holding = [(cause, verdict) for cause in causes if (verdict := cause.judge(case)) is not None]
+    if not holding and (costs := costliest(case)) is not None:
+        name, verdict = costs
+        return [Ranked(cause, verdict) for cause in causes if cause.name == name]
     explained = {name for cause, _ in holding for name in cause.explains}
     found = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
     if case.is_repaired:
