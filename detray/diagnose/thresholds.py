@@ -50,6 +50,7 @@ FEW_BOXES = Threshold(10, "boxes in the evaluated split: LVIS calls classes with
 UNKNOWN_IMAGES = Threshold(0.5, "share of detections of unknown images, and of images without detections: a majority")
 MIXED_UP_RECALL = Threshold(0.6, f"boxes of another image that an image's detections hit: {_SUITE}")
 COPY_IOU = Threshold(0.3, f"a loose detection overlapping a found box by it is a copy, below it a neighbour: {_SUITE}")
+LIKE_TRUE_UPPER_AUC = Threshold(0.6, "the same among the scores above the median of the true ones; chance is .5")
 LIKE_TRUE_AUC = Threshold(0.7, f"above it false detections score clearly less than true ones: {_SUITE}")
 DUPLICATE_GAIN = Threshold(0.3, f"share of the AP that all false detections cost: {_SUITE}")
 LEAST_GAIN = Threshold(0.01, "AP below which a mend is not worth a place above other causes")
