@@ -7,8 +7,9 @@ from detray.diagnose.evidence import Case
 class MissingLabels:
     """Objects of the class stand in the pictures without a box.
 
-    Tells: detections on background that score like the true ones (AUC from .4 to .7, or to .6 above their median), one for each
-    such place, many for the number of true ones, which score as the other classes' do.
+    Tells: detections on background that score like the true ones (AUC from .4 to .7, or to .6
+    above their median), one for each such place, many for the number of true ones, which score as
+    the other classes' do.
     Source: confident false positives as missing annotations: ObjectLab (Tkachenko et al., 2023).
     Example: annotators drew the cars near the camera and left the parked ones out.
     Remedy: review the suspected boxes (label_errors, kind missing) and let clean add them.
