@@ -87,7 +87,7 @@ SIZE_AUC = Threshold(
     0.7, f"chance that a found box is larger than a lost one, one and a half standard errors below its value: {_SUITE}"
 )
 SIZE_RECALL_GAP = Threshold(0.4, f"recall of the larger boxes above that of the smaller: {_SUITE}")
-RARE_SHARE = Threshold(0.1, f"boxes for each box of the median class: {_SUITE}")
+RARE_SHARE = Threshold(0.2, f"boxes for each box of the median class: {_SUITE}")
 LEARNT_AP50 = Threshold(0.5, "diagnose.weak_below: a class below it on its training pictures is not learnt")
 OVERFIT_GAP = Threshold(0.3, f"AP50 in training above AP50 here; a healthy model loses under .2: {_SUITE}")
 SUSPECT = Threshold(0.1, "the share of true detections that score less than a confident one")
