@@ -20,9 +20,6 @@ SEVERITIES = ("info", "suspect", "warning", "error", "fatal")
 AREA_RANGES = ("all", "small", "medium", "large")
 """COCO's object sizes: small up to 32², medium up to 96² pixels, both ends inclusive."""
 
-BACKGROUND = None
-"""How the confusion table writes 'no object' and 'no detection'."""
-
 
 @dataclass(frozen=True)
 class Column:

@@ -24,11 +24,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def octave_bins(values: ArrayLike) -> Ints:
-    """The bin of each positive number, round(64 log2 v): centres 1.1% apart, powers of two among them."""
-    return np.round(BINS_PER_OCTAVE * np.log2(np.asarray(values, np.float64))).astype(np.int64)
-
-
 def bin_centres(bins: ArrayLike) -> Floats:
     """The number in the middle of each bin."""
     return np.exp2(np.asarray(bins, np.float64) / BINS_PER_OCTAVE)

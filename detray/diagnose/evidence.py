@@ -233,12 +233,6 @@ def _quantile(scores: Counts, share: float) -> float | None:
     return bin_score(bins[min(place, len(bins) - 1)])
 
 
-def true_score(tally: Tally, category: int, share: float) -> float | None:
-    """The quantile of the scores of a class's true detections; None with fewer than `thresholds.MIN_HITS`."""
-    own = {number: n for (owner, number), n in tally.true_scores.items() if owner == category}
-    return _quantile(own, share) if sum(own.values()) >= t.MIN_HITS else None
-
-
 @dataclass(frozen=True)
 class Surroundings:
     """What all classes of a split share: names, counts, repairs, and how the others do."""
