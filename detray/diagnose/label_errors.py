@@ -28,13 +28,18 @@ class Ranks:
 
     bins: Mapping[int, tuple[Ints, Floats]]
     """By class: score bins, rising, and the share of the true detections at or below each."""
+    pooled: tuple[Ints, Floats]
+    """The same for all classes together."""
 
     @classmethod
     def of(cls, tally: Tally) -> "Ranks":
         own: dict[int, Counts] = {}
+        every: Counts = {}
         for (category, number), n in tally.true_scores.items():
             own.setdefault(category, {})[number] = n
-        return cls({k: _shares(scores) for k, scores in own.items() if sum(scores.values()) >= t.MIN_HITS})
+            every[number] = every.get(number, 0) + n
+        known = {k: _shares(scores) for k, scores in own.items() if sum(scores.values()) >= t.MIN_HITS}
+        return cls(known, _shares(every))
 
     def place(self, category: Ints, score: Floats) -> Floats:
         """The share of each class's true detections that score at most as high; 0 where too few are true."""
@@ -47,11 +52,16 @@ class Ranks:
                 result[rows] = np.append(0.0, shares)[np.searchsorted(bins, numbers[rows], side="right")]
         return result
 
+    def place_among_all(self, score: Floats) -> Floats:
+        """The share of all classes' true detections that score at most as high."""
+        bins, shares = self.pooled
+        return np.append(0.0, shares)[np.searchsorted(bins, score_bin(np.nan_to_num(score)), side="right")]
+
 
 def _shares(scores: Counts) -> tuple[Ints, Floats]:
     bins = np.array(sorted(scores))
     counts = np.cumsum([scores[int(number)] for number in bins])
-    return bins, counts / counts[-1]
+    return bins, counts / max(counts[-1:].sum(), 1)
 
 
 def label_errors(
@@ -114,11 +124,13 @@ def _missing(found: Found, ranks: Ranks) -> dict[str, Any]:
 def _wrong_class(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
     """Boxes that a sure detection of another class covers, and no detection of their own as sure.
 
-    A model that reports every class with low scores everywhere hits such a box with its own class too.
+    A model that reports every class with low scores everywhere hits such a box with its own class
+    too. A class that hardly works accuses no other: its score must be high among all true ones too.
     """
     rows = take(boxes, boxes.cover_category != o.NONE)
     own = np.where(rows.outcome == o.HIT, ranks.place(rows.category, rows.score), 0.0)
-    score = ranks.place(rows.cover_category, rows.cover_score) * (1 - own)
+    sure = np.minimum(ranks.place(rows.cover_category, rows.cover_score), ranks.place_among_all(rows.cover_score))
+    score = sure * (1 - own)
     rows, score = take(rows, score >= t.SUSPECT), score[score >= t.SUSPECT]
     return _columns(
         "wrong_class",
