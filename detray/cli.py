@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from detray.stages.config import Config
     from detray.stages.runner import Result
 
-SEVERITIES = ("info", "suspect", "warning", "error", "fatal")
-
 VERBS = {
     "ingest": "read annotation files into canonical Parquet tables",
     "audit": "validate every annotation, class and picture: findings",
@@ -121,6 +119,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _severity(text: str) -> int:
+    from detray.schema import SEVERITIES
+
     if text.isdigit() and int(text) < len(SEVERITIES):
         return int(text)
     if text in SEVERITIES:

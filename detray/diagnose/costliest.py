@@ -4,6 +4,7 @@ from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.cause import Verdict
 from detray.diagnose.causes.background_confusion import BackgroundConfusion
+from detray.diagnose.causes.class_confusion import ClassConfusion
 from detray.diagnose.causes.duplicates import Duplicates
 from detray.diagnose.causes.localization import Localization
 from detray.diagnose.causes.missed_objects import MissedObjects
@@ -15,7 +16,6 @@ CONFIDENCE = 0.25
 
 _FALSE = {
     ReceivesClass.name: (o.ON_OTHER, "sit on objects of other classes"),
-    Localization.name: (o.LOOSE, "hit an object of the class loosely"),
     Duplicates.name: (o.DUPLICATE, "repeat a true one"),
     BackgroundConfusion.name: (o.BACKGROUND, "stand on background"),
 }
@@ -24,8 +24,8 @@ _FALSE = {
 def costliest(case: Case) -> tuple[str, Verdict] | None:
     """The symptom whose errors cost the class most AP, and what it says; None where none costs any.
 
-    Each kind of false detection is taken away in turn, and the missed boxes found, as TIDE does
-    (Bolya et al., ECCV 2020).
+    Each kind of false detection is taken away in turn, and the boxes that are hit loosely, covered
+    by another class, or lost are found in turn, as TIDE does (Bolya et al., ECCV 2020).
     """
     view = case.view
     if view.ap50 is None or view.ap50 >= t.GOOD_AP50:
@@ -34,9 +34,18 @@ def costliest(case: Case) -> tuple[str, Verdict] | None:
     for name, (outcome, words) in _FALSE.items():
         rows = view.outcomes(outcome)
         kinds[name] = (case.gain(view.ap_with(ignore=rows)), int(rows.sum()), f"detections of {case.label} {words}")
-    missed = view.missed
-    words = f"of {view.n_boxes} boxes of {case.label} are missed"
-    kinds[MissedObjects.name] = (case.gain(view.ap_with(found=missed)), int(missed.sum()), words)
+    boxes = (
+        (
+            Localization.name,
+            case.loose,
+            view.ap_with(snapped=(case.loose, view.boxes.detection)),
+            "are only hit loosely",
+        ),
+        (ClassConfusion.name, case.confused, view.ap_with(relabelled=case.confused), "are taken for other classes"),
+        (MissedObjects.name, case.lost, view.ap_with(found=case.lost), "are missed"),
+    )
+    for name, rows, mended, words in boxes:
+        kinds[name] = (case.gain(mended), int(rows.sum()), f"of {view.n_boxes} boxes of {case.label} {words}")
 
     name, (gain, n, words) = max(kinds.items(), key=lambda item: item[1][0] or 0.0)
     if gain is None or gain < t.LEAST_GAIN:

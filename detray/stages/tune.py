@@ -2,7 +2,6 @@
 
 import difflib
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import pyarrow.compute as pc
@@ -11,7 +10,7 @@ from detray.errors import DetrayError, UsageError
 from detray.settings import to_yaml
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
-from detray.store import PARTIAL, Json, Stage, Store
+from detray.store import PARTIAL, Json, Stage, Store, absolute
 from detray.tables import class_names, own_classes
 from detray.tune import rows
 from detray.tune.bench import TRAIN, VAL, Bench, Preparation, prepare
@@ -135,25 +134,21 @@ def _write_best(context: Context, stage: Stage, best: Trial, focus: tuple[str, .
         if data is None:
             raise DetrayError(f"{folder}/{name}: this file of the running stage is gone; run tune again with --force")
         store.write_bytes(data, stage.name, BEST, "model", name)
-    output = _absolute(store.root)
+    output = absolute(store.root)
     whole = msgspec.structs.replace(
         config,
         name=f"{config.name}-best",
         output=f"{output.rstrip('/')}-best",
-        dataset=msgspec.structs.replace(config.dataset, root=_absolute(config.dataset.root)),
+        dataset=msgspec.structs.replace(config.dataset, root=absolute(config.dataset.root)),
         detector=msgspec.structs.replace(
             config.detector,
             path=f"{output.rstrip('/')}/{stage.name}/{BEST}/model",
-            weights=config.detector.weights and _absolute(config.detector.weights),
+            weights=config.detector.weights and absolute(config.detector.weights),
         ),
         train=best.settings,
         tune=msgspec.structs.replace(config.tune, focus=focus),
     )
     store.write_bytes(to_yaml(whole).encode(), stage.name, BEST, "config.yaml")
-
-
-def _absolute(place: str) -> str:
-    return place if "://" in place else str(Path(place).absolute())
 
 
 def _trials_summary(search: Search) -> Table:

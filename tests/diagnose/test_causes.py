@@ -2,7 +2,9 @@
 
 import itertools
 import json
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +13,12 @@ import suite
 import yaml
 
 from detray import schema
-from detray.diagnose import docs, thresholds
+from detray.diagnose import api, docs, thresholds
 from detray.diagnose.api import diagnose_tables
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
+from detray.diagnose.costliest import CONFIDENCE
+from detray.diagnose.rank import ranked
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.thresholds import Threshold
 from detray.docs import causes_page
@@ -113,6 +117,18 @@ def test_a_healthy_class_gets_no_diagnosis_unless_it_is_named() -> None:
         run="x",
     )
     assert set(named["category_name"].to_pylist()) <= {"class1"}
+
+
+def test_where_no_cause_passes_the_costliest_error_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = tuple(
+        SimpleNamespace(name=cause.name, group=cause.group, explains=(), judge=lambda case: None) for cause in CAUSES
+    )
+    monkeypatch.setattr(api, "ranked", partial(ranked, causes=silent))
+    rows = _diagnose(_broken(3, ("localization",)))
+    assert [row["cause"] for row in rows] == ["localization"]
+    assert rows[0]["confidence"] == CONFIDENCE
+    assert rows[0]["d_ap"] > 0.01
+    assert "No single cause is proven" in rows[0]["sentence"]
 
 
 def _broken(seed: int, plants: tuple[str, ...]) -> scenes.World:
