@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
 from detray.diagnose.columns import take
-from detray.diagnose.evidence import Case, Reference, Surroundings, View
 from detray.diagnose.faults import find_split_faults
 from detray.diagnose.label_map import find_remaps
 from detray.diagnose.mapping import reading_of_class
@@ -21,7 +21,9 @@ from detray.diagnose.rank import ranked, rows_of
 from detray.diagnose.repairs import Faults
 from detray.diagnose.scene import Scene, read_detections, read_scene, sub_scene
 from detray.diagnose.settings import DiagnoseSettings
+from detray.diagnose.surroundings import Reference, Surroundings
 from detray.diagnose.training import Outside, Training, box_shapes
+from detray.diagnose.view import View
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, GroundTruth, Matches, match
 

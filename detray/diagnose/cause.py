@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from detray.diagnose.evidence import Case
+from detray.diagnose.case import Case
 
 MAPPING, GROUND_TRUTH, OUTPUT, TRAINING_DATA, TRAINING, SYMPTOM = range(1, 7)
 """The groups, in the order in which they explain each other."""

@@ -2,6 +2,7 @@
 
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict
 from detray.diagnose.causes.background_confusion import BackgroundConfusion
 from detray.diagnose.causes.class_confusion import ClassConfusion
@@ -9,7 +10,6 @@ from detray.diagnose.causes.duplicates import Duplicates
 from detray.diagnose.causes.localization import Localization
 from detray.diagnose.causes.missed_objects import MissedObjects
 from detray.diagnose.causes.receives_class import ReceivesClass
-from detray.diagnose.evidence import Case
 
 CONFIDENCE = 0.25
 """Half of what a cause has that just passes its threshold."""

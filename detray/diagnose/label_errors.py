@@ -15,8 +15,7 @@ from detray import schema
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
-from detray.diagnose.evidence import first_of_each_place
-from detray.diagnose.observe import Boxes, Counts, Found, Tally, score_bin
+from detray.diagnose.observe import Boxes, Counts, Found, Tally, first_of_each_place, score_bin
 from detray.evaluate.kernel import Floats, Ints
 
 SIDES = ("x", "y", "width", "height")

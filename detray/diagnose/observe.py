@@ -12,7 +12,7 @@ from detray.diagnose import thresholds as t
 from detray.diagnose.columns import Columns, take
 from detray.diagnose.overlap import best_of, overlaps
 from detray.diagnose.scene import Scene
-from detray.evaluate.kernel import Flags, Floats, Ints, Matches, match
+from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, Matches, match
 
 # what a detection is; TIDE's names where it has them
 TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE, BACKGROUND = range(6)
@@ -338,3 +338,19 @@ def _count(*keys: Ints) -> Counts:
         return dict(zip(value.tolist(), n.tolist(), strict=True))
     rows, n = np.unique(np.stack(keys, axis=1), axis=0, return_counts=True)
     return dict(zip(map(tuple, rows.tolist()), n.tolist(), strict=True))
+
+
+def first_of_each_place(found: Found) -> Flags:
+    """The detections that no higher-scoring one of the same image overlaps by .5."""
+    if not len(found):
+        return np.zeros(0, np.bool_)
+    order = np.lexsort((found.rank, -found.score))
+    turn = np.empty(len(found), np.int64)
+    turn[order] = np.arange(len(found))
+    category = np.zeros(len(found), np.int64)
+    gt = GroundTruth(found.image, category, found.box, found.score, np.zeros(len(found), np.bool_))
+    dt = Detections(found.image, category, found.box, found.score, found.rank)
+    det, box, _ = overlaps(gt, dt, t.HIT_IOU)
+    first = np.ones(len(found), np.bool_)
+    first[det[turn[box] < turn[det]]] = False
+    return first

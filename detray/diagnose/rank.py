@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from detray.diagnose.case import Case
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict
 from detray.diagnose.causes.crowd_only import CrowdOnly
 from detray.diagnose.causes.no_ground_truth import NoGroundTruth
 from detray.diagnose.costliest import costliest
-from detray.diagnose.evidence import Case
 from detray.settings import to_yaml
 
 FIRST = (NoGroundTruth.name, CrowdOnly.name)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from detray.diagnose.columns import from_arrow, join, take, to_arrow
-from detray.diagnose.evidence import View
 from detray.diagnose.observe import Boxes, Found, Tally, observe
 from detray.diagnose.pairing import sample_images
 from detray.diagnose.repairs import Repairs
 from detray.diagnose.scene import Scene
 from detray.diagnose.training import box_shapes
+from detray.diagnose.view import View
 from detray.stages.base import Context
 from detray.stages.diagnose_sources import Source, Work, read_shard
 from detray.store import Json, ShardKey

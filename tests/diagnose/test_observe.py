@@ -6,8 +6,8 @@ from numpy.testing import assert_array_equal
 
 from detray.diagnose import observe as o
 from detray.diagnose.columns import from_arrow, join, take, to_arrow
-from detray.diagnose.evidence import View
 from detray.diagnose.scene import Scene, read_scene, sub_scene
+from detray.diagnose.view import View
 from detray.evaluate.kernel import class_average_precision
 
 

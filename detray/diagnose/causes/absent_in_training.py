@@ -1,8 +1,8 @@
 import difflib
 
 from detray.diagnose import cause
+from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict
-from detray.diagnose.evidence import Case
 
 
 class AbsentInTraining:

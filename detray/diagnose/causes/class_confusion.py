@@ -2,8 +2,8 @@ import numpy as np
 
 from detray.diagnose import cause, tuning
 from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict, percent
-from detray.diagnose.evidence import Case
 
 
 class ClassConfusion:

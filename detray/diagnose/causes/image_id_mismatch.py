@@ -1,7 +1,7 @@
 from detray.diagnose import cause
 from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict, percent
-from detray.diagnose.evidence import Case
 
 
 class ImageIdMismatch:

@@ -2,8 +2,8 @@ from collections.abc import Mapping
 
 from detray.diagnose import cause
 from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict
-from detray.diagnose.evidence import Case
 
 
 class LabelIdMismatch:

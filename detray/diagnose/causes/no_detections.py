@@ -1,6 +1,6 @@
 from detray.diagnose import cause, tuning
+from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict
-from detray.diagnose.evidence import Case
 
 
 class NoDetections:

@@ -1,0 +1,298 @@
+"""What the causes judge: one weak class with its boxes, its detections, and the classes around it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from detray.boxes import IOU_THRESHOLDS
+from detray.diagnose import observe as o
+from detray.diagnose import thresholds as t
+from detray.diagnose.columns import take
+from detray.diagnose.observe import Counts, first_of_each_place
+from detray.diagnose.surroundings import Reference, Surroundings
+from detray.diagnose.view import Auc, View
+from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, class_average_precision
+
+
+@dataclass(frozen=True)
+class Case:
+    """One weak class, with all that is known about it."""
+
+    category: int
+    n_crowd: int
+    given: View
+    """As the files say."""
+    view: View
+    """With the mapping faults of `Surroundings.repairs` repaired; the same as ``given`` without any."""
+    around: Surroundings
+
+    @property
+    def name(self) -> str:
+        return self.around.names.get(self.category, str(self.category))
+
+    @property
+    def label(self) -> str:
+        return self.around.label(self.category)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """How the other classes that work score."""
+        return self.around.reference.without(self.category)
+
+    @property
+    def is_repaired(self) -> bool:
+        return self.view is not self.given
+
+    @cached_property
+    def mapping_gain(self) -> float | None:
+        """AP regained by the repair of all mapping faults together."""
+        if self.given.ap is None or self.view.ap is None:
+            return None
+        return max(self.view.ap - self.given.ap, 0.0)
+
+    def gain(self, mended: float | None) -> float | None:
+        """AP regained over the view that the causes after the mapping look at."""
+        return None if mended is None or self.view.ap is None else max(mended - self.view.ap, 0.0)
+
+    # training
+
+    @cached_property
+    def training_category(self) -> int | None:
+        """The class's id in the training annotations: by name, else by id; None where it is not there."""
+        training = self.around.outside.training
+        if training is None:
+            return None
+        named = [k for k, name in sorted(training.names.items()) if name == self.name]
+        if named:
+            return named[0]
+        return self.category if self.category in training.shapes.boxes and self.category not in training.names else None
+
+    @cached_property
+    def n_train(self) -> int | None:
+        """Boxes of the class in the training annotations; None where these are not given."""
+        training = self.around.outside.training
+        if training is None:
+            return None
+        return 0 if self.training_category is None else training.shapes.boxes.get(self.training_category, 0)
+
+    @cached_property
+    def drifts(self) -> dict[str, float]:
+        """How far the sizes and aspects of the boxes lie from those in training; empty where unknown."""
+        return self.around.drifts.get(self.category, {})
+
+    @cached_property
+    def usual_drift(self) -> dict[str, float]:
+        """The same in the median of the other classes."""
+        others = [found for k, found in self.around.drifts.items() if k != self.category]
+        return {name: float(np.median([found[name] for found in others])) for name in self.drifts if others}
+
+    @cached_property
+    def share_of_boxes(self) -> tuple[int, float, str]:
+        """The class's boxes, those of the median of the other classes, and where: in training if given."""
+        training = self.around.outside.training
+        if training is not None:
+            others = [n for k, n in training.shapes.boxes.items() if k != self.training_category]
+            return self.n_train or 0, float(np.median(others)) if others else 0.0, "training"
+        others = [n for k, n in self.around.repaired.boxes.items() if k != self.category]
+        return len(self.view.boxes), float(np.median(others)) if others else 0.0, "the evaluated split"
+
+    @cached_property
+    def sizes(self) -> Floats:
+        """Root of each box's area in pixels, after the model's resize where that is known."""
+        boxes = self.view.boxes
+        side = np.sqrt(boxes.box[:, 2:].clip(0).prod(axis=1))
+        to = self.around.outside.input_size
+        if to is None:
+            return side
+        return np.where(
+            np.isfinite(boxes.image_size).all(axis=1), side * np.sqrt(np.prod(to) / boxes.image_size.prod(axis=1)), side
+        )
+
+    # what became of the missed boxes
+
+    @cached_property
+    def confused(self) -> Flags:
+        """Boxes covered by a detection of another class that scores as that class's true ones do."""
+        boxes = self.view.boxes
+        return (boxes.outcome == o.COVERED) & self.around.confident(boxes.cover_category, boxes.cover_score)
+
+    @cached_property
+    def floor(self) -> float:
+        """From this score on a detection of the class is confident."""
+        if int(self.view.true.sum()) < t.MIN_HITS:
+            return self.reference.quantile(t.CONFIDENT_QUANTILE) or 0.0
+        other = self.reference.quantile(t.CONFIDENT_QUANTILE)
+        return self.view.confident if other is None else min(self.view.confident, other)
+
+    @cached_property
+    def loose(self) -> Flags:
+        """Missed boxes, not confused, that a confident detection of the class overlaps by .1."""
+        boxes = self.view.boxes
+        near = (boxes.detection != o.NONE) & (np.nan_to_num(boxes.score, nan=-1.0) >= self.floor)
+        return self.view.missed & ~self.confused & near
+
+    @cached_property
+    def lost(self) -> Flags:
+        """Missed boxes that no confident detection explains."""
+        return self.view.missed & ~self.confused & ~self.loose
+
+    # what the detections sit on
+
+    @cached_property
+    def confident_detections(self) -> Flags:
+        found = self.view.found
+        return found.kept & (found.outcome != o.IGNORED) & (found.score >= self.floor)
+
+    @cached_property
+    def on_others(self) -> Flags:
+        """Confident detections on boxes of other classes."""
+        return self.confident_detections & (self.view.found.outcome == o.ON_OTHER)
+
+    @cached_property
+    def _beside(self) -> Flags:
+        """Loose detections whose box another detection has, and that no missed box explains: copies of
+        it, or another object nearby."""
+        found = self.view.found
+        return found.kept & (found.outcome == o.LOOSE) & found.box_hit & ~found.near_missed
+
+    @cached_property
+    def repeated(self) -> Flags:
+        """Detections of objects that another detection has."""
+        return self.view.outcomes(o.DUPLICATE) | (self._beside & (self.view.found.iou >= t.COPY_IOU))
+
+    @cached_property
+    def true_median(self) -> float:
+        """Median score of the true detections; infinite without any."""
+        scores = self.view.found.score[self.view.true]
+        return float(np.median(scores)) if len(scores) else np.inf
+
+    @cached_property
+    def background(self) -> tuple[Flags, Auc | None]:
+        """Confident detections where no box stands, one a place, and the chance (AUC) that a true one
+        scores higher."""
+        found = self.view.found
+        empty = self.view.outcomes(o.BACKGROUND) | (self._beside & (found.iou < t.COPY_IOU))
+        rows = np.flatnonzero(empty & (found.score >= self.floor))
+        places = np.zeros(len(found), np.bool_)
+        places[rows[first_of_each_place(take(found, rows))]] = True
+        return places, self.view.auc(places, self.floor)
+
+    @cached_property
+    def false_auc(self) -> Auc | None:
+        """The chance that a true detection scores above a confident false one; None without either."""
+        return self.view.auc(self.view.false, self.floor)
+
+    @cached_property
+    def is_depressed(self) -> bool | None:
+        """Whether the class's true detections score far below those of the classes that work; None: unknown."""
+        return self.scores_low(t.DEPRESSED_ERRORS)
+
+    def scores_low(self, errors: float) -> bool | None:
+        """The same, by so many standard errors."""
+        n = int(self.view.true.sum())
+        position = self.reference.position(self.true_median) if n else None
+        if position is None:
+            return None
+        # the place of a median of n is uncertain by .5 / sqrt(n)
+        return bool(position < min(t.DEPRESSED_POSITION, 0.5 - errors * 0.5 / np.sqrt(n)))
+
+    @cached_property
+    def has_one_kind_of_false(self) -> bool:
+        """Whether most false detections that outscore true ones are of one kind, so that this kind and
+        not the ranking is what is wrong: the true ones score as usual, or the kind is no background."""
+        found = self.view.found
+        above = self.view.false & (found.score >= self.true_median)
+        kinds = np.bincount(found.outcome[above], minlength=o.BACKGROUND + 1)
+        if not kinds.sum() or kinds.max() < t.ONE_KIND * kinds.sum() or self.is_depressed:
+            return False
+        return self.is_depressed is False or int(kinds.argmax()) != o.BACKGROUND
+
+    @cached_property
+    def untight_share(self) -> float | None:
+        """Share of the true detections that fail at IoU .75; None without any."""
+        words = self.view.found.matched[self.view.true]
+        level = int(np.flatnonzero(IOU_THRESHOLDS >= t.TIGHT_IOU - 1e-9)[0])
+        return float((words >> level & 1 == 0).mean()) if len(words) else None
+
+    @property
+    def is_tightness_weak(self) -> bool:
+        """Whether AP50 is good although AP is not."""
+        return self.view.ap50 is not None and self.view.ap50 >= t.GOOD_AP50
+
+    # the output settings
+
+    def is_own_cut(self, lowest: float) -> bool:
+        """Whether the other classes have far lower scores, true or false."""
+        other = self.reference.lowest_score
+        return other is not None and lowest > other + t.OWN_CUT
+
+    def is_cut(self, lowest: float) -> bool:
+        """Whether true detections that this model would have below ``lowest`` are absent.
+
+        From the classes that work: so many true detections of theirs do not all score above it by
+        chance; or, where all classes are cut there, the class's own pile up at the cut.
+        """
+        reference = self.reference
+        below = reference.position(lowest)
+        if below is None or reference.lowest_score is None:
+            return True
+        by_chance = (1 - below) ** int(self.view.true.sum())
+        is_shared = lowest <= reference.lowest_score + t.SAME_CUT
+        return by_chance < t.CUT_CHANCE or (is_shared and self.is_depressed is True)
+
+    @property
+    def beyond_cap(self) -> Flags:
+        """Detections beyond the 100 that count an image and class, in images that hold more boxes of it."""
+        boxes, found = self.view.boxes, self.view.found
+        images, n = np.unique(boxes.image, return_counts=True)
+        return ~found.kept & np.isin(found.image, images[n > t.COCO_CAP])
+
+    @cached_property
+    def uncapped_ap(self) -> float | None:
+        """AP with all detections of an image."""
+        boxes, found = self.view.boxes, self.view.found
+        gt = GroundTruth(boxes.image, boxes.category, boxes.box, boxes.area, np.zeros(len(boxes), np.bool_))
+        dt = Detections(found.image, found.category, found.box, found.score, found.rank)
+        return float(class_average_precision(gt, dt, max(len(found), 1)).mean()) if len(boxes) else None
+
+    @cached_property
+    def is_capped(self) -> bool:
+        """Whether most missed boxes are lost in images that a cap on their detections cuts."""
+        if self.saturation is None:
+            return False
+        lost = int((self.lost & self.saturation[1]).sum())
+        return lost >= t.MIN_HITS and lost >= t.CAPPED_MISSED_SHARE * int(self.view.missed.sum())
+
+    @cached_property
+    def saturation(self) -> tuple[int, Flags, float, float | None] | None:
+        """A cap on the detections of an image: the cap, the boxes in images that reach it, recall in
+        these and in other images (None if there are none); None if there is no sign of one."""
+        boxes, found = self.view.boxes, self.view.found
+        images, counts = np.unique(found.image, return_counts=True)
+        place = np.searchsorted(images, boxes.image).clip(0, max(len(images) - 1, 0))
+        own = np.where(images[place] == boxes.image, counts[place], 0) if len(images) else np.zeros(len(boxes), int)
+        per_count = {int(k): int(n) for k, n in zip(*np.unique(counts, return_counts=True), strict=True)}
+        for histogram, number in ((self.around.repaired.image_detections, boxes.image_detections), (per_count, own)):
+            cap = _saturated(histogram)
+            if cap is None:
+                continue
+            full = number == cap
+            if not full.any():
+                continue
+            recall = 1 - float(self.view.missed[full].mean())
+            rest = 1 - float(self.view.missed[~full].mean()) if not full.all() else None
+            is_better_elsewhere = rest is not None and rest >= recall + t.CAP_RECALL_GAP
+            is_full_of_boxes = boxes.image_boxes[full].mean() > cap and (rest is None or (~full).mean() < t.FEW_REST)
+            if is_better_elsewhere or is_full_of_boxes:
+                return cap, full, recall, rest
+        return None
+
+
+def _saturated(histogram: Counts) -> int | None:
+    """The highest number of detections of any image, if many images have exactly that many."""
+    if not histogram:
+        return None
+    cap = max(histogram)
+    n, below = histogram[cap], histogram.get(cap - 1, 0)
+    return cap if n >= max(3, t.CAPPED_IMAGES * sum(histogram.values())) and n >= 2 * below else None
