@@ -224,10 +224,10 @@ def executor(config: Config, *, serial: bool) -> Iterator[Executor]:
         return
     from detray.cluster.session import ray_session
 
-    with ray_session(config.cluster):
+    with ray_session(config.cluster) as own:
         from detray.cluster.ray_executor import RayExecutor
 
-        yield RayExecutor()
+        yield RayExecutor(own)
 
 
 def _print_summary(

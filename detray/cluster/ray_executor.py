@@ -1,15 +1,14 @@
-"""The executor on Ray: a Ray Data pipeline of one row a task."""
+"""The executor on Ray: plain tasks where nothing is kept between them, a Ray Data pipeline for actors."""
 
 import json
+import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import ray
-import ray.data
-from ray.data import ActorPoolStrategy, TaskPoolStrategy
 from ray.exceptions import RayError
 
 from detray import errors
@@ -23,59 +22,87 @@ if TYPE_CHECKING:
 Task = TypeVar("Task")
 RESULT = pa.schema([pa.field("result", pa.string(), nullable=False)])
 
+QUEUED = 2000
+"""Tasks given to a shared cluster at once: what waits for a CPU is what makes it grow."""
 
-class _Caller:
-    """What a worker does with a row: call the function of that task, and send the answer as JSON.
+MAX_RETRIES = 3
+"""How often a task whose worker or machine died is run again."""
+
+
+def _answer(function: Callable[[Any], Json], task: Any) -> str:
+    """What ``function`` says of ``task``, as JSON.
 
     An exception travels as an answer, so that Ray neither tries it again nor prints its traceback
-    from every worker; a worker that dies is Ray's to replace. ``shared`` refers to the
-    function and the tasks.
+    from every worker; a worker that dies is Ray's to replace.
     """
+    try:
+        return json.dumps({"value": function(task)})
+    except DetrayError as error:
+        return json.dumps({"error": type(error).__name__, "message": str(error)})
+    except Exception as error:  # whatever it is, the driver must name it
+        message = f"a task failed: {type(error).__name__}: {_first_line(error)}"
+        return json.dumps({"error": "DetrayError", "message": message, "traceback": traceback.format_exc()})
 
-    def __init__(self, shared: Any, build: bool) -> None:
+
+class _Actor:
+    """Calls what ``build`` makes, once an actor, with the task of each row; ``shared`` refers to both."""
+
+    def __init__(self, shared: Any) -> None:
         self._shared = shared
-        self._build = build
         self._function: Callable[[Any], Json] | None = None
         self._tasks: Sequence[Any] = ()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        answers = []
-        for number in batch["id"].to_pylist():
-            try:
-                if self._function is None:
-                    made, self._tasks = ray.get(self._shared)
-                    self._function = made() if self._build else made
-                answers.append(json.dumps({"value": self._function(self._tasks[number])}))
-            except DetrayError as error:
-                answers.append(json.dumps({"error": type(error).__name__, "message": str(error)}))
-            except Exception as error:  # whatever it is, the driver must name it
-                message = f"a task failed: {type(error).__name__}: {_first_line(error)}"
-                answers.append(
-                    json.dumps({"error": "DetrayError", "message": message, "traceback": traceback.format_exc()})
-                )
+        answers = [_answer(self._call, number) for number in batch["id"].to_pylist()]
         return pa.table({"result": pa.array(answers, pa.string())}, schema=RESULT)
+
+    def _call(self, number: int) -> Json:
+        if self._function is None:  # not in __init__: Ray prints pages where that fails
+            build, self._tasks = ray.get(self._shared)
+            self._function = build()
+        return self._function(self._tasks[number])
 
 
 class RayExecutor:
     """Runs tasks on the Ray cluster that this process is connected to (see `session.ray_session`)."""
 
-    @cached_property
-    def _resources(self) -> dict[str, float]:
-        return ray.cluster_resources()
+    def __init__(self, own: bool = False) -> None:
+        """``own``: the cluster is this process's alone, and never grows."""
+        self._own = own
 
     @property
     def workers(self) -> int:
-        return max(1, int(self._resources.get("CPU", 1)) - SPARE_CPUS)
+        return max(1, int(ray.cluster_resources().get("CPU", 1)) - SPARE_CPUS)
 
     def map(self, function: Callable[[Task], Json], tasks: Sequence[Task], *, cpus: float = 1) -> Iterator[Json]:
-        size = min(max(1, int(self.workers / cpus)), max(len(tasks), 1))
-        return self._run(function, tasks, TaskPoolStrategy(size=size), build=False, num_cpus=cpus)
+        run = ray.remote(_answer).options(num_cpus=cpus, max_retries=MAX_RETRIES)
+        shared = ray.put(function)
+        left = iter(tasks)
+        # more would not run the sooner on a machine of our own, and take the spare CPU
+        at_once = max(1, int(self.workers / cpus)) if self._own else QUEUED
+        waiting = [run.remote(shared, task) for task in islice(left, at_once)]
+        try:
+            while waiting:
+                _, _ = ray.wait(waiting, num_returns=1)
+                ready, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+                waiting += [run.remote(shared, task) for task in islice(left, len(ready))]
+                for text in _received(ready):
+                    yield _value(text)
+        finally:
+            for reference in waiting:
+                ray.cancel(reference, force=True)
 
     def map_actors(
         self, build: Callable[[], Callable[[Task], Json]], tasks: Sequence[Task], *, gpus: float = 0
     ) -> Iterator[Json]:
+        if not tasks:
+            return
+        from ray import data  # slow to import
+
+        _quieten(data)
+        resources = ray.cluster_resources()
         if gpus:
-            there = self._resources.get("GPU", 0)
+            there = resources.get("GPU", 0)
             if there < gpus:
                 raise UsageError(
                     f"cluster.gpus_per_actor is {gpus:g} but the cluster has {there:g} GPUs; set it to 0 for CPUs"
@@ -85,44 +112,59 @@ class RayExecutor:
             size = self.workers
         size = min(size, len(tasks))
         # an actor holds a CPU for good; the reads that feed it need one more or nothing ever starts
-        cpus = 1 if self._resources.get("CPU", 0) >= size + SPARE_CPUS else 0
+        cpus = 1 if resources.get("CPU", 0) >= size + SPARE_CPUS else 0
         options: dict[str, Any] = {"num_gpus": gpus} if gpus else {}
-        return self._run(build, tasks, ActorPoolStrategy(size=max(size, 1)), build=True, num_cpus=cpus, **options)
+        answers = data.range(len(tasks), override_num_blocks=len(tasks)).map_batches(
+            _Actor,
+            fn_constructor_args=(ray.put((build, list(tasks))),),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=data.ActorPoolStrategy(size=size),
+            num_cpus=cpus,
+            **options,
+        )
+        try:
+            for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
+                for text in batch["result"].to_pylist():
+                    yield _value(text)
+        except RayError as error:
+            raise _failed(error) from error
 
     def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
         from detray.cluster import tuning  # Tune is slow to import
 
         tuning.run_search(search, on_trial, workers=self.workers)
 
-    def _run(
-        self, function: Any, tasks: Sequence[Task], compute: Any, *, build: bool, **resources: Any
-    ) -> Iterator[Json]:
-        if not tasks:
-            return
-        shared = ray.put((function, list(tasks)))
-        rows = ray.data.range(len(tasks), override_num_blocks=len(tasks))
-        if build:
-            answers = rows.map_batches(
-                _Caller,
-                fn_constructor_args=(shared, True),
-                batch_size=1,
-                batch_format="pyarrow",
-                compute=compute,
-                **resources,
-            )
-        else:
-            answers = rows.map_batches(
-                _Caller(shared, False), batch_size=1, batch_format="pyarrow", compute=compute, **resources
-            )
-        try:
-            for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
-                for text in batch["result"].to_pylist():
-                    answer = json.loads(text)
-                    if "error" in answer:
-                        raise _rebuild(answer)
-                    yield answer["value"]
-        except RayError as error:
-            raise DetrayError(f"Ray failed: {type(error).__name__}: {_first_line(error)}") from error
+
+def _quieten(data: Any) -> None:
+    """Ray Data prints pages of progress of its own; detray has one line."""
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.enable_operator_progress_bars = False
+    context.enable_auto_log_stats = False
+    context.verbose_stats_logs = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _received(ready: Sequence[Any]) -> list[str]:
+    try:
+        answers: list[str] = ray.get(ready)
+    except RayError as error:
+        raise _failed(error) from error
+    return answers
+
+
+def _failed(error: RayError) -> DetrayError:
+    return DetrayError(f"Ray failed: {type(error).__name__}: {_first_line(error)}")
+
+
+def _value(text: str) -> Json:
+    """The value of an answer; an error in it is raised."""
+    answer: Json = json.loads(text)
+    if "error" in answer:
+        raise _rebuild(answer)
+    value: Json = answer["value"]
+    return value
 
 
 def _rebuild(answer: Json) -> DetrayError:

@@ -21,11 +21,11 @@ or everything waits for ever."""
 
 
 @contextmanager
-def ray_session(settings: ClusterSettings) -> Iterator[None]:
+def ray_session(settings: ClusterSettings) -> Iterator[bool]:
     """Ray, initialised: the cluster of ``settings.address`` or ``RAY_ADDRESS``, else a local one.
 
     A session that is open already is used and left open. A local one has its own temporary folder
-    and is shut down at the end.
+    and is shut down at the end. Yields whether it is a local one.
 
     Raises:
         UsageError: the cluster cannot be reached.
@@ -37,9 +37,9 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     import ray
 
-    _quiet()
+    logging.getLogger("ray").setLevel(logging.ERROR)
     if ray.is_initialized():
-        yield
+        yield False
         return
     address = settings.address or os.environ.get("RAY_ADDRESS")
     if address:
@@ -51,7 +51,7 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
                 f"no Ray cluster answers at {address} ({reason}); check --address and RAY_ADDRESS"
             ) from None
         try:
-            yield
+            yield False
         finally:
             ray.shutdown()
         return
@@ -73,7 +73,7 @@ def ray_session(settings: ClusterSettings) -> Iterator[None]:
         except (OSError, ValueError, RuntimeError, ConnectionError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise DetrayError(f"the local Ray does not start ({reason}); --serial works without Ray") from None
-        yield
+        yield True
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,16 +96,3 @@ def _native_stderr(file: Path) -> Iterator[None]:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _quiet() -> None:
-    """Ray Data and Tune print pages of progress of their own; detray has one line."""
-    from ray.data import DataContext
-
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.enable_operator_progress_bars = False
-    context.enable_auto_log_stats = False
-    context.verbose_stats_logs = False
-    for name in ("ray", "ray.data", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)

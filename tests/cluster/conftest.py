@@ -11,7 +11,7 @@ from detray.cluster.settings import ClusterSettings
 def ray_executor() -> Iterator[object]:
     from detray.cluster.session import ray_session
 
-    with ray_session(ClusterSettings()):
+    with ray_session(ClusterSettings()) as own:
         from detray.cluster.ray_executor import RayExecutor
 
-        yield RayExecutor()
+        yield RayExecutor(own)
