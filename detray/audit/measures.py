@@ -8,6 +8,7 @@ boxes, crowd          annotations, crowd regions
 boxes_per_image       images that hold the class; key: how many of its boxes
 area                  single objects; key 0 small, 1 medium, 2 large (COCO)
 size, aspect          objects; key: octave bin of sqrt(w h), of w / h
+beside                objects among neighbours; key: octave bin of size over the neighbours' median
 left, top,            objects in images of known size; key: 64ths of the image's width
 right, bottom         or height where that edge lies, from -64 to 256
 placed, implausible   boxes of known image size; those that cannot be right as they stand
@@ -72,6 +73,8 @@ def _of_boxes(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str, reach
     log_width, log_height = view.log_width[objects], view.log_height[objects]
     yield count("size", objects, _rounded(tally.BINS_PER_OCTAVE / 2 * (log_width + log_height)))
     yield count("aspect", objects, _rounded(tally.BINS_PER_OCTAVE * (log_width - log_height)))
+    beside = _among(rows, ~np.isnan(view.beside))
+    yield count("beside", beside, _rounded(tally.BINS_PER_OCTAVE * view.beside[beside]))
     yield count("grid", objects, _grid(*(side[objects] for side in (view.x, view.y, view.width, view.height))))
     placed = _among(rows, ~np.isnan(view.overhang))
     wrong = (view.overhang > OVER_TOLERANCE) | (view.shorter_side < 1)

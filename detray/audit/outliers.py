@@ -1,58 +1,93 @@
-"""Boxes far from the median of their class, found in one pass over two numbers a box.
+"""Boxes far from the median of their class, found in one pass over three numbers a box.
 
-The first look at a shard keeps a scan: class, size and aspect of each box, in octaves. With the
-medians and spreads of the classes, which need all shards, the outliers are found in the scan alone;
-only where there are any is the shard read again.
+The first look at a shard keeps a scan: class, size, aspect and size beside its neighbours of each box,
+in octaves. With the medians and spreads of the classes, which need all shards, the outliers are found
+in the scan alone; only where there are any is the shard read again.
+
+The median absolute deviation alone does not do: of sizes that fall off as a power (Pareto's), which
+objects at all distances do, it would flag one in a few hundred. So a box is an outlier only where a
+tail of that kind, as wide as the class's own, would not reach so far either.
 """
 
 from collections.abc import Mapping
+from math import log
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from detray import tables
 from detray.audit import tally
 from detray.audit.rule import Active, Hits, OutlierRule, Rows
-from detray.audit.statistics import middle_and_spread
+from detray.audit.statistics import Histogram, middle_and_spread, weighted_median
 from detray.audit.tally import Tally
 from detray.audit.view import NO_ID, View
 
 MIN_SPREAD = 0.25
 """Octaves: a class whose boxes are all alike spreads at least so far."""
 
-MEASURES = ("size", "aspect")
-SCAN = pa.schema([("category_id", pa.int64()), ("size", pa.float32()), ("aspect", pa.float32())])
+TAIL_SHARE = 0.95
+"""Quantile of the boxes that says how wide the tail is; the two outermost boxes never do."""
+
+MEASURES = ("size", "aspect", "beside")
+_OF_MEASURE = ("middle", "spread", "low", "high", "n")
+SCAN = pa.schema([("category_id", pa.int64()), *((measure, pa.float32()) for measure in MEASURES)])
 SPREADS = pa.schema(
     [
         ("category_id", pa.int64()),
-        ("n", pa.int64()),
-        *((f"{measure}_{what}", pa.float64()) for measure in MEASURES for what in ("middle", "spread")),
+        *((f"{measure}_{what}", pa.float64()) for measure in MEASURES for what in _OF_MEASURE),
     ]
 )
 
 
 def scan(view: View) -> pa.Table:
-    """A row for each annotation: its class, and log2 of its size and aspect; NaN where it is no object."""
+    """A row for each annotation: its class, and its measures in octaves; NaN where it has none."""
+    return pa.table([view.category_ids, *(values_of(view, measure) for measure in MEASURES)], schema=SCAN)
+
+
+def values_of(view: View, measure: str) -> NDArray[np.float32]:
+    """One of `MEASURES` of each annotation, octaves, ``[n]``; NaN where it is no object or is not measured."""
+    if measure == "beside":
+        return view.beside.astype(np.float32)
     width, height = view.log_width, view.log_height
-    columns = [view.category_ids, ((width + height) / 2).astype(np.float32), (width - height).astype(np.float32)]
-    return pa.table(columns, schema=SCAN)
+    return ((width + height) / 2 if measure == "size" else width - height).astype(np.float32)
 
 
 def spreads(counted: Tally) -> pa.Table:
-    """Median and spread of size and aspect of each class of a split, in octaves."""
+    """Of each class of a split and each measure: median, spread and number, and the widths of its two tails, octaves.
+
+    A tail's width is the mean of the exponential that has the class's quantile `TAIL_SHARE`: sizes that
+    fall off as a power fall off so in octaves. Source: Weissman, JASA 73 (1978).
+    """
     rows = []
     for category_id in sorted(set(counted.per_class("size")) - {NO_ID}):
         row: dict[str, float] = {"category_id": category_id}
         for measure in MEASURES:
-            histogram = counted.histogram(measure, category_id)
-            middle, spread = (number / tally.BINS_PER_OCTAVE for number in middle_and_spread(histogram))
-            row |= {
-                "n": int(histogram[1].sum()),
-                f"{measure}_middle": middle,
-                f"{measure}_spread": max(spread, MIN_SPREAD),
-            }
+            keys, n = counted.histogram(measure, category_id)
+            if not len(keys):
+                continue
+            middle, spread = (number / tally.BINS_PER_OCTAVE for number in middle_and_spread((keys, n)))
+            tails = (_tail((-keys[::-1], n[::-1])), _tail((keys, n)))
+            row |= dict(
+                zip(
+                    (f"{measure}_{what}" for what in _OF_MEASURE),
+                    (middle, max(spread, MIN_SPREAD), *tails, float(n.sum())),
+                    strict=True,
+                )
+            )
         rows.append(row)
     return pa.Table.from_pylist(rows, SPREADS)
+
+
+def _tail(histogram: Histogram) -> float:
+    """The width of the upper tail, octaves."""
+    keys, n = histogram
+    total = int(n.sum())
+    rank = min(np.ceil(TAIL_SHARE * total), total - 2)
+    if rank <= total / 2 + 1:
+        return np.inf  # nothing is known of it
+    reached = keys[np.searchsorted(np.cumsum(n), rank)] - keys[weighted_median(n)]
+    return float(reached / tally.BINS_PER_OCTAVE / log(0.5 * total / (total - rank + 0.5)))
 
 
 def find(scanned: pa.Table, spread: pa.Table, active: Active) -> dict[str, Rows]:
@@ -63,30 +98,47 @@ def find(scanned: pa.Table, spread: pa.Table, active: Active) -> dict[str, Rows]
     ids = tables.numpy(spread, "category_id")
     own = tables.numpy(scanned, "category_id")
     place = np.searchsorted(ids, own).clip(max=len(ids) - 1)
-    aspect = tables.numpy(scanned, "aspect")
+    known = ids[place] == own
     found: dict[str, Rows] = {}
     for rule, limits in rules:
-        limit = limits["max_deviations"] * tables.numpy(spread, f"{rule.measure}_spread")
-        limit[tables.numpy(spread, "n") < limits["min_boxes"]] = np.inf
-        deviation = np.abs(tables.numpy(scanned, rule.measure) - tables.numpy(spread, f"{rule.measure}_middle")[place])
-        far = (deviation >= limit[place]) & (ids[place] == own)
+        low, high = (bound[place] for bound in _bounds(rule, limits, spread))
+        value = tables.numpy(scanned, rule.measure)
+        far = ((value <= low) | (value >= high)) & known
         if "min_ratio" in limits:
-            far &= np.abs(aspect) >= np.log2(limits["min_ratio"])
+            far &= np.abs(tables.numpy(scanned, "aspect")) >= np.log2(limits["min_ratio"])
         if far.any():
             found[rule.code] = np.flatnonzero(far)
     return found
 
 
+def _bounds(rule: OutlierRule, limits: Mapping[str, float], spread: pa.Table) -> tuple[NDArray[np.float64], ...]:
+    """From where on, below and above, a box of each class is an outlier, octaves."""
+    middle, least, *tails, n = _columns(spread, rule.measure)
+    least = np.where(n >= limits["min_boxes"], least * limits["max_deviations"], np.inf)
+    # n/2 boxes of an exponential of mean t give n/2 exp(-d/t) beyond the distance d
+    reach = np.log(np.maximum(n, 1) / (2 * limits["max_expected"]))
+    below, above = (np.fmax(least, tail * reach) for tail in tails)
+    return middle - below, middle + above
+
+
+def _columns(spread: pa.Table, measure: str) -> list[NDArray[np.float64]]:
+    """The columns `_OF_MEASURE` of one measure; where a class was not measured, nothing is known of it."""
+    return [tables.numpy(spread, f"{measure}_{what}", 0.0 if what == "n" else np.nan) for what in _OF_MEASURE]
+
+
 def describe(view: View, rule: OutlierRule, limits: Mapping[str, float], rows: Rows, spread: pa.Table) -> Hits:
-    """What an outlier rule says of the rows it objects to."""
+    """What an outlier rule says of the rows it objects to.
+
+    The confidence is one less the number of boxes that the class's tail gives so far out.
+    """
     place = np.searchsorted(tables.numpy(spread, "category_id"), view.category_ids[rows])
-    middle = tables.numpy(spread, f"{rule.measure}_middle")[place]
-    width, height = view.log_width[rows], view.log_height[rows]
-    value = (width + height) / 2 if rule.measure == "size" else width - height
-    deviations = np.abs(value - middle) / tables.numpy(spread, f"{rule.measure}_spread")[place]
+    middle, _, low, high, n = (column[place] for column in _columns(spread, rule.measure))
+    distance = values_of(view, rule.measure)[rows] - middle
+    with np.errstate(divide="ignore"):  # a class whose boxes are all alike has no tail
+        beyond = n / 2 * np.exp(-np.abs(distance) / np.where(distance < 0, low, high))
     return Hits(
         rows,
         observed=rule.observed(view, rows),
-        expected=rule.expected_of(middle),
-        confidence=1 - 1 / np.maximum(deviations, limits["max_deviations"]) ** 2,
+        expected=rule.expected_of(view, rows, middle),
+        confidence=1 - np.minimum(beyond, limits["max_expected"]),
     )

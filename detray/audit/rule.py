@@ -165,14 +165,15 @@ class HypothesisRule(Rule):
 class OutlierRule(Rule):
     """Judges objects by their distance from the median of their class, in octaves.
 
-    ``measure`` is size (the side of a square of equal area) or aspect; the thresholds are
-    max_deviations, min_boxes and, where there is one, min_ratio of the longer side over the shorter.
+    ``measure`` is size (the side of a square of equal area), aspect, or beside (size against the
+    neighbours of its class in the image); the thresholds are max_deviations, max_expected, min_boxes
+    and, where there is one, min_ratio of the longer side over the shorter.
     """
 
-    measure: Literal["size", "aspect"]
+    measure: Literal["size", "aspect", "beside"]
     observed: Callable[["View", Rows], pa.Array]
-    expected_of: Callable[[NDArray[np.float64]], pa.Array]
-    """Given the medians, in octaves."""
+    expected_of: Callable[["View", Rows, NDArray[np.float64]], pa.Array]
+    """Given the medians of the rows' classes, in octaves."""
 
 
 @dataclass(frozen=True, kw_only=True)

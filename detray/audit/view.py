@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 NO_ID = np.iinfo(np.int64).min
 """Stands for an id that is NULL."""
 
+MIN_NEIGHBOURS = 8
+"""Objects of one class in an image from which they say how large one of them should be."""
+
 
 class View:
     """A shard's annotations (n of them) and images (m) as arrays. Their contents may not be changed."""
@@ -133,6 +136,23 @@ class View:
             _, back = np.unique(cells, return_inverse=True)
             sizes = np.bincount(back, mine)[back].astype(np.int64)
         return np.where(mine, sizes, 0)
+
+    @cached_property
+    def beside(self) -> Floats:
+        """Each object's side against the median of those that share its image and class, octaves, ``[n]``.
+
+        NaN for what is no object, and where fewer than `MIN_NEIGHBOURS` objects stand together.
+        """
+        found = np.full(self.annotations.num_rows, np.nan)
+        rows = np.flatnonzero(self.cell_sizes >= MIN_NEIGHBOURS)
+        size, cells = (self.log_width[rows] + self.log_height[rows]) / 2, self.cells[rows]
+        order = np.lexsort((size, cells))
+        n = np.unique(cells[order], return_counts=True)[1]
+        start = np.cumsum(n) - n
+        ordered = size[order]
+        middle = (ordered[start + (n - 1) // 2] + ordered[start + n // 2]) / 2
+        found[rows[order]] = ordered - np.repeat(middle, n)
+        return found
 
     @cached_property
     def annotators(self) -> list[tuple[str, NDArray[np.int64]]]:

@@ -142,6 +142,7 @@ def _scattered(
     size: Sequence[float] = (100, 80),
     side: float = 12,
     sigma: float = 0.5,
+    power: float | None = None,
     times: float = 1,
     format: str = "sides",
     step: float | None = None,
@@ -154,13 +155,17 @@ def _scattered(
         over: first and last image; boxes go round them.
         size: width and height of the images.
         side, sigma: median and log-spread of the sides.
+        power: exponent of a Pareto distribution of squares, of which ``side`` is the smallest, in place of these.
         times: factor that the coordinates are then multiplied by.
         format: how they are then written: sides, corners, centre, swapped (y, x, h, w) or shares.
         step: grid that they are rounded to.
         columns: of every box.
     """
     rng = np.random.default_rng(seed)
-    width, height = (np.minimum(side * np.exp(sigma * rng.standard_normal(scatter)), full) for full in size)
+    if power is None:
+        width, height = (np.minimum(side * np.exp(sigma * rng.standard_normal(scatter)), full) for full in size)
+    else:
+        width = height = np.minimum(side * (1 + rng.pareto(power, scatter)), min(size))
     x, y = rng.uniform(0, size[0] - width), rng.uniform(0, size[1] - height)
     boxes = np.stack([x, y, width, height], axis=1)
     if step is not None:

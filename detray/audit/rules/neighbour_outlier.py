@@ -2,53 +2,29 @@
 
 Failure: a slip of the mouse, a box around a whole group, or one of another class; among its neighbours it shows
 where the class's spread over the data set would hide it.
-Number: |log area - median| over the spread, among at least `min_neighbours` boxes of that class in that image, at
-least `max_deviations`. The spread is 1.4826 MAD, at least half an octave of the side's length.
-Source: median absolute deviation as an outlier test: Leys et al., J. Exp. Soc. Psychol. 49 (2013).
+Number: the logarithm of the side against the median of the boxes of that class in that image, of which there are at
+least 8. It is judged against all such differences in the class and split, as size-outlier judges sizes: at least
+`max_deviations` spreads off, and where a power-law tail gives at most `max_expected` boxes; from `min_boxes` on. The
+spread of eight boxes alone would flag one in a hundred of any class whose sizes differ much.
+Source: median absolute deviation as an outlier test: Leys et al., J. Exp. Soc. Psychol. 49 (2013); Weissman, JASA 73
+(1978).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
+import pyarrow as pa
 
-from detray.audit.rule import SUSPECT, Hits, Limits, RowRule, Threshold
+from detray.audit.rule import SUSPECT, OutlierRule, Threshold
+from detray.audit.rules import size_outlier
 from detray.audit.text import join, number
 from detray.audit.view import View
 
-MIN_SPREAD = 1.0  # octaves of area
+
+def expected(view: View, rows: np.ndarray, middles: np.ndarray) -> pa.Array:
+    usual = (view.log_width[rows] + view.log_height[rows]) / 2 - view.beside[rows]
+    return join("about ", number(np.exp2(usual), 1), " px, as the others of its class in the image")
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
-    rows = np.flatnonzero(view.cell_sizes >= limits["min_neighbours"])
-    if not len(rows):
-        return []
-    size = view.log_width[rows] + view.log_height[rows]
-    _, group = np.unique(view.cells[rows], return_inverse=True)
-    middle = medians(group, size)
-    deviation = np.abs(size - middle[group])
-    spread = np.maximum(1.4826 * medians(group, deviation), MIN_SPREAD)
-    far = np.flatnonzero(deviation >= limits["max_deviations"] * spread[group])
-    found = rows[far]
-    usual = np.exp2(middle[group[far]] / 2)
-    return [
-        Hits(
-            found,
-            observed=join("side of ", number(np.exp2(size[far] / 2), 1), " px"),
-            expected=join("about ", number(usual, 1), " px, as the others of its class in the image"),
-        )
-    ]
-
-
-def medians(group: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The median of ``values`` in each group; groups are numbered from 0 without gaps."""
-    order = np.lexsort((values, group))
-    n = np.bincount(group)
-    start = np.cumsum(n) - n
-    ordered = values[order]
-    return (ordered[start + (n - 1) // 2] + ordered[start + n // 2]) / 2
-
-
-RULE = RowRule(
+RULE = OutlierRule(
     code="neighbour-outlier",
     family="geometry",
     severity=SUSPECT,
@@ -57,8 +33,10 @@ RULE = RowRule(
     fix="look at it: draw it again, or give it its class",
     doc=__doc__,
     thresholds=(
-        Threshold("max_deviations", 5.0, "spreads", 2.0, 1000.0, "from this many spreads a box is an outlier"),
-        Threshold("min_neighbours", 8, "boxes", 4, 1e6, "fewer boxes of the class in the image are not judged"),
+        *(one for one in size_outlier.RULE.thresholds if one.name != "min_boxes"),
+        Threshold("min_boxes", 12, "boxes", 8, 1e9, "classes with fewer such differences are not judged"),
     ),
-    check=check,
+    measure="beside",
+    observed=size_outlier.observed,
+    expected_of=expected,
 )
