@@ -116,15 +116,22 @@ class Store:
 
     def write_chunks(self, chunks: Iterable[bytes], *parts: str) -> int:
         """Write a file whole or not at all, piece by piece, and return its size in bytes."""
+        with self.writing(*parts) as stream:
+            for chunk in chunks:
+                stream.write(chunk)
+            size: int = stream.tell()
+        return size
+
+    @contextlib.contextmanager
+    def writing(self, *parts: str) -> Iterator[pa.NativeFile]:
+        """A file to write that appears whole or not at all."""
         target = self.path(*parts)
         place = f"{target}.{uuid.uuid4().hex}.tmp" if self.is_local else target
         with _readable_errors(target):
             self.fs.create_dir(target.rpartition("/")[0], recursive=True)
             try:
                 with self.fs.open_output_stream(place) as stream:
-                    for chunk in chunks:
-                        stream.write(chunk)
-                    size = stream.tell()
+                    yield stream
                 if place != target:
                     self.fs.move(place, target)
             except BaseException:
@@ -132,7 +139,6 @@ class Store:
                     with contextlib.suppress(OSError):
                         self.fs.delete_file(place)
                 raise
-        return size
 
     def read_chunks(self, *parts: str, chunk_bytes: int = 4 << 20) -> Iterator[bytes]:
         """A file's content, piece by piece."""
@@ -191,7 +197,10 @@ class Store:
     def read_files(
         self, files: Sequence[Json], table: str, columns: Sequence[str] | None = None, filters: Any = None
     ) -> pa.Table:
-        """The rows of some parts, in their order, restricted to ``columns`` and ``filters`` (pyarrow's)."""
+        """The rows of some parts, in their order, restricted to ``columns`` and ``filters`` (pyarrow's).
+
+        Parts that are known to be empty are not opened.
+        """
         names = list(columns) if columns is not None else schema.schema(table).names
         target = pa.schema([schema.schema(table).field(name) for name in names])
         found = [
@@ -199,6 +208,7 @@ class Store:
                 self.path(part["file"]), columns=names, filters=filters, filesystem=self.fs, partitioning=None
             )
             for part in files
+            if part.get("rows") != 0
         ]
         return pa.concat_tables(found).cast(target).combine_chunks() if found else target.empty_table()
 
@@ -299,17 +309,24 @@ class Stage:
         self.store.write_bytes(json.dumps(receipt).encode(), self.name, PARTIAL, "receipts", f"{shard}.json")
         return receipt
 
-    def write_scratch(self, name: str, rows: pa.Table, *, batch_rows: int | None = None) -> None:
+    def write_scratch(self, name: str, rows: pa.Table | Sequence[pa.Table], *, batch_rows: int | None = None) -> None:
         """Keep a table for a later step of this stage, in ``_partial/scratch``; the commit deletes it.
 
-        With ``batch_rows`` parts of the table can be read alone.
+        With ``batch_rows``, or of several tables of one schema, each batch can be read alone.
         """
-        sink = pa.BufferOutputStream()
+        columns = rows.schema if isinstance(rows, pa.Table) else rows[0].schema
         # on a local disk scratch is mapped, which compression would prevent
         options = pa.ipc.IpcWriteOptions(compression=None if self.store.is_local else "lz4")
-        with pa.ipc.new_file(sink, rows.schema, options=options) as writer:
-            writer.write_table(rows if batch_rows is None else rows.combine_chunks(), max_chunksize=batch_rows)
-        self.store.write_bytes(sink.getvalue(), self.name, PARTIAL, "scratch", f"{name}.arrow")
+        with (
+            self.store.writing(self.name, PARTIAL, "scratch", f"{name}.arrow") as stream,
+            pa.ipc.new_file(stream, columns, options=options) as writer,
+        ):
+            if isinstance(rows, pa.Table):
+                writer.write_table(rows if batch_rows is None else rows.combine_chunks(), max_chunksize=batch_rows)
+            else:
+                for part in rows:
+                    arrays = [column.combine_chunks() for column in part.columns]
+                    writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
 
     def read_scratch(
         self, name: str, columns: Sequence[str] | None = None, *, batches: Sequence[int] | None = None
@@ -317,8 +334,8 @@ class Stage:
         """What `write_scratch` kept under ``name``, or some of its columns; of a mapped file only the
         pages that are used are read.
 
-        ``batches`` reads only those of ``batch_rows`` rows each, and maps nothing: mapped pages count
-        as memory of every process that touches them.
+        ``batches`` reads only those by number, and maps nothing: mapped pages count as memory of every
+        process that touches them.
 
         Raises:
             DetrayError: nothing is kept under that name.
@@ -339,9 +356,17 @@ class Stage:
 
     def _write_part(self, table: str, name: str, rows: pa.Table) -> Json:
         sink = pa.BufferOutputStream()
-        # numbers hardly repeat: a dictionary of them costs time and space before it is given up
+        # numbers hardly repeat: a dictionary of them costs time and space before it is given up; ids mostly rise
         words = [field.name for field in rows.schema if pa.types.is_string(field.type)]
-        pq.write_table(rows, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=words)
+        ids = {field.name: "DELTA_BINARY_PACKED" for field in rows.schema if pa.types.is_int64(field.type)}
+        pq.write_table(
+            rows,
+            sink,
+            compression="zstd",
+            row_group_size=ROW_GROUP_ROWS,
+            use_dictionary=words,
+            column_encoding=ids,
+        )
         data = sink.getvalue()
         file = f"{name}.parquet"
         self.store.write_bytes(data, self.name, PARTIAL, table, file)
@@ -358,7 +383,7 @@ class Stage:
             config: the resolved configuration as YAML.
             tables: each gets at least one part, so that readers find its columns.
             keep_names: number parts by their shard's name (a number), so that parts of two tables
-                belong together by number; every shard then gets a part in every table.
+                belong together by number; every shard then gets a part in each of ``tables`` with an image_id.
         """
         receipts = sorted(receipts, key=lambda receipt: receipt["shard"])
         names = tuple(dict.fromkeys((*tables, *(name for receipt in receipts for name in receipt["tables"]))))
@@ -370,9 +395,10 @@ class Stage:
         listed: dict[str, Json] = {}
         for table in names:
             parts: list[Json] = []
+            is_by_image = table in tables and "image_id" in schema.schema(table).names
             for receipt in receipts:
                 found = receipt["tables"].get(table, [])
-                if keep_names and not found and table in tables:
+                if keep_names and is_by_image and not found:
                     found = [self._write_part(table, f"{receipt['shard']}-000", schema.empty(table))]
                 if keep_names and len(found) > 1:
                     raise DetrayError(f"stage {self.name}: shard {receipt['shard']} has {len(found)} parts of {table}")

@@ -1,5 +1,6 @@
 """Small helpers between Arrow tables and NumPy arrays, and the vocabulary of a shard."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,34 @@ class Shard:
     annotations: pa.Table
     categories: pa.Table
     predictions: pa.Table = field(default_factory=lambda: schema.empty("predictions"))
+
+
+class Total:
+    """A sum of tables that is made as its parts come, so that they are never all held.
+
+    ``add`` gives the sum of some parts, which may be sums themselves.
+    """
+
+    WAITING_ROWS = 1 << 19
+
+    def __init__(self, add: Callable[[Sequence[pa.Table]], pa.Table]) -> None:
+        self._add = add
+        self._sum = add([])
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, part: pa.Table) -> None:
+        self._waiting.append(part)
+        self._rows += part.num_rows
+        if self._rows > max(self.WAITING_ROWS, self._sum.num_rows):
+            self.table()
+
+    def table(self) -> pa.Table:
+        """The sum of what has been added."""
+        if self._waiting:
+            self._sum = self._add([self._sum, *self._waiting])
+            self._waiting, self._rows = [], 0
+        return self._sum
 
 
 def numpy(table: pa.Table, column: str, null: object = None) -> NDArray:

@@ -1,8 +1,8 @@
 """The audit as plain functions on tables: what is done to one shard, and how shards come together.
 
-1. `examine` a shard: rules on rows, a tally, a scan, and keys for what may collide with other shards;
+1. `examine` a shard: rules on rows, a tally, and keys for what may collide with other shards;
    `examine_pictures`: the same for its pictures.
-2. `collide`, `likeness.compare`: rows of any shard with equal keys, by hash bucket.
+2. `merge_tallies`; `collide`, `likeness.compare`: keys that stand in any shards more than once, by bucket.
 3. `suspects`, `outliers.spreads`: what the merged tallies ask of a second look.
 4. `look_again`: rows of one shard that collide or lie far out, and evidence for hypotheses.
 5. `judge`: rules on classes, splits and the data set, and the roots of what many rows share.
@@ -11,7 +11,7 @@
 `audit` does all of it in memory; the stage does the same with a task a shard.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from detray.audit.rule import (
     Active,
     CollisionRule,
     HypothesisRule,
+    Keys,
     OutlierRule,
     PictureRule,
     RowRule,
@@ -40,18 +41,17 @@ from detray.audit.text import hash_text, mix
 from detray.audit.view import View
 from detray.tables import Shard
 
-KEYS = pa.schema([("rule", pa.int8()), ("row", pa.int64()), ("key", pa.uint64())])
-"""``rule`` is the place of a collision rule among the active ones."""
-COLLISIONS = pa.schema([("shard", pa.string()), ("rule", pa.int8()), ("row", pa.int64()), ("n", pa.int64())])
+KEYS = pa.schema([("key", pa.uint64())])
+COLLISIONS = pa.schema([("shard", pa.string()), ("key", pa.uint64()), ("n", pa.int64())])
+"""``n`` rows of all shards have the key."""
 
 
 @dataclass(frozen=True)
 class Examined:
-    """One shard on its own: raw findings, tally, scan for outliers, and keys of the collision rules."""
+    """One shard on its own: raw findings, tally, and keys of the collision rules."""
 
     raw: pa.Table
     tally: pa.Table
-    scan: pa.Table
     keys: pa.Table
 
 
@@ -71,17 +71,18 @@ def examine(shard: Shard, active: Active, reach: Reach | None = None, trial: Tri
         for rule, limits in active.of(RowRule)
         for hits in rule.check(view, limits)
     ]
-    keys = [KEYS.empty_table()]
-    for place, (rule, _) in enumerate(active.of(CollisionRule)):
-        found = rule.keys(view)
-        mixed = mix(hash_text(rule.code), found.hashes) if len(found.rows) else found.hashes
-        keys.append(pa.table([np.full(len(mixed), place, np.int8), found.rows, mixed], schema=KEYS))
+    keys = [np.zeros(0, np.uint64), *(_keys(rule, view).hashes for rule, _ in active.of(CollisionRule))]
     return Examined(
         raw=_together(raw),
         tally=pa.concat_tables([measures.measure(view, reach), *([try_augmentation(view, trial)] if trial else [])]),
-        scan=outliers.scan(view),
-        keys=pa.concat_tables(keys).combine_chunks(),
+        keys=pa.table([np.concatenate(keys)], schema=KEYS),
     )
+
+
+def _keys(rule: CollisionRule, view: View) -> Keys:
+    """A rule's keys, which are those of no other rule."""
+    found = rule.keys(view)
+    return replace(found, hashes=mix(hash_text(rule.code), found.hashes) if len(found.rows) else found.hashes)
 
 
 @dataclass(frozen=True)
@@ -107,26 +108,27 @@ def _together(raw: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([findings.RAW.empty_table(), *raw]).combine_chunks()
 
 
-def bucket(keyed: pa.Table, number: int, buckets: int) -> pa.Table:
-    """The rows whose ``key`` falls into one of ``buckets`` buckets: equal keys fall into the same."""
+def divide(rows: pa.Table, by: str, buckets: int) -> list[pa.Table]:
+    """The rows of each of ``buckets`` buckets: those whose integers ``by`` are equal fall into the same."""
     if buckets == 1:
-        return keyed
-    return keyed.filter(pa.array(tables.numpy(keyed, "key") % np.uint64(buckets) == number))
+        return [rows]
+    numbers = tables.numpy(rows, by, 0)
+    codes = (numbers % numbers.dtype.type(buckets)).astype(np.uint8 if buckets <= 256 else np.int64)
+    ordered = rows.take(np.argsort(codes, kind="stable"))
+    ends = np.cumsum(np.bincount(codes, minlength=buckets)).tolist()
+    return [ordered.slice(start, end - start) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def collide(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
-    """Rows whose key stands more than once in a bucket, of all shards, with how often it does."""
-    named = [part.append_column("shard", pa.repeat(pa.scalar(shard), part.num_rows)) for shard, part in parts]
-    keys = pa.concat_tables(named) if named else None
-    if keys is None:
-        return COLLISIONS.empty_table()
-    ordered = np.sort(tables.numpy(keys, "key"))
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if not len(twice):
-        return COLLISIONS.empty_table()
-    found = keys.filter(pc.is_in(keys["key"], value_set=pa.array(twice)))
-    _, back, n = np.unique(tables.numpy(found, "key"), return_inverse=True, return_counts=True)
-    return found.drop_columns("key").append_column("n", pa.array(n[back])).select(COLLISIONS.names).cast(COLLISIONS)
+    """The keys of a bucket that stand there more than once, for each shard that has them, with how often they do."""
+    named = [(shard, tables.numpy(part, "key")) for shard, part in parts]
+    ordered = np.sort(np.concatenate([np.zeros(0, np.uint64), *(keys for _, keys in named)]))
+    twice, n = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
+    found = [COLLISIONS.empty_table()]
+    for shard, keys in named if len(twice) else []:
+        place = np.flatnonzero(np.isin(twice, keys))
+        found.append(pa.table([pa.repeat(pa.scalar(shard), len(place)), twice[place], n[place] + 1], schema=COLLISIONS))
+    return pa.concat_tables(found)
 
 
 def suspects(data: Summary, active: Active) -> list[Suspects]:
@@ -139,7 +141,6 @@ def look_again(
     shard: Shard,
     active: Active,
     collisions: pa.Table,
-    outlying: Mapping[str, np.ndarray],
     spread: pa.Table,
     suspected: Sequence[Suspects],
 ) -> tuple[pa.Table, pa.Table]:
@@ -147,21 +148,22 @@ def look_again(
 
     Args:
         collisions: of this shard, from `collide`.
-        outlying: rows by rule, from `outliers.find`.
         spread: of the shard's split, from `outliers.spreads`.
         suspected: from `suspects`.
     """
     view = View(shard)
     raw = []
-    for place, (rule, limits) in enumerate(active.of(CollisionRule)):
-        mine = collisions.filter(pc.equal(collisions["rule"], place)).sort_by("row")
-        if mine.num_rows:
-            hits = rule.describe(view, tables.numpy(mine, "row"), tables.numpy(mine, "n"))
-            raw.append(findings.build(rule, limits, view, hits))
+    for rule, limits in active.of(CollisionRule) if collisions.num_rows else []:
+        own = _keys(rule, view)
+        place = pc.index_in(pa.array(own.hashes), value_set=collisions["key"].combine_chunks())
+        mine = np.flatnonzero(place.is_valid())
+        if len(mine):
+            n = tables.numpy(collisions, "n")[place.take(pa.array(mine)).to_numpy()]
+            raw.append(findings.build(rule, limits, view, rule.describe(view, own.rows[mine], n)))
     for rule, limits in active.of(OutlierRule):
-        if rule.code in outlying:
-            hits = outliers.describe(view, rule, limits, outlying[rule.code], spread)
-            raw.append(findings.build(rule, limits, view, hits))
+        rows = outliers.find(view, rule, limits, spread)
+        if len(rows):
+            raw.append(findings.build(rule, limits, view, outliers.describe(view, rule, limits, rows, spread)))
     evidence = [tally.TALLY.empty_table()]
     for (rule, _), wanted in zip(active.of(HypothesisRule), suspected, strict=True):
         if shard.split in wanted:
@@ -182,10 +184,10 @@ def judge(data: Summary, active: Active) -> Conclusion:
 
 def merge_tallies(parts: Iterable[tuple[str, pa.Table]]) -> dict[str, Tally]:
     """The tally of each split, from its shards'."""
-    by_split: dict[str, list[pa.Table]] = {}
+    by_split: dict[str, tables.Total] = {}
     for split, part in parts:
-        by_split.setdefault(split, []).append(part)
-    return {split: Tally(tally.add(found)) for split, found in by_split.items()}
+        by_split.setdefault(split, tables.Total(tally.add)).add(part)
+    return {split: Tally(total.table()) for split, total in by_split.items()}
 
 
 def audit(
@@ -226,10 +228,8 @@ def audit(
     wanted = suspects(data, active)
     evidence = []
     for name, shard in named.items():
-        own = spread[shard.split]
-        outlying = outliers.find(examined[name].scan, own, active)
         mine = collisions.filter(pc.equal(collisions["shard"], name))
-        again, gathered = look_again(shard, active, mine, outlying, own, wanted)
+        again, gathered = look_again(shard, active, mine, spread[shard.split], wanted)
         raw.append(again)
         evidence.append((shard.split, gathered))
     everything = _together(raw)

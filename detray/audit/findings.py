@@ -6,7 +6,7 @@ and annotator (and whatever else `Hits.share` names). Ids are hashes of what a f
 not depend on how the data set was cut.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -135,11 +135,18 @@ def group_counts(raw: pa.Table) -> pa.Table:
     return counted.rename_columns([*keys, "n"]).cast(GROUPS)
 
 
-def merge_groups(parts: Sequence[pa.Table]) -> pa.Table:
+def merge_groups(parts: Iterable[pa.Table]) -> pa.Table:
     """Counts of several shards added up, in the order of groups."""
+    total = tables.Total(_add_groups)
+    for part in parts:
+        total.add(part)
+    return total.table().sort_by("group")
+
+
+def _add_groups(parts: Sequence[pa.Table]) -> pa.Table:
     keys = [name for name in GROUPS.names if name != "n"]
     merged = pa.concat_tables([GROUPS.empty_table(), *parts]).group_by(keys).aggregate([("n", "sum")])
-    return merged.rename_columns([*keys, "n"]).cast(GROUPS).sort_by("group")
+    return merged.rename_columns([*keys, "n"]).cast(GROUPS)
 
 
 def roots_table(roots: dict[int, str]) -> pa.Table:

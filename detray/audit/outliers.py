@@ -1,8 +1,7 @@
-"""Boxes far from the median of their class, found in one pass over three numbers a box.
+"""Boxes far from the median of their class: in size, aspect, or size beside their neighbours, in octaves.
 
-The first look at a shard keeps a scan: class, size, aspect and size beside its neighbours of each box,
-in octaves. With the medians and spreads of the classes, which need all shards, the outliers are found
-in the scan alone; only where there are any is the shard read again.
+Medians and spreads of the classes need all shards; only a shard whose own tally reaches beyond them is
+read again.
 
 The median absolute deviation alone does not do: of sizes that fall off as a power (Pareto's), which
 objects at all distances do, it would flag one in a few hundred. So a box is an outlier only where a
@@ -20,7 +19,7 @@ from detray import tables
 from detray.audit import tally
 from detray.audit.rule import Active, Hits, OutlierRule, Rows
 from detray.audit.statistics import Histogram, middle_and_spread, weighted_median
-from detray.audit.tally import Tally
+from detray.audit.tally import Floats, Ints, Tally
 from detray.audit.view import NO_ID, View
 
 MIN_SPREAD = 0.25
@@ -31,26 +30,12 @@ TAIL_SHARE = 0.95
 
 MEASURES = ("size", "aspect", "beside")
 _OF_MEASURE = ("middle", "spread", "low", "high", "n")
-SCAN = pa.schema([("category_id", pa.int64()), *((measure, pa.float32()) for measure in MEASURES)])
 SPREADS = pa.schema(
     [
         ("category_id", pa.int64()),
         *((f"{measure}_{what}", pa.float64()) for measure in MEASURES for what in _OF_MEASURE),
     ]
 )
-
-
-def scan(view: View) -> pa.Table:
-    """A row for each annotation: its class, and its measures in octaves; NaN where it has none."""
-    return pa.table([view.category_ids, *(values_of(view, measure) for measure in MEASURES)], schema=SCAN)
-
-
-def values_of(view: View, measure: str) -> NDArray[np.float32]:
-    """One of `MEASURES` of each annotation, octaves, ``[n]``; NaN where it is no object or is not measured."""
-    if measure == "beside":
-        return view.beside.astype(np.float32)
-    width, height = view.log_width, view.log_height
-    return ((width + height) / 2 if measure == "size" else width - height).astype(np.float32)
 
 
 def spreads(counted: Tally) -> pa.Table:
@@ -90,38 +75,50 @@ def _tail(histogram: Histogram) -> float:
     return float(reached / tally.BINS_PER_OCTAVE / log(0.5 * total / (total - rank + 0.5)))
 
 
-def find(scanned: pa.Table, spread: pa.Table, active: Active) -> dict[str, Rows]:
-    """The rows that each outlier rule objects to, by code; rules without any are absent."""
-    rules = active.of(OutlierRule)
-    if not spread.num_rows or not rules:
-        return {}
+def may_be_any(counted: Tally, spread: pa.Table, active: Active) -> bool:
+    """Whether a shard with this tally can hold a box that an outlier rule objects to."""
+    for rule, limits in active.of(OutlierRule):
+        ids, bins, _ = counted.all_of(rule.measure)
+        # a value lies within half a bin of its bin's middle
+        if _is_far(ids, bins / tally.BINS_PER_OCTAVE, rule, limits, spread, margin=1 / tally.BINS_PER_OCTAVE).any():
+            return True
+    return False
+
+
+def find(view: View, rule: OutlierRule, limits: Mapping[str, float], spread: pa.Table) -> Rows:
+    """The rows that an outlier rule objects to."""
+    far = _is_far(view.category_ids, _measured(view, rule), rule, limits, spread)
+    if "min_ratio" in limits:
+        far &= np.abs(view.log_width - view.log_height) >= np.log2(limits["min_ratio"])
+    return np.flatnonzero(far)
+
+
+def _measured(view: View, rule: OutlierRule) -> Floats:
+    """What a rule measures of each annotation, in octaves; NaN where it is no object or has too few neighbours."""
+    if rule.measure == "beside":
+        return view.beside
+    width, height = view.log_width, view.log_height
+    return (width + height) / 2 if rule.measure == "size" else width - height
+
+
+def _is_far(
+    own: Ints, values: Floats, rule: OutlierRule, limits: Mapping[str, float], spread: pa.Table, margin: float = 0.0
+) -> NDArray[np.bool_]:
+    """Where values of the classes ``own`` lie as far from the median as an outlier, less ``margin`` octaves."""
+    if not spread.num_rows:
+        return np.zeros(len(own), bool)
     ids = tables.numpy(spread, "category_id")
-    own = tables.numpy(scanned, "category_id")
-    place = np.searchsorted(ids, own).clip(max=len(ids) - 1)
-    known = ids[place] == own
-    found: dict[str, Rows] = {}
-    for rule, limits in rules:
-        low, high = (bound[place] for bound in _bounds(rule, limits, spread))
-        value = tables.numpy(scanned, rule.measure)
-        far = ((value <= low) | (value >= high)) & known
-        if "min_ratio" in limits:
-            far &= np.abs(tables.numpy(scanned, "aspect")) >= np.log2(limits["min_ratio"])
-        if far.any():
-            found[rule.code] = np.flatnonzero(far)
-    return found
-
-
-def _bounds(rule: OutlierRule, limits: Mapping[str, float], spread: pa.Table) -> tuple[NDArray[np.float64], ...]:
-    """From where on, below and above, a box of each class is an outlier, octaves."""
     middle, least, *tails, n = _columns(spread, rule.measure)
     least = np.where(n >= limits["min_boxes"], least * limits["max_deviations"], np.inf)
     # n/2 boxes of an exponential of mean t give n/2 exp(-d/t) beyond the distance d
     reach = np.log(np.maximum(n, 1) / (2 * limits["max_expected"]))
-    below, above = (np.fmax(least, tail * reach) for tail in tails)
-    return middle - below, middle + above
+    below, above = (np.fmax(least, tail * reach) - margin for tail in tails)
+    place = np.searchsorted(ids, own).clip(max=len(ids) - 1)
+    is_far = (values <= (middle - below)[place]) | (values >= (middle + above)[place])
+    return is_far & (ids[place] == own)
 
 
-def _columns(spread: pa.Table, measure: str) -> list[NDArray[np.float64]]:
+def _columns(spread: pa.Table, measure: str) -> list[Floats]:
     """The columns `_OF_MEASURE` of one measure; where a class was not measured, nothing is known of it."""
     return [tables.numpy(spread, f"{measure}_{what}", 0.0 if what == "n" else np.nan) for what in _OF_MEASURE]
 
@@ -133,7 +130,7 @@ def describe(view: View, rule: OutlierRule, limits: Mapping[str, float], rows: R
     """
     place = np.searchsorted(tables.numpy(spread, "category_id"), view.category_ids[rows])
     middle, _, low, high, n = (column[place] for column in _columns(spread, rule.measure))
-    distance = values_of(view, rule.measure)[rows] - middle
+    distance = _measured(view, rule)[rows] - middle
     with np.errstate(divide="ignore"):  # a class whose boxes are all alike has no tail
         beyond = n / 2 * np.exp(-np.abs(distance) / np.where(distance < 0, low, high))
     return Hits(

@@ -105,6 +105,11 @@ class Tally:
     def measures(self) -> list[str]:
         return sorted(self._by_measure)
 
+    def all_of(self, measure: str) -> tuple[Ints, Ints, Ints]:
+        """Class, rising, key and count of everything under ``measure``."""
+        nothing = np.zeros(0, np.int64)
+        return self._by_measure.get(measure, (nothing, nothing, nothing))
+
     def total(self, measure: str) -> int:
         """Things counted under ``measure``, of all classes and of none."""
         return int(self._by_measure[measure][2].sum()) if measure in self._by_measure else 0

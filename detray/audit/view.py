@@ -19,6 +19,20 @@ NO_ID = np.iinfo(np.int64).min
 MIN_NEIGHBOURS = 8
 """Objects of one class in an image from which they say how large one of them should be."""
 
+ANNOTATION_COLUMNS = (
+    "annotation_id",
+    "annotation_row",
+    "image_id",
+    "category_id",
+    *("x", "y", "width", "height"),
+    "area",
+    "is_crowd",
+    "annotator",
+    "source_file",
+    "defects",
+)
+"""What the audit reads of an annotation; its mask and further fields it does not."""
+
 
 class View:
     """A shard's annotations (n of them) and images (m) as arrays. Their contents may not be changed."""

@@ -7,6 +7,7 @@ Formats with numeric ids fill image_id and category_id. Formats that know only n
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from detray import schema
@@ -61,7 +62,7 @@ def table(target: pa.Schema, rows: int, **columns: object) -> pa.Table:
         if value is None:
             arrays.append(pa.nulls(rows, item.type))
         elif isinstance(value, str) and item.type == _NAMES:
-            arrays.append(pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value])))
+            arrays.append(pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([value])))
         elif isinstance(value, pa.Array | pa.ChunkedArray):
             arrays.append(value)
         else:

@@ -5,6 +5,7 @@ fields that have no column are kept in ``attributes``.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -23,7 +24,7 @@ from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.json_file import open_json
 from detray.formats.json_lists import cut, find_lists
-from detray.formats.json_rows import Int64, Raw, Row, Rows, box_columns, column, raw_text, read_rows
+from detray.formats.json_rows import Int64, Raw, Row, Rows, box_columns, column, raw_text, read_blocks, read_rows
 from detray.formats.source import Source
 from detray.formats.values import Defects
 
@@ -152,13 +153,21 @@ class Coco:
         file = open_json(path)
         annotator = Path(path).stem if len(source.annotations) > 1 else None
         if piece["part"] == "images":
-            images = read_rows(file, start, end, ImageRow, repair_image, exact=exact)
-            return Chunk(images=_images(images, path), image_rows_of=path)
+            images = read_blocks(file, start, end, ImageRow, repair_image, exact=exact)
+            return Chunk(images=_listed("image_row", (_images(rows, path) for rows in images)), image_rows_of=path)
         if piece["part"] == "annotations":
-            annotations = read_rows(file, start, end, AnnotationRow, repair_annotation, exact=exact)
-            return Chunk(annotations=_annotations(annotations, path, annotator), annotation_rows_of=path)
+            blocks = read_blocks(file, start, end, AnnotationRow, repair_annotation, exact=exact)
+            boxes = (_annotations(rows, path, annotator) for rows in blocks)
+            return Chunk(annotations=_listed("annotation_row", boxes), annotation_rows_of=path)
         categories = read_rows(file, start, end, CategoryRow, repair_category, exact=exact)
         return _categories(categories, path)
+
+
+def _listed(position: str, blocks: Iterable[pa.Table]) -> pa.Table:
+    """Blocks one after another, with each row's position among all of them."""
+    table = pa.concat_tables(blocks).unify_dictionaries().combine_chunks()
+    index = table.schema.get_field_index(position)
+    return table.set_column(index, table.schema.field(index), pa.array(np.arange(table.num_rows)))
 
 
 def _images(found: Rows[ImageRow], path: str) -> pa.Table:
@@ -170,7 +179,6 @@ def _images(found: Rows[ImageRow], path: str) -> pa.Table:
         file_name=column(rows, "file_name", pa.string()),
         width=column(rows, "width", pa.int64()),
         height=column(rows, "height", pa.int64()),
-        image_row=np.arange(len(rows)),
         source_file=path,
         attributes=found.attributes,
         defects=found.defects_column(),
@@ -189,7 +197,6 @@ def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -
         chunk.ANNOTATIONS,
         len(rows),
         annotation_id=column(rows, "id", pa.int64()),
-        annotation_row=np.arange(len(rows)),
         image_id=column(rows, "image_id", pa.int64()),
         category_id=column(rows, "category_id", pa.int64()),
         **boxes,

@@ -21,6 +21,8 @@ from detray.formats.json_file import JsonFile
 from detray.formats.json_scan import Scanner, find_end, windows
 
 PART_BYTES = 16 << 20
+BLOCK_BYTES = 512 << 10
+"""Of a part, what is parsed at once: its rows then stay in the processor's cache while columns are made of them."""
 MAX_PART_BYTES = 512 << 20
 """No element of a list may be longer: it would be held whole."""
 _SEARCH_BYTES = 1 << 20
@@ -31,7 +33,7 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\]}\s]+")
-_FIRST_KEY = re.compile(rb'\[\s*\{\s*("(?:[^"\\]|\\.)*"\s*):')
+_FIRST_KEY = re.compile(rb'\s*\{\s*("(?:[^"\\]|\\.)*"\s*):')
 _MAX_KEY_BYTES = 4096
 
 
@@ -153,7 +155,7 @@ def _check_rest(file: JsonFile, between: Sequence[tuple[int, int]]) -> None:
 
 def _guess_end(file: JsonFile, start: int, others: Sequence[str]) -> int | None:
     """The end of the list at ``start``, if it lies a little before the key of one of ``others`` or the file's end."""
-    border = _element_start(file, start)
+    border = _element_start(file, start + 1)
     for limit in chain(islice(_keys(file, start, others), _MAX_GUESSES), [file.size]):
         tail = max(start, limit - _TAIL_BYTES)
         if tail == start:
@@ -170,14 +172,16 @@ def _keys(file: JsonFile, start: int, names: Sequence[str]) -> Iterator[int]:
     """Positions behind ``start`` where one of the names stands in quotes, wherever that is."""
     keys = [b'"%s"' % name.encode() for name in names]
     overlap = max((len(key) for key in keys), default=0)
-    for offset in range(start, file.size if keys else start, _SEARCH_BYTES):
+    offsets = range(start, file.size if keys else start, _SEARCH_BYTES)
+    # before the last key stands the longest list, as a rule, and behind it little: that one is sought from the end
+    for offset in offsets if len(keys) > 1 else reversed(offsets):
         window = file.read(offset, offset + _SEARCH_BYTES + overlap)
         found = [offset + at for key in keys if (at := window.find(key)) >= 0]
         yield from sorted(found)  # of each key the first: a list ends before it or is guessed wrongly
 
 
 def _element_start(file: JsonFile, start: int) -> re.Pattern[bytes]:
-    """What the border between two elements of the list at ``start`` looks like; group 1 begins the second."""
+    """What the border between two elements looks like, by the one at ``start``; group 1 begins the second."""
     first = _FIRST_KEY.match(file.read(start, start + _MAX_KEY_BYTES))
     key = rb"\s*" + re.escape(first[1]) if first else b""
     return re.compile(rb"\}\s*,\s*(\{" + key + rb")")
@@ -194,39 +198,48 @@ def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int | Non
     size = size or PART_BYTES
     inside = (found.start + 1, found.end - 1)
     wanted = range(inside[0] + size, inside[1], size)
-    starts = None if exact else _guessed_starts(file, found, wanted)
+    starts = None if exact else _guessed_starts(file, inside, wanted)
     if starts is None:
         starts = _exact_starts(file, inside, wanted)
-    parts: list[tuple[int, int]] = []
-    start = inside[0]
-    for comma, behind in [*starts, (inside[1], inside[1])]:
-        if comma - start > MAX_PART_BYTES:
+    parts = _between(inside, starts)
+    for start, end in parts:
+        if end - start > MAX_PART_BYTES:
             raise DetrayError(
                 f"{file.path}, byte {start}: an entry of the list '{found.name}' is longer than"
                 f" {MAX_PART_BYTES >> 20} MiB; repair the file"
             )
-        parts.append((start, comma))
-        start = behind
     return parts
 
 
-def _guessed_starts(file: JsonFile, found: JsonList, wanted: range) -> list[tuple[int, int]] | None:
+def blocks(file: JsonFile, start: int, end: int) -> list[tuple[int, int]]:
+    """Start and end of the blocks of about `BLOCK_BYTES` of a part; all borders are guesses."""
+    wanted = range(start + BLOCK_BYTES, end, BLOCK_BYTES)
+    return _between((start, end), _guessed_starts(file, (start, end), wanted) or [])
+
+
+def _between(inside: tuple[int, int], starts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Start and end of the parts that begin and are divided at ``starts``, each with the comma before it."""
+    firsts = [inside[0], *(start for _, start in starts)]
+    return list(zip(firsts, [*(comma for comma, _ in starts), inside[1]], strict=True))
+
+
+def _guessed_starts(file: JsonFile, inside: tuple[int, int], wanted: range) -> list[tuple[int, int]] | None:
     """Position of the comma before, and of, the first element that seems to begin behind each wanted position.
 
     None if some part of the list holds nothing that looks like a border.
     """
-    border = _element_start(file, found.start)
+    border = _element_start(file, inside[0])
     starts: list[tuple[int, int]] = []
     for position in wanted:
         if starts and position <= starts[-1][1]:
             continue
         for length in (1 << 16, 2 * wanted.step):
-            text = file.read(position, min(position + length, found.end - 1))
+            text = file.read(position, min(position + length, inside[1]))
             if match := border.search(text):
                 starts.append((position + match.start() + 1, position + match.start(1)))
                 break
         else:
-            if position + len(text) < found.end - 1:
+            if position + len(text) < inside[1]:
                 return None
     return starts
 

@@ -9,7 +9,7 @@ other trouble each row of the part is parsed alone, and only the bad ones by a t
 import contextlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -24,7 +24,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from detray.errors import DetrayError
 from detray.formats.json_file import JsonFile
-from detray.formats.json_lists import BrokenJson, broken
+from detray.formats.json_lists import BrokenJson, blocks, broken
 from detray.formats.json_scan import elements
 from detray.formats.values import Defects, as_json
 
@@ -93,6 +93,22 @@ def read_rows(file: JsonFile, start: int, end: int, kind: type[R], repair: Repai
         if exact:
             raise
         raise WrongCut(f"{file.path}: a part did not parse") from None
+
+
+def read_blocks(
+    file: JsonFile, start: int, end: int, kind: type[R], repair: Repair[R], *, exact: bool
+) -> Iterator[Rows[R]]:
+    """As `read_rows`, some rows after the others.
+
+    A block that does not parse was cut at a wrong guess: from its beginning on, the part is read as one.
+    """
+    for first, last in blocks(file, start, end):
+        try:
+            found = read_rows(file, first, last, kind, repair, exact=exact and last == end)
+        except WrongCut:
+            yield read_rows(file, first, end, kind, repair, exact=exact)
+            return
+        yield found
 
 
 def _row_by_row(

@@ -1,10 +1,11 @@
 """The stage ``audit``: every rule on every shard, then what many rows have in common."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,8 @@ from detray.audit.rule import WARNING, Active, Suspects, activate
 from detray.audit.rules import augmentation_drop, unreadable_annotation_file
 from detray.audit.settings import AuditSettings
 from detray.audit.summary import LabelMap, Reach, Summary
+from detray.audit.tally import Tally
+from detray.audit.view import ANNOTATION_COLUMNS
 from detray.detectors import anchors
 from detray.detectors.augment import Policy
 from detray.formats.label_map import read_label_map
@@ -28,9 +31,12 @@ from detray.formats.resolve import stated_path
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
 from detray.store import Json, ShardKey, Stage
+from detray.tables import Shard
 
 KEYS_PER_BUCKET = 1_000_000
 MAX_BUCKETS = 256
+FINDINGS_ROWS = 128 * 1024
+"""Rows of a part of the table findings, if no task found more."""
 MAX_CLASSES_SHOWN = 40
 TRAIN = "train"
 MAX_TRIED = 500
@@ -61,15 +67,20 @@ class Work:
 
         return Trial(Augmentation(self.policy), self.reach.input_width, self.reach.input_height, self.tried_share)
 
-    def keep(self, name: str, raw: pa.Table) -> Json:
-        """Keep a task's raw findings and their counts for the last steps; its receipt."""
-        self.stage.write_scratch(f"raw/{name}", raw)
-        self.stage.write_scratch(f"groups/{name}", findings.group_counts(raw))
-        return self.stage.write(name, {})
+    def keep(self, name: str, raw: pa.Table, tables: Mapping[str, pa.Table] | None = None, **facts: Any) -> Json:
+        """Keep a task's raw findings, if there are any, and their counts for the last steps; its receipt."""
+        if raw.num_rows:
+            self.stage.write_scratch(f"raw/{name}", raw)
+            self.stage.write_scratch(f"groups/{name}", findings.group_counts(raw))
+        return self.stage.write(name, tables or {}, {"raw": raw.num_rows} | facts)
 
-    def of_shard(self, kind: str, key: ShardKey) -> pa.Table:
-        """What the buckets hold about one shard."""
-        parts = [self.stage.read_scratch(f"{kind}/{number:03d}") for number in range(self.buckets)]
+    def divided(self, kind: str, name: str, number: int) -> pa.Table:
+        """What a task kept for one bucket."""
+        return self.stage.read_scratch(f"{kind}/{name}", batches=[number])
+
+    def of_shard(self, kind: str, key: ShardKey, buckets: Sequence[int]) -> pa.Table:
+        """What some buckets hold about one shard."""
+        parts = [self.stage.read_scratch(f"{kind}/{number:03d}") for number in buckets]
         return pa.concat_tables([part.filter(pc.equal(part["shard"], key.name)) for part in parts])
 
 
@@ -100,47 +111,75 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     aside = {f"aside-{number:05d}": part for number, part in enumerate(store.files("quarantine", "ingest"))}
     if aside:
         receipts += context.run_tasks("quarantine", partial(_read_aside, work), aside, done)
-    names = (tuple(key.name for key in shards), tuple(key.name for key in pictured.values()))
-    buckets = {f"shared-{number:03d}": number for number in range(work.buckets)}
-    shared = context.run_tasks("shared keys", partial(_compare, work, *names), buckets, done)
+    names = ({key.name: key.split for key in shards}, tuple(key.name for key in pictured.values()))
+    buckets = {f"merge-{number:03d}": number for number in range(work.buckets)}
+    merged = context.run_tasks("merge", partial(_merge, work, *names), buckets, done)
 
     with context.timed("summary"):
-        data = Summary(
-            engine.merge_tallies(
-                (key.split, stage.read_scratch(f"tally/{name}")) for name, key in (rows | pictured).items()
-            ),
-            store.read("categories"),
-            _label_map(config),
-            reach,
-        )
+        data = Summary(_tallies(work, merged), store.read("categories"), _label_map(config), reach)
         for split, counted in data.tallies.items():
             stage.write_scratch(f"spread/{split}", outliers.spreads(counted))
         wanted = engine.suspects(data, active)
-    again = {f"again-{key.name}": key for key in shards}
-    receipts += context.run_tasks("second look", partial(_look_again, work, wanted), again, done)
-    alike = {name for receipt in shared for name in receipt["facts"]["alike"]}
-    likened = {f"alike-{key.name}": key for key in pictured.values() if key.name in alike}
+    collided, alike = _by_shard(merged, "collided"), _by_shard(merged, "alike")
+    again = {f"again-{key.name}": (key, collided[key.name]) for key in shards}
+    looked = context.run_tasks("second look", partial(_look_again, work, wanted), again, done)
+    receipts += looked
+    likened = {f"alike-{key.name}": (key, alike[key.name]) for key in pictured.values() if alike[key.name]}
     if likened:
         receipts += context.run_tasks("look-alikes", partial(_describe_alike, work), likened, done)
 
     with context.timed("summary"):
-        raw = sorted(receipt["shard"] for receipt in receipts)
+        raw = {receipt["shard"]: receipt["facts"]["raw"] for receipt in receipts if receipt["facts"]["raw"]}
+        proof = [receipt["shard"] for receipt in looked if receipt["facts"]["evidence"]]
         data = replace(
             data,
             evidence=engine.merge_tallies(
-                (key.split, stage.read_scratch(f"evidence/{name}")) for name, key in again.items()
+                (again[name][0].split, stage.read_scratch(f"evidence/{name}")) for name in proof
             ),
-            groups=findings.merge_groups([stage.read_scratch(f"groups/{name}") for name in raw]),
+            groups=findings.merge_groups(stage.read_scratch(f"groups/{name}") for name in sorted(raw)),
         )
         conclusion = engine.judge(data, active)
         stage.write_scratch("roots", findings.roots_table(conclusion.roots))
         statistics = class_stats(data, config.name)
         last = stage.write("summary", {"findings": conclusion.table(config.name), "class_stats": statistics})
-    finished = context.run_tasks("findings", partial(_finish, work), {f"findings-{name}": name for name in raw}, done)
+    parts = {part: (part, names) for part, names in _parts(raw).items()}
+    finished = context.run_tasks("findings", partial(_finish, work), parts, done)
     outcome = _outcome(conclusion, data.groups, statistics, bool(pictured))
     outcome.receipts = [*receipts, *finished, last]
     outcome.counts |= {"in": n_rows, "kept": n_rows, "quarantined": 0}
     return outcome
+
+
+def _tallies(work: Work, merged: Sequence[Json]) -> dict[str, Tally]:
+    """The tally of each split, from the buckets."""
+    found: dict[str, list[pa.Table]] = {}
+    for receipt in merged:
+        for split in receipt["facts"]["splits"]:
+            found.setdefault(split, []).append(work.stage.read_scratch(f"sum/{receipt['shard']}-{split}"))
+    return {split: Tally(pa.concat_tables(parts)) for split, parts in found.items()}
+
+
+def _by_shard(merged: Sequence[Json], kind: str) -> defaultdict[str, tuple[int, ...]]:
+    """By shard: the buckets that hold something about it."""
+    found: defaultdict[str, tuple[int, ...]] = defaultdict(tuple)
+    for number, receipt in enumerate(merged):
+        for shard in receipt["facts"][kind]:
+            found[shard] += (number,)
+    return found
+
+
+def _parts(raw: Mapping[str, int]) -> dict[str, list[str]]:
+    """The tasks whose findings make each part of the table: a few large parts rather than many small ones."""
+    parts: dict[str, list[str]] = {}
+    names: list[str] = []
+    room = 0
+    for name, rows in sorted(raw.items()):
+        if rows > room:
+            parts[f"findings-{len(parts):05d}"] = names = []
+            room = FINDINGS_ROWS
+        names.append(name)
+        room -= rows
+    return parts
 
 
 def _reach(config: Config) -> Reach | None:
@@ -162,24 +201,24 @@ def _label_map(config: Config) -> LabelMap | None:
 def _examine(work: Work, key: ShardKey) -> Json:
     name, stage = f"rows-{key.name}", work.stage
     trial = work.trial() if key.split == TRAIN else None
-    found = engine.examine(stage.store.read_shard(key), work.active, work.reach, trial)
-    stage.write_scratch(f"tally/{name}", found.tally)
-    stage.write_scratch(f"scan/{key.name}", found.scan)
-    for number in range(work.buckets):
-        stage.write_scratch(f"keys/{number:03d}-{key.name}", engine.bucket(found.keys, number, work.buckets))
+    found = engine.examine(_shard(work, key), work.active, work.reach, trial)
+    stage.write_scratch(f"tally/{name}", engine.divide(found.tally, "category_id", work.buckets))
+    stage.write_scratch(f"keys/{key.name}", engine.divide(found.keys, "key", work.buckets))
     return work.keep(name, found.raw)
+
+
+def _shard(work: Work, key: ShardKey) -> Shard:
+    return work.stage.store.read_shard(key, columns={"annotations": ANNOTATION_COLUMNS})
 
 
 def _look(work: Work, key: ShardKey) -> Json:
     name, stage = f"pictures-{key.name}", work.stage
-    shard = stage.store.read_shard(key)
+    shard = _shard(work, key)
     view = PictureView(shard, pictures.measure_all(shard.images))
     found = engine.examine_pictures(view, work.active)
-    stage.write_scratch(f"tally/{name}", found.tally)
-    for number in range(work.buckets):
-        stage.write_scratch(f"prints/{number:03d}-{key.name}", engine.bucket(found.prints, number, work.buckets))
-    work.keep(name, found.raw)
-    return stage.write(name, {"image_stats": pictures.image_stats(view, work.run)})
+    stage.write_scratch(f"tally/{name}", engine.divide(found.tally, "category_id", work.buckets))
+    stage.write_scratch(f"prints/{key.name}", engine.divide(found.prints, "key", work.buckets))
+    return work.keep(name, found.raw, {"image_stats": pictures.image_stats(view, work.run)})
 
 
 def _read_aside(work: Work, part: Json) -> Json:
@@ -190,37 +229,51 @@ def _read_aside(work: Work, part: Json) -> Json:
     return work.keep(f"aside-{number}", unreadable(rule, rows if is_active else rows.slice(0, 0)))
 
 
-def _compare(work: Work, shards: Sequence[str], pictured: Sequence[str], number: int) -> Json:
-    """Rows and pictures of all shards with equal keys, of one bucket."""
-    stage = work.stage
-    rows = engine.collide((shard, stage.read_scratch(f"keys/{number:03d}-{shard}")) for shard in shards)
-    like = likeness.compare((shard, stage.read_scratch(f"prints/{number:03d}-{shard}")) for shard in pictured)
-    stage.write_scratch(f"collisions/{number:03d}", rows)
+def _merge(work: Work, shards: Mapping[str, str], pictured: Sequence[str], number: int) -> Json:
+    """What all shards have of one bucket: the sums of their tallies, and what has equal keys.
+
+    ``shards`` gives the split of each shard; of those ``pictured`` the pictures were looked at.
+    """
+    name, stage = f"merge-{number:03d}", work.stage
+    tallied = [(shard, f"rows-{shard}") for shard in shards] + [(shard, f"pictures-{shard}") for shard in pictured]
+    tallies = engine.merge_tallies((shards[shard], work.divided("tally", task, number)) for shard, task in tallied)
+    for split, counted in tallies.items():
+        stage.write_scratch(f"sum/{name}-{split}", counted.table)
+    collisions = engine.collide((shard, work.divided("keys", shard, number)) for shard in shards)
+    like = likeness.compare((shard, work.divided("prints", shard, number)) for shard in pictured)
+    stage.write_scratch(f"collisions/{number:03d}", collisions)
     stage.write_scratch(f"like/{number:03d}", like)
-    return stage.write(f"shared-{number:03d}", {}, {"alike": pc.unique(like["shard"]).to_pylist()})
+    facts = {"collided": pc.unique(collisions["shard"]).to_pylist(), "alike": pc.unique(like["shard"]).to_pylist()}
+    return stage.write(name, {}, facts | {"splits": list(tallies)})
 
 
-def _look_again(work: Work, wanted: Sequence[Suspects], key: ShardKey) -> Json:
+def _look_again(work: Work, wanted: Sequence[Suspects], task: tuple[ShardKey, Sequence[int]]) -> Json:
+    key, buckets = task
     name, stage, active = f"again-{key.name}", work.stage, work.active
-    collisions = work.of_shard("collisions", key)
     spread = stage.read_scratch(f"spread/{key.split}")
-    outlying = outliers.find(stage.read_scratch(f"scan/{key.name}"), spread, active)
     raw, evidence = findings.RAW.empty_table(), tally.TALLY.empty_table()
-    if collisions.num_rows or outlying or any(key.split in suspects for suspects in wanted):
-        shard = stage.store.read_shard(key)
-        raw, evidence = engine.look_again(shard, active, collisions, outlying, spread, wanted)
-    stage.write_scratch(f"evidence/{name}", evidence)
-    return work.keep(name, raw)
+    if (
+        buckets
+        or any(key.split in suspects for suspects in wanted)
+        or outliers.may_be_any(Tally(stage.read_scratch(f"tally/rows-{key.name}")), spread, active)
+    ):
+        collisions = work.of_shard("collisions", key, buckets) if buckets else engine.COLLISIONS.empty_table()
+        raw, evidence = engine.look_again(_shard(work, key), active, collisions, spread, wanted)
+    if evidence.num_rows:
+        stage.write_scratch(f"evidence/{name}", evidence)
+    return work.keep(name, raw, evidence=bool(evidence.num_rows))
 
 
-def _describe_alike(work: Work, key: ShardKey) -> Json:
-    view = PictureView(work.stage.store.read_shard(key), pictures.STATS.empty_table())
-    return work.keep(f"alike-{key.name}", likeness.describe(view, work.active, work.of_shard("like", key)))
+def _describe_alike(work: Work, task: tuple[ShardKey, Sequence[int]]) -> Json:
+    key, buckets = task
+    view = PictureView(_shard(work, key), pictures.STATS.empty_table())
+    return work.keep(f"alike-{key.name}", likeness.describe(view, work.active, work.of_shard("like", key, buckets)))
 
 
-def _finish(work: Work, name: str) -> Json:
-    raw, roots = work.stage.read_scratch(f"raw/{name}"), work.stage.read_scratch("roots")
-    return work.stage.write(f"findings-{name}", {"findings": findings.with_roots(raw, roots, work.run)})
+def _finish(work: Work, task: tuple[str, Sequence[str]]) -> Json:
+    part, names = task
+    raw = pa.concat_tables([work.stage.read_scratch(f"raw/{name}") for name in names])
+    return work.stage.write(part, {"findings": findings.with_roots(raw, work.stage.read_scratch("roots"), work.run)})
 
 
 def _outcome(conclusion: Conclusion, groups: pa.Table, statistics: pa.Table, looked: bool) -> Outcome:
