@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
-    plain = parser.add_argument_group("plain files (instead of --config)")
+    plain = parser.add_argument_group("plain files (--config may then hold the rest)")
     if verb in ("evaluate", "diagnose", "predict", "clean", "report", "run"):
         parser.add_argument(
             "files", nargs="*", metavar="FILE", help="ground truth, then detections (COCO results JSON)"
@@ -190,15 +190,13 @@ def load_config(options: argparse.Namespace) -> Config:
     from detray.stages.config import Config, anchored
 
     files = list(getattr(options, "files", []))
-    if options.config and files:
-        raise UsageError("give either --config or plain files, not both")
     values: dict[str, Any]
     if options.config:
         source = options.config
         loaded = settings.read_yaml(Path(source))
         if loaded is not None and not isinstance(loaded, dict):
             raise UsageError(f"{source}: a configuration is a mapping of sections, see configs/")
-        values = loaded or {}
+        values = plain.with_config(plain.values_from_files(options), loaded or {}, source) if files else loaded or {}
     elif options.verb == "demo":
         from detray.stages import demo
 

@@ -59,3 +59,10 @@ class PredictSettings(Section, frozen=True):
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 16
     score_threshold: Annotated[float, Meta(ge=0, le=1, description="detections below it are not kept")] = 0.01
     max_detections: Annotated[int, Meta(ge=1, le=10_000, description="detections kept an image")] = 100
+    category_map: Annotated[
+        dict[int, int] | str | None,
+        Meta(
+            description="what the detector's class ids mean: {its id: the data set's id}, or a file with such a mapping"
+            " or a label map; ids that it does not name stay; null: ids mean what they say"
+        ),
+    ] = None

@@ -179,7 +179,7 @@ def examine(
     seen = given
     if faults.pairing is not None or faults.reading is not None:
         seen = observe(faults.repairs.apply(renamed), classes)
-    labels = find_remaps(seen.tally)
+    labels = find_remaps(seen.tally, names, outside.class_lists)
     if labels is not None:
         faults = replace(faults, labels=labels)
         seen = observe(faults.repairs.apply(renamed), classes)

@@ -25,6 +25,9 @@ CONFIDENT_QUANTILE = Threshold(0.1, "a detection is confident if it scores above
 
 REMAP_SHARE = Threshold(0.1, f"share of a class's boxes that the other class must hit: {_SUITE}")
 REMAP_DOMINANCE = Threshold(0.4, f"share of the covered boxes that go to one other class: {_SUITE}")
+RULE_EXCEPTIONS = Threshold(
+    0.2, "boxes labelled as the ids stand, for each that another numbering of all classes explains"
+)
 RECALL_RAISE = Threshold(0.4, "recall that another reading of the data must add; noise adds under .1 in the suite")
 MIN_HITS = Threshold(3, "boxes that another reading must newly hit: fewer are chance")
 

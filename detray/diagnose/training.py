@@ -101,6 +101,8 @@ class Outside:
 
     training: Training | None = None
     label_map: Mapping[int, str] | None = None
+    model_classes: Mapping[int, str] | None = None
+    """The classes that the model's own file lists, one for each of its outputs."""
     training_aps: Mapping[int, tuple[float, float]] | None = None
     """AP and AP50 of the model on its training split, by class of the evaluated split."""
     base_aps: Mapping[int, tuple[float, float]] | None = None
@@ -111,3 +113,10 @@ class Outside:
     """Of the evaluated split."""
     input_size: tuple[int, int] | None = None
     """Width and height that the model resizes pictures to."""
+
+    @property
+    def class_lists(self) -> dict[str, Mapping[int, str]]:
+        """Classes by id as other files list them, by what sentences call these."""
+        training = self.training.names if self.training is not None else None
+        listed = {"label map": self.label_map, "model": self.model_classes, "training annotations": training}
+        return {words: names for words, names in listed.items() if names}

@@ -4,7 +4,7 @@
 is what diagnosis looks at; `validate` divides them into `predictions` and `quarantine`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -131,6 +131,16 @@ def number_ranks(parts: Sequence[pa.Table]) -> pa.Table:
     whole = pa.concat_tables(parts) if parts else RAW.empty_table()
     ranks = pa.array(np.arange(1, whole.num_rows + 1, dtype=np.int32))
     return whole.set_column(RAW.get_field_index("rank"), RAW.field("rank"), ranks)
+
+
+def with_classes(raw: pa.Table, classes: Mapping[int, int]) -> pa.Table:
+    """Raw detections whose class ids are the data set's: ``classes`` says what theirs mean; others stay."""
+    if not classes:
+        return raw
+    place = pc.index_in(raw["category_id"], value_set=pa.array(list(classes), pa.int64()))
+    meant = pa.chunked_array([pa.array(list(classes.values()), pa.int64()).take(place.combine_chunks())])
+    index = RAW.get_field_index("category_id")
+    return raw.set_column(index, RAW.field(index), pc.coalesce(meant, raw["category_id"]))
 
 
 def validate(

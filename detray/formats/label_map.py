@@ -11,7 +11,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,41 @@ def read_label_map(path: str | Path) -> LabelMap:
     if not entries and not problems:
         raise DetrayError(f"{path}: names no class; check that it is a label map")
     return LabelMap(str(path), tuple(entries), (*problems, *_check(entries)))
+
+
+def read_category_map(stated: Mapping[int, int] | str | None, names: Mapping[int, str]) -> dict[int, int]:
+    """The data set's class id of each id that a detector uses; ids that stay are left out.
+
+    Args:
+        stated: the mapping itself, or a file: a mapping of ids (.yaml, .json), or a label map, whose
+            names are looked up among the data set's.
+        names: the data set's classes by id.
+
+    Raises:
+        UsageError: the file cannot be read.
+        DetrayError: it names no class of the data set.
+    """
+    if stated is None or not isinstance(stated, str):
+        return dict(stated or {})
+    ids = {name: number for number, name in sorted(names.items(), reverse=True)}
+    folded = {name.casefold(): number for name, number in ids.items()}
+    found: dict[int, int] = {}
+    for entry in read_label_map(stated).entries:
+        for label in (entry.display_name, entry.name):
+            meant = None if label is None else ids.get(label, folded.get(label.casefold(), _integer(label)))
+            if entry.id is not None and meant is not None and meant in names:
+                found.setdefault(entry.id, meant)
+    if not found:
+        raise DetrayError(f"{stated}: names no class of the data set, which has {', '.join(list(names.values())[:5])}")
+    return found
+
+
+def write_label_map(names: Mapping[int, str]) -> str:
+    """A label map in protobuf's text format, as the TF Object Detection API reads it."""
+    return "".join(
+        f"item {{\n  id: {number}\n  name: {json.dumps(name, ensure_ascii=False)}\n}}\n"
+        for number, name in sorted(names.items())
+    )
 
 
 def _text(path: Path) -> str:

@@ -48,11 +48,15 @@ def anchored(config: Config) -> Config:
     def there(place: str | None) -> str | None:
         return place and absolute(place)
 
+    def place(stated: dict[int, int] | str | None) -> dict[int, int] | str | None:
+        return there(stated) if isinstance(stated, str) else stated
+
     return replace(
         config,
         output=absolute(config.output),
         dataset=replace(config.dataset, root=absolute(config.dataset.root)),
         detector=replace(config.detector, path=there(config.detector.path), weights=there(config.detector.weights)),
+        predict=replace(config.predict, category_map=place(config.predict.category_map)),
         evaluate=replace(config.evaluate, against=there(config.evaluate.against)),
         diagnose=replace(
             config.diagnose,

@@ -18,16 +18,19 @@ import pyarrow.compute as pc
 from detray import schema, tables
 from detray.diagnose.api import cases_of, weak_classes
 from detray.diagnose.label_errors import label_errors
+from detray.diagnose.label_map import label_map_of, miscounted
 from detray.diagnose.observe import Observation, Tally
 from detray.diagnose.rank import ranked, rows_of
 from detray.diagnose.repairs import Faults, Repairs
 from detray.diagnose.training import Outside, Shapes
+from detray.formats.label_map import read_category_map, write_label_map
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
 from detray.stages.diagnose_look import GIVEN, look_at_all, rows_of_classes
 from detray.stages.diagnose_mapping import find_faults
 from detray.stages.diagnose_outside import outside_of
 from detray.stages.diagnose_sources import Part, Source, Work, read_file
+from detray.stages.precomputed import names_of
 from detray.store import Json, ShardKey, Stage
 
 CLASSES_A_TASK = 16
@@ -98,8 +101,9 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     outcome = Outcome([])
     raw: tuple[Part, ...] | None = None
     if _is_left_out(context):
-        path = context.config.detector.path or ""
-        receipts, raw = read_file(context, stage, done, path, "detections")
+        path, split = context.config.detector.path or "", context.config.predict.splits[0]
+        classes = read_category_map(context.config.predict.category_map, names_of(context.store, split))
+        receipts, raw = read_file(context, stage, done, path, "detections", classes)
         outcome.receipts += receipts
     for number, split in enumerate(context.config.predict.splits):
         _diagnose_split(context, stage, done, outcome, f"s{number:03d}", split, raw)
@@ -136,9 +140,11 @@ def _diagnose_split(
         shapes.add(Shapes.from_json(receipt["facts"]["shapes"]))
     names = tuple(receipt["shard"] for receipt in receipts)
 
-    faults, last, repaired = find_faults(context, work, keys, done, outcome, source, receipts, given)
     found, outside = outside_of(context, work, done, metrics, shapes)
     outcome.receipts += found
+    faults, last, repaired = find_faults(
+        context, work, keys, done, outcome, source, receipts, given, outside.class_lists
+    )
     classes = sorted({*work.weak, *repaired.boxes, *repaired.detections})
     groups = [tuple(classes[start : start + CLASSES_A_TASK]) for start in range(0, len(classes), CLASSES_A_TASK)]
     tasks = {
@@ -155,6 +161,14 @@ def _diagnose_split(
     outcome.facts[split] = {"weak": len(work.weak), "diagnoses": len(shown), "label_errors": suspects}
     outcome.summary.append(_summary(split, shown))
     outcome.notes.append(f"{split}: {len(work.weak)} weak classes, {suspects} suspected label errors")
+    outcome.notes += [f"{split}: {words}" for words in miscounted(given.detections, work.names(), outside.class_lists)]
+    if faults.labels is not None:
+        meant = label_map_of(faults.labels, work.names())
+        name = "label_map.pbtxt" if len(context.config.predict.splits) == 1 else f"label_map_{split}.pbtxt"
+        context.store.write_bytes(write_label_map(meant).encode(), stage.name, name)
+        outcome.notes.append(
+            f"{split}: what the detections' class ids mean stands in remedy_config and in {stage.name}/{name}"
+        )
 
 
 def _class_metrics(context: Context) -> pa.Table:

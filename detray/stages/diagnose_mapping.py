@@ -1,7 +1,7 @@
 """Faults of ids and formats, searched on a sample of images, and the shards seen with them repaired."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -115,8 +115,12 @@ def find_faults(
     source: Source,
     receipts: Sequence[Json],
     given: Tally,
+    class_lists: Mapping[str, Mapping[int, str]],
 ) -> tuple[Faults, tuple[str, ...], Tally]:
-    """The faults of the mapping, the shards as they are with these repaired, and the counts of these."""
+    """The faults of the mapping, the shards as they are with these repaired, and the counts of these.
+
+    ``class_lists`` are classes by id as other files list them.
+    """
     faults, last, tally = Faults(), tuple(receipt["shard"] for receipt in receipts), given
 
     def again(round: str) -> None:
@@ -147,7 +151,7 @@ def find_faults(
             source = Source(work, parts_of(renamed))
         if faults.reading is not None or searched[0]["facts"]["is_renamed"]:
             again("mapped")
-    labels = find_remaps(tally)
+    labels = find_remaps(tally, work.names(), class_lists)
     if labels is not None:
         faults = replace(faults, labels=labels)
         again("labelled")

@@ -4,21 +4,24 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from detray.detectors.catalogue import detector_kind
 from detray.diagnose.api import count_findings
 from detray.diagnose.causes import noisy_boxes, train_eval_shift
 from detray.diagnose.training import Outside, Shapes, Training, box_shapes
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import match
-from detray.formats.label_map import read_label_map
+from detray.formats.label_map import read_category_map, read_label_map
 from detray.formats.resolve import stated_path
 from detray.stages.base import Context
 from detray.stages.diagnose_sources import Source, Work, read_file, read_shard
-from detray.store import Json, ShardKey
+from detray.stages.precomputed import names_of
+from detray.store import Json, ShardKey, absolute
 
 
 def count_training(work: Work, task: tuple[str, ShardKey]) -> Json:
@@ -58,13 +61,20 @@ def average_others(work: Work, task: tuple[str, tuple[str, ...], dict[int, int],
 
 
 def other_aps(
-    context: Context, work: Work, done: dict[str, Json], path: str, split: str, name: str
+    context: Context,
+    work: Work,
+    done: dict[str, Json],
+    path: str,
+    split: str,
+    name: str,
+    meant: Mapping[int, int] = MappingProxyType({}),
 ) -> tuple[list[Json], dict[int, tuple[float, float]]]:
-    """AP and AP50, by weak class, of the detections of another file on a split."""
+    """AP and AP50, by weak class, of the detections of another file on a split; ``meant`` says what their
+    class ids mean."""
     there = replace(work, split=split)
     by_name = {label: k for k, label in sorted(there.names().items(), reverse=True)}
     classes = {by_name.get(label, k): k for k, label in work.names().items() if k in set(work.weak)}
-    read, parts = read_file(context, work.stage, done, path, f"{work.prefix}-{name}")
+    read, parts = read_file(context, work.stage, done, path, f"{work.prefix}-{name}", meant)
     keys = context.store.shards([split])
     tasks = {
         label: (label, key, Source(there, parts), classes)
@@ -104,7 +114,8 @@ def outside_of(
         receipts += counted
         outside = replace(outside, training=Training(total, there.names()))
     if config.diagnose.train_detections is not None and train is not None:
-        found, aps = other_aps(context, work, done, config.diagnose.train_detections, train, "on-training")
+        meant = read_category_map(config.predict.category_map, names_of(store, train))
+        found, aps = other_aps(context, work, done, config.diagnose.train_detections, train, "on-training", meant)
         receipts += found
         outside = replace(outside, training_aps=aps)
     elif train is not None:
@@ -119,6 +130,9 @@ def outside_of(
         outside = replace(outside, label_map=read_label_map(path).names)
     if store.manifest("audit") is not None:
         outside = replace(outside, findings=_findings(context, work.split))
+    if config.detector.kind != "predictions":
+        path = absolute(config.detector.path or f"{store.root.rstrip('/')}/train/model")
+        outside = replace(outside, model_classes=detector_kind(config.detector.kind).read_classes(path))
     if config.detector.kind == "retinanet":
         outside = replace(outside, input_size=(config.detector.input_width, config.detector.input_height))
     return receipts, outside

@@ -104,11 +104,12 @@ def joined(parts: Sequence[Detections]) -> Detections:
     return sort_detections(join(parts))
 
 
-def read_part(stage: Stage, task: tuple[str, int, detections.Part]) -> Json:
-    """Keep the rows of a part of a detections file that have a score, an image, a class and a finite box."""
+def read_part(stage: Stage, classes: Mapping[int, int], task: tuple[str, int, detections.Part]) -> Json:
+    """Keep the rows of a part of a detections file that have a score, an image, a class and a finite box;
+    ``classes`` as in `detections.with_classes`."""
     name, number, part = task
     try:
-        rows = detections.read(part)
+        rows = detections.with_classes(detections.read(part), classes)
     except WrongCut:
         return stage.write(name, {}, {"is_wrong_cut": True})
     rows = rows.filter(pc.and_(pc.greater_equal(rows["score"], 0.0), pc.less_equal(rows["score"], 1.0)))
@@ -129,9 +130,9 @@ def parts_of(receipts: Sequence[Json]) -> tuple[Part, ...]:
 
 
 def read_file(
-    context: Context, stage: Stage, done: dict[str, Json], path: str, prefix: str
+    context: Context, stage: Stage, done: dict[str, Json], path: str, prefix: str, classes: Mapping[int, int]
 ) -> tuple[list[Json], tuple[Part, ...]]:
-    """All parts of a detections file, in scratch; and their receipts."""
+    """All parts of a detections file, in scratch, and their receipts; ``classes`` as in `read_part`."""
     receipts: list[Json] = []
     for kind, exact in (("read", False), ("read-exactly", True)):
         tasks = {
@@ -139,7 +140,7 @@ def read_file(
             for number, part in enumerate(detections.plan(path, exact=exact))
             for name in [f"{prefix}-{kind}-{number:06d}"]
         }
-        receipts = context.run_tasks("read detections", partial(read_part, stage), tasks, done)
+        receipts = context.run_tasks("read detections", partial(read_part, stage, classes), tasks, done)
         if not any(receipt["facts"]["is_wrong_cut"] for receipt in receipts):
             break
     return receipts, parts_of(receipts)

@@ -1,6 +1,6 @@
 """Detections by a detector: actors that each load it once, decode pictures and detect, chunk by chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,10 +17,11 @@ from detray.detectors.data import quarantined, require_paths
 from detray.detectors.detector import Detector
 from detray.detectors.inputs import read_input
 from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.formats.label_map import read_category_map
 from detray.pictures import PictureError
 from detray.stages.base import Context, Outcome, Table
+from detray.stages.precomputed import names_of
 from detray.store import Json, ShardKey, Stage, absolute
-from detray.tables import class_names, own_classes
 
 CHUNK_IMAGES = 256
 """Images a task: fewer cost more in starting tasks than they gain in evenness."""
@@ -57,7 +58,13 @@ def infer(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     keys = store.shards(config.predict.splits)
     tasks = {chunk.name: chunk for chunk in _cut(keys, context.executor.workers)}
     model = model_name(config.detector.path)
-    build = partial(Inference, stage, config.name, model, path, config.detector, config.predict)
+    own = {split: names_of(store, split) for split in config.predict.splits}
+    meant = {split: read_category_map(config.predict.category_map, names) for split, names in own.items()}
+    labels = {
+        split: {k: (new, own[split].get(new, name)) for k, name in classes.items() for new in [meant[split].get(k, k)]}
+        for split in own
+    }
+    build = partial(Inference, stage, config.name, model, path, config.detector, config.predict, labels)
     receipts = context.run_tasks("detect", None, tasks, done, build=build, gpus=config.cluster.gpus_per_actor)
     total = {name: sum(receipt["facts"][name] for receipt in receipts) for name in ("in", "kept", "detections")}
     return Outcome(
@@ -67,8 +74,9 @@ def infer(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         summary=[Table("detections", ("model", "images", "detections"), [[model, total["kept"], total["detections"]]])],
         notes=[
             f"split {split}: the model has no class {', '.join(unknown)}"
-            for split in config.predict.splits
-            if (unknown := _unknown(store.read("categories", filters=[("split", "=", split)]), classes))
+            + (f"; it has {len(classes)} classes, the data {len(names)}" if len(classes) != len(names) else "")
+            for split, names in own.items()
+            if (unknown := [name for k, name in names.items() if (k, name) not in labels[split].values()])
         ],
     )
 
@@ -81,11 +89,6 @@ def model_name(path: str | None) -> str:
     return PurePosixPath(parts[-1]).stem if parts else "model"
 
 
-def _unknown(categories: pa.Table, classes: dict[int, str]) -> list[str]:
-    """Classes of the data that the model does not have under the same id and name."""
-    return [name for number, name in class_names(own_classes(categories)).items() if classes.get(number) != name]
-
-
 def _cut(keys: list[ShardKey], workers: int) -> Iterator[Chunk]:
     """Chunks of at most `CHUNK_IMAGES`, and small enough that every worker gets some."""
     size = min(CHUNK_IMAGES, max(1, -(-sum(key.n_images for key in keys) // (2 * workers))))
@@ -95,7 +98,10 @@ def _cut(keys: list[ShardKey], workers: int) -> Iterator[Chunk]:
 
 
 class Inference:
-    """What an actor keeps: the loaded detector. Called with a chunk it writes that shard."""
+    """What an actor keeps: the loaded detector. Called with a chunk it writes that shard.
+
+    ``labels`` says, by split and the detector's class id, which class of the data that is and its name.
+    """
 
     def __init__(
         self,
@@ -105,11 +111,13 @@ class Inference:
         path: str,
         settings: DetectorSettings,
         predict: PredictSettings,
+        labels: Mapping[str, Mapping[int, tuple[int, str]]],
     ) -> None:
         self._stage = stage
         self._run = run
         self._model = model
         self._batch_size = predict.batch_size
+        self._labels = labels
         self._detector: Detector = detector_kind(settings.kind).load(path, predict)
 
     def __call__(self, chunk: Chunk) -> Json:
@@ -120,17 +128,17 @@ class Inference:
         return self._stage.write(
             chunk.name,
             {
-                "predictions": self._predictions(rows, images),
+                "predictions": self._predictions(rows, images, self._labels[chunk.key.split]),
                 "quarantine": quarantined(images, failures, run=self._run, stage=self._stage.name),
             },
             {"in": images.num_rows, "kept": images.num_rows - len(failures), "detections": rows.num_rows},
         )
 
-    def _predictions(self, rows: pa.Table, images: pa.Table) -> pa.Table:
+    def _predictions(self, rows: pa.Table, images: pa.Table, labels: Mapping[int, tuple[int, str]]) -> pa.Table:
         columns = {name: rows[name] for name in rows.column_names if name != "row"}
         taken = images.take(rows["row"])
-        names = pa.array(list(self._detector.classes.values()), pa.string())
-        label = pa.compute.index_in(rows["category_id"], value_set=pa.array(list(self._detector.classes), pa.int64()))
+        ids, names = (pa.array(values) for values in zip(*labels.values(), strict=True))
+        label = pa.compute.index_in(rows["category_id"], value_set=pa.array(list(labels), pa.int64())).combine_chunks()
         return schema.from_columns(
             "predictions",
             columns
@@ -138,7 +146,8 @@ class Inference:
                 "model": pa.repeat(pa.scalar(self._model), rows.num_rows),
                 "split": taken["split"],
                 "file_name": taken["file_name"],
-                "category_name": names.take(label.combine_chunks()),
+                "category_id": ids.take(label),
+                "category_name": names.take(label),
             },
             run=self._run,
         )

@@ -1,6 +1,7 @@
 """Configurations for commands that name files instead of a configuration."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,25 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
         label_map=_there(options.label_map) if options.label_map else None,
     )
     return values
+
+
+def with_config(values: Mapping[str, Any], config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """``values`` of plain files, and beside them what a configuration file ``source`` says of all else.
+
+    Raises:
+        UsageError: the configuration too says which files are read.
+    """
+    merged = dict(values)
+    for section, stated in config.items():
+        own = values.get(section)
+        if not isinstance(stated, Mapping) or not isinstance(own, Mapping):
+            merged[section] = stated
+            continue
+        both = [key for key in ("splits", "kind", "path") if key in stated and key in own]
+        if both:
+            raise UsageError(f"{source}: {section}.{both[0]} and plain files both say what is read; leave one out")
+        merged[section] = {**own, **stated}
+    return merged
 
 
 def _there(path: str) -> str:

@@ -1,8 +1,10 @@
 """Detections from another tool's file: read by byte range, put in the order of the images, checked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +13,10 @@ import pyarrow.compute as pc
 from detray.errors import UsageError
 from detray.formats import detections
 from detray.formats.json_rows import WrongCut
+from detray.formats.label_map import read_category_map
 from detray.stages.base import Context, Outcome, Table
-from detray.store import Json, ShardKey, Stage
+from detray.store import Json, ShardKey, Stage, Store
+from detray.tables import class_names, own_classes
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ def take_over(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         raise UsageError(f"a file of detections is of one split, but predict.splits names {len(splits)}")
     readings = read_file(context, stage, done, path)
     model, keys = Path(path).stem, store.shards(splits)
-    check = partial(check_shard, stage, config.name, model)
+    classes = read_category_map(config.predict.category_map, names_of(store, splits[0]))
+    check = partial(check_shard, stage, config.name, model, classes)
     tasks = {key.name: checking(readings, key, unnamed=key is keys[0]) for key in keys}
     receipts = context.run_tasks("check detections", check, tasks, done)
     counts = {name: sum(receipt["facts"][name] for receipt in receipts) for name in ("in", "kept")}
@@ -103,9 +108,14 @@ def checking(readings: list[Json], key: ShardKey, *, unnamed: bool) -> Checking:
     return Checking(key, tuple(parts), unnamed)
 
 
-def check_shard(stage: Stage, run: str, model: str, task: Checking) -> Json:
+def names_of(store: Store, split: str) -> dict[int, str]:
+    """The classes of a split by id."""
+    return class_names(own_classes(store.read("categories", filters=[("split", "=", split)])))
+
+
+def check_shard(stage: Stage, run: str, model: str, classes: Mapping[int, int], task: Checking) -> Json:
     """Write the predictions of a shard's images, sorted by image and then as in the file; and what is left out."""
-    raw, predictions, quarantine = checked(stage, run, model, task)
+    raw, predictions, quarantine = checked(stage, run, model, task, classes)
     return stage.write(
         task.key.name,
         {"predictions": predictions, "quarantine": quarantine},
@@ -113,12 +123,16 @@ def check_shard(stage: Stage, run: str, model: str, task: Checking) -> Json:
     )
 
 
-def checked(stage: Stage, run: str, model: str, task: Checking) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """The rows of a shard's images as they stand, their predictions, and what is left out."""
+def checked(
+    stage: Stage, run: str, model: str, task: Checking, classes: Mapping[int, int] = MappingProxyType({})
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """The rows of a shard's images, their predictions, and what is left out; ``classes`` as in
+    `detections.with_classes`."""
     store, key = stage.store, task.key
     raw = pa.concat_tables(
         [_slice(stage, name, before, task) for name, before in task.parts] or [detections.RAW.empty_table()]
     )
+    raw = detections.with_classes(raw, classes)
     raw = raw.take(pc.sort_indices(raw, [("image_id", "ascending"), ("rank", "ascending")]))
     predictions, quarantine = detections.validate(
         raw,

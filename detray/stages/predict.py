@@ -30,5 +30,7 @@ STAGE = StageDefinition(
     sections=("detector", "predict"),
     run=run,
     needs=needs,
-    inputs=lambda config: (config.detector.path,) if config.detector.path else (),
+    inputs=lambda config: tuple(
+        path for path in (config.detector.path, config.predict.category_map) if isinstance(path, str)
+    ),
 )

@@ -115,7 +115,7 @@ def test_a_verb_goes_on_from_the_folder_of_an_earlier_run(truth: Path, tmp_path:
         (["evaluate", "{truth}"], 2, ["detections"]),
         (["audit", "{truth}", "--set", "audit.rulez={}"], 2, ["audit.rulez", "rules"]),
         (["audit", "{truth}", "--set", "audit.rules={tiny-bx: {}}"], 2, ["tiny-bx"]),
-        (["audit", "{truth}", "--config", "x.yaml"], 2, ["not both"]),
+        (["audit", "{truth}", "--config", "x.yaml"], 2, ["x.yaml"]),
         (["run", "--config", "nowhere.yaml"], 2, ["nowhere.yaml"]),
         (["audit", "{cut}"], 3, ["cut.json"]),
         (["audit", "{text}"], None, ["text.json"]),

@@ -1,13 +1,16 @@
 """The stage on real files: what the plain function says, for any cut, bad rows included."""
 
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import scenes
 import suite
 
+from detray import cli
 from detray.cluster.executor import SerialExecutor
 from detray.diagnose.settings import DiagnoseSettings
 from detray.formats import canonical
@@ -48,9 +51,8 @@ def _rows(store: Store) -> list[dict]:
     ["class_confusion", "label_id_mismatch", "image_id_mismatch", "box_format", "missing_labels", "no_detections"],
 )
 def test_the_stage_says_what_the_plain_function_says(plant: str, tmp_path: Path) -> None:
-    for seed in (1, 2):
-        trial = suite.run_trial(seed, (plant,), "uniform", None)
-        assert trial is not None
+    tried = (suite.run_trial(seed, (plant,), "uniform", None) for seed in itertools.count(1))
+    for seed, trial in enumerate(itertools.islice((one for one in tried if one is not None and suite.is_weak(one)), 2)):
         trial.world.train = trial.world.base = None
         trial.world.findings.clear()
         store = _run(tmp_path / str(seed), *scenes.coco_files(trial.world, tmp_path, str(seed)))
@@ -127,6 +129,38 @@ def test_training_files_and_label_map_are_read(tmp_path: Path) -> None:
     store = _run(tmp_path / "map", gt, dt, label_map=str(label_map))
     own = [row["cause"] for row in _rows(store) if row["category_id"] == trial.category]
     assert own == ["label_id_mismatch", "no_detections"]
+
+
+@pytest.mark.parametrize("way", ["remedy_config", "label map"])
+def test_the_remedy_of_a_shifted_label_map_runs_and_restores_ap(
+    way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(6)
+    world = scenes.detect(rng, scenes.uniform(rng, 40, 4), scenes.Quality())
+    gt, dt = scenes.coco_files(world, tmp_path)
+    good, bad, mended = (str(tmp_path / name) for name in ("good", "bad", "mended"))
+    assert cli.main(["evaluate", str(gt), str(dt), "--serial", "--output", good]) == 0
+    world.dt_class = world.dt_class - 1
+    gt, dt = scenes.coco_files(world, tmp_path)
+    assert cli.main(["diagnose", str(gt), str(dt), "--serial", "--output", bad]) == 0
+    assert (
+        "4 class ids, 0 to 3, and the data set has 4 classes, 1 to 4; not among its ids: 0" in capsys.readouterr().out
+    )
+    rows = Store(bad).read("diagnoses").to_pylist()
+    assert {row["cause"] for row in rows if row["rank"] == 1} == {"label_id_mismatch"}
+    if way == "remedy_config":
+        fragment = tmp_path / "remedy.yaml"
+        fragment.write_text(rows[0]["remedy_config"])
+        more = ["--config", str(fragment)]
+    else:
+        more = ["--set", f"predict.category_map={bad}/diagnose/label_map.pbtxt"]
+    assert cli.main(["diagnose", str(gt), str(dt), *more, "--serial", "--output", mended]) == 0
+    assert Store(mended).read("diagnoses").num_rows == 0
+    metrics = [Store(folder).read("class_metrics").drop_columns(["run", "model"]) for folder in (good, mended)]
+    assert metrics[0].equals(metrics[1])
+    for row in (row for row in rows if row["rank"] == 1):
+        own = metrics[0].filter(pc.equal(metrics[0]["category_id"], row["category_id"]))
+        assert row["ap"] + row["d_ap"] == pytest.approx(own["ap"][0].as_py(), abs=1e-9)
 
 
 def test_coco_umbrella_and_pizza(shared: Path, tmp_path: Path) -> None:

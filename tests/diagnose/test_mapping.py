@@ -1,11 +1,15 @@
 """Formats, image ids and class ids are recovered, and named right."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import scenes
 import suite
+import yaml
 
-from detray.diagnose.label_map import find_remaps
+from detray.diagnose.api import diagnose_tables
+from detray.diagnose.label_map import find_remaps, miscounted
 from detray.diagnose.observe import Tally, observe
 from detray.diagnose.pairing import candidates, sample_images
 from detray.diagnose.reading import Reading, readings
@@ -84,7 +88,7 @@ def test_label_maps_are_recovered(kind: str) -> None:
         world.dt_class = written[world.dt_class - 1]
         tables = scenes.tables_of(world)
         scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
-        fault = find_remaps(observe(scene, classes).tally)
+        fault = find_remaps(observe(scene, classes).tally, world.names)
         assert fault is not None
         wanted = {int(w): int(c) for w, c in zip(written, classes, strict=True) if w != c}
         assert fault.classes == wanted
@@ -94,8 +98,77 @@ def test_label_maps_are_recovered(kind: str) -> None:
 def test_healthy_and_empty_counts_give_no_remap() -> None:
     tables = scenes.tables_of(_world())
     scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
-    assert find_remaps(observe(scene, np.arange(1, 5)).tally) is None
-    assert find_remaps(Tally()) is None
+    assert find_remaps(observe(scene, np.arange(1, 5)).tally, _world().names) is None
+    assert find_remaps(Tally(), {}) is None
+
+
+def _hesitant(seed: int) -> scenes.World:
+    """Eight classes of uneven ids; a detector that reports two classes for most objects, and finds one hardly."""
+    rng = np.random.default_rng(seed)
+    world = scenes.uniform(rng, 60, 8)
+    ids = np.array([1, 2, 3, 5, 7, 8, 10, 13])
+    world.gt_class = ids[world.gt_class - 1]
+    world.names = dict(zip(ids.tolist(), "hgfedcba", strict=True))
+    scenes.detect(rng, world, scenes.Quality(second_labels=0.6))
+    world.keep_dt((world.dt_class != 7) | (rng.random(len(world.dt_class)) < 0.1))
+    return world
+
+
+NUMBERINGS = {
+    "shifted by -1": lambda k, ids: k - 1,
+    "sorted class ids, from 0": lambda k, ids: np.searchsorted(ids, k),
+    "sorted class ids, from 1": lambda k, ids: np.searchsorted(ids, k) + 1,
+    "sorted class names, from 0": lambda k, ids: len(ids) - 1 - np.searchsorted(ids, k),
+    "those of the label map": lambda k, ids: 50 + k * 7 % 17,
+}
+
+
+@pytest.mark.parametrize("words", NUMBERINGS)
+def test_a_numbering_of_all_classes_is_named_first_for_every_class(words: str) -> None:
+    for seed in range(3):
+        world = _hesitant(seed)
+        ids = np.array(sorted(world.names))
+        changed = NUMBERINGS[words](ids, ids)
+        world.dt_class = NUMBERINGS[words](world.dt_class, ids)
+        label_map = {int(number): world.names[int(k)] for number, k in zip(changed, ids, strict=True)}
+        tables = [scenes.tables_of(world)[name] for name in ("images", "annotations", "categories", "predictions")]
+        given = label_map if "label map" in words else None
+        rows = diagnose_tables(*tables, DiagnoseSettings(), run="x", label_map=given).to_pylist()
+        first = {row["category_id"]: row for row in rows if row["rank"] == 1}
+        wrong = {int(k) for k, number in zip(ids, changed, strict=True) if k != number}
+        told = {k for k, row in first.items() if row["cause"] == "label_id_mismatch"}
+        assert told == wrong & set(world.gt_class.tolist())
+        assert all(words in first[k]["sentence"] and first[k]["d_ap"] is not None for k in told)
+        stated = yaml.safe_load(first[min(told)]["remedy_config"])["predict"]["category_map"]
+        assert stated == {int(n): int(k) for k, n in zip(ids, changed, strict=True) if k != n}
+
+
+def test_a_weak_neighbour_is_no_shift_of_all_classes() -> None:
+    world = _world(3, 8)
+    world.dt_class[world.dt_class == 4] = 5
+    tables = scenes.tables_of(world)
+    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    assert find_remaps(observe(scene, np.arange(1, 9)).tally, world.names) is None
+
+
+@pytest.mark.parametrize(
+    ("used", "words"),
+    [
+        (range(1, 5), None),
+        (range(5), "5 class ids, 0 to 4, and the data set has 4 classes, 1 to 4; not among its ids: 0; one more"),
+        ([1, 2, 9], "not among its ids: 9"),
+    ],
+)
+def test_other_numbers_of_classes_are_said(used: Sequence[int], words: str | None) -> None:
+    found = miscounted(used, {k: str(k) for k in range(1, 5)}, {})
+    assert found == [] if words is None else words in found[0]
+
+
+def test_ids_that_run_through_gaps_and_a_model_of_other_size_are_said() -> None:
+    names = {k: str(k) for k in (1, 2, 4, 7)}
+    gaps, outputs = miscounted(range(1, 5), names, {"model": {k: str(k) for k in range(5)}})
+    assert gaps.endswith("positions, not ids")
+    assert outputs == "the model has 5 classes, the data set 4"
 
 
 def test_image_ids_by_position_and_by_file_name_are_named() -> None:

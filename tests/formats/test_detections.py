@@ -98,6 +98,13 @@ def test_ids_as_text_are_read_and_noted(tmp_path: Path) -> None:
     assert validate(raw)[0].num_rows == 1
 
 
+def test_class_ids_are_read_as_a_mapping_says(tmp_path: Path) -> None:
+    rows = [GOOD | {"category_id": k} for k in (0, 7, None, 5)]
+    raw = detections.with_classes(detections.read_all(write(tmp_path, rows)), {0: 7, 7: 3})
+    assert raw["category_id"].to_pylist() == [7, 3, None, 5]
+    assert raw.schema.equals(detections.RAW)
+
+
 def test_no_detections_at_all(tmp_path: Path) -> None:
     raw = detections.read_all(write(tmp_path, "[]"))
     assert [table.num_rows for table in (raw, *validate(raw))] == [0, 0, 0]

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detray.errors import DetrayError, UsageError
-from detray.formats.label_map import read_label_map
+from detray.formats.label_map import read_category_map, read_label_map, write_label_map
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -99,3 +101,43 @@ def test_a_label_map_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     (tmp_path / "b.pbtxt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not UTF-8"):
         read_label_map(tmp_path / "b.pbtxt")
+
+
+NAMES = {1: "cat", 3: "Dog house", 9: "bus"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("map.yaml", "0: 1\n2: 3\n5: 77\n", {0: 1, 2: 3}),
+        ("map.json", '{"0": 1, "4": 9}', {0: 1, 4: 9}),
+        (
+            "map.pbtxt",
+            "item { id: 7 name: 'CAT' }\nitem { id: 8 name: '/m/1' display_name: 'dog house' }",
+            {7: 1, 8: 3},
+        ),
+        ("map.txt", "cat\nDog house\n", {1: 1, 2: 3}),
+        ("map.yaml", "4: bus\n", {4: 9}),
+    ],
+)
+def test_category_maps_hold_ids_or_names(tmp_path: Path, file: str, text: str, expected: dict[int, int]) -> None:
+    path = tmp_path / file
+    path.write_text(text)
+    assert read_category_map(str(path), NAMES) == expected
+
+
+def test_a_category_map_of_no_known_class_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "map.txt"
+    path.write_text("bird\n")
+    with pytest.raises(DetrayError, match="names no class of the data set, which has cat"):
+        read_category_map(str(path), NAMES)
+    assert read_category_map(None, NAMES) == {}
+    assert read_category_map({4: 5}, NAMES) == {4: 5}
+
+
+@given(st.dictionaries(st.integers(0, 10**6), st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)))
+def test_a_written_label_map_is_read_back(tmp_path_factory: pytest.TempPathFactory, names: dict[int, str]) -> None:
+    path = tmp_path_factory.mktemp("maps") / "map.pbtxt"
+    path.write_text(write_label_map(names), encoding="utf-8")
+    if names:
+        assert read_label_map(path).names == names
