@@ -167,7 +167,7 @@ def look_again(
     evidence = [tally.TALLY.empty_table()]
     for (rule, _), wanted in zip(active.of(HypothesisRule), suspected, strict=True):
         if shard.split in wanted:
-            evidence += rule.gather(view, *wanted[shard.split])
+            evidence += rule.gather(view, wanted[shard.split])
     return _together(raw), pa.concat_tables(evidence)
 
 

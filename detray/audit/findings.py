@@ -1,9 +1,9 @@
 """From hits to rows of the findings table, all at once, and from many rows to their root.
 
 A raw finding is a row of the findings table before it is known whether others share its fault: in
-place of root_cause_id it carries ``group``, the key of all rows of one rule, severity, split, class
-and annotator (and whatever else `Hits.share` names). Ids are hashes of what a finding is about, so they do
-not depend on how the data set was cut.
+place of root_cause_id it carries ``group``, the key of all rows of one rule, severity, split, class,
+annotator and source file, if these are few (and whatever else `Hits.share` names). Ids are hashes of
+what a finding is about, so they do not depend on how the data set was cut.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +24,7 @@ RAW = pa.schema(
         pa.field("group", pa.uint64()),
         pa.field("share", pa.string()),
         pa.field("annotator", pa.string()),
+        pa.field("whole_file", pa.string()),
     ]
 )
 """The findings table without what is known only at the end, and with the group that shares a fault."""
@@ -37,6 +38,7 @@ GROUPS = pa.schema(
         ("category_id", pa.int64()),
         ("share", pa.string()),
         ("annotator", pa.string()),
+        ("whole_file", pa.string()),
         ("n", pa.int64()),
     ]
 )
@@ -61,6 +63,7 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
     category = tables.numpy(rows, "category_id", NO_ID) if about_boxes else np.full(k, NO_ID)
     share = pa.nulls(k, pa.string()) if hits.share is None else hits.share
     annotator = rows["annotator"].combine_chunks() if about_boxes else pa.nulls(k, pa.string())
+    whole_file = rows["source_file"].combine_chunks() if about_boxes and view.source_files else pa.nulls(k, pa.string())
     file_name = view.file_names(view.image_of[hits.rows]) if about_boxes else rows["file_name"].combine_chunks()
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "finding_id": hexadecimal(identity),
@@ -84,10 +87,12 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
                 category,
                 hash_texts(share),
                 hash_texts(annotator),
+                hash_texts(whole_file),
             )
         ),
         "share": share,
         "annotator": annotator,
+        "whole_file": whole_file,
         "fix": _same(rule.fix, k),
     }
     subject = file_name
@@ -157,7 +162,7 @@ def roots_table(roots: dict[int, str]) -> pa.Table:
 def with_roots(raw: pa.Table, roots: pa.Table, run: str) -> pa.Table:
     """Raw findings as rows of the findings table, each with the root of its group, if `roots_table` has one."""
     names = pa.array(schema.SEVERITIES)
-    found = raw.drop_columns(["group", "share", "annotator"])
+    found = raw.drop_columns(["group", "share", "annotator", "whole_file"])
     return schema.from_columns(
         "findings",
         {name: found[name] for name in found.column_names}

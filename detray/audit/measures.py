@@ -1,24 +1,32 @@
 """What is counted in every shard, for the rules on classes, splits and the data set.
 
-By class, and where annotators are known once more for each of them without a class (the measure's
-name then ends in ``@`` and the annotator):
+By class:
 
 ====================  ==================================================================
-boxes, crowd          annotations, crowd regions
+crowd                 crowd regions
 boxes_per_image       images that hold the class; key: how many of its boxes
 area                  single objects; key 0 small, 1 medium, 2 large (COCO)
 size, aspect          objects; key: octave bin of sqrt(w h), of w / h
 beside                objects among neighbours; key: octave bin of size over the neighbours' median
-left, top,            objects in images of known size; key: 64ths of the image's width
-right, bottom         or height where that edge lies, from -64 to 256
-placed, implausible   boxes of known image size; those that cannot be right as they stand
-grid                  objects; key: the largest 2^a 5^b that divides x, y, w and h
 effective             objects; key: bins of width and height at the detector's input
 augmented             what `augmented` counts
 companions            images that hold the class and another; key: the other's id, the higher one
 ====================  ==================================================================
 
-Without a class: ``split_images``, and what `agreement` counts for pairs of annotators.
+By class, and once more without a class for each annotator who is known and each source file, if there
+are few (the measure's name then ends as `groups` says):
+
+====================  ==================================================================
+boxes                 annotations
+placed, implausible   boxes of known image size; those that cannot be right as they stand
+left, top,            objects in images of known size; key: 64ths of the image's width
+right, bottom         or height where that edge lies, from -64 to 256
+grid                  objects; key: the largest 2^a 5^b that divides x, y, w and h
+images                images that hold one of the boxes; not by class
+====================  ==================================================================
+
+Without a class: ``split_images``, ``many_files`` (shards with more source files than are told apart),
+and what `agreement` counts for pairs of annotators.
 """
 
 from collections.abc import Iterator
@@ -29,7 +37,9 @@ from numpy.typing import NDArray
 
 from detray.audit import tally
 from detray.audit.agreement import compare_annotators
+from detray.audit.groups import of_people_and_files, suffix_of
 from detray.audit.summary import Reach
+from detray.audit.text import join
 from detray.audit.view import NO_ID, View
 
 EDGE_STEPS = 64
@@ -49,32 +59,42 @@ def measure(view: View, reach: Reach | None = None) -> pa.Table:
     """The tally of one shard; with ``reach`` also of sizes at the detector's input."""
     parts = [tally.count_all("split_images", np.zeros(view.images.num_rows, np.int64))]
     everything = _among(slice(None), view.category_ids != NO_ID)
-    parts += _of_boxes(view, everything, view.class_ids, view.class_codes, "", reach)
-    parts += _of_images(view, everything)
-    nobody = np.zeros(view.annotations.num_rows, np.int64)
-    for name, rows in view.annotators:
-        parts += _of_boxes(view, rows, np.array([NO_ID]), nobody, f"@{name}", None)
+    places = pa.concat_tables(_of_places(view, everything, view.class_ids, view.class_codes, ""))
+    parts += [places, *_of_sizes(view, everything, reach), *_of_images(view, everything)]
+    parts += _of_groups(view, places)
     parts += compare_annotators(view)
     return pa.concat_tables([tally.TALLY.empty_table(), *parts])
 
 
-def _of_boxes(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str, reach: Reach | None) -> Iterator[pa.Table]:
-    """Tallies of the annotations ``rows``."""
+def _of_groups(view: View, places: pa.Table) -> Iterator[pa.Table]:
+    """What `_of_places` counts, by annotator and source file; ``places`` is the same by class."""
+    if view.annotations.num_rows and not view.source_files:
+        yield tally.count_all("many_files", np.zeros(1, np.int64))
+    nobody = np.zeros(view.annotations.num_rows, np.int64)
+    for suffix, rows in of_people_and_files(view):
+        images = view.image_of[rows]
+        yield tally.count_all(f"images{suffix}", np.zeros(len(np.unique(images[images >= 0])), np.int64))
+        if len(view.source_files) == 1 and suffix == suffix_of(source_file=view.source_files[0][0]):
+            yield _without_class(places, suffix)
+        else:
+            yield from _of_places(view, rows, np.array([NO_ID]), nobody, suffix)
+
+
+def _without_class(places: pa.Table, suffix: str) -> pa.Table:
+    """The sum over classes: what a shard's only file holds."""
+    found = places.group_by(["measure", "key"]).aggregate([("n", "sum")]).rename_columns(["measure", "key", "n"])
+    columns = [join(found["measure"], suffix), pa.nulls(found.num_rows, pa.int64()), found["key"], found["n"]]
+    return pa.table(columns, schema=tally.TALLY)
+
+
+def _of_places(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str) -> Iterator[pa.Table]:
+    """Where the annotations ``rows`` lie; ``codes`` are places in ``ids``."""
 
     def count(measure: str, among: Rows, keys: Ints | None = None) -> pa.Table:
         return tally.count(measure + suffix, ids, codes[among], keys)
 
     yield count("boxes", rows)
-    yield count("crowd", _among(rows, view.is_crowd))
-    stated = _among(rows, ~view.is_crowd & np.isfinite(view.areas))
-    area = view.areas[stated]
-    yield count("area", stated, (area > 32.0**2).astype(np.int64) + (area > 96.0**2))
     objects = _among(rows, view.is_object)
-    log_width, log_height = view.log_width[objects], view.log_height[objects]
-    yield count("size", objects, _rounded(tally.BINS_PER_OCTAVE / 2 * (log_width + log_height)))
-    yield count("aspect", objects, _rounded(tally.BINS_PER_OCTAVE * (log_width - log_height)))
-    beside = _among(rows, ~np.isnan(view.beside))
-    yield count("beside", beside, _rounded(tally.BINS_PER_OCTAVE * view.beside[beside]))
     yield count("grid", objects, _grid(*(side[objects] for side in (view.x, view.y, view.width, view.height))))
     placed = _among(rows, ~np.isnan(view.overhang))
     wrong = (view.overhang > OVER_TOLERANCE) | (view.shorter_side < 1)
@@ -88,10 +108,29 @@ def _of_boxes(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str, reach
         scale = EDGE_STEPS / full[sized]
         yield count(low, sized, _edge(place[sized] * scale))
         yield count(high, sized, _edge((place[sized] + length[sized]) * scale))
+
+
+def _of_sizes(view: View, rows: Rows, reach: Reach | None) -> Iterator[pa.Table]:
+    """How large the annotations ``rows`` are, by class."""
+
+    def count(measure: str, among: Rows, keys: Ints | None = None) -> pa.Table:
+        return tally.count(measure, view.class_ids, view.class_codes[among], keys)
+
+    yield count("crowd", _among(rows, view.is_crowd))
+    stated = _among(rows, ~view.is_crowd & np.isfinite(view.areas))
+    area = view.areas[stated]
+    yield count("area", stated, (area > 32.0**2).astype(np.int64) + (area > 96.0**2))
+    objects = _among(rows, view.is_object)
+    log_width, log_height = view.log_width[objects], view.log_height[objects]
+    yield count("size", objects, _rounded(tally.BINS_PER_OCTAVE / 2 * (log_width + log_height)))
+    yield count("aspect", objects, _rounded(tally.BINS_PER_OCTAVE * (log_width - log_height)))
+    beside = _among(rows, ~np.isnan(view.beside))
+    yield count("beside", beside, _rounded(tally.BINS_PER_OCTAVE * view.beside[beside]))
     if reach is not None:
+        sized = _among(rows, view.is_object & ~np.isnan(view.image_width))
         seen = [
             np.clip(
-                _rounded(EFFECTIVE_BINS * (log_side[sized] + np.log2(at_input / full[sized]))) + EFFECTIVE_BASE // 2,
+                _rounded(EFFECTIVE_BINS * (log_side[sized] + np.log2(at_input / full[sized])) + EFFECTIVE_BASE // 2),
                 0,
                 EFFECTIVE_BASE - 1,
             )

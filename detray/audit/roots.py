@@ -68,6 +68,7 @@ def _explains(fact: Fact, group: Row) -> bool:
         and fact.split in (None, group["split"])
         and fact.category_id in (None, group["category_id"])
         and fact.annotator in (None, group["annotator"])
+        and fact.source_file in (None, group["whole_file"])
     )
 
 
@@ -78,10 +79,9 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
     else:
         scope, subject = ("split", f"split {fact.split}") if fact.split else ("dataset", "the data set")
     severity = rule.severity if fact.severity is None else fact.severity
-    about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share, fact.annotator)
-    row = _row(
-        rule, severity, scope, fact.split, hash_of(rule.code, *about), f"{subject}: {rule.problem}", fact.observed
-    )
+    about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share)
+    key = hash_of(rule.code, *about, fact.annotator, fact.source_file)
+    row = _row(rule, severity, scope, fact.split, key, f"{subject}: {rule.problem}", fact.observed)
     if rule.thresholds:
         row |= {"threshold": limits[rule.thresholds[0].name], "unit": rule.unit or rule.thresholds[0].unit}
     return row | {
@@ -90,6 +90,7 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
         "category_id": fact.category_id,
         "category_name": fact.category_name,
         "other_category_name": fact.other_category_name,
+        "source_file": fact.source_file,
         "expected": fact.expected or rule.expected,
     }
 

@@ -81,9 +81,9 @@ class Keys:
 class Fact:
     """A finding about a class, a split or the data set.
 
-    ``explains`` names rules whose rows of that split, class and annotator (all where None) have this
-    finding as their root cause. ``share`` tells apart several facts of one rule about the same split
-    and class.
+    ``explains`` names rules whose rows of that split, class, annotator and source file (all where None)
+    have this finding as their root cause. ``share`` tells apart several facts of one rule about the
+    same split and class.
     """
 
     split: str | None
@@ -98,6 +98,7 @@ class Fact:
     explains: tuple[str, ...] = ()
     share: str | None = None
     annotator: str | None = None
+    source_file: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +148,8 @@ class SummaryRule(Rule):
     check: Callable[["Summary", Limits], Sequence[Fact]]
 
 
-Suspects = Mapping[str, tuple[tuple[int, ...], tuple[str, ...]]]
-"""By split: classes and annotators that a hypothesis is tested on."""
+Suspects = Mapping[str, Sequence[Any]]
+"""By split: what a hypothesis is tested on, as the rule's ``gather`` takes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +157,8 @@ class HypothesisRule(Rule):
     """Judges by evidence that is gathered, in a second look, only where the tallies raise a suspicion."""
 
     suspects: Callable[["Summary", Limits], Suspects]
-    gather: Callable[["View", Sequence[int], Sequence[str]], Iterable[pa.Table]]
-    """Given the view and the suspected classes and annotators: a tally."""
+    gather: Callable[["View", Sequence[Any]], Iterable[pa.Table]]
+    """Given the view and the suspects of its split: a tally."""
     check: Callable[["Summary", Limits], Sequence[Fact]]
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from detray.audit.findings import GROUPS
 from detray.audit.tally import Tally
-from detray.audit.view import distinct_classes
+from detray.audit.view import MAX_FILES, distinct_classes
 from detray.tables import class_names
 
 
@@ -61,6 +61,12 @@ class Summary:
     def annotators(self, split: str) -> list[str]:
         """Who is known to have drawn in a split."""
         return [name.removeprefix("boxes@") for name in self.tallies[split].measures if name.startswith("boxes@")]
+
+    def source_files(self, split: str) -> list[str]:
+        """The files of a split, where they are few enough to be told apart."""
+        tally = self.tallies[split]
+        found = [name.removeprefix("boxes#") for name in tally.measures if name.startswith("boxes#")]
+        return found if len(found) <= MAX_FILES and not tally.total("many_files") else []
 
     def n_images(self, split: str) -> int:
         return self.tallies[split].total("split_images")

@@ -19,6 +19,9 @@ NO_ID = np.iinfo(np.int64).min
 MIN_NEIGHBOURS = 8
 """Objects of one class in an image from which they say how large one of them should be."""
 
+MAX_FILES = 64
+"""Source files of a split up to which each is judged by itself; beyond, a file is a picture's or a part at random."""
+
 ANNOTATION_COLUMNS = (
     "annotation_id",
     "annotation_row",
@@ -169,15 +172,14 @@ class View:
         return found
 
     @cached_property
-    def annotators(self) -> list[tuple[str, NDArray[np.int64]]]:
+    def annotators(self) -> list[tuple[str, Ints]]:
         """The people who are known to have drawn, by name, and the rows of each."""
-        column = self.annotations["annotator"]
-        if column.null_count == len(column):
-            return []
-        encoded = column.combine_chunks().dictionary_encode()
-        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-        names = encoded.dictionary.to_pylist()
-        return sorted((name, np.flatnonzero(codes == code)) for code, name in enumerate(names))
+        return _rows_by(self.annotations["annotator"].combine_chunks())
+
+    @cached_property
+    def source_files(self) -> list[tuple[str, Ints]]:
+        """The files that the annotations come from, by path, and the rows of each; none if more than `MAX_FILES`."""
+        return _rows_by(self.annotations["source_file"].combine_chunks(), MAX_FILES)
 
     @cached_property
     def annotator_codes(self) -> NDArray[np.int64]:
@@ -275,6 +277,19 @@ def distinct_classes(categories: pa.Table) -> pa.Table:
     first = np.ones(len(ids), bool)
     first[1:] = ids[1:] != ids[:-1]
     return found.filter(pa.array(first)).combine_chunks()
+
+
+def _rows_by(column: pa.Array, most: int | None = None) -> list[tuple[str, Ints]]:
+    """The distinct texts of a column, sorted, and the rows of each; none if they are more than ``most``."""
+    if column.null_count == len(column):
+        return []
+    encoded = column.dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    if most is not None and len(names) > most:
+        return []
+    codes = pc.fill_null(encoded.indices, len(names)).to_numpy(zero_copy_only=False)
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=len(names) + 1)))
+    return sorted(zip(names, rows[: len(names)], strict=True), key=lambda one: one[0])
 
 
 _TABLE_SPAN = 1 << 22

@@ -146,6 +146,7 @@ def _scattered(
     times: float = 1,
     format: str = "sides",
     step: float | None = None,
+    canvas: Sequence[float] | None = None,
     **columns: Any,
 ) -> list[dict[str, Any]]:
     """Random boxes within their image: log-normal sides, corners all over it.
@@ -159,6 +160,7 @@ def _scattered(
         times: factor that the coordinates are then multiplied by.
         format: how they are then written: sides, corners, centre, swapped (y, x, h, w) or shares.
         step: grid that they are rounded to.
+        canvas: width and height that the images are stretched to before the boxes are drawn.
         columns: of every box.
     """
     rng = np.random.default_rng(seed)
@@ -171,6 +173,8 @@ def _scattered(
     if step is not None:
         boxes = np.maximum(np.round(boxes / step), [0, 0, 1, 1]) * step
     boxes *= times
+    if canvas is not None:
+        boxes *= np.tile(np.divide(canvas, size), 2)
     if format == "corners":
         boxes[:, 2:] += boxes[:, :2]
     elif format == "centre":

@@ -1,29 +1,45 @@
 """Boxes were drawn at another resolution than stated.
 
-Failure: the images were resized after annotation, or the boxes come from a resized copy, so every box is off by the
-same factor: nothing is where its box says.
-Number: where the outermost 0.5% of the edges lie, as shares of the width and height, over a whole split, an annotator
-or a class. Larger: right and lower edges reach `min_factor` or more beyond the image, by about the same factor both
-ways. Smaller: they end at 1 / `min_factor` or less, by about the same factor both ways, though the left and upper
-edges come as near to 0 as they should; its confidence is one less the chance that as many images would leave their
-right part empty as often as their left part holds a box. From `min_boxes` boxes in `min_images` images on.
-Source: mirror symmetry of photographs, which horizontal flips in training rely on.
+Failure: the images were resized after annotation, or the boxes come from a resized copy or from a model's input, so
+every box is off by a factor: nothing is where its box says.
+Number: where the outermost 0.5% of the edges lie, over a whole split, an annotator, a source file or a class.
+One factor: as shares of the width and height they end at `min_factor` or more, by about the same factor both ways, or
+at 1 / `min_factor` or less though the left and upper edges come as near to 0 as they should.
+One canvas, such as 640 x 640: in pixels the edges are spread alike in the smaller and the larger images
+(Kolmogorov-Smirnov distance at most 0.15), and as shares they are not (0.15 more); where all images are of one size,
+the canvas is a square and they are not. And over 5% lie beyond their image, or nothing lies in the outer part of images
+that are 1.25 times as large.
+The confidence is one less the chance that as many images would leave their right part empty as often as their left
+part holds a box; or, of boxes that are too large, that no image holds one of those beyond its edge. From `min_boxes`
+boxes in `min_images` images on.
+Source: mirror symmetry of photographs, which horizontal flips in training rely on; Kolmogorov-Smirnov.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
+import numpy as np
+import pyarrow as pa
+
+from detray.audit import tally as counts
+from detray.audit.groups import Group, at_fault, every, members, whole
 from detray.audit.measures import EDGE_STEPS
-from detray.audit.rule import WARNING, Fact, Limits, SummaryRule, Threshold
-from detray.audit.statistics import Histogram, pooled, quantile_key, share_at_most
+from detray.audit.rule import WARNING, Fact, HypothesisRule, Limits, Suspects, Threshold
+from detray.audit.statistics import Histogram, distance, pooled, quantile_key, share_at_most
 from detray.audit.summary import Summary
-
-Key = TypeVar("Key")
+from detray.audit.tally import BINS_PER_OCTAVE
+from detray.audit.view import View
 
 OUTERMOST = 0.005
 SAME = 1.15  # two factors within this ratio are the same
+SQUARE = 1.05
 MIN_CONFIDENCE = 0.99
+MIN_BEYOND = 0.05  # share of the boxes that reach over the edge, from which they are too large
+MIN_SKEW = 0.1  # distance of the right edges from the left ones, mirrored
+MAX_SPREAD = 0.15
+ROOMY = 1.25  # times
+MAX_EDGE = 1 << 14  # px
 SIDES = ("left", "top", "right", "bottom")
 EXPLAINS = ("out-of-bounds", "fully-outside")
 
@@ -33,105 +49,197 @@ class Edges:
     """Where the edges of some boxes lie: histograms of left, top, right and bottom in 64ths of the image, and how
     many images hold them."""
 
-    sides: Sequence[Histogram]
+    left: Histogram
+    top: Histogram
+    right: Histogram
+    bottom: Histogram
     n_images: int
 
     @property
-    def n_boxes(self) -> int:
-        return int(self.sides[0][1].sum())
+    def ends(self) -> tuple[float, float]:
+        """Where the outermost right and lower edges lie, as shares of the image."""
+        right, bottom = (quantile_key(one, 1 - OUTERMOST) for one in (self.right, self.bottom))
+        return (right + 1) / EDGE_STEPS, (bottom + 1) / EDGE_STEPS
+
+    @property
+    def starts(self) -> tuple[float, float]:
+        left, top = (quantile_key(one, OUTERMOST) for one in (self.left, self.top))
+        return left / EDGE_STEPS, top / EDGE_STEPS
+
+    def too_large(self, limits: Limits) -> float | None:
+        """The confidence that boxes reach beyond their images, if they do both ways."""
+        if min(self.ends) < limits["min_factor"] or min(self.starts) < -0.05:
+            return None
+        beyond = 1 - min(share_at_most(one, EDGE_STEPS) for one in (self.right, self.bottom))
+        return 1 - (1 - beyond) ** self.n_images if beyond > MIN_BEYOND else None
+
+    def too_small(self, limits: Limits) -> float | None:
+        """The confidence that the right and lower parts of the images are empty by no chance, if they are empty."""
+        scale = max(self.ends)
+        if not (0 < scale <= 1 / limits["min_factor"] and 0 <= max(self.starts) <= (1 - scale) / 4):
+            return None
+        mirrored = min(share_at_most(one, (1 - scale) * EDGE_STEPS - 1) for one in (self.left, self.top))
+        confidence = 1 - (1 - mirrored) ** self.n_images
+        return confidence if confidence >= MIN_CONFIDENCE else None
 
 
-def factor(edges: Edges, limits: Limits) -> tuple[float, float] | None:
-    """The factor by which boxes are too large, and its confidence; None where there is none."""
-    if not _is_judged(edges, limits):
-        return None
-    left, top = (quantile_key(one, OUTERMOST) / EDGE_STEPS for one in edges.sides[:2])
-    right, bottom = ((quantile_key(one, 1 - OUTERMOST) + 1) / EDGE_STEPS for one in edges.sides[2:])
-    if not 1 / SAME <= right / max(bottom, 1e-9) <= SAME:
-        return None
-    scale = max(right, bottom)
-    if min(right, bottom) >= limits["min_factor"] and left >= -0.05 and top >= -0.05:
-        beyond = 1 - min(share_at_most(one, EDGE_STEPS) for one in edges.sides[2:])
-        return (scale, 1 - (1 - beyond) ** edges.n_images) if beyond > 0.05 else None
-    if 0 < scale <= 1 / limits["min_factor"] and 0 <= max(left, top) <= (1 - scale) / 4:
-        mirrored = min(share_at_most(one, (1 - scale) * EDGE_STEPS - 1) for one in edges.sides[:2])
-        confidence = 1 - (1 - mirrored) ** edges.n_images
-        return (scale, confidence) if confidence >= MIN_CONFIDENCE else None
-    return None
+def edges_of(data: Summary, group: Group) -> Edges:
+    tally = data.tallies[group.split]
+    left, top, right, bottom = (group.histogram(tally, side) for side in SIDES)
+    return Edges(left, top, right, bottom, group.n_images(data))
+
+
+def suspects(data: Summary, limits: Limits) -> Suspects:
+    """The groups of each split whose edges do not lie as those of photographs do."""
+    found = {}
+    for split in data.splits:
+        groups = [group for group in every(data, split) if _is_suspect(data, limits, group)]
+        if _is_suspect(data, limits, whole(data, split)):
+            groups = every(data, split)
+        if groups:
+            found[split] = groups
+    return found
+
+
+def _is_suspect(data: Summary, limits: Limits, group: Group) -> bool:
+    if not _is_judged(data, limits, group):
+        return False
+    edges = edges_of(data, group)
+    keys, n = edges.left
+    skew = distance((EDGE_STEPS - 1 - keys[::-1], n[::-1]), edges.right)
+    return max(edges.ends) >= limits["min_factor"] or skew >= MIN_SKEW
+
+
+def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:
+    n_boxes = int(group.histogram(data.tallies[group.split], "left")[1].sum())
+    return n_boxes >= limits["min_boxes"] and group.n_images(data) >= limits["min_images"]
+
+
+def gather(view: View, groups: Sequence[Group]) -> Iterator[pa.Table]:
+    """Right and lower edges in whole px, by the width and height of their image in octave bins."""
+    for suffix, ids, rows, codes in members(view, groups):
+        sized = view.is_object[rows] & ~np.isnan(view.image_width[rows])
+        rows, codes = rows[sized], codes[sized]
+        for name, place, length, full in (
+            ("right_px", view.x, view.width, view.image_width),
+            ("bottom_px", view.y, view.height, view.image_height),
+        ):
+            size = np.rint(BINS_PER_OCTAVE * np.log2(full[rows])).astype(np.int64)
+            edge = np.clip(np.rint(place[rows] + length[rows]), 0, MAX_EDGE - 1).astype(np.int64)
+            yield counts.count(name + suffix, ids, codes, size * MAX_EDGE + edge)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far edges reach along one axis.
+
+    Attributes:
+        end: where the outermost end, px.
+        size: of the images, px; None if they are of several sizes.
+        is_canvas: the edges are spread alike in pixels, and not as shares, in smaller and larger images.
+        beyond: share of the edges that lie beyond their image.
+        roomy: share of the edges in images that are at least 1.25 times as long as ``end``.
+    """
+
+    end: float
+    size: float | None
+    is_canvas: bool
+    beyond: float
+    roomy: float
+
+
+def reached(histogram: Histogram) -> Reached:
+    """What `gather`'s tally says of one axis."""
+    keys, n = histogram
+    bins, edges = np.divmod(keys, MAX_EDGE)
+    sizes = counts.bin_centres(bins)
+    end = float(quantile_key(_counted(edges, n), 1 - OUTERMOST))
+    beyond, roomy = (float(n[rows].sum() / n.sum()) for rows in (edges > 1.02 * sizes, sizes >= ROOMY * end))
+    middle = bins[np.searchsorted(np.cumsum(n), n.sum() / 2)]
+    cuts = [bins < middle, bins <= middle]  # as many images may be of the median size as not
+    smaller = max(cuts, key=lambda cut: min(n[cut].sum(), n[~cut].sum()))
+    if min(n[smaller].sum(), n[~smaller].sum()) < MIN_BEYOND * n.sum():
+        return Reached(end, float(counts.bin_centres(middle)), False, beyond, roomy)
+    shares = np.rint(1024 * edges / sizes).astype(np.int64)
+    in_px, in_shares = (
+        distance(_counted(one[smaller], n[smaller]), _counted(one[~smaller], n[~smaller])) for one in (edges, shares)
+    )
+    return Reached(end, None, in_px <= MAX_SPREAD and in_shares >= in_px + MAX_SPREAD, beyond, roomy)
+
+
+def _counted(keys: np.ndarray, n: np.ndarray) -> Histogram:
+    return pooled([(keys, n)])
+
+
+def canvas(edges: Edges, axes: Sequence[Reached]) -> float | None:
+    """The confidence that boxes were drawn on one canvas; None where it is no canvas, or the boxes fit as they are."""
+    if any(one.is_canvas for one in axes):
+        if not all(one.is_canvas or one.size is not None for one in axes):
+            return None
+    else:
+        (width, across), (height, down) = ((one.size, one.end) for one in axes)
+        if width is None or height is None or _ratio(across, down) > SQUARE or _ratio(width, height) <= SAME:
+            return None
+    confidence = 0.0
+    for one, start in zip(axes, (edges.left, edges.top), strict=True):
+        mirrored = share_at_most(start, (1 - 1 / ROOMY) * EDGE_STEPS - 1)
+        confidence = max(confidence, 1 - (1 - mirrored) ** (one.roomy * edges.n_images))
+        if one.beyond > MIN_BEYOND:
+            confidence = max(confidence, 1 - (1 - one.beyond) ** edges.n_images)
+    return confidence if confidence >= MIN_CONFIDENCE else None
+
+
+def _ratio(a: float, b: float) -> float:
+    return max(a, b) / max(min(a, b), 1e-9)
 
 
 def check(data: Summary, limits: Limits) -> Sequence[Fact]:
-    return [fact for split in data.splits for fact in _in_split(data, split, limits)]
+    judged, verdict = partial(_is_judged, data, limits), partial(_verdict, data, limits)
+    return [fact for split in sorted(data.evidence) for fact in at_fault(data, split, judged, verdict)]
 
 
-def _in_split(data: Summary, split: str, limits: Limits) -> Iterator[Fact]:
-    tally, names, n_images = data.tallies[split], data.classes[split], data.n_images(split)
-    people = {
-        name: Edges([tally.histogram(f"{side}@{name}") for side in SIDES], n_images) for name in data.annotators(split)
-    }
-    odd = _odd(people, limits)
-    if 0 < len(odd) < sum(_is_judged(one, limits) for one in people.values()):
-        for name, found in odd.items():
-            yield _fact(split, *found, people[name].n_boxes, annotator=name)
-        return
-    classes = {
-        key: Edges([tally.histogram(side, key) for side in SIDES], data.images[split].get(key, 0)) for key in names
-    }
-    odd_classes = _odd(classes, limits)
-    if len(odd_classes) == sum(_is_judged(one, limits) for one in classes.values()):
-        whole = Edges([pooled([one.sides[place] for one in classes.values()]) for place in range(4)], n_images)
-        if (found_whole := factor(whole, limits)) is not None:
-            yield _fact(split, *found_whole, whole.n_boxes)
-            return
-    for key, found in odd_classes.items():
-        yield _fact(split, *found, classes[key].n_boxes, category_id=key, category_name=names[key])
-
-
-def _is_judged(edges: Edges, limits: Limits) -> bool:
-    return edges.n_boxes >= limits["min_boxes"] and edges.n_images >= limits["min_images"]
-
-
-def _odd(groups: Mapping[Key, Edges], limits: Limits) -> dict[Key, tuple[float, float]]:
-    """Factor and confidence of those groups that have one."""
-    return {key: found for key, edges in groups.items() if (found := factor(edges, limits)) is not None}
-
-
-def _fact(
-    split: str,
-    scale: float,
-    confidence: float,
-    n: int,
-    *,
-    category_id: int | None = None,
-    category_name: str | None = None,
-    annotator: str | None = None,
-) -> Fact:
-    who = f" of {annotator}" if annotator else ""
-    return Fact(
-        split,
-        f"{n} boxes{who} are about {scale:.2f} times as large as the images say",
-        expected="boxes in pixels of the image as stated",
-        category_id=category_id,
-        category_name=category_name,
-        count=n,
+def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
+    """The scale at which the boxes of a group were drawn."""
+    seen = [group.histogram(data.evidence[group.split], name) for name in ("right_px", "bottom_px")]
+    if not len(seen[0][0]):
+        return None
+    edges = edges_of(data, group)
+    n_boxes = int(edges.left[1].sum())
+    subject = f"{n_boxes} boxes{group.whose}"
+    right, bottom = edges.ends
+    axes = [reached(one) for one in seen]
+    confidence, kind = canvas(edges, axes), "canvas"
+    if confidence is not None:
+        text = f"{subject} end at about {axes[0].end:.0f} x {axes[1].end:.0f} px, whatever the size of their image"
+    elif _ratio(right, bottom) <= SAME and not any(one.is_canvas for one in axes):
+        confidence, kind = edges.too_large(limits) or edges.too_small(limits), "factor"
+        text = f"{subject} are about {max(right, bottom):.2f} times as large as the images say"
+    if confidence is None:
+        return None
+    return group.fact(
+        text,
+        n_boxes,
         confidence=confidence,
-        explains=EXPLAINS if scale > 1 else (),
-        annotator=annotator,
+        kind=kind,
+        expected="boxes in pixels of the image as stated",
+        explains=EXPLAINS if max(right, bottom) > 1 else (),
     )
 
 
-RULE = SummaryRule(
+RULE = HypothesisRule(
     code="coordinate-scale",
     family="geometry",
     severity=WARNING,
     scope="class",
     problem="its boxes were drawn at another resolution",
-    fix="divide the boxes by the factor, or state the size that they were drawn at",
+    fix="scale the boxes back to their images, or state the size that they were drawn at",
     doc=__doc__,
     thresholds=(
         Threshold("min_factor", 1.25, "times", 1.05, 100, "smaller factors are not told from how objects lie"),
         Threshold("min_boxes", 200, "boxes", 20, 1e9, "fewer are not judged"),
         Threshold("min_images", 50, "images", 10, 1e9, "fewer are not judged"),
     ),
+    suspects=suspects,
+    gather=gather,
     check=check,
 )

@@ -3,69 +3,40 @@
 Failure: corners were rounded, by a tool, a heat map's stride or a conversion, so every box is off by up to half a
 step: small objects lose the IoU that counts, and the model learns the grid.
 Number: the largest step k (of 4, 5, 8, 10, 16, 20, 32, 40, 80, 160 px) that divides x, y, width and height of at
-least `min_share` of the boxes of a split, class or annotator; chance gives 1/k^4. From `min_boxes` boxes on.
+least `min_share` of the boxes of a split, class, annotator or source file; chance gives 1/k^4. From `min_boxes` boxes
+on.
 Source: the step of feature maps is 4 to 32 px; annotation tools snap to grids.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
+from detray.audit.groups import Group, at_fault
 from detray.audit.rule import SUSPECT, Fact, Limits, SummaryRule, Threshold
-from detray.audit.statistics import Histogram, pooled
 from detray.audit.summary import Summary
 
 STEPS = (160, 80, 40, 32, 20, 16, 10, 8, 5, 4)
 
 
-def step_of(histogram: Histogram, limits: Limits) -> tuple[int, float, int] | None:
-    """The largest step that enough boxes keep, their share, and how many boxes there are."""
-    keys, n = histogram
-    total = int(n.sum())
-    if total < limits["min_boxes"]:
-        return None
-    for step in STEPS:
-        share = float(n[keys % step == 0].sum() / total)
-        if share >= limits["min_share"]:
-            return step, share, total
-    return None
-
-
 def check(data: Summary, limits: Limits) -> Sequence[Fact]:
-    facts = []
-    for split in data.splits:
-        tally = data.tallies[split]
-        of_class = {key: tally.histogram("grid", key) for key in data.classes[split]}
-        whole = step_of(pooled(list(of_class.values())), limits)
-        if whole is not None:
-            facts.append(_fact(split, *whole))
-            continue
-        for key, histogram in of_class.items():
-            if (found := step_of(histogram, limits)) is not None:
-                facts.append(_fact(split, *found, category_id=key, category_name=data.classes[split][key]))
-        for name in data.annotators(split):
-            if (found := step_of(tally.histogram(f"grid@{name}"), limits)) is not None:
-                facts.append(_fact(split, *found, annotator=name))
-    return facts
+    judged, verdict = partial(_is_judged, data, limits), partial(_verdict, data, limits)
+    return [fact for split in data.splits for fact in at_fault(data, split, judged, verdict)]
 
 
-def _fact(
-    split: str,
-    step: int,
-    share: float,
-    total: int,
-    *,
-    category_id: int | None = None,
-    category_name: str | None = None,
-    annotator: str | None = None,
-) -> Fact:
-    who = f" of {annotator}" if annotator else ""
-    return Fact(
-        split,
-        f"{share:.0%} of {total} boxes{who} on multiples of {step} px",
-        category_id=category_id,
-        category_name=category_name,
-        count=round(share * total),
-        annotator=annotator,
-    )
+def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:
+    return group.count(data.tallies[group.split], "grid") >= limits["min_boxes"]
+
+
+def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
+    """The largest step that enough of the group's boxes keep."""
+    keys, n = group.histogram(data.tallies[group.split], "grid")
+    total = int(n.sum())
+    for step in STEPS:
+        on_grid = int(n[keys % step == 0].sum())
+        if on_grid >= limits["min_share"] * total:
+            text = f"{on_grid / total:.0%} of {total} boxes{group.whose} on multiples of {step} px"
+            return group.fact(text, on_grid)
+    return None
 
 
 RULE = SummaryRule(
