@@ -21,7 +21,7 @@ from detray.audit.view import View
 from detray.pictures import PictureError
 from detray.tables import Shard
 
-THREADS = 4
+THREADS = 2
 """Threads that read and decode in one task: decoding lets go of the interpreter, and reading waits."""
 
 MISSING = "missing"
@@ -105,8 +105,8 @@ def measure_all(images: pa.Table) -> pa.Table:
     cv2.setNumThreads(1)  # the task holds one CPU
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(measure, pc.drop_null(images["path"]).to_pylist()))
-    columns = {field.name: [getattr(one, field.name) for one in found] for field in STATS}
-    return pa.table({name: pa.array(values, STATS.field(name).type) for name, values in columns.items()})
+    columns = [pa.array([getattr(one, field.name) for one in found], field.type) for field in STATS]
+    return pa.table(columns, schema=STATS)
 
 
 class PictureView(View):

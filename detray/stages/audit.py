@@ -35,6 +35,7 @@ from detray.tables import Shard
 
 KEYS_PER_BUCKET = 1_000_000
 MAX_BUCKETS = 256
+PICTURES_PER_TASK = 512
 FINDINGS_ROWS = 128 * 1024
 """Rows of a part of the table findings, if no task found more."""
 MAX_CLASSES_SHOWN = 40
@@ -107,7 +108,9 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     stated = {split for split, settings in config.dataset.splits.items() if settings.images}
     pictured = {f"pictures-{key.name}": key for key in shards if key.split in stated}
     if pictured:
-        receipts += context.run_tasks("pictures", partial(_look, work), pictured, done)
+        slices = {name: (name, key, start) for key in pictured.values() for name, start in _slices(key)}
+        context.run_tasks("pictures", partial(_decode, work), slices, done)
+        receipts += context.run_tasks("picture rules", partial(_look, work), pictured, done)
     aside = {f"aside-{number:05d}": part for number, part in enumerate(store.files("quarantine", "ingest"))}
     if aside:
         receipts += context.run_tasks("quarantine", partial(_read_aside, work), aside, done)
@@ -211,10 +214,22 @@ def _shard(work: Work, key: ShardKey) -> Shard:
     return work.stage.store.read_shard(key, columns={"annotations": ANNOTATION_COLUMNS})
 
 
+def _slices(key: ShardKey) -> list[tuple[str, int]]:
+    """A shard's pictures, which cost far more than its rows, in tasks of their own: a name and the first image."""
+    return [(f"decode-{key.name}-{start:07d}", start) for start in range(0, key.n_images, PICTURES_PER_TASK)]
+
+
+def _decode(work: Work, task: tuple[str, ShardKey, int]) -> Json:
+    name, key, start = task
+    images = work.stage.store.read_shard(key, columns={"images": ["path"], "annotations": ["image_id"]}).images
+    work.stage.write_scratch(f"stats/{name}", pictures.measure_all(images.slice(start, PICTURES_PER_TASK)))
+    return work.stage.write(name, {})
+
+
 def _look(work: Work, key: ShardKey) -> Json:
     name, stage = f"pictures-{key.name}", work.stage
-    shard = _shard(work, key)
-    view = PictureView(shard, pictures.measure_all(shard.images))
+    stats = [stage.read_scratch(f"stats/{part}") for part, _ in _slices(key)]
+    view = PictureView(_shard(work, key), pa.concat_tables([pictures.STATS.empty_table(), *stats]).combine_chunks())
     found = engine.examine_pictures(view, work.active)
     stage.write_scratch(f"tally/{name}", engine.divide(found.tally, "category_id", work.buckets))
     stage.write_scratch(f"prints/{key.name}", engine.divide(found.prints, "key", work.buckets))

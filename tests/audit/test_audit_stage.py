@@ -136,7 +136,11 @@ def test_class_statistics(tmp_path: Path) -> None:
     assert vial["weight_inverse_frequency"] == pytest.approx(4 * cell["weight_inverse_frequency"])
 
 
-def test_pictures_are_read_where_a_folder_is_stated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("per_task", [1, 2, 512])
+def test_pictures_are_read_where_a_folder_is_stated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_task: int
+) -> None:
+    monkeypatch.setattr("detray.stages.audit.PICTURES_PER_TASK", per_task)
     folder = tmp_path / "pictures"
     folder.mkdir()
     stream = io.BytesIO()
