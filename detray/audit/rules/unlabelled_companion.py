@@ -5,7 +5,7 @@ beside another and here does not, it was probably not drawn, and the model is ta
 Number: of the images with the companion, the share that also hold the class. In one split at least `min_share`; or in
 other splits together at least `min_share` and in this one at most half of that. From `min_images` images with the
 companion on; the first five that lack the class are named.
-Source: association rules, confidence: Agrawal et al., SIGMOD 1993. In the public BCCD data set all 20 images that it
+Source: association rules, confidence: Agrawal et al., SIGMOD 1993. In the public BCCD data set all 19 images that it
 names hold cells of the absent class, which were not drawn, or drawn as another.
 """
 
@@ -51,14 +51,14 @@ class Missing:
 
 
 def suspects(data: Summary, limits: Limits) -> Suspects:
-    """For each class of each split, the companion that tells most."""
+    """For each class of each split, the companion in the most of whose images it is absent."""
     by_split = {split: shares(data, split) for split in data.splits}
     found: dict[str, list[Missing]] = {}
     for split in data.splits:
         best: dict[int, Missing] = {}
         for one in _missing(data, split, by_split, limits):
             known = best.get(one.category_id)
-            if known is None or (one.confidence, one.n) > (known.confidence, known.n):
+            if known is None or (one.n, one.confidence) > (known.n, known.confidence):
                 best[one.category_id] = one
         if best:
             found[split] = [best[key] for key in sorted(best)]
