@@ -67,10 +67,9 @@ def numpy(table: pa.Table, column: str, null: object = None) -> NDArray:
 
 
 def boxes(table: pa.Table) -> NDArray[np.float64]:
-    """The columns x, y, width, height as float64 ``[n, 4]``; NULL becomes NaN."""
-    return np.stack(
-        [numpy(table, side).astype(np.float64, copy=False) for side in ("x", "y", "width", "height")], axis=1
-    )
+    """The columns x, y, width, height as float64 ``[n, 4]``, each contiguous; NULL becomes NaN."""
+    sides = [numpy(table, side).astype(np.float64, copy=False) for side in ("x", "y", "width", "height")]
+    return np.stack(sides).T
 
 
 def lookup(keys: pa.ChunkedArray | pa.Array, table: pa.Table, key: str, value: str) -> pa.Array:

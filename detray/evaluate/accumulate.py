@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
-from detray.evaluate.order import accumulation_order
+from detray.evaluate.order import ranked_order
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -39,6 +39,8 @@ class Hits:
     place: Ints
     """Its place among the detections of its segment that count, from 1."""
     start: Ints
+    counted: Ints
+    """Detections that count, true or false, of each segment."""
 
     @property
     def count(self) -> Ints:
@@ -69,28 +71,31 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> H
         hit: ``[m]`` levels at which a detection is a true positive.
         counted: ``[m]`` levels at which it counts at all, be it true or false.
     """
-    n_classes = len(start) - 1
+    k = len(start) - 1
     # all that count at every level and never hit are only numbers before the others
     always = (counted == EVERY_LEVEL) & (hit == 0)
-    rows = np.flatnonzero(~always & (counted != 0))
-    before = np.concatenate([[0], np.cumsum(always)])
-    own = category[rows]
-    base = before[rows] - before[start[own]]
-    first = np.searchsorted(rows, start[:-1])  # of each class among rows
+    rows = np.flatnonzero((counted != 0) & ~always)
+    before = np.zeros(len(category) + 1, np.int32)
+    np.cumsum(always, out=before[1:])
+    first = np.searchsorted(rows, start)  # of each class among rows
+    every = before[start]
+    base = before[rows] - np.repeat(every[:-1], np.diff(first))
+    hit, counted = hit[rows], counted[rows]
 
-    bits = np.int16(1) << np.arange(LEVELS, dtype=np.int16)[:, None]
-    tally = np.zeros((LEVELS, len(rows) + 1), np.int32)
-    np.cumsum(counted[rows] & bits != 0, axis=1, out=tally[:, 1:])
-    level, row = np.divmod(np.flatnonzero(hit[rows] & bits), max(len(rows), 1))
-    segment = level * n_classes + own[row]
-    begin = np.searchsorted(segment, np.arange(LEVELS * n_classes + 1))
-    return Hits(
-        segment,
-        rows[row],
-        np.arange(len(row)) - begin[segment] + 1,
-        base[row] + tally[level, row + 1] - tally[level, first[own[row]]],
-        begin,
-    )
+    parts = []
+    tally = np.zeros(len(rows) + 1, np.int32)
+    for level in range(LEVELS):
+        bit = np.int16(1 << level)
+        true = np.flatnonzero(hit & bit != 0)
+        np.cumsum(counted & bit != 0, out=tally[1:])
+        begin, ends = np.searchsorted(true, first), tally[first]
+        n = np.diff(begin)
+        nth = np.arange(1, len(true) + 1) - np.repeat(begin[:-1], n)
+        place = base[true] + tally[1:][true] - np.repeat(ends[:-1], n)
+        parts.append((true, n, nth, place, np.diff(every) + np.diff(ends)))
+    true, n, nth, place, total = (np.concatenate(column) for column in zip(*parts, strict=True))
+    begin = np.concatenate([[0], np.cumsum(n)])
+    return Hits(np.repeat(np.arange(LEVELS * k), n), rows[true], nth, place, begin, total)
 
 
 def needed_hits(n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
@@ -138,7 +143,7 @@ def average_precision(score: Floats, image: Ints, rank: Ints, matched: Words, ig
     ``matched`` and ``ignored`` hold a bit for each threshold. NaN where ``n_gt`` is 0.
     """
     category = np.zeros(len(score), np.int64)
-    order = accumulation_order(category, score, image, rank)
+    order = ranked_order(category, score, image, rank)
     counted = ~ignored[order] & EVERY_LEVEL
     hits = true_positives(category, np.array([0, len(score)]), matched[order] & counted, counted)
     return precision_at_recall(hits, np.array([[n_gt]]))[0].mean(axis=1)

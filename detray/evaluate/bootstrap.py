@@ -11,11 +11,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from detray.boxes import RECALL_POINTS
-from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS
+from detray.evaluate.accumulate import LEVELS
 from detray.evaluate.classes import ClassRows
-from detray.evaluate.kernel import Floats, Ints, Words
-from detray.evaluate.order import stable_argsort
+from detray.evaluate.kernel import Floats, Ints
+from detray.evaluate.order import places
+from detray.evaluate.weighted import RecallPoints, WeightedCount, WeightedRanking
 from detray.schema import AREA_RANGES
 
 SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -50,89 +50,40 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def replicates(rows: ClassRows, n: int, seed: int) -> Floats:
     """Each class's share in COCO's twelve numbers in each resample, ``[k, 12, n]``; NaN without boxes."""
-    result = np.full((len(rows.ids), len(SUMMARY), n), np.nan)
+    # whole steps: sums are then the same to the last bit whatever the number of resamples
+    result = np.full((len(rows.ids), len(SUMMARY), -(-n // STEP) * STEP), np.nan)
     if not n:
         return result
-    images = np.unique(np.concatenate([rows.image, rows.box_image]))
-    place, box_place = np.searchsorted(images, rows.image), np.searchsorted(images, rows.box_image)
-    box_order = stable_argsort(rows.box_category)
-    box_start = np.searchsorted(rows.box_category[box_order], np.arange(len(rows.ids) + 1))
+    images = np.unique(np.concatenate([np.unique(rows.image), rows.box_image]))
+    place, box_place = places(images, rows.image), places(images, rows.box_image)
+    k, ones = len(rows.ids), np.ones(len(box_place), np.uint8)
+    boxes = [WeightedCount.of(rows.box_category[c], box_place[c], ones[c], k) for c in rows.box_counts]
+    rankings, hit = [], [matched & counted for matched, counted in zip(rows.matched, rows.counted, strict=True)]
+    for levels, counted in zip(hit, rows.counted, strict=True):
+        rankings.append(WeightedRanking.of(rows.hits(levels, counted), place, rows.start, counted))
+    capped = []
+    for cap in CAPS:
+        chosen = np.flatnonzero((hit[0] != 0) & (rows.class_rank <= cap))
+        capped.append(WeightedCount.of(rows.category[chosen], place[chosen], np.bitwise_count(hit[0][chosen]), k))
     for low in range(0, n, STEP):
-        chosen = slice(low, min(low + STEP, n))
-        weight = weights(images, np.arange(chosen.start, chosen.stop), seed)
-        for area in range(len(AREA_RANGES)):
-            counted = rows.counted[area]
-            for k in np.flatnonzero(rows.n_gt[:, area]):
-                boxes = box_order[box_start[k] : box_start[k + 1]]
-                boxes = boxes[rows.box_counts[area][boxes]]
-                mine = rows.start[k] + np.flatnonzero(counted[rows.start[k] : rows.start[k + 1]])
-                ap, recall = weighted(
-                    weight[place[mine]],
-                    rows.matched[area][mine] & counted[mine],
-                    counted[mine],
-                    weight[box_place[boxes]].sum(axis=0, dtype=np.int64),
-                    rows.class_rank[mine],
-                )
-                if area == 0:
-                    result[k, :3, chosen] = ap.mean(axis=0), ap[LEVEL_50], ap[LEVEL_75]
-                    result[k, 6:9, chosen] = recall
-                else:
-                    result[k, 2 + area, chosen] = ap.mean(axis=0)
-                    result[k, 8 + area, chosen] = recall[-1]
-    return result
-
-
-def weighted(
-    weight: NDArray[np.integer], hit: Words, counted: Words, n_gt: Ints, class_rank: Ints
-) -> tuple[Floats, Floats]:
-    """AP at each level ``[10, b]`` and mean recall at each of `CAPS` and over all ``[3, b]``, of one class.
-
-    Args:
-        weight: ``[m, b]`` how often each detection counts in each resample; in the ranking's order.
-        hit: ``[m]`` levels of true positives.
-        counted: ``[m]`` levels at which a detection counts at all.
-        n_gt: ``[b]`` boxes of each resample; where 0 the result is NaN.
-        class_rank: ``[m]`` place of each detection in its image.
-    """
-    always = (counted == EVERY_LEVEL) & (hit == 0)
-    active = np.flatnonzero(~always)
-    before = np.zeros((int(always.sum()) + 1, weight.shape[1]), np.int64)
-    np.cumsum(weight[always], axis=0, out=before[1:])
-    base = before[np.cumsum(always)[active]]
-    weight, hit, counted, class_rank = weight[active], hit[active], counted[active], class_rank[active]
-    boxes = np.maximum(n_gt, 1)
-    ap = np.zeros((LEVELS, len(n_gt)))
-    recall = np.zeros((len(CAPS) + 1, len(n_gt)))
-    for level in range(LEVELS):
-        true = np.flatnonzero(hit >> level & 1)
-        if not len(true):
-            continue
-        counts = (counted >> level & 1)[:, None]
-        place = (base + np.cumsum(weight * counts, axis=0, dtype=np.int64))[true]
-        tp = np.cumsum(weight[true], axis=0, dtype=np.int64)
-        precision = tp / (place + np.spacing(1))
-        envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-        points = _points_reached(tp / boxes)
-        points[tp == 0] = 0
-        ap[level] = (envelope * np.diff(points, axis=0, prepend=0)).sum(axis=0) / len(RECALL_POINTS)
-        for row, cap in enumerate(CAPS):
-            recall[row] += weight[true[class_rank[true] <= cap]].sum(axis=0, dtype=np.int64) / boxes / LEVELS
-        recall[-1] += tp[-1] / boxes / LEVELS
-    none = n_gt == 0
-    ap[:, none] = np.nan
-    recall[:, none] = np.nan
-    return ap, recall
-
-
-def _points_reached(recall: Floats) -> Ints:
-    """How many of COCO's recall points each recall reaches: ``searchsorted(..., side="right")``, by arithmetic."""
-    last = len(RECALL_POINTS) - 1
-    below = np.minimum((recall * last).astype(np.int64), last)
-    # the product is rounded: the comparison with the grid itself decides
-    below += RECALL_POINTS[np.minimum(below + 1, last)] <= recall
-    np.minimum(below, last, out=below)
-    below -= RECALL_POINTS[below] > recall
-    return below + 1
+        drawn = np.arange(low, low + STEP)
+        weight = np.zeros((len(images) + 1, len(drawn)), np.uint8)  # the last row is that of no image
+        weight[:-1] = weights(images, drawn, seed)
+        n_gt = np.stack([part.total(weight) for part in boxes])
+        points = RecallPoints.of(n_gt)
+        share = 1 / np.where(n_gt > 0, n_gt, np.nan)
+        for area, ranking in enumerate(rankings):
+            ap, found = ranking.average_precision(weight, points[area])
+            ap[:, n_gt[area] == 0] = np.nan
+            recall = found.sum(axis=0) * share[area] / LEVELS
+            if area == 0:
+                result[:, 0, drawn], result[:, 1, drawn] = ap.mean(axis=0), ap[LEVEL_50]
+                result[:, 2, drawn], result[:, 8, drawn] = ap[LEVEL_75], recall
+                for number, part in enumerate(capped):
+                    result[:, 6 + number, drawn] = part.total(weight) * share[0] / LEVELS
+            else:
+                result[:, 2 + area, drawn], result[:, 8 + area, drawn] = ap.mean(axis=0), recall
+    return result[:, :, :n]
 
 
 def interval(values: Floats) -> tuple[Floats, Floats]:

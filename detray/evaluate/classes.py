@@ -11,7 +11,7 @@ from detray import tables
 from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, true_positives
 from detray.evaluate.errors import FALSE_DETECTIONS, REPAIRABLE
 from detray.evaluate.kernel import Flags, Floats, Ints, Words
-from detray.evaluate.order import accumulation_order, places
+from detray.evaluate.order import places, ranked_order
 from detray.evaluate.pascal import IGNORED
 from detray.schema import AREA_RANGES
 
@@ -69,7 +69,7 @@ class ClassRows:
 
         category = places(ids, both("category_id"))
         score, image = both("score"), both("image_id")
-        order = accumulation_order(category, score, image, both("rank"))
+        order = ranked_order(category, score, image, both("rank"))
         category = category[order]
         is_repair = order >= m
 

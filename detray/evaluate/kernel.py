@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
 from detray.evaluate.accumulate import EVERY_LEVEL, average_precision
 from detray.evaluate.assignment import assign
-from detray.evaluate.order import falling, pair_codes, stable_argsort
+from detray.evaluate.order import pair_codes, ranked_order, stable_argsort
 from detray.evaluate.pairs import Pairs, overlapping
 
 Ints = NDArray[np.int64]
@@ -125,9 +125,9 @@ def match(
     """
     m, n = len(dt), len(gt)
     gt_code, dt_code = pair_codes(gt.category, gt.image, (dt.category, dt.image))
-    order = detection_order(dt_code, dt.score, dt.rank)
+    order = ranked_order(dt_code, dt.score, dt.image, dt.rank)
     class_rank = np.empty(m, np.int32)
-    class_rank[order] = _place_in_run(dt_code[order]) + 1
+    class_rank[order] = _place_in_run(dt_code[order])
     kept = class_rank <= max_detections
     turn = np.empty(m, np.int64)
     turn[order] = np.arange(m)
@@ -139,18 +139,18 @@ def match(
 
     ignored_box = gt.ignored()
     levels = assign(pairs, turn, ignored_box, gt.crowd)
-    lost = np.where(ignored_box[pairs.box], levels, np.int16(0))
-    if void is not None:
+    lost = np.where(ignored_box.T[:, pairs.box].T, levels, np.int16(0))
+    if void is not None and void.any():
         levels[void[pairs.box]] = 0
     matched, ignored = (union(pairs.detection, words, m) for words in (levels, lost))
     found = np.bincount(pairs.box, np.where(gt.crowd[pairs.box], 0, levels[:, 0]), n).astype(np.int16)
     at50, first = np.full(m, -1), np.full(n, -1)
     hit = pairs.take(levels[:, 0] & 1 != 0)
     at50[hit.detection] = hit.box
-    late = np.argsort(-turn[hit.detection])
+    late = stable_argsort(-turn[hit.detection])
     first[hit.box[late]] = hit.detection[late]
-    outside = out_of_range(dt.areas()) & kept[:, None]
-    ignored |= np.where(outside, EVERY_LEVEL & ~matched, np.int16(0))
+    for area, outside in enumerate(out_of_range(dt.areas()).T):
+        ignored[:, area] |= np.where(outside & kept, EVERY_LEVEL & ~matched[:, area], np.int16(0))
     return Matches(matched, ignored, class_rank, kept, at50, first, order, found)
 
 
@@ -172,39 +172,29 @@ def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int
 
 
 def out_of_range(area: Floats) -> Flags:
-    """Whether each area ``[n]`` in px² lies outside each area range: ``[n, 4]``."""
-    return (area[:, None] < LIMITS[:, 0]) | (area[:, None] > LIMITS[:, 1])
+    """Whether each area ``[n]`` in px² lies outside each area range: ``[n, 4]``, columns contiguous."""
+    flags: Flags = ((area < LIMITS[:, :1]) | (area > LIMITS[:, 1:])).T
+    return flags
 
 
 def union(detection: Ints, words: Words, m: int) -> Words:
-    """The union of the words ``[p, sets]`` of each detection's pairs, ``[m, sets]``.
+    """The union of the words ``[p, sets]`` of each detection's pairs, ``[m, sets]``, columns contiguous.
 
     ``detection`` rises. A detection has one box a level, so its words share no bit.
     """
     result = np.zeros((words.shape[1], m), np.int16)
     if len(detection):
         starts = np.flatnonzero(np.concatenate([[True], detection[1:] != detection[:-1]]))
-        result[:, detection[starts]] = np.add.reduceat(words, starts, axis=0, dtype=np.int16).T
+        rows = detection[starts]
+        for column, word in zip(result, words.T, strict=True):
+            column[rows] = np.add.reduceat(word, starts) if len(rows) < len(word) else word
     return result.T
 
 
-def detection_order(code: Ints, score: Floats, rank: Ints) -> Ints:
-    """The order by ``code``, then falling ``score``, then ``rank``."""
-    order = by_rank(rank)
-    order = order[falling(score[order])]
-    return order[stable_argsort(code[order])]
-
-
-def by_rank(rank: Ints) -> Ints:
-    """The stable order of ``rank``; nothing is moved where it rises already."""
-    if (rank[1:] >= rank[:-1]).all():
-        return np.arange(len(rank))
-    return stable_argsort(rank)
-
-
-def _place_in_run(code: Ints) -> Ints:
-    """For sorted ``code``: how many equal ones stand before each."""
-    position = np.arange(len(code))
-    starts = np.ones(len(code), np.bool_)
-    starts[1:] = code[1:] != code[:-1]
-    return position - np.maximum.accumulate(np.where(starts, position, 0))
+def _place_in_run(code: Ints) -> NDArray[np.int32]:
+    """For sorted ``code``: the place of each among the equal ones, from 1."""
+    position = np.arange(1, len(code) + 1, dtype=np.int32)
+    before = np.zeros(len(code), np.int32)
+    new = code[1:] != code[:-1]
+    np.multiply(position[:-1], new, out=before[1:])
+    return position - np.maximum.accumulate(before)

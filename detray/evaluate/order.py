@@ -1,7 +1,8 @@
 """Stable sorting by several keys, by way of NumPy's vectorised unstable sort.
 
-``np.lexsort`` and ``kind="stable"`` do not use the processor's vector sort, ``np.sort`` on integers
-does: packing the position into the low bits of the key makes an unstable sort a stable one.
+``np.lexsort`` and ``kind="stable"`` do not use the processor's vector sort, and ``np.argsort`` is
+slower than ``np.sort`` on integers: packing the position into the low bits of the key makes one such
+sort stable and tells the order.
 """
 
 import numpy as np
@@ -26,19 +27,50 @@ def stable_argsort(codes: NDArray[np.integer]) -> Ints:
     return packed
 
 
-def falling(scores: NDArray[np.float64]) -> Ints:
-    """The stable order of ``scores`` ``[n]`` from high to low."""
-    order = np.argsort(-scores)
-    ranked = scores[order]
-    new = ranked[1:] != ranked[:-1]
-    if new.all():
-        return order
-    # equal scores stand together by now, in any order: sort their positions within each run
-    bits = max(int(len(scores) - 1).bit_length(), 1)
-    packed = np.concatenate([[0], np.cumsum(new)]).astype(np.int64) << bits
-    packed |= order
+def falling(scores: NDArray[np.float64], codes: Ints | None = None) -> Ints:
+    """The stable order of finite ``scores`` ``[n]`` from high to low, within rising ``codes`` where given."""
+    n = len(scores)
+    if n < 2:
+        return np.arange(n)
+    # the bits of floats, seen as integers, rise with them (below 0, all but the sign turned round)
+    key = (scores + 0.0).view(np.int64)  # -0 becomes 0
+    key ^= (key >> 63) & np.int64((1 << 63) - 1)
+    packed = (key.max() - key).view(np.uint64)
+    low, code_bits = 0, 0
+    if codes is not None:
+        low = int(codes.min())
+        code_bits = (int(codes.max()) - low).bit_length()
+    place_bits, score_bits = (n - 1).bit_length(), int(packed.max()).bit_length()
+    room = 63 - place_bits - code_bits
+    if room < 1:
+        order = falling(scores)
+        return order if codes is None else order[stable_argsort(codes[order])]
+    packed >>= np.uint64(max(score_bits - room, 0))
+    packed = packed.view(np.int64)
+    if codes is not None:
+        packed |= (codes - low) << min(score_bits, room)
+    packed <<= place_bits
+    packed |= np.arange(n)
     packed.sort()
-    return packed & ((1 << bits) - 1)
+    order = packed & ((1 << place_bits) - 1)
+    if score_bits > room:
+        packed >>= place_bits
+        _mend(order, packed, scores)
+    return order
+
+
+def _mend(order: Ints, rounded: Ints, scores: NDArray[np.float64]) -> None:
+    """Sort the runs of ``order`` where scores that differ have one ``rounded`` key."""
+    same = np.flatnonzero(rounded[1:] == rounded[:-1])
+    differ = same[scores[order[same]] != scores[order[same + 1]]]
+    if not len(differ):
+        return
+    run = np.concatenate([[0], np.cumsum(rounded[1:] != rounded[:-1])])
+    mixed = np.zeros(int(run[-1]) + 1, np.bool_)
+    mixed[run[differ]] = True
+    places = np.flatnonzero(mixed[run])
+    rows = order[places]
+    order[places] = rows[np.lexsort((rows, -scores[rows], run[places]))]
 
 
 def pair_codes(first: Ints, second: Ints, *others: tuple[Ints, Ints]) -> list[Ints]:
@@ -85,12 +117,18 @@ def _offsets(arrays: list[Ints]) -> tuple[list[Ints], int, int]:
     return arrays, low, max(int(array.max()) for array in filled) - low + 1
 
 
-def accumulation_order(category: Ints, score: NDArray[np.float64], image: Ints, rank: Ints) -> Ints:
-    """The order by class, falling score, image and rank, in which pycocotools accumulates."""
-    order = np.arange(len(score))
+def source_order(image: Ints, rank: Ints) -> Ints | None:
+    """The order by image, then ``rank``; None where the rows are in it."""
     later = image[1:] > image[:-1]
-    if not (later | ((image[1:] == image[:-1]) & (rank[1:] >= rank[:-1]))).all():
-        order = stable_argsort(rank)
-        order = order[stable_argsort(image[order])]
-    order = order[falling(score[order])]
-    return order[stable_argsort(category[order])]
+    if later.all() or (later | ((image[1:] == image[:-1]) & (rank[1:] >= rank[:-1]))).all():
+        return None
+    order = stable_argsort(rank)
+    return order[stable_argsort(image[order])]
+
+
+def ranked_order(code: Ints, score: NDArray[np.float64], image: Ints, rank: Ints) -> Ints:
+    """The order by ``code``, falling score, image and rank, in which pycocotools accumulates."""
+    order = source_order(image, rank)
+    if order is None:
+        return falling(score, code)
+    return order[falling(score[order], code[order])]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detray.boxes import paired_iou
 from detray.evaluate.order import runs, stable_argsort
 
 Ints = NDArray[np.int64]
@@ -46,15 +45,20 @@ def overlapping(
     order = stable_argsort(gt_code)
     ordered = gt_code[order]
     found = []
-    with np.errstate(over="ignore", invalid="ignore"):  # coordinates near the largest float
-        axes = [_ends(dt_box, axis) + _ends(gt_box, axis) for axis in (0, 1)]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # coordinates near the largest float
+        x, y = ((_Ends.of(dt_box, axis), _Ends.of(gt_box, axis)) for axis in (0, 1))
+        dt_area, gt_area = (box[:, 2] * box[:, 3] for box in (dt_box, gt_box))
         for det, box in _same_code(dt_code, order, ordered):
             # most boxes of an image do not meet: only the rest are worth an IoU
-            for dt_low, dt_high, gt_low, gt_high in axes:
-                meet = np.minimum(dt_high[det], gt_high[box]) > np.maximum(dt_low[det], gt_low[box])
-                rows = np.flatnonzero(meet)
-                det, box = det[rows], box[rows]
-            iou = paired_iou(dt_box[det], gt_box[box], crowd[box])
+            wide = _shared(*x, det, box)
+            rows = np.flatnonzero(wide > 0)
+            wide, det, box = wide[rows], det[rows], box[rows]
+            high = _shared(*y, det, box)
+            rows = np.flatnonzero(high > 0)
+            det, box = det[rows], box[rows]
+            # the operations and their order of pycocotools, as in `boxes.paired_iou`
+            inter, alone = wide[rows] * high[rows], dt_area[det]
+            iou = inter / np.where(crowd[box], alone, alone + gt_area[box] - inter)
             near = np.flatnonzero((iou >= least) & (iou > 0))
             found.append(Pairs(det[near], box[near], iou[near]))
     return Pairs(
@@ -64,10 +68,24 @@ def overlapping(
     )
 
 
-def _ends(box: Floats, axis: int) -> tuple[Floats, Floats]:
-    """Where boxes begin and end along an axis, each contiguous."""
-    low = box[:, axis].copy()
-    return low, low + box[:, axis + 2]
+@dataclass(frozen=True)
+class _Ends:
+    """Where boxes begin and end along an axis, ``[n]`` each."""
+
+    low: Floats
+    high: Floats
+
+    @staticmethod
+    def of(box: Floats, axis: int) -> "_Ends":
+        low = np.ascontiguousarray(box[:, axis])
+        return _Ends(low, low + box[:, axis + 2])
+
+
+def _shared(dt: _Ends, gt: _Ends, det: Ints, box: Ints) -> Floats:
+    """The length that the boxes of each pair share along an axis; not over 0 where they share none."""
+    shared: Floats = np.minimum(dt.high[det], gt.high[box])
+    shared -= np.maximum(dt.low[det], gt.low[box])
+    return shared
 
 
 def _same_code(dt_code: Ints, gt_order: Ints, gt_code: Ints) -> Iterator[tuple[Ints, Ints]]:

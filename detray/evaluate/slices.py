@@ -23,7 +23,7 @@ from detray.evaluate.bootstrap import LEVEL_50
 from detray.evaluate.inputs import Scene
 from detray.evaluate.kernel import Floats, Ints, Matches, union
 from detray.evaluate.metrics import Names
-from detray.evaluate.order import accumulation_order, pair_codes
+from detray.evaluate.order import pair_codes, ranked_order
 from detray.evaluate.pairs import Pairs
 from detray.tables import Shard
 
@@ -120,7 +120,7 @@ def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table
     group = _places(groups, detections)
     rows = detections.filter(pa.array(group >= 0))
     group = group[group >= 0]
-    order = accumulation_order(group, *(tables.numpy(rows, name) for name in ("score", "image_id", "rank")))
+    order = ranked_order(group, *(tables.numpy(rows, name) for name in ("score", "image_id", "rank")))
     group = group[order]
     hits = true_positives(
         group,

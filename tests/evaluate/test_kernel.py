@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from coco_oracle import as_coco, evaluate, scenes
-from hypothesis import given, settings
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from detray.evaluate.accumulate import needed_hits
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision, match
@@ -145,6 +146,18 @@ def test_sorting_is_stable_also_where_keys_are_too_wide_to_pack() -> None:
         assert (stable_argsort(codes * scale - 3 * scale) == np.argsort(codes, kind="stable")).all()
     scores = rng.integers(0, 4, 100) / 4
     assert (falling(scores) == np.argsort(-scores, kind="stable")).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([-1e300, -2.5, -0.0, 0.0, 5e-324, 0.1, np.nextafter(0.1, 1), 1.0, 1e308]), max_size=30))
+@example([0.0, -0.0])
+def test_scores_fall_stably_within_codes_however_many_bits_these_take(drawn: list[float]) -> None:
+    scores = np.array(drawn)
+    rows = np.arange(len(scores))
+    assert falling(scores).tolist() == np.lexsort((rows, -scores)).tolist()
+    for widest in (1, 1 << 40, 1 << 56, 1 << 61):
+        codes = (rows % 3) * (widest // 2)
+        assert falling(scores, codes).tolist() == np.lexsort((rows, -scores, codes)).tolist()
 
 
 def test_pair_codes_keep_the_order_of_pairs_however_far_apart_the_ids_are() -> None:

@@ -10,10 +10,12 @@ from coco_oracle import as_coco, as_tables, evaluate, scenes
 from hypothesis import given, settings
 
 from detray.boxes import pairwise_iou
+from detray.evaluate.accumulate import true_positives
 from detray.evaluate.api import evaluate_tables
-from detray.evaluate.bootstrap import interval, weighted, weights
+from detray.evaluate.bootstrap import interval, weights
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision, match
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.weighted import RecallPoints, WeightedRanking
 
 QUICK = EvaluateSettings(bootstrap=0)
 CAT, DOG = 1, 2
@@ -295,20 +297,19 @@ def test_a_resample_is_the_ap_of_images_repeated(drawn: tuple[GroundTruth, Detec
     order = order[found.kept[order]]
     counted = ~found.ignored[order, 0] & 1023
     n_gt = times[gt.image[~gt.crowd]].sum()
-    ap, recall = weighted(
-        times[dt.image[order], None],
-        found.matched[order, 0] & counted,
-        counted.astype(np.int16),
-        np.array([n_gt]),
-        found.class_rank[order],
-    )
+    category, start = np.zeros(len(order), np.int64), np.array([0, len(order)])
+    hits = true_positives(category, start, found.matched[order, 0] & counted, counted)
+    ranking = WeightedRanking.of(hits, dt.image[order], start, counted)
+    weight = np.append(times, 0)[:, None].astype(np.uint8)
+    ap, n_found = ranking.average_precision(weight, RecallPoints.of(np.array([[n_gt]])))
     repeated_gt = [take(gt, gt.image == image, new=10 * image + k) for image in range(5) for k in range(times[image])]
     repeated_dt = [take(dt, dt.image == image, new=10 * image + k) for image in range(5) for k in range(times[image])]
     expected = class_average_precision(joined(repeated_gt), joined(repeated_dt))
-    np.testing.assert_allclose(ap[:, 0], expected, rtol=0, atol=1e-12)
     if n_gt:
-        assert (recall[0] <= recall[1] + 1e-12).all()
-        assert (recall[1] <= recall[2] + 1e-12).all()
+        np.testing.assert_allclose(ap[:, 0, 0], expected, rtol=0, atol=1e-12)
+    match_of_all = match(joined(repeated_gt), joined(repeated_dt))
+    true = match_of_all.matched[:, 0] & ~match_of_all.ignored[:, 0]
+    assert n_found[:, 0, 0].tolist() == [(true >> level & 1).sum() for level in range(10)]
 
 
 def take(rows: GroundTruth | Detections, mask: np.ndarray, new: int | None = None) -> GroundTruth | Detections:
