@@ -111,7 +111,7 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         slices = {name: (name, key, start) for key in pictured.values() for name, start in _slices(key)}
         context.run_tasks("pictures", partial(_decode, work), slices, done)
         receipts += context.run_tasks("picture rules", partial(_look, work), pictured, done)
-    aside = {f"aside-{number:05d}": part for number, part in enumerate(store.files("quarantine", "ingest"))}
+    aside = {f"aside-{_part_number(part)}": part for part in store.files("quarantine", "ingest")}
     if aside:
         receipts += context.run_tasks("quarantine", partial(_read_aside, work), aside, done)
     names = ({key.name: key.split for key in shards}, tuple(key.name for key in pictured.values()))
@@ -236,12 +236,16 @@ def _look(work: Work, key: ShardKey) -> Json:
     return work.keep(name, found.raw, {"image_stats": pictures.image_stats(view, work.run)})
 
 
+def _part_number(part: Json) -> str:
+    number: str = part["file"].rpartition("-")[2].removesuffix(".parquet")
+    return number
+
+
 def _read_aside(work: Work, part: Json) -> Json:
-    number = part["file"].rpartition("-")[2].removesuffix(".parquet")
     rows = work.stage.store.read_files([part], "quarantine")
     rule = unreadable_annotation_file.RULE
     is_active = rule.code not in work.settings.disable
-    return work.keep(f"aside-{number}", unreadable(rule, rows if is_active else rows.slice(0, 0)))
+    return work.keep(f"aside-{_part_number(part)}", unreadable(rule, rows if is_active else rows.slice(0, 0)))
 
 
 def _merge(work: Work, shards: Mapping[str, str], pictured: Sequence[str], number: int) -> Json:

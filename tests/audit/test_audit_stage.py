@@ -42,7 +42,8 @@ def _ingest(store: Store, data: Dataset, cuts: int, quarantine: list[dict[str, A
         stage.write(
             f"{index:05d}",
             {"images": shard.images, "annotations": shard.annotations}
-            | ({"categories": data.categories, "quarantine": aside} if index == 0 else {}),
+            | ({"categories": data.categories} if index == 0 else {})
+            | ({"quarantine": aside} if index == len(shards) - 1 else {}),  # any part may have some, or none
         )
         for index, shard in enumerate(shards)
     ]
@@ -173,7 +174,7 @@ def test_what_ingest_set_aside_is_found(tmp_path: Path) -> None:
         {"stage": "ingest", "split": "val", "source_file": "a.xml", "reason": "not-xml", "detail": "line 3"},
         {"stage": "ingest", "split": "val", "source_file": "b.json", "row": 4, "reason": "not-an-object"},
     ]
-    _ingest(Store(str(tmp_path)), dataset(), 1, aside)
+    _ingest(Store(str(tmp_path)), dataset(), 2, aside)
     store, _ = _audit(tmp_path)
     found = store.read("findings", filters=[("rule", "=", "unreadable-annotation-file")]).to_pylist()
     assert {(row["scope"], row["source_file"], row["annotation_row"], row["observed"]) for row in found} == {
