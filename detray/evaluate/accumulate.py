@@ -31,12 +31,11 @@ class Hits:
     first, ``start`` has shape ``[levels * n_classes + 1]``.
     """
 
-    segment: Ints
     row: Ints
     """Which of the ranked detections each is."""
-    nth: Ints
+    nth: NDArray[np.int32]
     """Which true positive of its segment it is, from 1."""
-    place: Ints
+    place: NDArray[np.int32]
     """Its place among the detections of its segment that count, from 1."""
     start: Ints
     counted: Ints
@@ -49,7 +48,13 @@ class Hits:
 
     def count_where(self, rows: NDArray[np.bool_]) -> Ints:
         """Those that the mask ``rows`` ``[h]`` selects, of each class and level, ``[k, 10]``."""
-        return _by_class(np.bincount(self.segment[rows], minlength=len(self.start) - 1))
+        found = np.concatenate([[0], np.cumsum(rows)])
+        return _by_class(np.diff(found[self.start]))
+
+    @cached_property
+    def segment(self) -> Ints:
+        """The segment of each."""
+        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
     @cached_property
     def precision(self) -> Floats:
@@ -71,7 +76,6 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> H
         hit: ``[m]`` levels at which a detection is a true positive.
         counted: ``[m]`` levels at which it counts at all, be it true or false.
     """
-    k = len(start) - 1
     # all that count at every level and never hit are only numbers before the others
     always = (counted == EVERY_LEVEL) & (hit == 0)
     rows = np.flatnonzero((counted != 0) & ~always)
@@ -90,12 +94,12 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> H
         np.cumsum(counted & bit != 0, out=tally[1:])
         begin, ends = np.searchsorted(true, first), tally[first]
         n = np.diff(begin)
-        nth = np.arange(1, len(true) + 1) - np.repeat(begin[:-1], n)
+        nth = np.arange(1, len(true) + 1, dtype=np.int32) - np.repeat(begin[:-1].astype(np.int32), n)
         place = base[true] + tally[1:][true] - np.repeat(ends[:-1], n)
         parts.append((true, n, nth, place, np.diff(every) + np.diff(ends)))
     true, n, nth, place, total = (np.concatenate(column) for column in zip(*parts, strict=True))
     begin = np.concatenate([[0], np.cumsum(n)])
-    return Hits(np.repeat(np.arange(LEVELS * k), n), rows[true], nth, place, begin, total)
+    return Hits(rows[true], nth, place, begin, total)
 
 
 def needed_hits(n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:

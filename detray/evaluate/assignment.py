@@ -30,7 +30,7 @@ def assign(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
     contested = np.zeros(len(crowd), np.bool_)
     contested[pairs.box[choices > 1]] = True
     has_choice = contested[pairs.box]
-    result = np.empty((len(pairs.iou), ignored.shape[1]), np.int16)
+    result = np.empty((ignored.shape[1], len(pairs.iou)), np.int16).T
     # where no detection of a box has another one to go to, nothing depends on what is ignored
     simple, rest = np.flatnonzero(~has_choice), np.flatnonzero(has_choice)
     result[simple] = _first_come(pairs.take(simple), turn, crowd)[:, None]
@@ -41,8 +41,7 @@ def assign(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
 
 def _first_come(pairs: Pairs, turn: Ints, crowd: Flags) -> Words:
     """The assignment where every detection has one box: a box goes, at each level, to the first that reaches it."""
-    order = stable_argsort(turn[pairs.detection])
-    order = order[stable_argsort(pairs.box[order])]
+    order = stable_argsort(pairs.box * len(turn) + turn[pairs.detection])
     box = pairs.box[order]
     reach = np.searchsorted(IOU_THRESHOLDS, pairs.iou[order], side="right")
     # the highest level reached so far in the run of a box; boxes rise, so runs do not mix
@@ -67,8 +66,8 @@ def _propose(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
         return np.empty(0, np.int16)
     # least key first: later boxes, falling IoU, boxes that count, detections in turn
     order = stable_argsort(-pairs.box)
-    order = order[falling(pairs.iou[order])]
-    order = order[stable_argsort(turn[pairs.detection[order]] * 2 + ignored[pairs.box[order]])]
+    kind = turn[pairs.detection] * 2 + ignored[pairs.box]
+    order = order[falling(pairs.iou[order], kind[order])]
 
     level, pair = np.divmod(np.flatnonzero(pairs.iou[order] >= IOU_THRESHOLDS[:, None]), n)
     pair = order[pair]

@@ -16,7 +16,6 @@ from detray.evaluate.classes import ClassRows
 from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.order import places
 from detray.evaluate.weighted import RecallPoints, WeightedCount, WeightedRanking
-from detray.schema import AREA_RANGES
 
 SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 """COCO's twelve numbers, in its order."""

@@ -118,8 +118,13 @@ class ClassRows:
         return true_positives(self.category, self.start, hit, counted)
 
     @cached_property
-    def tie_ends(self) -> Ints:
-        """Rows that are the last with their class and score."""
+    def tie_end(self) -> Ints:
+        """``[m]`` the last row with the class and score of each."""
         last = np.ones(len(self.score), np.bool_)
         last[:-1] = (self.category[1:] != self.category[:-1]) | (self.score[1:] != self.score[:-1])
-        return np.flatnonzero(last)
+        ends = np.flatnonzero(last)
+        return np.repeat(ends, np.diff(ends, prepend=-1))
+
+    def per_class_of(self, rows: Flags) -> Ints:
+        """How many detections of each class the mask ``rows`` ``[m]`` selects, ``[k]``."""
+        return np.diff(np.searchsorted(np.flatnonzero(rows), self.start))

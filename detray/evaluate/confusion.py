@@ -5,10 +5,11 @@ import pyarrow as pa
 
 from detray.evaluate.assignment import assign
 from detray.evaluate.kernel import Detections, GroundTruth, Matches
-from detray.evaluate.order import falling
+from detray.evaluate.order import count, falling
 from detray.evaluate.pairs import Pairs
 
 IOU = 0.5
+KEYS = ["category_id", "predicted_category_id"]
 
 
 def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Pairs, least_score: float) -> pa.Table:
@@ -39,16 +40,15 @@ def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Pai
     confused = left.take(assign(left, turn, ~counts[:, None], gt.crowd)[:, 0] & 1 != 0)
     missed[confused.box] = False
     false[confused.detection] = False
-    sizes = [hit.sum(), len(confused.box), missed.sum(), false.sum()]
-    true = [dt.category[hit], gt.category[confused.box], gt.category[missed], dt.category[false]]
-    predicted = [dt.category[hit], dt.category[confused.detection], gt.category[missed], dt.category[false]]
-    rows = pa.table(
-        {
-            "category_id": pa.array(np.concatenate(true), mask=np.repeat([False, False, False, True], sizes)),
-            "predicted_category_id": pa.array(
-                np.concatenate(predicted), mask=np.repeat([False, False, True, False], sizes)
-            ),
-        }
-    )
-    counted = rows.group_by(rows.column_names, use_threads=False).aggregate([([], "count_all")])
-    return counted.rename_columns([*rows.column_names, "n"])
+    parts = []
+    for true, predicted, category in (
+        (True, True, dt.category[hit]),
+        (True, False, gt.category[missed]),
+        (False, True, dt.category[false]),
+    ):
+        ids, n = count(category)
+        names = [pa.array(ids, mask=np.full(len(ids), not known)) for known in (true, predicted)]
+        parts.append(pa.table([*names, n], names=[*KEYS, "n"]))
+    mixed = pa.table([gt.category[confused.box], dt.category[confused.detection]], names=KEYS)
+    parts.append(mixed.group_by(KEYS, use_threads=False).aggregate([([], "count_all")]).rename_columns([*KEYS, "n"]))
+    return pa.concat_tables(parts)

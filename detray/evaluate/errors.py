@@ -35,8 +35,8 @@ def error_levels(false: Words, iou: Floats, other_iou: Floats) -> dict[str, Word
         other_iou: highest IoU with a box of another class.
     """
     near, other = reached_levels(iou), reached_levels(other_iou)
-    placed = np.where(iou >= BACKGROUND_IOU, EVERY_LEVEL, np.int16(0))
-    empty = np.where(other_iou <= BACKGROUND_IOU, EVERY_LEVEL, np.int16(0))
+    placed = EVERY_LEVEL * (iou >= BACKGROUND_IOU)
+    empty = EVERY_LEVEL * (other_iou <= BACKGROUND_IOU)
     localization = false & placed & ~near
     classification = false & other & ~localization
     duplicate = false & near & ~classification

@@ -44,7 +44,7 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     a, d, left_out = shard.annotations, shard.predictions, {}
     box, found = tables.boxes(a), tables.boxes(d)
     images = pc.drop_null(shard.images["image_id"]).unique()
-    classes = shard.categories.filter(pc.field("source") != "predictions")["category_id"].unique()
+    classes = shard.categories.filter(pc.not_equal(shard.categories["source"], "predictions"))["category_id"].unique()
 
     takes_part = np.ones(a.num_rows, np.bool_)
     for reason, holds in (
@@ -73,29 +73,38 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
         left_out["detections without a mask"] = int((~readable).sum())
         dt_row = dt_row[readable]
         masks = gt_masks, dt_masks
-    known = _among(d["category_id"], classes)[dt_row]
+    known = _taken(_among(d["category_id"], classes), dt_row)
     left_out["detections of a class that ground truth lacks"] = int((~known).sum())
 
-    box, area = box[gt_row], tables.numpy(a, "area")[gt_row]
+    box, area = take_boxes(box, gt_row), _taken(tables.numpy(a, "area"), gt_row)
     gt = GroundTruth(
-        tables.numpy(a, "image_id", 0)[gt_row],
-        tables.numpy(a, "category_id", 0)[gt_row],
+        _taken(tables.numpy(a, "image_id", 0), gt_row),
+        _taken(tables.numpy(a, "category_id", 0), gt_row),
         box,
         np.where(np.isfinite(area), area, box[:, 2] * box[:, 3]),
-        tables.numpy(a, "is_crowd")[gt_row],
+        _taken(tables.numpy(a, "is_crowd"), gt_row),
     )
     dt = Detections(
-        tables.numpy(d, "image_id")[dt_row],
-        tables.numpy(d, "category_id")[dt_row],
-        found[dt_row],
-        tables.numpy(d, "score")[dt_row],
-        tables.numpy(d, "rank")[dt_row].astype(np.int64),
+        _taken(tables.numpy(d, "image_id"), dt_row),
+        _taken(tables.numpy(d, "category_id"), dt_row),
+        take_boxes(found, dt_row),
+        _taken(tables.numpy(d, "score"), dt_row),
+        _taken(tables.numpy(d, "rank"), dt_row).astype(np.int64),
         areas(masks[1]) if masks else None,
     )
     void = np.zeros(len(gt), np.bool_)
     if settings.strict_pycocotools:
         void = tables.numpy(a, "annotation_id", -1)[gt_row] == 0
-    return Scene(gt, gt_row, tables.numpy(a, "is_difficult")[gt_row], void, dt, dt_row, masks, left_out)
+    return Scene(gt, gt_row, _taken(tables.numpy(a, "is_difficult"), gt_row), void, dt, dt_row, masks, left_out)
+
+
+def take_boxes(box: Floats, rows: Ints) -> Floats:
+    """Some rows of ``box`` ``[n, 4]``, columns contiguous."""
+    return box if len(rows) == len(box) else np.stack([side[rows] for side in box.T]).T
+
+
+def _taken(values: NDArray, rows: Ints) -> NDArray:
+    return values if len(rows) == len(values) else values[rows]
 
 
 def _finite(box: Floats) -> Flags:

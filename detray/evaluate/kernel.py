@@ -150,7 +150,7 @@ def match(
     late = stable_argsort(-turn[hit.detection])
     first[hit.box[late]] = hit.detection[late]
     for area, outside in enumerate(out_of_range(dt.areas()).T):
-        ignored[:, area] |= np.where(outside & kept, EVERY_LEVEL & ~matched[:, area], np.int16(0))
+        ignored[:, area] |= (EVERY_LEVEL & ~matched[:, area]) * (outside & kept)
     return Matches(matched, ignored, class_rank, kept, at50, first, order, found)
 
 

@@ -39,10 +39,10 @@ def match_rows(
     gt, dt = scene.gt, scene.dt
     ignored = found.ignored[order, 0] & 1 != 0
     hit = found.matched[order, 0] & 1 != 0
-    outcome = np.where(ignored, IGNORE, np.where(hit, TRUE_POSITIVE, FALSE_POSITIVE))
-    error = np.full(len(order), -1)
+    outcome = np.where(ignored, np.int8(IGNORE), np.where(hit, np.int8(TRUE_POSITIVE), np.int8(FALSE_POSITIVE)))
+    error = np.full(len(order), -1, np.int16)
     for number, name in enumerate(FALSE_DETECTIONS):
-        error[wrong[name] & 1 != 0] = number
+        error += (wrong[name] & 1) * np.int16(number + 1)  # a detection is of one type at most
     box = found.box[order]
     detected = _names(shard, run, model, dt.image[order], dt.category[order], outcome) | {
         "error": _pick(FALSE_DETECTIONS, error),
@@ -50,7 +50,7 @@ def match_rows(
         "rank": pa.array(dt.rank[order].astype(np.int32)),
         "class_rank": pa.array(found.class_rank[order], pa.int32()),
         "score": pa.array(dt.score[order]),
-        **_sides(dt.box[order]),
+        **_sides(dt.box, order),
         **_overlaps(shard, partners.own_box, partners.other_box, order, gt.category),
         **{word: pa.array(words(found, word)[order]) for word in WORDS},
         "voc_match": pa.array(pascal == HIT, mask=pascal == IGNORED),
@@ -58,9 +58,9 @@ def match_rows(
 
     lost = np.flatnonzero((found.detection < 0) & ~gt.ignored()[:, 0])
     lost = lost[np.lexsort((gt.image[lost], gt.category[lost]))]
-    missed = _names(shard, run, model, gt.image[lost], gt.category[lost], np.full(len(lost), MISSED)) | {
+    missed = _names(shard, run, model, gt.image[lost], gt.category[lost], np.full(len(lost), MISSED, np.int8)) | {
         **_box_of(shard, scene, lost),
-        **_sides(gt.box[lost]),
+        **_sides(gt.box, lost),
         **_overlaps(shard, partners.own_detection, partners.other_detection, lost, dt.category),
     }
     return pa.concat_tables([schema.conform(pa.table(rows), "matches") for rows in (detected, missed)])
@@ -72,7 +72,9 @@ def words(found: Matches, name: str) -> Words:
     return (found.matched if kind == "matched" else found.ignored)[:, AREA_RANGES.index(area)]
 
 
-def _names(shard: Shard, run: str, model: str, image: Ints, category: Ints, outcome: Ints) -> dict[str, pa.Array]:
+def _names(
+    shard: Shard, run: str, model: str, image: Ints, category: Ints, outcome: NDArray[np.integer]
+) -> dict[str, pa.Array]:
     images, classes = pa.array(image), pa.array(category)
     return {
         "run": _repeat(run, len(image)),
@@ -117,15 +119,15 @@ def _overlaps(shard: Shard, own: Best, other: Best, rows: Ints, category: Ints) 
     }
 
 
-def _sides(box: NDArray[np.float64]) -> dict[str, pa.Array]:
-    return {side: pa.array(box[:, k]) for k, side in enumerate(("x", "y", "width", "height"))}
+def _sides(box: NDArray[np.float64], rows: Ints) -> dict[str, pa.Array]:
+    return {side: pa.array(box[:, k][rows]) for k, side in enumerate(("x", "y", "width", "height"))}
 
 
 def _take(table: pa.Table, column: str, rows: pa.Array) -> pa.Array:
     return table.column(column).combine_chunks().take(rows)
 
 
-def _pick(names: tuple[str, ...], number: Ints) -> pa.Array:
+def _pick(names: tuple[str, ...], number: NDArray[np.integer]) -> pa.Array:
     """The name of each number; -1 gives NULL."""
     return pa.array(names).take(pa.array(number, mask=number < 0))
 

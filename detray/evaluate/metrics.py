@@ -131,12 +131,12 @@ def _class_metrics(
     for area, name in enumerate(AREA_RANGES):
         score, point = scores[area], best_f1(rows, scores[area].hits, area)
         low, high = interval(resampled[:, 0 if area == 0 else 2 + area])
-        counted = rows.category[~rows.is_repair if area == 0 else rows.counted[area] & 1 != 0]
+        n_counted = rows.per_class_of(~rows.is_repair) if area == 0 else score.hits.counted[: len(rows.ids)]
         columns = names.of(rows.ids) | {
             "area_range": [name] * len(rows.ids),
             "max_detections": np.full(len(rows.ids), settings.max_detections),
             "n_ground_truth": rows.n_gt[:, area],
-            "n_detections": rows.per_class(counted),
+            "n_detections": n_counted,
             "ap": score.ap.mean(axis=1),
             **{f"ap{round(100 * iou)}": score.ap[:, level] for level, iou in enumerate(IOU_THRESHOLDS)},
             "ar1": score.recall[:, 0],
@@ -213,7 +213,7 @@ def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: Hit
         if error in FALSE_DETECTIONS:
             wrong = rows.wrong[error]
             repaired = rows.repaired.get(error, np.int16(0))
-            n = rows.per_class(rows.category[wrong & 1 != 0])
+            n = rows.per_class_of(wrong & 1 != 0)
             mended = precision_at_recall(rows.hits(hit | repaired, counted & ~wrong | repaired), n_gt).mean(axis=2)
         else:
             missed = rows.per_class_and_level(
@@ -222,7 +222,7 @@ def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: Hit
             n = missed[:, LEVEL_50]
             mended = precision_at_recall(hits, n_gt - missed).mean(axis=2)
             # with no box left to find AP is perfect if nothing else is there, and else has no meaning
-            nothing = rows.per_class_and_level(rows.category, counted) == 0
+            nothing = hits.counted.reshape(LEVELS, -1).T == 0
             mended[(n_gt > 0) & (n_gt == missed) & nothing] = 1
         gain = mended - ap
         columns = names.of(rows.ids) | {

@@ -29,10 +29,11 @@ def best_f1(rows: ClassRows, hits: Hits, area: int) -> OperatingPoint:
     """
     k = len(rows.ids)
     n_gt = rows.n_gt[:, area]
-    at50 = hits.segment < k  # the first level
+    at50 = slice(0, hits.start[k])  # the first level
     category, row = hits.segment[at50], hits.row[at50]
-    end = rows.tie_ends[np.searchsorted(rows.tie_ends, row)]
-    tally = np.concatenate([[0], np.cumsum(rows.counted[area] & 1)])
+    end = rows.tie_end[row]
+    tally = np.zeros(len(rows.score) + 1, np.int32)
+    np.cumsum(rows.counted[area] & 1, out=tally[1:])
     n = tally[end + 1] - tally[rows.start[category]]
     tp = np.searchsorted(row, end, side="right") - hits.start[category]
     f1 = 2 * tp / (n + n_gt[category])

@@ -55,22 +55,25 @@ def falling(scores: NDArray[np.float64], codes: Ints | None = None) -> Ints:
     order = packed & ((1 << place_bits) - 1)
     if score_bits > room:
         packed >>= place_bits
-        _mend(order, packed, scores)
+        new = packed[1:] != packed[:-1]
+        same = np.flatnonzero(~new)
+        wrong = same[scores[order[same]] < scores[order[same + 1]]]
+        if len(wrong):
+            _mend(order, new, wrong, -scores)
     return order
 
 
-def _mend(order: Ints, rounded: Ints, scores: NDArray[np.float64]) -> None:
-    """Sort the runs of ``order`` where scores that differ have one ``rounded`` key."""
-    same = np.flatnonzero(rounded[1:] == rounded[:-1])
-    differ = same[scores[order[same]] != scores[order[same + 1]]]
-    if not len(differ):
-        return
-    run = np.concatenate([[0], np.cumsum(rounded[1:] != rounded[:-1])])
+def _mend(order: Ints, new: NDArray[np.bool_], wrong: Ints, *keys: NDArray) -> None:
+    """Sort those runs of ``order`` in which places are ``wrong`` stably by ``keys``, the last one first.
+
+    ``new`` ``[n - 1]`` tells whether a run begins at each place but the first.
+    """
+    run = np.concatenate([[0], np.cumsum(new)])
     mixed = np.zeros(int(run[-1]) + 1, np.bool_)
-    mixed[run[differ]] = True
+    mixed[run[wrong]] = True
     places = np.flatnonzero(mixed[run])
     rows = order[places]
-    order[places] = rows[np.lexsort((rows, -scores[rows], run[places]))]
+    order[places] = rows[np.lexsort((rows, *(key[rows] for key in keys), run[places]))]
 
 
 def pair_codes(first: Ints, second: Ints, *others: tuple[Ints, Ints]) -> list[Ints]:
@@ -117,18 +120,26 @@ def _offsets(arrays: list[Ints]) -> tuple[list[Ints], int, int]:
     return arrays, low, max(int(array.max()) for array in filled) - low + 1
 
 
-def source_order(image: Ints, rank: Ints) -> Ints | None:
-    """The order by image, then ``rank``; None where the rows are in it."""
-    later = image[1:] > image[:-1]
-    if later.all() or (later | ((image[1:] == image[:-1]) & (rank[1:] >= rank[:-1]))).all():
-        return None
-    order = stable_argsort(rank)
-    return order[stable_argsort(image[order])]
-
-
 def ranked_order(code: Ints, score: NDArray[np.float64], image: Ints, rank: Ints) -> Ints:
     """The order by ``code``, falling score, image and rank, in which pycocotools accumulates."""
-    order = source_order(image, rank)
-    if order is None:
-        return falling(score, code)
-    return order[falling(score[order], code[order])]
+    order = falling(score, code)
+    codes, scores = code[order], score[order]
+    new = (codes[1:] != codes[:-1]) | (scores[1:] != scores[:-1])
+    same = np.flatnonzero(~new)
+    one, other = order[same], order[same + 1]
+    wrong = same[(image[one] > image[other]) | ((image[one] == image[other]) & (rank[one] > rank[other]))]
+    if len(wrong):
+        _mend(order, new, wrong, rank, image)
+    return order
+
+
+def count(values: Ints) -> tuple[Ints, Ints]:
+    """The distinct ``values``, rising, and how often each occurs."""
+    if not len(values):
+        return values, values
+    low = int(values.min())
+    if int(values.max()) - low > 4 * len(values):
+        return np.unique(values, return_counts=True)
+    n = np.bincount(values - low)
+    found = np.flatnonzero(n)
+    return found + low, n[found]

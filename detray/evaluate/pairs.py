@@ -43,12 +43,12 @@ def overlapping(
         crowd: bool ``[n]``, regions whose IoU divides by the detection's area.
     """
     order = stable_argsort(gt_code)
-    ordered = gt_code[order]
     found = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # coordinates near the largest float
+        gt_box, crowd = gt_box[order], crowd[order]
         x, y = ((_Ends.of(dt_box, axis), _Ends.of(gt_box, axis)) for axis in (0, 1))
         dt_area, gt_area = (box[:, 2] * box[:, 3] for box in (dt_box, gt_box))
-        for det, box in _same_code(dt_code, order, ordered):
+        for det, box in _same_code(dt_code, gt_code[order]):
             # most boxes of an image do not meet: only the rest are worth an IoU
             wide = _shared(*x, det, box)
             rows = np.flatnonzero(wide > 0)
@@ -60,7 +60,7 @@ def overlapping(
             inter, alone = wide[rows] * high[rows], dt_area[det]
             iou = inter / np.where(crowd[box], alone, alone + gt_area[box] - inter)
             near = np.flatnonzero((iou >= least) & (iou > 0))
-            found.append(Pairs(det[near], box[near], iou[near]))
+            found.append(Pairs(det[near], order[box[near]], iou[near]))
     return Pairs(
         np.concatenate([part.detection for part in found] or [np.empty(0, np.int64)]),
         np.concatenate([part.box for part in found] or [np.empty(0, np.int64)]),
@@ -88,8 +88,8 @@ def _shared(dt: _Ends, gt: _Ends, det: Ints, box: Ints) -> Floats:
     return shared
 
 
-def _same_code(dt_code: Ints, gt_order: Ints, gt_code: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Chunks of all pairs with equal codes: rows of the detections and of the boxes."""
+def _same_code(dt_code: Ints, gt_code: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Chunks of all pairs with equal codes: rows of the detections and of the boxes, whose codes rise."""
     first, count = runs(gt_code, dt_code)
     rows = np.flatnonzero(count)
     first, count = first[rows], count[rows]
@@ -99,10 +99,8 @@ def _same_code(dt_code: Ints, gt_order: Ints, gt_code: Ints) -> Iterator[tuple[I
         done = total[low - 1] if low else 0
         high = max(int(np.searchsorted(total, done + CHUNK, side="right")), low + 1)
         repeat = count[low:high]
-        # position in gt_order: the run's first, plus the place inside the run
-        skip = first[low:high] - (total[low:high] - repeat - done)
-        yield (
-            np.repeat(rows[low:high], repeat),
-            gt_order[np.arange(total[high - 1] - done) + np.repeat(skip, repeat)],
-        )
+        # the run's first box, plus the place inside the run
+        box = np.repeat(first[low:high] - (total[low:high] - repeat - done), repeat)
+        box += np.arange(len(box))
+        yield np.repeat(rows[low:high], repeat), box
         low = high

@@ -9,6 +9,7 @@ false one on a crowd region, as the TF Object Detection API treats groups.
 import numpy as np
 
 from detray.evaluate.kernel import Detections, Flags, GroundTruth, Ints
+from detray.evaluate.order import stable_argsort
 from detray.evaluate.pairs import Pairs
 from detray.evaluate.partners import Best
 
@@ -32,7 +33,7 @@ def pascal_match(
     box = Best.of(single.detection, single.box, single.iou, len(dt)).partner
     result = np.full(len(dt), FALSE, np.int8)
     rows = np.flatnonzero(box >= 0)
-    rows = rows[np.argsort(-turn[rows])]
+    rows = rows[stable_argsort(-turn[rows])]
     first = np.full(len(gt), -1)
     first[box[rows]] = rows  # the last one written is the first in turn
     result[first[first >= 0]] = HIT

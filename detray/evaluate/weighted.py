@@ -112,12 +112,12 @@ class WeightedRanking:
         before = np.searchsorted(level * len(image) + row, hits.segment // n_classes * len(image) + hits.row)
         before = np.where(before > begin[hits.segment], np.append(0, lost.number)[before], 0)
 
-        columns = [np.append(values, end) for values, end in ((image[hits.row], -1), (sums.number[place[hits.row]], 0))]
+        hit_image, ends = np.append(image[hits.row], -1), np.append(sums.number[place[hits.row]], 0)
         before = np.append(before, 0)
-        curves = [
-            _Curves(which, *(column[shown] for column in columns), before[shown] if len(row) else None)
-            for which, shown in _sheets(hits.start)
-        ]
+        curves = []
+        for which, shown in _sheets(hits.start):
+            missed = before[shown]
+            curves.append(_Curves(which, hit_image[shown], ends[shown], missed if missed.any() else None))
         return WeightedRanking(n_classes, sums, lost, curves)
 
     def average_precision(self, weight: Bytes, points: "RecallPoints") -> tuple[Floats, Ints]:
