@@ -25,6 +25,7 @@ MIN_IMAGES = 30
 MAX_CHANCE = 0.001
 MOST = 0.8  # of the classes
 UNLIKE, ALIKE = 0.2, 0.15
+TIE = 0.05
 """Mean distances from which boxes are of another class, and up to which they are of the same."""
 
 MIN_CONFIDENCE = 0.99
@@ -81,7 +82,8 @@ def _assigned(data: Summary, split: str, other: str, strange: Sequence[int], the
 def preference(data: Summary, split: str, other: str, mapping: Mapping[int, int], against: Mapping[int, int]) -> float:
     """The confidence that boxes look alike under one mapping of ids more than under another.
 
-    One less the chance, by the sign test, that as many measures of as many classes would prefer it.
+    One less the chance, by the sign test, that as many measures of as many classes would prefer it; where
+    they differ by less than `TIE` they prefer neither.
     """
     better = worse = 0
     for key in mapping:
@@ -91,8 +93,8 @@ def preference(data: Summary, split: str, other: str, mapping: Mapping[int, int]
             np.append(distances(data, split, other, key, one[key]), _beside(data, split, other, key, one))
             for one in (mapping, against)
         )
-        better += int((mine < theirs).sum())
-        worse += int((mine > theirs).sum())
+        better += int((mine < theirs - TIE).sum())
+        worse += int((mine > theirs + TIE).sum())
     return 1 - chance_of_preference(better, worse)
 
 
