@@ -1,7 +1,8 @@
 """COCO JSON: one object with the lists images, annotations and categories (cocodataset.org/#format-data).
 
 LVIS (images without file_name: its coco_url names the file) and Objects365 are read as they are;
-fields that have no column are kept in ``attributes``.
+fields that have no column are kept in ``attributes``. So is ``ignore``, which pycocotools overwrites
+with iscrowd, and which converters use for several things.
 """
 
 import re
@@ -54,6 +55,7 @@ class AnnotationRow(Row, forbid_unknown_fields=True, gc=False):
     iscrowd: Annotated[int, Meta(ge=0, le=1)] = 0
     segmentation: Raw = UNSET
     annotator: str | None = None
+    difficult: Annotated[int, Meta(ge=0, le=1)] | bool = 0
 
 
 class CategoryRow(Row, forbid_unknown_fields=True, gc=False):
@@ -88,6 +90,7 @@ def repair_annotation(row: dict[str, Any], defects: Defects) -> AnnotationRow:
     fields["bbox"] = values.box_of(row, "bbox", defects)
     fields["area"] = None if row.get("area") is None else values.number(row["area"], "area", defects)
     fields["iscrowd"] = _flag(row, "iscrowd", defects)
+    fields["difficult"] = _flag(row, "difficult", defects)
     if row.get("segmentation") is not None:
         if isinstance(row["segmentation"], list | dict):
             fields["segmentation"] = msgspec.Raw(values.as_json(row["segmentation"], "segmentation", defects).encode())
@@ -202,7 +205,7 @@ def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -
         **boxes,
         area=area,
         is_crowd=pa.array(np.fromiter(map(attrgetter("iscrowd"), rows), np.bool_, len(rows))),
-        is_difficult=pa.array(np.zeros(len(rows), np.bool_)),
+        is_difficult=pa.array(np.fromiter(map(attrgetter("difficult"), rows), np.bool_, len(rows))),
         segmentation=segmentation,
         annotator=[name or annotator for name in annotators] if any(annotators) else annotator,
         source_file=path,

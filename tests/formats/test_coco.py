@@ -110,6 +110,15 @@ def test_whole_numbers_may_be_written_as_floats(coco_file, rows: Rows) -> None:
     assert (row["image_id"], row["is_crowd"], row["area"], row["defects"]) == (3, True, 14.0, None)
 
 
+def test_difficult_boxes_are_told_and_ignore_is_kept(coco_file, rows: Rows) -> None:
+    boxes = [BOX, BOX | {"difficult": 1}, BOX | {"difficult": True}, BOX | {"difficult": 0, "ignore": 1}]
+    found = rows(coco_file([IMAGE], [*boxes, BOX | {"difficult": 7}]))
+    assert [row["is_difficult"] for row in found] == [False, True, True, False, True]
+    assert json.loads(found[3]["attributes"]) == {"ignore": 1}
+    assert [row["attributes"] for row in found[:3]] == [None] * 3
+    assert [row["defects"] is None for row in found] == [True] * 4 + [False]
+
+
 def test_an_absent_area_is_width_times_height(coco_file, rows: Rows) -> None:
     (row,) = rows(coco_file([IMAGE], [{name: value for name, value in BOX.items() if name != "area"}]))
     assert (row["area"], row["defects"]) == (14.0, None)
@@ -157,15 +166,35 @@ def test_a_class_without_an_id_is_quarantined(coco_file, read_source) -> None:
     assert found.quarantine.select(["row", "reason"]).to_pylist() == [{"row": 0, "reason": "category-without-id"}]
 
 
-def test_rows_survive_misleading_cuts(coco_file, monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
-    monkeypatch.setattr(json_lists, "PART_BYTES", 150)
+@pytest.mark.parametrize(("part", "block"), [(150, 1 << 20), (1 << 20, 150), (1000, 100)])
+def test_rows_survive_misleading_cuts(
+    coco_file, monkeypatch: pytest.MonkeyPatch, rows: Rows, part: int, block: int
+) -> None:
+    monkeypatch.setattr(json_lists, "PART_BYTES", part)
+    monkeypatch.setattr(json_lists, "BLOCK_BYTES", block)
     nested = [{"id": 900 + i, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]} for i in range(5)]
     boxes = [{"id": i, "parts": nested, "image_id": 1, "category_id": 1, "bbox": [i, 0, 1, 1]} for i in range(30)]
     found = rows(coco_file([IMAGE], boxes))
     assert [row["annotation_id"] for row in found] == list(range(30))
 
 
-def test_garbage_between_rows_is_named_by_its_byte(coco_file, rows: Rows) -> None:
+def test_fields_and_defects_stay_with_their_rows_across_blocks(
+    coco_file, monkeypatch: pytest.MonkeyPatch, rows: Rows
+) -> None:
+    monkeypatch.setattr(json_lists, "BLOCK_BYTES", 200)
+    boxes = [BOX | {"id": i} | ({f"extra {i}": i} if i % 7 == 0 else {}) for i in range(60)]
+    boxes[31]["bbox"] = [1, 2, "x", 4]
+    found = rows(coco_file([IMAGE], boxes))
+    assert [row["annotation_row"] for row in found] == list(range(60))
+    assert [row["annotation_id"] for row in found if row["attributes"]] == list(range(0, 60, 7))
+    assert [row["annotation_id"] for row in found if row["defects"]] == [31]
+
+
+@pytest.mark.parametrize("block", [60, 1 << 20])
+def test_garbage_between_rows_is_named_by_its_byte(
+    coco_file, rows: Rows, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(json_lists, "BLOCK_BYTES", block)
     text = f"[{json.dumps(BOX)}, {json.dumps(BOX)[:-1]}, oops}}]"
     path = coco_file([IMAGE], text)
     with pytest.raises(BrokenJson) as error:
