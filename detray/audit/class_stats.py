@@ -52,7 +52,6 @@ def _row(data: Summary, split: str, category_id: int, name: str) -> dict[str, ob
     size = tally.quantiles("size", category_id, _QUANTILES)
     aspect = tally.quantiles("aspect", category_id, _QUANTILES)
     repeat = min(max((REPEAT_SHARE * of_split / images) ** 0.5, 1.0), MAX_REPEAT) if images else None
-    oversample = {"train": {"oversample": {name: round(repeat, 2)}}} if repeat is not None and repeat > 1 else None
     return {
         "split": split,
         "category_id": category_id,
@@ -70,8 +69,13 @@ def _row(data: Summary, split: str, category_id: int, name: str) -> dict[str, ob
         **dict(zip(("aspect_p05", "aspect_p50", "aspect_p95"), aspect, strict=True)),
         "effective_number": (1 - EFFECTIVE_BETA**boxes) / (1 - EFFECTIVE_BETA) if boxes else None,
         "oversample_factor": repeat,
-        "config_fragment": yaml.safe_dump(oversample, allow_unicode=True) if oversample else None,
+        "config_fragment": _fragment("oversample", name, repeat) if repeat is not None and repeat > 1 else None,
     }
+
+
+def _fragment(key: str, name: str, value: float) -> str:
+    """A setting of ``train`` for one class, as it stands in a configuration file."""
+    return str(yaml.safe_dump({"train": {key: {name: float(f"{value:.4g}")}}}, allow_unicode=True))
 
 
 def _weights(rows: list[dict[str, object]]) -> None:
@@ -81,3 +85,6 @@ def _weights(rows: list[dict[str, object]]) -> None:
         mean = sum(inverse.values()) / len(inverse) if inverse else 1.0
         for index, row in enumerate(rows):
             row[column] = inverse[index] / mean if index in inverse else None
+    for row in rows:
+        weight, name = row["weight_effective_number"], str(row["category_name"])
+        row["weights_fragment"] = _fragment("class_weights", name, weight) if isinstance(weight, float) else None

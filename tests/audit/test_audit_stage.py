@@ -15,8 +15,10 @@ from detray.audit.catalogue import RULES
 from detray.audit.engine import audit
 from detray.audit.rule import activate
 from detray.cluster.executor import SerialExecutor
+from detray.detectors.class_weights import class_weights
+from detray.detectors.training import check_class_names
 from detray.errors import UsageError
-from detray.settings import convert
+from detray.settings import convert, parse_yaml
 from detray.stages.audit import STAGE
 from detray.stages.base import Context, Outcome
 from detray.stages.config import Config
@@ -129,12 +131,33 @@ def test_class_statistics(tmp_path: Path) -> None:
     assert (cell["aspect_p50"], cell["share"], cell["boxes_per_image"]) == (1, 0.8, 2)
     assert cell["max_boxes_per_image"] == 2
     assert cell["oversample_factor"] == pytest.approx((0.1 / 0.02) ** 0.5)
-    assert "cell: 2.24" in cell["config_fragment"]
+    assert parse_yaml(cell["config_fragment"], "") == {"train": {"oversample": {"cell": 2.236}}}
     assert vial["n_findings_error"] == 1
     assert vial["size_p50"] is None
     assert (flask["n_boxes"], flask["share"], flask["weight_effective_number"]) == (0, 0, None)
     assert cell["weight_inverse_frequency"] + vial["weight_inverse_frequency"] == pytest.approx(2)
     assert vial["weight_inverse_frequency"] == pytest.approx(4 * cell["weight_inverse_frequency"])
+
+
+def test_the_suggested_settings_are_settings(tmp_path: Path) -> None:
+    odd = {1: "traffic light: red", 2: "yes", 3: "Ampel 'grün'", 4: "7", 5: "a\nb # c"}
+    boxes = [{"class": key, "image": image} for key in odd for image in range(1, key + 1)]
+    data = dataset(boxes=boxes, images=[{"split": "train"}] * 500, categories=odd, splits=("train",))
+    _ingest(Store(str(tmp_path)), data, 2)
+    rows = _audit(tmp_path)[0].read("class_stats").to_pylist()
+    merged: dict[str, dict[str, Any]] = {}
+    for column in ("config_fragment", "weights_fragment"):
+        for row in rows:
+            settings = convert(parse_yaml(row[column], "fragment"), Config, "fragment")
+            check_class_names(settings.train, odd)
+            for key, value in parse_yaml(row[column], "fragment")["train"].items():
+                merged.setdefault(key, {}).update(value)
+    train = convert({"train": merged}, Config, "merged").train
+    factors = {row["category_name"]: row["oversample_factor"] for row in rows}
+    assert train.oversample == pytest.approx(factors, rel=1e-3)
+    labels = np.array([entry["class"] - 1 for entry in boxes], np.int32)
+    expected = class_weights(labels, list(odd.values()), "effective_number")
+    assert class_weights(labels, list(odd.values()), train.class_weights) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("per_task", [1, 2, 512])
