@@ -61,6 +61,14 @@ class Hits:
         """Precision at each, with the operations of pycocotools: ``tp / (fp + tp + spacing(1))``; ``[h]``."""
         return self.nth / (self.place + np.spacing(1))
 
+    @cached_property
+    def envelope(self) -> Floats:
+        """The highest precision from each on in its segment, ``[h]``."""
+        # complex numbers compare by real, then imaginary part: a maximum from the end on, segment by segment
+        values = np.empty(len(self.nth), np.complex128)
+        values.real, values.imag = -self.segment, self.precision
+        return np.maximum.accumulate(values[::-1])[::-1].imag
+
 
 def _by_class(values: Ints) -> Ints:
     """Values of segments as ``[k, 10]``; contiguous, so that sums over levels do not depend on k."""
@@ -119,26 +127,21 @@ def reached(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
 
     ``n_gt`` ``[k, 1]`` or ``[k, 10]`` counts the boxes of each class.
     """
-    needed = needed_hits(n_gt, recall)
-    index = _by_class(hits.start[:-1])[:, :, None] + needed - 1
-    return np.where(needed <= hits.count[:, :, None], index, -1)
+    n, which = np.unique(n_gt, return_inverse=True)
+    needed = needed_hits(n, recall)[which.reshape(n_gt.shape)]
+    index = _by_class(hits.start[:-1])[:, :, None] + (needed - 1)
+    index[needed > hits.count[:, :, None]] = -1
+    return index
 
 
 def precision_at_recall(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Floats:
     """Envelope precision at recall points, ``[k, 10, len(recall)]``; NaN where a class has no boxes.
 
-    ``n_gt`` as in `reached`; ``recall`` rises.
+    ``n_gt`` as in `reached`.
     """
-    place = np.minimum(needed_hits(n_gt, recall) - 1, hits.count[:, :, None])
-    index = _by_class(hits.start[:-1])[:, :, None] + place
-    # the highest precision between each recall point and the next, then the highest from there on;
-    # a place behind its segment is that of the next one, whose precision does not count
-    between = np.maximum.reduceat(np.append(hits.precision, 0.0), index.transpose(1, 0, 2).ravel())
-    between = np.ascontiguousarray(between.reshape(LEVELS, -1, len(recall)).transpose(1, 0, 2))
-    between[place == hits.count[:, :, None]] = 0
-    result = np.maximum.accumulate(between[:, :, ::-1], axis=2)[:, :, ::-1]
+    result: Floats = np.append(hits.envelope, 0.0)[reached(hits, n_gt, recall)]
     result[np.broadcast_to(n_gt == 0, result.shape[:2])] = np.nan
-    return np.ascontiguousarray(result)
+    return result
 
 
 def average_precision(score: Floats, image: Ints, rank: Ints, matched: Words, ignored: Words, n_gt: int) -> Floats:

@@ -166,15 +166,9 @@ def _pascal(rows: ClassRows) -> dict[str, Floats]:
     n_gt = rows.per_class(rows.box_category[rows.box_counts[0] & ~rows.box_difficult])
     boxes = np.where(n_gt > 0, n_gt, np.nan)
     # the mean over boxes of the best precision from each on, 0 for boxes that are not found
-    area = np.array([np.maximum.accumulate(precision[::-1]).sum() for precision in _of_first_level(hits)]) / boxes
+    area = np.bincount(hits.segment, hits.envelope, len(boxes) * LEVELS)[: len(boxes)] / boxes
     points = precision_at_recall(hits, n_gt[:, None], ELEVEN_POINTS)[:, LEVEL_50].mean(axis=1)
     return {"voc_ap50_11point": points, "voc_ap50_area": area}
-
-
-def _of_first_level(hits: Hits) -> list[Floats]:
-    """The precisions at IoU .5 of each class."""
-    ends = hits.start[: len(hits.count) + 1]
-    return np.split(hits.precision[: ends[-1]], ends[1:-1])
 
 
 def _pr_curves(rows: ClassRows, names: Names, every: _AreaScores) -> pa.Table:
@@ -214,7 +208,9 @@ def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: Hit
             wrong = rows.wrong[error]
             repaired = rows.repaired.get(error, np.int16(0))
             n = rows.per_class_of(wrong & 1 != 0)
-            mended = precision_at_recall(rows.hits(hit | repaired, counted & ~wrong | repaired), n_gt).mean(axis=2)
+            mended = precision_at_recall(rows.hits(hit | repaired, counted & ~wrong | repaired), n_gt[:, :1]).mean(
+                axis=2
+            )
         else:
             missed = rows.per_class_and_level(
                 rows.box_category, np.where(rows.box_counts[0], rows.box_missed, np.int16(0))
