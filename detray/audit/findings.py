@@ -115,7 +115,7 @@ def _threshold(rule: Rule, limits: dict[str, float], k: int) -> dict[str, pa.Arr
     if not rule.thresholds:
         return {}
     first = rule.thresholds[0]
-    return {"threshold": pa.array(np.full(k, limits[first.name])), "unit": _same(rule.unit or first.unit, k)}
+    return {"threshold": pa.array(np.full(k, limits[first.name])), "unit": _same(first.unit, k)}
 
 
 def _same(text: str, k: int) -> pa.Array:

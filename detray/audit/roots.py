@@ -83,7 +83,7 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
     key = hash_of(rule.code, *about, fact.annotator, fact.source_file)
     row = _row(rule, severity, scope, fact.split, key, f"{subject}: {rule.problem}", fact.observed)
     if rule.thresholds:
-        row |= {"threshold": limits[rule.thresholds[0].name], "unit": rule.unit or rule.thresholds[0].unit}
+        row |= {"threshold": limits[rule.thresholds[0].name], "unit": rule.thresholds[0].unit}
     return row | {
         "confidence": fact.confidence,
         "count": fact.count,

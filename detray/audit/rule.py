@@ -117,7 +117,6 @@ class Rule:
     fix: str
     doc: str
     expected: str | None = None
-    unit: str = ""
     thresholds: tuple[Threshold, ...] = ()
 
     @property

@@ -40,6 +40,5 @@ RULE = SummaryRule(
     fix="oversample its images, or weight the class; class_stats has the factors",
     doc=__doc__,
     thresholds=(Threshold("min_ratio", 10, "times", 1, 1e9, "boxes of the most frequent class over this one's"),),
-    unit="times",
     check=check,
 )

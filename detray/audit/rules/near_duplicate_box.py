@@ -7,24 +7,8 @@ duplicate-box). The later one in the file is found, with the other as other_anno
 Source: Northcutt et al. and cleanlab's ObjectLab list it among label errors; COCO's NMS thresholds are at most 0.7.
 """
 
-from collections.abc import Sequence
-
-from detray.audit.pairs import best_partners, coinciding
-from detray.audit.rule import WARNING, Hits, Limits, RowRule, Threshold
-from detray.audit.text import join, number
-from detray.audit.view import View
-
-
-def check(view: View, limits: Limits) -> Sequence[Hits]:
-    first, second, iou = coinciding(view, limits["min_iou"])
-    same = (view.category_ids[first] == view.category_ids[second]) & (
-        view.annotator_codes[first] == view.annotator_codes[second]
-    )
-    differ = (view.boxes[first] != view.boxes[second]).any(axis=1)
-    keep = same & differ
-    first, second, iou = best_partners(first[keep], second[keep], iou[keep], view.annotation_rows)
-    return [Hits(second, observed=join("IoU ", number(iou, 3)), other=first)]
-
+from detray.audit.rule import WARNING, RowRule, Threshold
+from detray.audit.rules.coincidence import Coinciding
 
 RULE = RowRule(
     code="near-duplicate-box",
@@ -36,5 +20,5 @@ RULE = RowRule(
     fix="drop one of the two",
     doc=__doc__,
     thresholds=(Threshold("min_iou", 0.9, "IoU", 0.5, 1.0, "from this overlap two boxes nearly coincide"),),
-    check=check,
+    check=Coinciding(same_class=True),
 )

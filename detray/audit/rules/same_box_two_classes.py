@@ -8,22 +8,8 @@ Source: Open Images labels hierarchies (a person is also a woman) and its evalua
 evaluation does not.
 """
 
-from collections.abc import Sequence
-
-from detray.audit.pairs import best_partners, coinciding
-from detray.audit.rule import WARNING, Hits, Limits, RowRule, Threshold
-from detray.audit.text import join, number
-from detray.audit.view import View
-
-
-def check(view: View, limits: Limits) -> Sequence[Hits]:
-    first, second, iou = coinciding(view, limits["min_iou"])
-    keep = (view.category_ids[first] != view.category_ids[second]) & (
-        view.annotator_codes[first] == view.annotator_codes[second]
-    )
-    first, second, iou = best_partners(first[keep], second[keep], iou[keep], view.annotation_rows)
-    return [Hits(second, observed=join("IoU ", number(iou, 3)), other=first)]
-
+from detray.audit.rule import WARNING, RowRule, Threshold
+from detray.audit.rules.coincidence import Coinciding
 
 RULE = RowRule(
     code="same-box-two-classes",
@@ -35,5 +21,5 @@ RULE = RowRule(
     fix="keep the right class; if both are meant, use a hierarchy that the evaluation knows",
     doc=__doc__,
     thresholds=(Threshold("min_iou", 0.95, "IoU", 0.5, 1.0, "from this overlap two boxes coincide"),),
-    check=check,
+    check=Coinciding(same_class=False),
 )

@@ -31,6 +31,5 @@ RULE = RowRule(
     fix="raise predict.max_detections, or cut the images into tiles",
     doc=__doc__,
     thresholds=(Threshold("max_boxes", 100, "boxes", 1, 1e6, "detections that are kept an image"),),
-    unit="boxes",
     check=check,
 )
