@@ -23,15 +23,20 @@ from detray.formats.json_scan import Scanner, find_end, windows
 PART_BYTES = 16 << 20
 BLOCK_BYTES = 512 << 10
 """Of a part, what is parsed at once: its rows then stay in the processor's cache while columns are made of them."""
+SHORT_BYTES = 64
+"""Of elements that are shorter, a part or block holds as many as of this length, and so fewer bytes."""
 MAX_PART_BYTES = 512 << 20
 """No element of a list may be longer: it would be held whole."""
+_SAMPLE_BYTES = 4096
+_NEAR_BYTES = 1 << 16
 _SEARCH_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 20
 _MAX_GUESSES = 8
 _MAX_BETWEEN_BYTES = 64 << 20
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# possessive: a string of any length is matched without a stack of ways back
+_KEY = re.compile(rb'"((?:[^"\\]++|\\.)*+)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\]}\s]+")
 _FIRST_KEY = re.compile(rb'\s*\{\s*("(?:[^"\\]|\\.)*"\s*):')
 _MAX_KEY_BYTES = 4096
@@ -197,10 +202,9 @@ def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int | Non
     """
     size = size or PART_BYTES
     inside = (found.start + 1, found.end - 1)
-    wanted = range(inside[0] + size, inside[1], size)
-    starts = None if exact else _guessed_starts(file, inside, wanted)
+    starts = None if exact else _guessed_starts(file, inside, size)
     if starts is None:
-        starts = _exact_starts(file, inside, wanted)
+        starts = _exact_starts(file, inside, size)
     parts = _between(inside, starts)
     for start, end in parts:
         if end - start > MAX_PART_BYTES:
@@ -213,8 +217,7 @@ def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int | Non
 
 def blocks(file: JsonFile, start: int, end: int) -> list[tuple[int, int]]:
     """Start and end of the blocks of about `BLOCK_BYTES` of a part; all borders are guesses."""
-    wanted = range(start + BLOCK_BYTES, end, BLOCK_BYTES)
-    return _between((start, end), _guessed_starts(file, (start, end), wanted) or [])
+    return _between((start, end), _guessed_starts(file, (start, end), BLOCK_BYTES) or [])
 
 
 def _between(inside: tuple[int, int], starts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -223,47 +226,49 @@ def _between(inside: tuple[int, int], starts: Sequence[tuple[int, int]]) -> list
     return list(zip(firsts, [*(comma for comma, _ in starts), inside[1]], strict=True))
 
 
-def _guessed_starts(file: JsonFile, inside: tuple[int, int], wanted: range) -> list[tuple[int, int]] | None:
-    """Position of the comma before, and of, the first element that seems to begin behind each wanted position.
+def _guessed_starts(file: JsonFile, inside: tuple[int, int], size: int) -> list[tuple[int, int]] | None:
+    """Position of the comma before, and of, the first element that seems to begin behind each ``size`` bytes.
 
-    None if some part of the list holds nothing that looks like a border.
+    None if a part of the list holds nothing that looks like a border.
     """
     border = _element_start(file, inside[0])
     starts: list[tuple[int, int]] = []
-    for position in wanted:
-        if starts and position <= starts[-1][1]:
-            continue
-        for length in (1 << 16, 2 * wanted.step):
-            text = file.read(position, min(position + length, inside[1]))
+    start = _skip_space(file, inside[0])
+    if file.read(start, start + 1) != b"{" and inside[1] - start > size // SHORT_BYTES:
+        return None
+    while True:
+        sample = file.read(start, min(start + _SAMPLE_BYTES, inside[1]))
+        length = len(sample) / (len(border.findall(sample)) + 1)
+        position = start + max(int(size * min(1.0, length / SHORT_BYTES)), 1)
+        if position >= inside[1]:
+            return starts
+        for reach in (_NEAR_BYTES, 2 * size):
+            text = file.read(position, min(position + reach, inside[1]))
             if match := border.search(text):
-                starts.append((position + match.start() + 1, position + match.start(1)))
+                start = position + match.start(1)
+                starts.append((position + match.start() + 1, start))
                 break
         else:
-            if position + len(text) < inside[1]:
-                return None
-    return starts
+            return starts if inside[1] - position <= _NEAR_BYTES else None
 
 
-def _exact_starts(file: JsonFile, inside: tuple[int, int], wanted: range) -> list[tuple[int, int]]:
+def _exact_starts(file: JsonFile, inside: tuple[int, int], size: int) -> list[tuple[int, int]]:
     """The same, with every byte of the list looked at."""
     scanner = Scanner(1)
     starts: list[tuple[int, int]] = []
-    targets = iter(wanted)
-    target = next(targets, None)
+    start, count, most = inside[0], 0, max(size // SHORT_BYTES, 1)
     for offset, window in windows(file, *inside):
         structure = scanner.scan(window)
         commas = scanner.commas(window)
         before = scanner.depth - int(np.where(structure.opens, 1, -1).sum())
         depths = np.concatenate([[before], structure.depth])[np.searchsorted(structure.positions, commas)]
         borders = offset + commas[depths == 1]
-        while target is not None:
-            at = int(np.searchsorted(borders, target))
-            if at == len(borders):
-                break
-            border = int(borders[at])
-            starts.append((border, border + 1))
-            while target is not None and target <= border:
-                target = next(targets, None)
+        behind = 0
+        while (at := min(int(np.searchsorted(borders, start + size)), behind + most - count - 1)) < len(borders):
+            start = int(borders[at]) + 1
+            starts.append((start - 1, start))
+            behind, count = at + 1, 0
+        count += len(borders) - behind
     return starts
 
 
@@ -291,6 +296,10 @@ def _skip_value(file: JsonFile, position: int, opening: bytes) -> int:
         match = (_STRING if opening == b'"' else _SCALAR).match(text)
         if match is not None and (match.end() < len(text) or position + len(text) >= file.size):
             return position + match.end()
-        if position + len(text) >= file.size or length > _MAX_BETWEEN_BYTES:
+        if position + len(text) >= file.size:
             raise broken(file, position, "a value was expected here")
-        length *= 16
+        if length == _MAX_BETWEEN_BYTES:
+            raise DetrayError(
+                f"{file.path}, byte {position}: a value is longer than {length >> 20} MiB; remove what is not needed"
+            )
+        length = min(16 * length, _MAX_BETWEEN_BYTES)

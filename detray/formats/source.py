@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 4095  # Linux, and not more elsewhere
+
 
 @dataclass(frozen=True)
 class Source:
@@ -32,11 +34,14 @@ class Source:
 def locate(folder: str, name: str, allowed: tuple[str, ...]) -> str | None:
     """The full path of ``name``, found in data, below ``folder``; None if it leads out of ``allowed``.
 
-    The file need not be there. Links are followed; the folder of each is resolved once.
+    The file need not be there; None too if no file can have that name. Links are followed; the folder of
+    each is resolved once.
     """
-    if "\0" in name or not name or len(name) > 4096:
+    if "\0" in name or not name or len(name) > _MAX_PATH_BYTES:
         return None
     path = os.path.normpath(os.path.join(folder, name.replace("\\", "/")))  # noqa: PTH118 - half of pathlib's cost a name
+    if not _can_be(path):
+        return None
     parent, _, last = path.rpartition("/")
     place = f"{_real(parent or '/')}/{last}"
     try:
@@ -45,6 +50,15 @@ def locate(folder: str, name: str, allowed: tuple[str, ...]) -> str | None:
     except OSError:
         pass  # not there, or not readable: a rule of the audit says so
     return path if any(place.startswith(f"{base.rstrip('/')}/") for base in allowed) else None
+
+
+def _can_be(path: str) -> bool:
+    """The system takes such a path; of any other every question about it raises an error."""
+    try:
+        data = path.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return len(data) <= _MAX_PATH_BYTES and all(len(name) <= _MAX_NAME_BYTES for name in data.split(b"/"))
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from detray.errors import DetrayError
+from detray.formats import json_lists
 from detray.formats.json_file import open_json
 from detray.formats.json_lists import BrokenJson, cut, find_lists, find_only_list
 
@@ -47,6 +48,27 @@ def test_parts_hold_every_element_once(tmp_path: Path, size: int, exact: bool) -
     parts = cut(file, found, exact=exact, size=size)
     assert [row for start, end in parts for row in json.loads(b"[" + file.read(start, end) + b"]")] == ROWS
     assert len(parts) > 3 or size >= 1000
+
+
+@pytest.mark.parametrize("element", ["{}", "null", "7", '{"id": 1}'])
+def test_parts_of_short_elements_hold_fewer_bytes(tmp_path: Path, element: str) -> None:
+    rows = [json.loads(element)] * 20_000
+    file = open_json(write(tmp_path, json.dumps({"images": [], "annotations": rows})))
+    found = find_lists(file, NAMES)[1]
+    parts = [json.loads(b"[" + file.read(start, end) + b"]") for start, end in cut(file, found, size=64_000)]
+    assert [row for part in parts for row in part] == rows
+    assert max(map(len, parts)) <= 1.1 * 64_000 / json_lists.SHORT_BYTES + 1
+
+
+def test_blocks_divide_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lists, "BLOCK_BYTES", 500)
+    file = open_json(write(tmp_path, json.dumps(PLAIN)))
+    (found,) = (item for item in find_lists(file, NAMES) if item.name == "annotations")
+    second = cut(file, found, size=1000)[1]
+    divided = json_lists.blocks(file, *second)
+    assert len(divided) > 1
+    whole = json.loads(b"[" + file.read(*second) + b"]")
+    assert [row for start, end in divided for row in json.loads(b"[" + file.read(start, end) + b"]")] == whole
 
 
 def test_exact_cuts_are_right_where_guesses_are_not(tmp_path: Path) -> None:

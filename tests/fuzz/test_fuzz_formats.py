@@ -198,6 +198,7 @@ def test_mutated_annotations(
     source = Source("val", name, (stated,), str(folder), images=str(folder / "images"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_lists, "PART_BYTES", 300)
+        patch.setattr(json_lists, "BLOCK_BYTES", 120)
         for reader in FORMATS:
             with contextlib.suppress(DetrayError):
                 reader.recognises(path)
