@@ -7,11 +7,12 @@ every class, shard and model, so that differences of two models are paired.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detray.evaluate.accumulate import LEVELS
+from detray.evaluate.accumulate import LEVELS, Hits
 from detray.evaluate.classes import ClassRows
 from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.order import places
@@ -47,23 +48,25 @@ def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def replicates(rows: ClassRows, n: int, seed: int) -> Floats:
-    """Each class's share in COCO's twelve numbers in each resample, ``[k, 12, n]``; NaN without boxes."""
+def replicates(rows: ClassRows, hits: Sequence[Hits], n: int, seed: int) -> Floats:
+    """Each class's share in COCO's twelve numbers in each resample, ``[k, 12, n]``; NaN without boxes.
+
+    ``hits`` are the true positives of ``rows`` by area range.
+    """
+    k = len(rows.ids)
     # whole steps: sums are then the same to the last bit whatever the number of resamples
-    result = np.full((len(rows.ids), len(SUMMARY), -(-n // STEP) * STEP), np.nan)
+    result = np.full((k, len(SUMMARY), -(-n // STEP) * STEP), np.nan)
     if not n:
         return result
     images = np.unique(np.concatenate([np.unique(rows.image), rows.box_image]))
     place, box_place = places(images, rows.image), places(images, rows.box_image)
-    k, ones = len(rows.ids), np.ones(len(box_place), np.uint8)
-    boxes = [WeightedCount.of(rows.box_category[c], box_place[c], ones[c], k) for c in rows.box_counts]
-    rankings, hit = [], [matched & counted for matched, counted in zip(rows.matched, rows.counted, strict=True)]
-    for levels, counted in zip(hit, rows.counted, strict=True):
-        rankings.append(WeightedRanking.of(rows.hits(levels, counted), place, rows.start, counted))
-    capped = []
-    for cap in CAPS:
-        chosen = np.flatnonzero((hit[0] != 0) & (rows.class_rank <= cap))
-        capped.append(WeightedCount.of(rows.category[chosen], place[chosen], np.bitwise_count(hit[0][chosen]), k))
+    once, levels = np.ones(len(box_place), np.uint8), np.bitwise_count(rows.matched[0] & rows.counted[0])
+    boxes = [WeightedCount.of(rows.box_category[c], box_place[c], once[c], k) for c in rows.box_counts]
+    first = [np.flatnonzero((levels > 0) & (rows.class_rank <= cap)) for cap in CAPS]
+    capped = [WeightedCount.of(rows.category[c], place[c], levels[c], k) for c in first]
+    rankings = [
+        WeightedRanking.of(part, place, rows.start, counted) for part, counted in zip(hits, rows.counted, strict=True)
+    ]
     for low in range(0, n, STEP):
         drawn = np.arange(low, low + STEP)
         weight = np.zeros((len(images) + 1, len(drawn)), np.uint8)  # the last row is that of no image

@@ -59,13 +59,13 @@ class ClassTables:
 def class_numbers(rows: ClassRows, settings: EvaluateSettings) -> pa.Table:
     """`ClassTables.numbers` alone."""
     scores = [_AreaScores.of(rows, area) for area in range(len(AREA_RANGES))]
-    return _numbers(rows.ids, _summary_values(scores), replicates(rows, settings.bootstrap, settings.seed))
+    return _numbers(rows.ids, _summary_values(scores), _resampled(rows, settings, scores))
 
 
 def class_tables(rows: ClassRows, names: Names, settings: EvaluateSettings) -> ClassTables:
     """The tables of the classes of ``rows``."""
     scores = [_AreaScores.of(rows, area) for area in range(len(AREA_RANGES))]
-    resampled = replicates(rows, settings.bootstrap, settings.seed)
+    resampled = _resampled(rows, settings, scores)
     return ClassTables(
         _class_metrics(rows, names, settings, scores, resampled),
         _pr_curves(rows, names, scores[0]),
@@ -101,6 +101,10 @@ class _AreaScores:
             np.stack([(found / boxes).mean(axis=1) for found in capped], axis=1),
             hits.count[:, LEVEL_50] / boxes[:, 0],
         )
+
+
+def _resampled(rows: ClassRows, settings: EvaluateSettings, scores: list[_AreaScores]) -> Floats:
+    return replicates(rows, [score.hits for score in scores], settings.bootstrap, settings.seed)
 
 
 def _summary_values(scores: list[_AreaScores]) -> Floats:

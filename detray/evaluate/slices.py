@@ -23,7 +23,7 @@ from detray.evaluate.bootstrap import LEVEL_50
 from detray.evaluate.inputs import Scene
 from detray.evaluate.kernel import Floats, Ints, Matches, union
 from detray.evaluate.metrics import Names
-from detray.evaluate.order import pair_codes, ranked_order
+from detray.evaluate.order import pair_codes, ranked_order, stable_argsort
 from detray.evaluate.pairs import Pairs
 from detray.tables import Shard
 
@@ -106,7 +106,12 @@ def sliced(
             )
             text = (pa.repeat(pa.scalar(part), len(mine)) for part in (name, value))
             boxes.append(pa.table([np.full(len(mine), key), *text, mine], schema=_BOXES))
-    return tuple(pa.concat_tables(parts).sort_by("category_id") for parts in (detections, boxes))
+    return _by_class(detections), _by_class(boxes)
+
+
+def _by_class(parts: list[pa.Table]) -> pa.Table:
+    rows = pa.concat_tables(parts).combine_chunks()
+    return rows.take(pa.array(stable_argsort(tables.numpy(rows, "category_id"))))
 
 
 def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table:
