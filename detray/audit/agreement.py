@@ -24,9 +24,26 @@ MIN_IOU = 0.5
 
 def compare_annotators(view: View) -> Iterator[pa.Table]:
     """The tallies of every pair of annotators who drew on the same image of the shard."""
-    for position, (one, rows_of_one) in enumerate(view.annotators):
-        for other, rows_of_other in view.annotators[position + 1 :]:
-            yield from _compare(view, f"{one}|{other}", rows_of_one, rows_of_other)
+    people = view.annotators
+    for one, other in _together(view):
+        (name, rows), (other_name, other_rows) = people[one], people[other]
+        yield from _compare(view, f"{name}|{other_name}", rows, other_rows)
+
+
+def _together(view: View) -> list[tuple[int, int]]:
+    """The pairs of annotators, by place, who share an image: of many, most share none."""
+    drew = np.flatnonzero((view.annotator_codes >= 0) & (view.image_of >= 0))
+    both = np.unique(np.stack([view.image_of[drew], view.annotator_codes[drew]], axis=1), axis=0)
+    image, code = both[:, 0], both[:, 1]
+    found: set[tuple[int, int]] = set()
+    active = np.arange(len(both))
+    for step in range(1, len(view.annotators)):
+        active = active[active + step < len(both)]
+        active = active[image[active + step] == image[active]]
+        if not len(active):
+            break
+        found.update(zip(code[active].tolist(), code[active + step].tolist(), strict=True))
+    return sorted(found)
 
 
 def _compare(view: View, pair: str, a: Ints, b: Ints) -> Iterator[pa.Table]:

@@ -3,11 +3,11 @@
 Failure: plates without their car, cells of one kind without the other: in images where a class nearly always stands
 beside another and here does not, it was probably not drawn, and the model is taught that it is background.
 Number: of the images with the companion, the share that also hold the class. In one split at least `min_share`, unless
-the numbers of its boxes in the images foretell as many without, as where objects come at random (chance at least 0.05);
+the numbers of its boxes in the images foretell as many without, as where objects come at random (chance at least 0.01);
 or in other splits together at least `min_share` and in this one at most half of that. From `min_images` images with the
 companion on; the first five that lack the class are named.
-Source: association rules, confidence: Agrawal et al., SIGMOD 1993; Chao, Scand. J. Statistics 11 (1984). In the public BCCD data set all 19 images that it
-names hold cells of the absent class, which were not drawn, or drawn as another.
+Source: association rules, confidence: Agrawal et al., SIGMOD 1993; Chao, Scand. J. Statistics 11 (1984). In the public
+BCCD data set all 19 images that it finds hold cells of the absent class, which were not drawn, or drawn as another.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ from detray.audit.tally import Ints, Tally
 from detray.audit.view import View
 
 MAX_NAMED = 5
-MAX_CHANCE = 0.05
+MAX_CHANCE = 0.01
 
 Shares = dict[tuple[int, int], tuple[int, int]]
 """By class and companion: images with both, and images with the companion."""
