@@ -25,7 +25,18 @@ from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.json_file import open_json
 from detray.formats.json_lists import cut, find_lists
-from detray.formats.json_rows import Int64, Raw, Row, Rows, box_columns, column, raw_text, read_blocks, read_rows
+from detray.formats.json_rows import (
+    NOTHING,
+    Int64,
+    Raw,
+    Row,
+    Rows,
+    box_columns,
+    column,
+    raw_texts,
+    read_blocks,
+    read_rows,
+)
 from detray.formats.source import Source
 from detray.formats.values import Defects
 
@@ -214,17 +225,18 @@ def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -
     )
 
 
-def _segmentations(found: Rows[AnnotationRow]) -> list[str | None] | None:
+def _segmentations(found: Rows[AnnotationRow]) -> pa.Array | None:
     """The masks as written; None if no row has one."""
     masks = list(map(attrgetter("segmentation"), found.rows))
     if masks.count(UNSET) == len(masks):
         return None
-    texts = [raw_text(mask) for mask in masks]
-    for index, text in enumerate(texts):
-        if text is not None and text[0] not in "[{":
-            texts[index] = None
-            found.defects.setdefault(index, Defects()).note("wrong-type", "segmentation", text)
-    return texts
+    texts = raw_texts(masks)
+    texts = pc.if_else(pc.is_in(texts, value_set=pa.array(NOTHING)), None, texts)
+    is_mask = pc.is_in(pc.binary_slice(texts.cast(pa.binary()), 0, 1), value_set=pa.array([b"[", b"{"]))
+    wrong = pc.and_(texts.is_valid(), pc.invert(is_mask))
+    for index in np.flatnonzero(wrong):
+        found.defects.setdefault(int(index), Defects()).note("wrong-type", "segmentation", texts[index].as_py())
+    return pc.if_else(wrong, None, texts)
 
 
 def _categories(found: Rows[CategoryRow], path: str) -> Chunk:

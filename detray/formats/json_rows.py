@@ -30,6 +30,8 @@ from detray.formats.values import Defects, as_json
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Raw = msgspec.Raw | UnsetType
+NOTHING = ("null", "[]", "{}", '""')
+"""How a field says that it holds nothing."""
 _MAX_LEARNED = 64
 _MAX_DIGITS = 4000  # Python refuses to read longer integers, for the time it takes
 
@@ -195,12 +197,7 @@ def _attributes(rows: Sequence[Row], learned: Sequence[str]) -> pa.Array:
     parts: list[pa.Array | str] = []
     some = pa.nulls(len(rows), pa.bool_())
     for number, name in enumerate(learned):
-        raw = list(map(attrgetter(f"extra_{number}"), rows))
-        texts = [None if value is UNSET else bytes(value) for value in raw]
-        try:
-            found = pa.array(texts, pa.binary()).cast(pa.string())
-        except pa.ArrowInvalid:  # bytes that are no UTF-8, which the typed parse does not look at
-            found = pa.array([text and text.decode("utf-8", "replace") for text in texts], pa.string())
+        found = raw_texts(list(map(attrgetter(f"extra_{number}"), rows)))
         there = found.is_valid()
         comma = pc.if_else(pc.fill_null(some, False), ", ", "")
         key = f"{json.dumps(name, ensure_ascii=False)}: "
@@ -227,9 +224,18 @@ def box_columns(boxes: Sequence[Sequence[float | None]]) -> dict[str, pa.Array]:
     return {name: pa.array(corners[:, index], from_pandas=True) for index, name in enumerate(names)}
 
 
+def raw_texts(values: Sequence[Raw]) -> pa.Array:
+    """A field that was kept unparsed, of all rows; NULL where it is absent."""
+    texts = [None if value is UNSET else bytes(value) for value in values]
+    try:
+        return pa.array(texts, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:  # bytes that are no UTF-8, which the typed parse does not look at
+        return pa.array([text and text.decode("utf-8", "replace") for text in texts], pa.string())
+
+
 def raw_text(value: Raw) -> str | None:
     """A field that was kept unparsed; None where it is absent, null or empty."""
     if value is UNSET:
         return None
     text = bytes(value).decode("utf-8", "replace")
-    return None if text in ("null", "[]", "{}", '""') else text
+    return None if text in NOTHING else text
