@@ -9,7 +9,6 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow.fs as pafs
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - importing a plugin registers it
 
 from detray.errors import DetrayError
+from detray.files import open_file
 
 MAX_BYTES = 512 << 20
 """Larger files are not read."""
@@ -93,7 +93,7 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
             with files.open_input_file(place) as stream:
                 data = stream.read(max_bytes + 1)
         else:
-            with Path(path).open("rb") as stream:
+            with open_file(path) as stream:
                 data = stream.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise PictureError("missing", "there is no such file") from None

@@ -1,11 +1,13 @@
 """Bytes of a JSON file by position, as UTF-8 whatever it was written in."""
 
 import codecs
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from detray.errors import DetrayError
+from detray.files import open_file
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -37,7 +39,7 @@ class JsonFile:
         if self.encoding != "utf-8":
             return _transcoded(self.path, self.encoding, self.version)[start:end]
         try:
-            with Path(self.path).open("rb", buffering=0) as file:
+            with open_file(self.path, buffering=0) as file:
                 file.seek(start)
                 return _read_fully(file, end - start)
         except OSError as error:
@@ -51,9 +53,9 @@ def open_json(path: str) -> JsonFile:
         DetrayError: it cannot be read, or is large and not UTF-8.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_file(path) as file:
             head = file.read(4)
-            state = Path(path).stat()
+            state = os.fstat(file.fileno())
     except OSError as error:
         raise DetrayError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     encoding, start = "utf-8", 0

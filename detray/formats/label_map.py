@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from detray.errors import DetrayError, UsageError
+from detray.files import open_file
 from detray.formats.values import clean, describe
 from detray.settings import parse_yaml
 
@@ -140,9 +141,11 @@ def write_label_map(names: Mapping[int, str]) -> str:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with open_file(path) as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB, so not a label map")
-        return clean(path.read_text("utf-8-sig"))
+        return clean("\n".join(data.decode("utf-8-sig").splitlines()))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import pyarrow as pa
 
 from detray.errors import DetrayError, UsageError
+from detray.files import open_file
 from detray.formats.format import PLAN
 
 FILES_PER_CHUNK = 1000
@@ -18,9 +18,9 @@ _FLAGS = ("-1", "0", "1")
 
 
 def files_below(folder: str, suffix: str) -> list[str]:
-    """Full paths of the files of ``folder`` with that suffix, in the order of their names."""
+    """Full paths of what is no folder in ``folder`` and has that suffix, in the order of their names."""
     with os.scandir(folder) as entries:
-        return sorted(entry.path for entry in entries if entry.name.lower().endswith(suffix) and entry.is_file())
+        return sorted(entry.path for entry in entries if entry.name.lower().endswith(suffix) and not entry.is_dir())
 
 
 def listed_names(path: str) -> list[str]:
@@ -32,9 +32,11 @@ def listed_names(path: str) -> list[str]:
         UsageError: it cannot be read or is no text.
     """
     try:
-        if Path(path).stat().st_size > MAX_LIST_BYTES:
+        with open_file(path) as file:
+            data = file.read(MAX_LIST_BYTES + 1)
+        if len(data) > MAX_LIST_BYTES:
             raise UsageError(f"{path}: larger than {MAX_LIST_BYTES >> 20} MiB, so not a list of names")
-        lines = Path(path).read_text("utf-8-sig").splitlines()
+        lines = data.decode("utf-8-sig").splitlines()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
@@ -68,7 +70,7 @@ def read_bounded(path: str) -> bytes:
         DetrayError: it cannot be read or is longer than `MAX_FILE_BYTES`.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise DetrayError(f"cannot be read: {error.strerror}") from None

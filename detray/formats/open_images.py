@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from detray.errors import DetrayError
+from detray.files import open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
@@ -43,7 +44,7 @@ class OpenImages:
     def recognises(self, path: Path) -> bool:
         if not path.is_file():
             return False
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return set(_REQUIRED) <= set(_columns(file.readline(MAX_LINE_BYTES)))
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
@@ -57,7 +58,7 @@ class OpenImages:
     def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
         (piece,) = pieces.to_pylist()
         path = piece["file"]
-        with Path(path).open("rb") as file:
+        with open_file(path) as file:
             columns = _columns(file.readline(MAX_LINE_BYTES))
             file.seek(piece["start"])
             text = file.read(piece["end"] - piece["start"])
@@ -79,7 +80,7 @@ def _columns(line: bytes) -> list[str]:
 
 
 def _check_header(path: str) -> None:
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         columns = _columns(file.readline(MAX_LINE_BYTES))
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:
@@ -92,7 +93,7 @@ def _cut(path: str) -> Iterator[tuple[int, int, int]]:
     """Parts of whole lines behind the header: number of the first line, from 0, and byte range."""
     size = os.path.getsize(path)  # noqa: PTH202 - a path as text
     line = 0
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         file.readline(MAX_LINE_BYTES)
         while (start := file.tell()) < size:
             text = file.read(CHUNK_BYTES)

@@ -1,6 +1,6 @@
 """Sizes of pictures, for formats that write boxes as fractions of them."""
 
-from pathlib import Path
+from detray.files import open_file
 
 _HEAD_BYTES = 1 << 18
 
@@ -12,7 +12,7 @@ def picture_size(path: str | None) -> tuple[int, int] | None:
     if path is None:
         return None
     try:
-        with Path(path).open("rb") as file:
+        with open_file(path) as file:
             data = file.read(_HEAD_BYTES)
             try:
                 header = pictures.inspect(data)

@@ -1,6 +1,7 @@
 """TFRecord files: length, its checksum, data, its checksum (tensorflow.org/tutorials/load_data/tfrecord)."""
 
 import mmap
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from struct import Struct
 
 from detray.errors import DetrayError
+from detray.files import open_file
 from detray.formats.crc32c import crc32c, masked
 
 _HEADER, _FOOTER = Struct("<QI"), Struct("<I")
@@ -32,8 +34,8 @@ def map_file(path: str) -> memoryview:
         DetrayError: it cannot be read.
     """
     try:
-        with Path(path).open("rb") as file:
-            if not Path(path).stat().st_size:
+        with open_file(path) as file:
+            if not os.fstat(file.fileno()).st_size:
                 return memoryview(b"")
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
@@ -42,7 +44,7 @@ def map_file(path: str) -> memoryview:
 
 def is_record_file(path: Path) -> bool:
     """Whether the file begins with a record's length and the checksum of it."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEADER.size)
     return len(head) == _HEADER.size and _length(memoryview(head), 0) is not None
 

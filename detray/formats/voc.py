@@ -15,6 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from detray.errors import DetrayError
+from detray.files import open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.listing import MAX_BOXES, file_plan, files_below, listed_names, read_bounded, too_many
@@ -40,11 +41,11 @@ class Voc:
         if path.is_dir():
             if (path / "Annotations").is_dir():
                 path = path / "Annotations"
-            found = next(path.glob("*.xml"), None)
+            found = next((file for file in path.glob("*.xml") if file.is_file()), None)
             return found is not None and self.recognises(found)
         if path.suffix.lower() != ".xml":
             return False
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return b"<annotation" in file.read(_HEAD_BYTES)
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:

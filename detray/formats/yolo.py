@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from detray.errors import DetrayError
+from detray.files import open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
@@ -53,7 +54,7 @@ class Yolo:
             return is_data_file(path)
         if data_file_in(path) is not None:
             return True
-        labels = (file for file in sorted(path.glob("*.txt")) if file.name not in _NAME_FILES)
+        labels = (file for file in sorted(path.glob("*.txt")) if file.is_file() and file.name not in _NAME_FILES)
         return any(_is_label(file) for file, _ in zip(labels, range(10), strict=False))
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
@@ -102,7 +103,7 @@ class Yolo:
 
 
 def _is_label(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(4096).decode("utf-8-sig", "replace")
     return bool(head.strip()) and bool(_LINE.fullmatch(head.splitlines()[0]))
 

@@ -1,0 +1,31 @@
+"""Opening files that a data set names or holds."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
+    """Open a regular file for reading its bytes; links are followed.
+
+    Anything else is refused: opening a named pipe that nobody writes to waits for ever.
+
+    Raises:
+        OSError: there is no such file, it cannot be read, or it is no regular file.
+        ValueError: no file can have that name.
+    """
+    number = os.open(path, os.O_RDONLY | _NO_WAITING)
+    try:
+        mode = os.fstat(number).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+        return os.fdopen(number, "rb", buffering)
+    except OSError:
+        os.close(number)
+        raise
