@@ -158,7 +158,7 @@ def _scattered(
         side, sigma: median and log-spread of the sides.
         power: exponent of a Pareto distribution of squares, of which ``side`` is the smallest, in place of these.
         times: factor that the coordinates are then multiplied by.
-        format: how they are then written: sides, corners, centre, swapped (y, x, h, w) or shares.
+        format: how they are then written: sides, corners, centre, swapped (y, x, h, w), shares or share corners.
         step: grid that they are rounded to.
         canvas: width and height that the images are stretched to before the boxes are drawn.
         columns: of every box.
@@ -183,6 +183,8 @@ def _scattered(
         boxes = boxes[:, [1, 0, 3, 2]]
     elif format == "shares":
         boxes /= np.tile(size, 2)
+    elif format == "share corners":
+        boxes = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1) / np.tile(size, 2)
     else:
         assert format == "sides"
     images = over[0] + np.arange(scatter) % (over[1] - over[0] + 1)

@@ -57,6 +57,12 @@ FORMATS = {
 }
 """By name: what the four numbers are, whether y stands before x, and whether they are shares. Simpler ones first."""
 
+SWAPPED = {
+    "x, y, x2, y2": "y, x, y2, x2",
+    "x, y, x2, y2 as shares of the image": "y, x, y2, x2 as shares of the image",
+}
+"""Formats that shares, and square images, do not tell from those with y before x."""
+
 
 def read_as(boxes: Floats, sizes: Floats, kind: str, swapped: bool, shares: bool) -> Floats:
     """Boxes ``[n, 4]`` in another format as x, y, width, height in px; ``sizes`` ``[n, 2]`` of their images."""
@@ -118,19 +124,24 @@ def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:
 
 def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
     """The format that explains a group's boxes."""
+    misfits: dict[str, int] = {}
     best: tuple[int, str, float, bool] | None = None
     for name in FORMATS:
         keys, n = group.histogram(data.evidence[group.split], f"format:{name}")
         seen = dict(zip(keys.tolist(), n.tolist(), strict=True))
         neither, both, better, worse = (seen.get(key, 0) for key in (NEITHER, BOTH, BETTER, WORSE))
+        misfits[name] = neither + worse
         if not seen or both + better < limits["min_fit"] * (neither + both + better + worse):
             continue
         chance = chance_of_preference(better, worse)
-        if chance < MAX_CHANCE and (best is None or neither + worse < best[0]):
-            best = (neither + worse, name, 1 - chance, neither + both + worse == 0)
+        if chance < MAX_CHANCE and (best is None or misfits[name] < best[0]):
+            best = (misfits[name], name, 1 - chance, neither + both + worse == 0)
     if best is None:
         return None
-    _, name, confidence, is_proven = best
+    fewest, name, confidence, is_proven = best
+    swapped = SWAPPED.get(name)
+    if swapped is not None and misfits[swapped] <= fewest:
+        name += ", or y before x"
     n_boxes = group.count(data.tallies[group.split], "placed")
     return group.fact(
         f"{n_boxes} boxes{group.whose} read better as {name}",
