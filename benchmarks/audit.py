@@ -1,15 +1,18 @@
 """Annotation audit from COCO JSON to findings: detray, a one-core floor, and Datumaro's validator.
 
-Run ``python benchmarks/audit.py`` (about ten minutes). ``--sizes 1 4 10`` gives millions of annotations,
-``--classes 80 1200`` the class counts, ``--repeats`` the interleaved runs of which medians are shown.
-``--datumaro PYTHON`` names an interpreter that has Datumaro, which needs other library versions than
-detray; it then runs at the smallest size. The marginal cost of a million is that between the two smallest.
-Memory is the proportional set size of all processes of a run, sampled ten times a second.
+Run ``python benchmarks/audit.py`` (about half an hour). ``--sizes 1 4 10`` gives millions of annotations,
+``--classes 80 1200`` the class counts, ``--repeats`` the interleaved runs of which medians are shown, ``--modes``
+whether detray runs on Ray, in one process, or both. ``--datumaro PYTHON`` names an interpreter that has Datumaro
+(tried with 1.13), which needs other library versions than detray; it then runs at the smallest size and the first
+class count, with an empty mask in each annotation, which it requires. The marginal cost of a million is that
+between the two smallest sizes. CPU is of all processes of a run, memory their proportional set size, both sampled
+ten times a second.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +30,14 @@ import pyarrow.compute as pc
 BOXES_PER_IMAGE = 20
 WIDTH, HEIGHT = 640, 480
 CHUNK = 500_000
+MOST_FOR_FLOOR = 4
+"""Million annotations: the floor holds everything in memory."""
 MARK = "DETRAY_BENCHMARK"
 """In the environment of a run's processes, so that those of Ray are found, too."""
 
 
-def write_dataset(path: Path, annotations: int, classes: int) -> None:
-    """A clean COCO file: log-normal boxes, Zipf classes."""
+def write_dataset(path: Path, annotations: int, classes: int, more: str = "") -> None:
+    """A clean COCO file: log-normal boxes, Zipf classes; ``more`` is put at the end of each annotation."""
     rng = np.random.default_rng(0)
     images = annotations // BOXES_PER_IMAGE
     weights = 1 / np.arange(1, classes + 1)
@@ -56,7 +62,7 @@ def write_dataset(path: Path, annotations: int, classes: int) -> None:
                 ', "category_id": ', _text(category),
                 ', "bbox": [', sides[0], ", ", sides[1], ", ", sides[2], ", ", sides[3],
                 '], "area": ', _text(np.floor(width * height * 100) / 100),
-                ', "iscrowd": 0}',
+                f', "iscrowd": 0{more}}}',
             )  # fmt: skip
         names = [{"id": number, "name": f"class {number}"} for number in range(1, classes + 1)]
         file.write(b'], "categories": ' + json.dumps(names).encode() + b"}")
@@ -126,10 +132,12 @@ print([int(one.sum()) for one in found])
 """
 
 DATUMARO = """
+import logging
 import sys
 from datumaro.components.dataset import Dataset
 from datumaro.plugins.validators import DetectionValidator
 
+logging.disable()
 data = Dataset.import_from(sys.argv[1], "coco_instances")
 options = dict(
     few_samples_thr=1, imbalance_ratio_thr=50, far_from_mean_thr=5.0, dominance_ratio_thr=0.8, topk_bins=0.1
@@ -139,19 +147,31 @@ print(report["summary"])
 """
 
 
-def measure(command: Sequence[str], folder: Path) -> tuple[float, float]:
-    """Seconds of wall time, and peak memory of all its processes in MiB."""
+@dataclass(frozen=True)
+class Cost:
+    """Wall time and CPU time, s, and peak memory, MiB, of all processes of a run."""
+
+    seconds: float
+    cpu: float
+    memory: float
+
+
+def measure(command: Sequence[str], folder: Path) -> Cost:
+    """Run a command to its end."""
     mark = f"{os.getpid()}-{time.time_ns()}"
     process = subprocess.Popen(
         command, cwd=folder, env=os.environ | {MARK: mark}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     peak = 0.0
+    cpu: dict[Path, float] = {}
     done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.1):
-            peak = max(peak, sum(_memory(pid) for pid in _marked(mark)))
+            found = _marked(mark)
+            peak = max(peak, sum(_memory(one) for one in found))
+            cpu.update({one: seconds for one in found if (seconds := _cpu(one))})
 
     watcher = threading.Thread(target=watch)
     start = time.perf_counter()
@@ -162,7 +182,7 @@ def measure(command: Sequence[str], folder: Path) -> tuple[float, float]:
     watcher.join()
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed: {errors.decode()[-2000:]}")
-    return seconds, peak
+    return Cost(seconds, sum(cpu.values()), peak)
 
 
 def _marked(mark: str) -> list[Path]:
@@ -186,53 +206,91 @@ def _memory(folder: Path) -> float:
     return 0.0
 
 
+def _cpu(folder: Path) -> float:
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+Runs = dict[tuple[str, float], list[Cost]]
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--sizes", type=float, nargs="+", default=[1, 4], help="millions of annotations")
-    arguments.add_argument("--classes", type=int, nargs="+", default=[80], help="class counts")
+    arguments.add_argument("--sizes", type=float, nargs="+", default=[1, 4, 10], help="millions of annotations")
+    arguments.add_argument("--classes", type=int, nargs="+", default=[80, 1200], help="class counts")
     arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--serial", action="store_true", help="detray in one process as well")
+    arguments.add_argument("--modes", nargs="+", choices=("ray", "serial"), default=["ray", "serial"])
     arguments.add_argument("--datumaro", help="interpreter that has Datumaro")
     options = arguments.parse_args()
-    detray = [sys.executable, "-m", "detray.cli", "audit"]
+    sizes = sorted(options.sizes)
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
         for classes in options.classes:
-            table: dict[tuple[str, float], list[tuple[float, float]]] = {}
-            files = {size: folder / f"{size:g}m" / "annotations" / "instances_val.json" for size in options.sizes}
-            for size, file in files.items():
+            datumaro = options.datumaro if classes == options.classes[0] else None
+            runs: Runs = {}
+            for size in sizes:  # one file at a time: ten million annotations take 1.3 GB
+                folder = Path(place) / f"{classes}-{size:g}"
+                file = folder / "annotations" / "instances_val.json"
                 file.parent.mkdir(parents=True)
                 write_dataset(file, int(size * 1e6), classes)
-            for repeat in range(options.repeats):
-                for size, file in files.items():
-                    output = ["--output", str(folder / "out"), "--force"]
-                    runs = {"detray": [*detray, str(file), "--format", "coco", *output]}
-                    if options.serial:
-                        runs["detray --serial"] = [*runs["detray"], "--serial"]
-                    if size <= 4:
-                        runs["floor, one core"] = [sys.executable, "-c", FLOOR, str(file)]
-                    if options.datumaro and size == min(options.sizes) and repeat == 0:
-                        runs["Datumaro"] = [options.datumaro, "-c", DATUMARO, str(file.parents[1])]
-                    for name, command in runs.items():
-                        table.setdefault((name, size), []).append(measure(command, folder))
-            show(table, classes)
-            for file in files.values():
-                file.unlink()
-                file.parent.rmdir()
+                for _ in range(options.repeats):
+                    for name, command in commands(file, options.modes, size).items():
+                        runs.setdefault((name, size), []).append(measure(command, folder))
+                if datumaro and size == sizes[0]:
+                    write_dataset(file, int(size * 1e6), classes, ', "segmentation": []')
+                    (folder / "images").mkdir()
+                    runs["Datumaro", size] = [measure([datumaro, "-c", DATUMARO, str(folder)], folder)]
+                shutil.rmtree(folder)
+            show(runs, classes)
 
 
-def show(table: dict[tuple[str, float], list[tuple[float, float]]], classes: int) -> None:
-    """The table in Markdown, and the marginal cost of a million."""
-    print(f"\n{classes} classes\n\n| what | annotations | seconds, median (range) | peak MiB |\n|---|---|---|---|")
-    for (name, size), runs in sorted(table.items()):
-        seconds = [second for second, _ in runs]
+def commands(file: Path, modes: Sequence[str], size: float) -> dict[str, list[str]]:
+    """What is compared on a file of ``size`` million annotations."""
+    detray = [sys.executable, "-m", "detray.cli", "audit", str(file), "--format", "coco", "--force"]
+    detray += ["--output", str(file.parents[1] / "out")]
+    found = {}
+    if "ray" in modes:
+        found["detray on Ray"] = detray
+    if "serial" in modes:
+        found["detray --serial"] = [*detray, "--serial"]
+    if size <= MOST_FOR_FLOOR:
+        found["floor, one core"] = [sys.executable, "-c", FLOOR, str(file)]
+    return found
+
+
+def show(runs: Runs, classes: int) -> None:
+    """The table in Markdown, the marginal cost of a million, and what the targets are about."""
+    print(f"\n{classes} classes\n\n| what | annotations | seconds, median (range) | CPU s | peak MiB |")
+    print("|---|---|---|---|---|")
+    for (name, size), found in sorted(runs.items()):
+        seconds = [one.seconds for one in found]
         spread = f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
-        print(f"| {name} | {size:g} M | {spread} | {max(memory for _, memory in runs):.0f} |")
-    for name in dict.fromkeys(name for name, _ in table):
-        sizes = sorted(size for one, size in table if one == name)
-        if len(sizes) > 1:
-            first, second = (statistics.median(run[0] for run in table[name, size]) for size in sizes[:2])
-            print(f"\n{name}: a further million costs {(second - first) / (sizes[1] - sizes[0]):.2f} s")
+        cpu, memory = statistics.median(one.cpu for one in found), max(one.memory for one in found)
+        print(f"| {name} | {size:g} M | {spread} | {cpu:.1f} | {memory:.0f} |")
+    print()
+    for name in dict.fromkeys(name for name, _ in runs):
+        sizes = sorted(size for one, size in runs if one == name)
+        if len(sizes) < 2:
+            continue
+        first, second = sizes[:2]
+        marginal, cpu = (
+            (median(runs[name, second], what) - median(runs[name, first], what)) / (second - first)
+            for what in ("seconds", "cpu")
+        )
+        memory = max(one.memory for one in runs[name, sizes[-1]]) / max(one.memory for one in runs[name, first])
+        text = f"{name}: a further million costs {marginal:.2f} s ({cpu:.2f} CPU s)"
+        text += f"; peak memory at {sizes[-1]:g} M is {memory:.2f} times that at {first:g} M"
+        if name.startswith("detray") and ("Datumaro", first) in runs:
+            ratio = median(runs["Datumaro", first]) / first / marginal
+            text += f"; Datumaro's first {first:g} M cost {ratio:.0f} times as much each"
+        print(text)
+
+
+def median(runs: Sequence[Cost], what: str = "seconds") -> float:
+    """The median of one of the costs."""
+    return statistics.median(getattr(one, what) for one in runs)
 
 
 if __name__ == "__main__":

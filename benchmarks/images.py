@@ -85,7 +85,7 @@ def main() -> None:
                     "detray --serial": [*detray, "--serial"],
                 }
                 for name, command in runs.items():
-                    seconds.setdefault((name, count), []).append(measure(command, folder)[0])
+                    seconds.setdefault((name, count), []).append(measure(command, folder).seconds)
     print(f"| what | {counts[0]} pictures, s | {counts[1]} pictures, s | pictures/s between | of the bare loop |")
     print("|---|---|---|---|---|")
     base = 0.0
