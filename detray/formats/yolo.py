@@ -2,7 +2,8 @@
 
 ``class x_centre y_centre width height`` are fractions of the picture, whose header is read for its
 size; ``class x1 y1 x2 y2 x3 y3 ...`` is a polygon, whose bounds are the box. The class of index k has
-the id k + 1. Lines of other lengths (a score, key points) keep their further numbers in ``attributes``.
+the id k + 1. Lines of other lengths (a score, key points) keep their further numbers in ``attributes``,
+which hold the fractions where no image folder is stated.
 """
 
 import json
@@ -54,7 +55,7 @@ class Yolo:
             return is_data_file(path)
         if data_file_in(path) is not None:
             return True
-        labels = (file for file in sorted(path.glob("*.txt")) if file.is_file() and file.name not in _NAME_FILES)
+        labels = (file for file in sorted(path.glob("*.txt")) if file.name not in _NAME_FILES)
         return any(_is_label(file) for file, _ in zip(labels, range(10), strict=False))
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
@@ -63,7 +64,7 @@ class Yolo:
         for stated in source.annotations:
             data = _data(Path(stated), source)
             if data is not None and not _holds_labels(Path(stated)):
-                pairs += [(label_of(picture), picture) for picture in _stated_pictures(data, source)]
+                pairs += _stated_pairs(data, source)
             else:
                 pairs += _pair(stated, source)
         return pa.table(
@@ -103,8 +104,11 @@ class Yolo:
 
 
 def _is_label(path: Path) -> bool:
-    with open_file(path) as file:
-        head = file.read(4096).decode("utf-8-sig", "replace")
+    try:
+        with open_file(path) as file:
+            head = file.read(4096).decode("utf-8-sig", "replace")
+    except OSError:
+        return False
     return bool(head.strip()) and bool(_LINE.fullmatch(head.splitlines()[0]))
 
 
@@ -118,22 +122,39 @@ def _data(stated: Path, source: Source) -> YoloData | None:
         return read_data_file(str(stated), source.folders)
     for folder in (stated, *stated.parents[:2]):
         found = data_file_in(folder)
-        if found is not None and locate(str(folder), found.name, source.folders):
+        # it may stand above the root, but what it names may not lead out
+        if found is not None and locate(str(folder), found.name, (str(folder.resolve()),)):
             return read_data_file(str(found), source.folders)
     return None
 
 
-def _stated_pictures(data: YoloData, source: Source) -> list[str]:
+def _stated_pairs(data: YoloData, source: Source) -> list[tuple[str | None, str | None]]:
+    """Labels and pictures of the split in the order of the pictures, also of labels whose picture is not there."""
     if source.split not in data.splits:
         known = ", ".join(data.splits) or "none"
         raise DetrayError(f"{data.path}: states no pictures of the split '{source.split}'; it states {known}")
-    found: list[str] = []
+    pictures: list[str] = []
+    labels: dict[str, str] = {}
     for stated in data.splits[source.split]:
         place = place_of(data, stated, source.folders)
         if place is None:
             raise DetrayError(f"{data.path}: {source.split}: {stated}: no such folder or list below {source.root}")
-        found += pictures_of(place, data, source.folders)
-    return sorted(dict.fromkeys(found))
+        pictures += pictures_of(place, data, source.folders)
+        labels |= _labels_of(place)
+    pairs = {picture: label_of(picture) for picture in pictures}
+    there = set(pairs.values())
+    pairs |= {picture: label for label, picture in labels.items() if label not in there}
+    return [(pairs[picture], picture) for picture in sorted(pairs)]
+
+
+def _labels_of(place: str) -> dict[str, str]:
+    """The label files that belong to a folder of pictures, each with the picture that it should have."""
+    if not Path(place).is_dir():
+        return {}
+    folder = label_of(f"{place}/a.jpg").rpartition("/")[0]
+    found = (path for path in walk(folder) if path.endswith(".txt") and not path.endswith(_NAME_FILES))
+    # beside the pictures other texts may stand, too
+    return {path: f"{place}/{_stem(path, folder)}.jpg" for path in found if folder != place or _is_label(Path(path))}
 
 
 def _pair(folder: str, source: Source) -> list[tuple[str | None, str | None]]:
@@ -149,7 +170,8 @@ def _pair(folder: str, source: Source) -> list[tuple[str | None, str | None]]:
         wanted = {name for listed in listed_names(source.list) for name in (listed, listed.rpartition(".")[0])}
         wanted |= {name.rpartition("/")[2] for name in wanted}
         stems = [stem for stem in stems if stem in wanted or stem.rpartition("/")[2] in wanted]
-    return [(labels.get(stem), pictures.get(stem)) for stem in stems]
+    lost = source.images and {stem: f"{source.images}/{stem}.jpg" for stem in labels.keys() - pictures.keys()}
+    return [(labels.get(stem), (pictures | (lost or {})).get(stem)) for stem in stems]
 
 
 def _stem(path: str, folder: str) -> str:
@@ -178,8 +200,8 @@ def _lines(label: str | None, allowed: tuple[str, ...]) -> list[str]:
 def _image(label: str | None, picture: str | None, source: Source) -> Row:
     defects = Defects()
     size = picture_size(picture)
-    if size is None:
-        defects.note("missing-field", "picture size", "no readable picture" if picture else "no picture")
+    if size is None and picture is not None:
+        defects.note("missing-field", "picture size", "no readable picture")
     path = picture or label or ""
     base = source.images if picture else None
     name = path.removeprefix(base.rstrip("/") + "/") if base and path.startswith(base) else path.rpartition("/")[2]
@@ -205,17 +227,19 @@ def _box(line: str, row: int, image: Row) -> Row:
     width, height = image["width"], image["height"]
     box: list[float | None] = [None] * 4
     polygon = None
-    further: list[float | None] = []
+    further: dict[str, list[float | None]] = {}
     if len(numbers) < 4:
         defects.note("box-arity", "", line)
-    elif width is None:
+    elif width is None and image["defects"]:
         defects.note("missing-field", "picture size", "")
+    elif width is None:
+        further = {"fractions": numbers}
     elif len(numbers) % 2 == 0 and len(numbers) >= 6:
         points = [None if value is None else value * (width, height)[place % 2] for place, value in enumerate(numbers)]
         box = _bounds(points)
         polygon = json.dumps([points]) if None not in points else None
     else:
-        further = numbers[4:]
+        further = {"further": numbers[4:]} if len(numbers) > 4 else {}
         x, y, w, h = (v if v is None else v * side for v, side in zip(numbers, (width, height) * 2, strict=False))
         box = [
             None if x is None or w is None else x - w / 2,
@@ -235,7 +259,7 @@ def _box(line: str, row: int, image: Row) -> Row:
         "is_difficult": False,
         "segmentation": polygon,
         "source_file": image["source_file"],
-        "attributes": json.dumps({"further": further}) if further else None,
+        "attributes": json.dumps(further) if further else None,
         "defects": defects.or_none(),
         "key": image["key"],
     }
@@ -254,7 +278,7 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
     names: dict[int, str | None] = {}
     for stated in source.annotations:
         data = _data(Path(stated), source)
-        names |= data.names if data is not None else _named_in(Path(stated), source.folders)
+        names |= data.names if data is not None else _named_in(Path(stated))
     if not names:
         names = {box["category_id"] - 1: None for box in boxes if box["category_id"] is not None}
     order = sorted(names)
@@ -269,10 +293,10 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
     )
 
 
-def _named_in(folder: Path, allowed: tuple[str, ...]) -> dict[int, str]:
+def _named_in(folder: Path) -> dict[int, str]:
     for name in _NAME_FILES:
         for place in (folder, folder.parent):
-            found = locate(str(place), name, allowed)
+            found = locate(str(place), name, (str(place.resolve()),))
             if found is not None and Path(found).is_file():
                 text = read_bounded(found).decode("utf-8-sig", "replace")
                 return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))

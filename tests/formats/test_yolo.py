@@ -117,9 +117,52 @@ def test_labels_and_pictures_that_have_no_partner(data: Path, read_source) -> No
     (data / "labels" / "train" / "lost.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     (data / "images" / "train" / "a.jpg").write_text("no picture")
     found = read_source(label(data, "0 0.5 0.5 0.5 0.5\n"))
-    assert found.images["file_name"].to_pylist() == ["a.jpg", "background.png", "lost.txt"]
+    assert found.images["file_name"].to_pylist() == ["a.jpg", "background.png", "lost.jpg"]
     assert found.images["width"].to_pylist() == [None, 10, None]
     assert [row["defects"][0]["field"] for row in found.annotations.to_pylist()] == ["picture size"] * 2
+
+
+@pytest.mark.parametrize("stated", ["images/train", "images"])
+def test_labels_whose_picture_is_gone_are_counted(data: Path, read_source, stated: str) -> None:
+    (data / "data.yaml").write_text(f"train: {stated}\nnames: [cat, dog]\n")
+    (data / "images" / "train" / "a.jpg").unlink()
+    (data / "labels" / "train" / "classes.txt").write_text("cat\ndog\n")
+    (source,) = resolve(dataset_from_files([str(data)]))
+    found = read_source(source)
+    lost = f"{'' if stated == 'images/train' else 'train/'}a.jpg"
+    rows = {row["file_name"]: row for row in found.images.to_pylist()}
+    assert rows[lost]["defects"][0]["field"] == "picture size"
+    assert found.annotations.num_rows == (2 if stated == "images/train" else 3)
+    assert len(rows) == (1 if stated == "images/train" else 2)
+
+
+def test_texts_beside_the_pictures_are_no_labels(data: Path, read_source) -> None:
+    folder = data / "all"
+    folder.mkdir()
+    for name, text in {"a": "0 0.5 0.5 0.5 0.5\n", "gone": "1 0.5 0.5 1 1\n", "README": "Read me first\n"}.items():
+        (folder / f"{name}.txt").write_text(text)
+    Image.new("RGB", (20, 10)).save(folder / "a.png")
+    (data / "data.yaml").write_text("train: all\nnames: [cat, dog]\n")
+    (source,) = resolve(dataset_from_files([str(data)]))
+    found = read_source(source)
+    assert found.images["file_name"].to_pylist() == ["a.png", "gone.jpg"]
+    assert found.annotations["category_id"].to_pylist() == [1, 2]
+
+
+def test_without_an_image_folder_fractions_are_kept(data: Path, read_source) -> None:
+    source = label(data, "0 0.5 0.25 0.5 0.5\n")
+    found = read_source(Source("train", "yolo", source.annotations, source.root))
+    (row,) = found.annotations.to_pylist()
+    assert (row["x"], row["defects"], found.images["defects"].to_pylist()) == (None, None, [None])
+    assert json.loads(row["attributes"]) == {"fractions": [0.5, 0.25, 0.5, 0.5]}
+
+
+def test_a_data_file_above_the_labels_names_the_classes(data: Path, read_source, tmp_path: Path) -> None:
+    (source,) = resolve(dataset_from_files([str(data / "labels" / "val")], images=str(data / "images" / "val")))
+    assert read_source(source).categories["category_name"].to_pylist() == ["cat", "dog"]
+    (data / "data.yaml").rename(data / "names.yaml")
+    (data / "labels" / "classes.txt").write_text("a\nb\n")
+    assert read_source(source).categories["category_name"].to_pylist() == ["a", "b"]
 
 
 def test_a_label_file_that_is_no_text_is_quarantined(data: Path, read_source) -> None:
