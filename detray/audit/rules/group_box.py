@@ -3,7 +3,8 @@
 Failure: a group was drawn as one object beside its members. A detector cannot give both; the group box is missed,
 or learned instead of the objects. COCO marks such regions with iscrowd, Open Images with IsGroupOf.
 Number: boxes of the class in the image that lie within it (`min_inside` of their area, each at most half its size),
-at least `min_members`. Of an image and class only the 32 largest boxes are looked at.
+at least `min_members`, and the box around these is at least `min_span` of its area: a person in front of others holds
+some, but not all over. Of an image and class only the 32 largest boxes are looked at.
 Source: COCO's iscrowd and Open Images' IsGroupOf.
 """
 
@@ -38,8 +39,17 @@ def check(view: View, limits: Limits) -> Sequence[Hits]:
     high = np.minimum(outer[:, 1] + outer[:, 3], inner[:, 1] + inner[:, 3]) - np.maximum(outer[:, 1], inner[:, 1])
     inside = (wide > 0) & (high > 0) & (wide * high >= limits["min_inside"] * area[member])
     held = np.bincount(holder[inside], minlength=len(rows))
-    found = np.flatnonzero(held >= limits["min_members"])
+    spanned = _span(holder[inside], inner[inside], len(rows))
+    found = np.flatnonzero((held >= limits["min_members"]) & (spanned >= limits["min_span"] * area))
     return [Hits(rows[found], observed=join(integer(held[found]), " boxes of its class within it"))]
+
+
+def _span(holder: np.ndarray, inner: np.ndarray, n: int) -> np.ndarray:
+    """Area of the box around the boxes ``inner`` ``[k, 4]`` of each of ``n`` holders, ``[n]``, px²."""
+    low, high = np.full((n, 2), np.inf), np.full((n, 2), -np.inf)
+    np.minimum.at(low, holder, inner[:, :2])
+    np.maximum.at(high, holder, inner[:, :2] + inner[:, 2:])
+    return np.asarray(np.maximum(high - low, 0).prod(axis=1))
 
 
 RULE = RowRule(
@@ -54,6 +64,7 @@ RULE = RowRule(
     thresholds=(
         Threshold("min_members", 3, "boxes", 2, 1e6, "from this many boxes within it a box is one of a group"),
         Threshold("min_inside", 0.9, "of the area", 0.1, 1.0, "a box lies within another from this share of its area"),
+        Threshold("min_span", 0.6, "of the area", 0.0, 1.0, "members reach over this share of a group's box"),
     ),
     check=check,
 )
