@@ -29,21 +29,28 @@ def categories_table(
     Args:
         stated: by split the classes as its files state them (`chunk.CATEGORIES`), in their order.
             A class that several files state alike is one row; one without a name gets the label
-            map's. A split whose classes have no numbers gets every name of ``ids``.
+            map's. A split whose classes have no numbers gets every name of ``ids``. Machine ids
+            (/m/01g317) are called by the label map's words for them.
         ids: the number of each name that has none of its own.
         label_map: its classes become rows of every split.
         run: the configuration's name.
     """
     rows: list[dict[str, object]] = []
     labels = label_map.names if label_map else {}
+    words = {entry.name: entry.label for entry in label_map.entries if entry.name} if label_map else {}
+
+    def call(name: str) -> str:
+        return words.get(name) or name if name.startswith("/") else name
+
     for split, table in stated.items():
         own: dict[tuple[int, str | None], dict[str, object]] = {}
         for row in table.to_pylist():
             if row["category_id"] is not None:
-                name = row["category_name"] or labels.get(row["category_id"])
+                name = call(row["category_name"] or "") or labels.get(row["category_id"])
                 own.setdefault((row["category_id"], name), row | {"category_name": name})
         if table["category_id"].null_count:
-            own |= {(number, name): {"category_id": number, "category_name": name} for name, number in ids.items()}
+            numbered = [(number, call(name)) for name, number in ids.items()]
+            own |= {key: {"category_id": key[0], "category_name": key[1]} for key in numbered}
         rows += [row | {"split": split, "source": "annotations"} for row in own.values()]
         named = {name for _, name in own}
         for entry in label_map.entries if label_map else ():

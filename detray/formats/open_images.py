@@ -1,14 +1,14 @@
 """Open Images CSV: a row a box (storage.googleapis.com/openimages/web/download_v7.html).
 
 Boxes are fractions of the picture, whose header is read for its size from the image folder
-(``<ImageID>.jpg``). Groups (IsGroupOf) are crowds. Classes are machine ids (/m/01g317), which a label
-map names.
+(``<ImageID>.jpg``); where none is stated, the fractions stay in ``attributes``. Groups (IsGroupOf)
+are crowds. Classes are machine ids (/m/01g317), which a label map names.
 """
 
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class OpenImages:
         images = _images(table, source, path)
         return Chunk(
             images=images,
-            annotations=_annotations(table, rows, images, path),
+            annotations=_annotations(table, rows, images, path, with_pictures=source.images is not None),
             categories=_categories(table),
             quarantine=pa.Table.from_pylist(
                 [{"source_file": path, "reason": "unreadable-row"} | row for row in lost], chunk.QUARANTINE
@@ -134,14 +134,12 @@ def _parse(text: bytes, columns: list[str], first: int) -> tuple[pa.Table, np.nd
 
 def _images(table: pa.Table, source: Source, path: str) -> pa.Table:
     """A row for each picture that the lines name, with the size from its header."""
-    names = [f"{name}.jpg" for name in pc.unique(table["ImageID"]).to_pylist()]
+    names = [f"{name}.jpg" for name in pc.unique(table["ImageID"]).to_pylist() if name]
     allowed = source.folders
     places = [source.images and locate(source.images, name, allowed) for name in names]
     sizes = [picture_size(place or None) for place in places]
     missing = Defects()
-    missing.note(
-        "missing-field", "picture size", "no readable picture" if source.images else "no image folder is stated"
-    )
+    missing.note("missing-field", "picture size", "no readable picture")
     return chunk.table(
         chunk.IMAGES,
         len(names),
@@ -149,21 +147,20 @@ def _images(table: pa.Table, source: Source, path: str) -> pa.Table:
         width=[size and size[0] for size in sizes],
         height=[size and size[1] for size in sizes],
         source_file=path,
-        defects=[None if size else missing for size in sizes],
+        defects=[None if size or source.images is None else missing for size in sizes],
         key=names,
     )
 
 
-def _annotations(table: pa.Table, rows: np.ndarray, images: pa.Table, path: str) -> pa.Table:
+def _annotations(table: pa.Table, rows: np.ndarray, images: pa.Table, path: str, *, with_pictures: bool) -> pa.Table:
     count = table.num_rows
     defects: dict[int, Defects] = {}
-    keys = pc.binary_join_element_wise(table["ImageID"], pa.scalar(".jpg"), "")
-    place = pc.index_in(keys, value_set=images["key"].combine_chunks()).to_numpy()
-    sizes = [
-        images[side].cast(pa.float64()).to_numpy()[place] if count else np.zeros(0) for side in ("width", "height")
-    ]
+    images_of, names = (_names(table, field, defects) for field in ("ImageID", "LabelName"))
+    keys = pc.binary_join_element_wise(images_of, pa.scalar(".jpg"), "")
+    place = pc.index_in(keys, value_set=images["key"].combine_chunks(), skip_nulls=True)
+    sizes = [images[side].cast(pa.float64()).take(place.combine_chunks()).to_numpy() for side in ("width", "height")]
     corners = [_numbers(table[side], side, defects) * size for side, size in zip(_SIDES, sizes * 2, strict=True)]
-    for index in np.flatnonzero(np.isnan(sizes[0])).tolist():
+    for index in np.flatnonzero(np.isnan(sizes[0]) & pc.is_valid(keys).to_numpy()).tolist() if with_pictures else ():
         defects.setdefault(index, Defects()).note("missing-field", "picture size", "")
     x, y, right, bottom = corners
     groups = table["IsGroupOf"] if "IsGroupOf" in table.column_names else pa.nulls(count, pa.string())
@@ -179,10 +176,12 @@ def _annotations(table: pa.Table, rows: np.ndarray, images: pa.Table, path: str)
         is_crowd=pc.fill_null(pc.equal(groups, "1"), False),
         is_difficult=np.zeros(count, np.bool_),
         source_file=path,
-        attributes=_attributes(table),
+        attributes=_attributes(
+            table, (*_REQUIRED, "IsGroupOf") if with_pictures else ("ImageID", "LabelName", "IsGroupOf")
+        ),
         defects=[defects.get(index) for index in range(count)] if defects else None,
         key=keys,
-        category_name=_names(table).dictionary_encode(),
+        category_name=names.dictionary_encode(),
     )
 
 
@@ -201,15 +200,17 @@ def _numbers(column: pa.ChunkedArray, field: str, defects: dict[int, Defects]) -
     return found
 
 
-def _names(table: pa.Table) -> pa.ChunkedArray:
-    """The class of each line, NULL where it is empty."""
-    names = table["LabelName"]
-    return pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names)
+def _names(table: pa.Table, field: str, defects: dict[int, Defects]) -> pa.ChunkedArray:
+    """A name of each line; NULL, noted, where it is empty."""
+    empty = pc.equal(table[field], "")
+    for index in np.flatnonzero(empty.to_numpy()).tolist():
+        defects.setdefault(index, Defects()).note("missing-field", field, "")
+    return pc.if_else(empty, pa.scalar(None, pa.string()), table[field])
 
 
-def _attributes(table: pa.Table) -> pa.ChunkedArray | None:
-    """The further columns as JSON objects."""
-    further = [name for name in table.column_names if name not in (*_REQUIRED, "IsGroupOf") and name]
+def _attributes(table: pa.Table, known: Collection[str]) -> pa.ChunkedArray | None:
+    """The columns that are not ``known`` as JSON objects."""
+    further = [name for name in table.column_names if name and name not in known]
     if not further or not table.num_rows:
         return None
     parts: list[Any] = []

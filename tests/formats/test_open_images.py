@@ -77,11 +77,27 @@ def test_a_bad_value_costs_its_own_field(
     assert (rows[1]["x"], rows[1]["width"], rows[1]["height"], rows[0]["x"]) == (None, None, 50, 50)
 
 
-def test_without_pictures_boxes_are_unknown_and_said_so(data: Path, read_source) -> None:
+def test_without_an_image_folder_fractions_are_kept(data: Path, read_source) -> None:
     found = read_source(source(data, HEADER + GOOD, images=False))
-    assert found.annotations["x"].to_pylist() == [None]
+    (row,) = found.annotations.to_pylist()
+    assert (row["x"], row["defects"], found.images["defects"].to_pylist()) == (None, None, [None])
+    kept = json.loads(row["attributes"])
+    assert [kept[side] for side in ("XMin", "XMax", "YMin", "YMax")] == ["0.25", "0.75", "0.5", "1"]
+
+
+def test_boxes_of_a_picture_that_is_not_there_are_said_so(data: Path, read_source) -> None:
+    found = read_source(source(data, HEADER + GOOD.replace("aaa", "gone")))
     assert found.annotations["defects"].to_pylist()[0][0]["field"] == "picture size"
-    assert "no image folder" in found.images["defects"].to_pylist()[0][0]["observed"]
+    assert "no readable picture" in found.images["defects"].to_pylist()[0][0]["observed"]
+
+
+@pytest.mark.parametrize(("old", "field"), [("aaa", "ImageID"), ("/m/01", "LabelName")])
+def test_an_empty_name_is_said_so(data: Path, read_source, old: str, field: str) -> None:
+    found = read_source(source(data, HEADER + GOOD + GOOD.replace(old, "")))
+    rows = found.annotations.to_pylist()
+    assert [row["defects"] for row in rows] == [None, [{"rule": "missing-field", "field": field, "observed": ""}]]
+    assert (rows[1]["key"], rows[1]["x"]) == ((None, None) if field == "ImageID" else ("aaa.jpg", 50))
+    assert found.images["file_name"].to_pylist() == ["aaa.jpg"]
 
 
 @pytest.mark.parametrize("text", [HEADER, HEADER.rstrip(), "\ufeff" + HEADER])
