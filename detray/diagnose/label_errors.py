@@ -1,7 +1,7 @@
-"""Boxes that the detections contradict, ranked by how sure the model is for their class.
+"""Boxes that the detections contradict, ranked by the chance that the label is wrong and not the detector.
 
-Scores are compared within a class, as quantiles among its true detections: raw scores, or a scale
-by the class's AP as in ObjectLab (Tkachenko et al., 2023), would leave classes with AP near 0 out.
+Scores are compared within a class, with those of its true detections (see `mixture`): raw scores, or a
+scale by the class's AP as in ObjectLab (Tkachenko et al., 2023), would leave classes with AP near 0 out.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,23 @@ from detray import schema
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
+from detray.diagnose.mixture import chance_of_wrong_labels, logit
 from detray.diagnose.observe import Boxes, Counts, Found, Tally, first_of_each_place, score_bin
 from detray.evaluate.kernel import Floats, Ints
 
 SIDES = ("x", "y", "width", "height")
+_SURE = 0.3
+"""Detections of other classes whose place is below it stand on boxes for many reasons: their share does not tell
+of wrong labels, and the chance fades out below it."""
+_SAME_OBJECT = 0.2
+"""IoU below which a detection near a missed box is likelier of a neighbour."""
+_STEP = 0.1
+"""The unit in which places and IoU are taken as sureness."""
+
+
+def _evenly(n: int) -> Floats:
+    """``n`` numbers spread evenly over 0 to 1."""
+    return (np.arange(n) + 0.5) / n
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ def label_errors(
     """
     ranks = Ranks.of(tally)
     parts = [
-        _missing(found, ranks),
+        _missing(found),
         _wrong_class(boxes, ranks),
         _bad_box(boxes, ranks),
         _spurious(boxes, tally),
@@ -97,13 +110,17 @@ def label_errors(
     return schema.from_columns("label_errors", {"model": [model] * n, "split": [split] * n, **columns}, run=run)
 
 
-def _missing(found: Found, ranks: Ranks) -> dict[str, Any]:
+def _missing(found: Found) -> dict[str, Any]:
     """Detections on background, one a place."""
     rows = take(found, found.kept & (found.outcome == o.BACKGROUND))
-    score = ranks.place(rows.category, rows.score)
-    rows, score = take(rows, score >= t.SUSPECT), score[score >= t.SUSPECT]
-    first = first_of_each_place(rows)
-    rows, score = take(rows, first), score[first]
+    rows = take(rows, first_of_each_place(rows))
+    true = take(found, found.kept & (found.outcome == o.TRUE))
+    score = np.zeros(len(rows))
+    for one in np.unique(rows.category):
+        mine, own = true.score[true.category == one], rows.category == one
+        if len(mine) >= t.MIN_HITS:
+            score[own] = chance_of_wrong_labels(logit(mine), logit(rows.score[own]))
+    rows, score = take(rows, score >= t.LISTED), score[score >= t.LISTED]
     none = np.full(len(rows), o.NONE)
     return _columns(
         "missing",
@@ -123,14 +140,26 @@ def _missing(found: Found, ranks: Ranks) -> dict[str, Any]:
 def _wrong_class(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
     """Boxes that a sure detection of another class covers, and no detection of their own as sure.
 
-    A model that reports every class with low scores everywhere hits such a box with its own class
-    too. A class that hardly works accuses no other: its score must be high among all true ones too.
+    How sure it is tells its place among the true ones of its class, and among all: a class that hardly
+    works accuses no other. A model that reports every class with low scores everywhere hits such a box
+    with its own class too, so what counts is how far one class stands above the other: of the box's own
+    class above the next where labels are right, and, were the detector never in two minds, evenly spread.
     """
-    rows = take(boxes, boxes.cover_category != o.NONE)
-    own = np.where(rows.outcome == o.HIT, ranks.place(rows.category, rows.score), 0.0)
-    sure = np.minimum(ranks.place(rows.cover_category, rows.cover_score), ranks.place_among_all(rows.cover_score))
-    score = sure * (1 - own)
-    rows, score = take(rows, score >= t.SUSPECT), score[score >= t.SUSPECT]
+    is_hit, is_covered = boxes.outcome == o.HIT, boxes.cover_category != o.NONE
+    own = np.where(is_hit, ranks.place(boxes.category, boxes.score), 0.0)
+    other = ranks.place(boxes.cover_category, boxes.cover_score)
+    other = np.where(is_covered, np.minimum(other, ranks.place_among_all(boxes.cover_score)), 0.0)
+    right, wrong = own * (1 - other), other * (1 - own)
+    score = np.zeros(len(boxes))
+    for one in np.unique(boxes.category[is_covered]):
+        mine = boxes.category == one
+        agreeing = np.concatenate([right[mine & is_hit], _evenly(int((mine & is_hit).sum()))])
+        agreeing = agreeing[agreeing >= _SURE]
+        told, faint = mine & (wrong >= _SURE), mine & (wrong < _SURE)
+        if len(agreeing) >= t.MIN_HITS and told.any():
+            score[told] = chance_of_wrong_labels(agreeing / _STEP, wrong[told] / _STEP)
+            score[faint] = score[told].min() * (wrong[faint] / _SURE) ** 2
+    rows, score = take(boxes, score >= t.LISTED), score[score >= t.LISTED]
     return _columns(
         "wrong_class",
         rows.image,
@@ -147,16 +176,21 @@ def _wrong_class(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
 
 
 def _bad_box(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
-    """Boxes that a confident detection of their class meets far less tightly than usual."""
-    near = (boxes.detection != o.NONE) & (boxes.outcome != o.COVERED) & (boxes.iou < t.TIGHT_IOU)
+    """Boxes that a confident detection of their class meets far less tightly than usual.
+
+    Badly drawn boxes are met at any IoU from `_SAME_OBJECT` to `TIGHT_IOU`, others the more rarely the lower it is.
+    """
+    near = (boxes.iou >= _SAME_OBJECT) & (boxes.iou < t.TIGHT_IOU) & (boxes.outcome != o.COVERED)
     rows = take(boxes, near)
-    usual = np.ones(len(rows))
+    place = ranks.place(rows.category, rows.score)
+    score = np.zeros(len(rows))
     for one in np.unique(rows.category):
-        tight = np.sort(boxes.iou[(boxes.category == one) & (boxes.outcome == o.HIT)])
-        mine = rows.category == one
-        usual[mine] = 1 - np.searchsorted(tight, rows.iou[mine], side="right") / max(len(tight), 1)
-    score = ranks.place(rows.category, rows.score) * usual
-    rows, score = take(rows, score >= t.SUSPECT), score[score >= t.SUSPECT]
+        mine, n = rows.category == one, int(((boxes.category == one) & (boxes.outcome == o.HIT)).sum())
+        sure = mine & (place >= t.CONFIDENT_QUANTILE)
+        if n >= t.MIN_HITS:
+            even = _SAME_OBJECT + (t.TIGHT_IOU - _SAME_OBJECT) * _evenly(n)
+            score[sure] = chance_of_wrong_labels(-even / _STEP, -rows.iou[sure] / _STEP)
+    rows, score = take(rows, score >= t.LISTED), score[score >= t.LISTED]
     return _columns(
         "bad_box",
         rows.image,
@@ -173,15 +207,16 @@ def _bad_box(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
 
 
 def _spurious(boxes: Boxes, tally: Tally) -> dict[str, Any]:
-    """Boxes that no detection touches, the surer the likelier a true object of the class is found.
+    """Boxes that no detection touches, the likelier the fewer of their class are.
 
-    A box without detections is weaker evidence than one that a detection contradicts: most are
-    objects that the model misses.
+    Nothing tells a box of nothing from an object that the model misses, so what is usual speaks: of so
+    many boxes that mark nothing, and as many that are missed as there are.
     """
     rows = take(boxes, boxes.outcome == o.UNTOUCHED)
-    recall = {k: tally.hits.get(k, 0) / n for k, n in tally.boxes.items() if n}
-    score = t.SPURIOUS_CEILING * np.array([recall.get(k, 0.0) for k in rows.category.tolist()])
-    rows, score = take(rows, score >= t.SUSPECT), score[score >= t.SUSPECT]
+    classes, place, n = np.unique(rows.category, return_inverse=True, return_counts=True)
+    share = n / np.array([max(tally.boxes.get(k, 0), 1) for k in classes.tolist()])
+    score = (t.SPURIOUS_SHARE / (t.SPURIOUS_SHARE + share))[place]
+    rows, score = take(rows, score >= t.LISTED), score[score >= t.LISTED]
     return _columns(
         "spurious",
         rows.image,

@@ -15,7 +15,7 @@ from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.overlap import overlaps
 from detray.diagnose.scene import Scene, sort_detections
-from detray.evaluate.kernel import Detections, GroundTruth, Ints
+from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints
 
 SAMPLE_IMAGES = 64
 """Images with boxes on which pairings are compared."""
@@ -23,6 +23,10 @@ SEARCHED_IMAGES = 12
 """Images of detections that are compared with every image when no simple pairing fits."""
 TOP_DETECTIONS = 12
 """Detections an image, by score, that such a comparison uses."""
+COMPARED_BOXES = 300_000_000
+"""Pairs of a detection and a box, of any images, that a comparison of all with all takes: some ten seconds."""
+CANDIDATES = 8
+"""Images that are kept for each image of detections in such a comparison."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,28 @@ def sample_images(gt: GroundTruth, n: int = SAMPLE_IMAGES) -> Ints:
     return images[np.argsort(spread(images), kind="stable")[:n]]
 
 
+def leading(gt: GroundTruth, dt: Detections) -> Detections:
+    """Of each image the best-scoring detections, twice as many as it has boxes: enough of them hit anything."""
+    images, n_boxes = np.unique(gt.image[~gt.crowd], return_counts=True)
+    rows = np.flatnonzero(np.isin(dt.image, images))
+    rows = rows[np.lexsort((dt.rank[rows], -dt.score[rows], dt.image[rows]))]
+    place = np.searchsorted(images, dt.image[rows])
+    turn = np.arange(len(rows)) - np.searchsorted(place, place)
+    return take(dt, np.sort(rows[turn < 2 * n_boxes[place]]))
+
+
+def hit_boxes(gt: GroundTruth, dt: Detections) -> Flags:
+    """Which boxes, crowds left out, one of their image's `leading` detections hits, of whatever class."""
+    _, box, _ = overlaps(gt, leading(gt, dt), t.HIT_IOU)
+    hit = np.zeros(len(gt), np.bool_)
+    hit[box] = True
+    return hit & ~gt.crowd
+
+
 def recall_of(gt: GroundTruth, dt: Detections) -> float:
-    """The share of the boxes, crowds left out, that a detection of any class hits."""
-    real = take(gt, ~gt.crowd)
-    if not len(real):
-        return 0.0
-    _, box, _ = overlaps(real, dt, t.HIT_IOU)
-    return len(np.unique(box)) / len(real)
+    """The share of the boxes, crowds left out, that `hit_boxes` says."""
+    n = int((~gt.crowd).sum())
+    return float(hit_boxes(gt, dt).sum()) / n if n else 0.0
 
 
 def candidates(listing: Listing, named: Named) -> Iterator[Pairing]:
@@ -163,11 +182,69 @@ def find_pairing(
     fault = PairingFault("ids that the ground truth lacks", now, None, unknown, empty)
     if found is not None and best - now > t.RECALL_RAISE and (best - now) * len(gt) >= t.MIN_HITS:
         return replace(fault, words=found.words, recall_under=best), found
-    if unknown >= t.UNKNOWN_IMAGES and empty >= t.UNKNOWN_IMAGES:
-        return fault, None
+    is_strange = unknown >= t.UNKNOWN_IMAGES and empty >= t.UNKNOWN_IMAGES
     if _mixed_up(named, fetch, boxes):
-        return replace(fault, words="other images than they should"), None
-    return None
+        fault = fault if is_strange else replace(fault, words="other images than they should")
+        lies = _as_they_lie(named, fetch, boxes)
+        if lies is not None:
+            dt = fetch(lies.sources_of(images))
+            recall = recall_of(gt, replace(dt, image=lies.rename(dt.image)))
+            if recall - now > t.RECALL_RAISE:
+                return replace(fault, words=lies.words, recall_under=recall), lies
+        return fault, None
+    return (fault, None) if is_strange else None
+
+
+def _as_they_lie(
+    named: Named, fetch: Callable[[Ints], Detections], boxes: Callable[[], Iterator[GroundTruth]]
+) -> Pairing | None:
+    """Each image of detections with the image whose boxes they fit best, the best fits first, each image once.
+
+    None where that would take more than `COMPARED_BOXES` comparisons, or nothing fits. A box that a
+    detection of its own class hits counts twice: class ids may be wrong as well.
+    """
+    found = _best_of_each(fetch(named.id))
+    parts = [take(part, ~part.crowd) for part in boxes()]
+    if len(found) * sum(len(part) for part in parts) > COMPARED_BOXES:
+        return None
+    sources, start = np.unique(found.image, return_index=True)
+    ends = np.append(start[1:], len(found))
+    targets: list[int] = []
+    pairs: list[tuple[float, int, int]] = []
+    for part in (part for part in parts if len(part)):
+        images, first = np.unique(part.image, return_index=True)
+        n = np.diff(np.append(first, len(part)))
+        for number, (low, high) in enumerate(zip(start, ends, strict=True)):
+            fit = np.add.reduceat(_fit(take(found, np.arange(low, high)), part), first)
+            fit = fit**2 / n  # of crowded images anything hits some boxes
+            best = np.argsort(-fit, kind="stable")[:CANDIDATES]
+            pairs += [(-float(fit[place]), number, len(targets) + int(place)) for place in best if fit[place]]
+        targets += images.tolist()
+    own, taken = np.full(len(sources), -1), set()
+    for _, number, place in sorted(pairs):
+        if own[number] < 0 and place not in taken:
+            own[number] = targets[place]
+            taken.add(place)
+    return Pairing("the images whose boxes they fit best", sources[own >= 0], own[own >= 0]) if taken else None
+
+
+def _fit(dt: Detections, gt: GroundTruth) -> Floats:
+    """Of each box the best IoU of at least .5 with any detection, twice that with one of its class; ``[n]``."""
+    best = np.zeros(len(gt))
+    step = max(1, (1 << 21) // len(gt))
+    for low in range(0, len(dt), step):
+        rows = slice(low, low + step)
+        iou = pairwise_iou(dt.box[rows], gt.box)
+        iou = np.where(iou >= t.HIT_IOU, iou, 0.0) * np.where(dt.category[rows, None] == gt.category, 2.0, 1.0)
+        best = np.maximum(best, iou.max(axis=0))
+    return best
+
+
+def _best_of_each(dt: Detections) -> Detections:
+    """The `TOP_DETECTIONS` best-scoring detections of each image, by image."""
+    rows = np.lexsort((dt.rank, -dt.score, dt.image))
+    place = np.searchsorted(dt.image[rows], dt.image[rows])
+    return take(dt, rows[np.arange(len(rows)) - place < TOP_DETECTIONS])
 
 
 def _mixed_up(named: Named, fetch: Callable[[Ints], Detections], boxes: Callable[[], Iterator[GroundTruth]]) -> bool:

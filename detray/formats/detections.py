@@ -4,8 +4,10 @@
 is what diagnosis looks at; `validate` divides them into `predictions` and `quarantine`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,10 +19,10 @@ import pyarrow.compute as pc
 from msgspec import UNSET, Meta
 
 from detray import schema
-from detray.errors import UsageError
+from detray.errors import DetrayError, UsageError
 from detray.formats import values
-from detray.formats.json_file import open_json
-from detray.formats.json_lists import cut, find_only_list
+from detray.formats.json_file import JsonFile, open_json
+from detray.formats.json_lists import JsonList, cut, find_lists, find_only_list
 from detray.formats.json_rows import Int64, Raw, Row, WrongCut, box_columns, column, raw_text, read_rows
 from detray.formats.values import Defects
 from detray.tables import lookup
@@ -41,10 +43,15 @@ RAW = pa.schema(
 )
 """Detections as written. Boxes keep negative sizes, scores whatever number they hold."""
 
+WRAPPERS = ("annotations", "detections", "predictions", "results")
+"""Keys under which tools put the list into an object, with further keys beside it."""
+_LOOKS = '[{"image_id": 1, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}, ...]'
+_ONE_A_LINE = re.compile(rb"\s*\{[^\n]*\}[ \t\r]*\n\s*\{")
+
 REASONS = {
     "nan-score": "its score is not finite",
     "not-finite-box": "its box is not finite",
-    "unreadable-row": "its image, class, box or score cannot be read",
+    "unreadable-row": "its image, class, box or score is absent or cannot be read",
     "score-out-of-range": "its score is not from 0 to 1",
     "negative-size": "its box has a negative width or height",
     "unknown-image": "its image is not in the ground truth",
@@ -78,13 +85,35 @@ def plan(path: str | Path, *, exact: bool = False) -> list[Part]:
 
     Raises:
         UsageError: the file is not there.
-        BrokenJson: it is not one JSON list.
+        DetrayError: it is neither one JSON list nor an object with one list of `WRAPPERS`.
     """
     if not Path(path).is_file():
         raise UsageError(f"{path}: no such file; check the path of the detections")
     file = open_json(str(path))
-    found = find_only_list(file)
+    found = _only_list(file, exact=exact)
     return [Part(str(path), start, end, exact) for start, end in cut(file, found, exact=exact)]
+
+
+def _only_list(file: JsonFile, *, exact: bool) -> JsonList:
+    """The list of detections: the file itself, or what an object wraps."""
+    head = file.read(file.start, file.start + 4096)
+    if head.startswith(b"\x1f\x8b"):
+        raise DetrayError(f"{file.path}: compressed by gzip; unpack it (gunzip) and name the unpacked file")
+    opening = head.lstrip()[:1]
+    if opening == b"{":
+        if _ONE_A_LINE.match(head):
+            raise DetrayError(f"{file.path}: one JSON object a line; put them in one list, as {_LOOKS}")
+        lists = find_lists(file, WRAPPERS, exact=exact)
+        if len(lists) != 1:
+            wanted = " or ".join(f"'{name}'" for name in WRAPPERS)
+            raise DetrayError(
+                f"{file.path}: a JSON object with {len(lists)} lists of detections ({wanted}); COCO results are one"
+                f" list, as {_LOOKS}"
+            )
+        return lists[0]
+    if opening not in (b"[", b""):
+        raise DetrayError(f"{file.path}: not JSON; detections are read as COCO results, as {_LOOKS}")
+    return find_only_list(file)
 
 
 def read(part: Part) -> pa.Table:
@@ -143,6 +172,70 @@ def with_classes(raw: pa.Table, classes: Mapping[int, int]) -> pa.Table:
     return raw.set_column(index, RAW.field(index), pc.coalesce(meant, raw["category_id"]))
 
 
+def image_texts(raw: pa.Table) -> pa.Array:
+    """Of each row whose image_id is text and no number, that text; else NULL."""
+    defects = raw["defects"].combine_chunks()
+    if defects.null_count == len(defects):
+        return pa.nulls(raw.num_rows, pa.string())
+    found = np.full(raw.num_rows, None, object)
+    notes, rows = defects.flatten(), pc.list_parent_indices(defects).to_numpy()
+    is_text = pc.and_(pc.equal(notes.field("field"), "image_id"), pc.equal(notes.field("rule"), "wrong-type"))
+    chosen = np.flatnonzero(is_text.to_numpy(zero_copy_only=False))
+    found[rows[chosen]] = notes.field("observed").take(pa.array(chosen)).to_numpy(zero_copy_only=False)
+    return pc.if_else(raw["image_id"].is_null().combine_chunks(), pa.array(found, pa.string()), None)
+
+
+def image_names(images: pa.Table) -> pa.Table:
+    """The columns name and image_id: file names, as they stand, without folders, and without ending.
+
+    A name that several images share names none of them.
+    """
+    forms = _forms(images["file_name"].combine_chunks())
+    listed = pa.table(
+        {"name": pa.concat_arrays(forms), "image_id": pa.chunked_array([images["image_id"]] * len(forms))}
+    )
+    owners = listed.group_by("name").aggregate([("image_id", "min"), ("image_id", "max")])
+    alone = owners.filter(pc.equal(owners["image_id_min"], owners["image_id_max"]))
+    return alone.select(["name", "image_id_min"]).rename_columns(["name", "image_id"])
+
+
+def with_image_names(raw: pa.Table, names: pa.Table) -> pa.Table:
+    """Raw detections in which those that name their image by its file name (`image_names`) have its id."""
+    found = [lookup(form, names, "name", "image_id") for form in _forms(image_texts(raw))]
+    return _with_images(raw, pc.coalesce(*found))
+
+
+def with_unknown_images(raw: pa.Table) -> pa.Table:
+    """Raw detections in which those that name their image by any text have a negative id, the same for each text."""
+    texts = image_texts(raw).dictionary_encode()
+    ids = [-1 - int.from_bytes(blake2b(text.encode(), digest_size=7).digest()) for text in texts.dictionary.to_pylist()]
+    return _with_images(raw, pa.array(ids, pa.int64()).take(texts.indices))
+
+
+def _forms(name: pa.Array) -> list[pa.Array]:
+    """Names as they stand, without folders, and both without ending."""
+    base = pc.replace_substring_regex(name, r"^.*[/\\]", "")
+    return [name, base, *(pc.replace_substring_regex(form, r"\.[A-Za-z0-9]{1,5}$", "") for form in (name, base))]
+
+
+def _with_images(raw: pa.Table, ids: pa.Array) -> pa.Table:
+    """Raw detections with these images where they name none by a number."""
+    index = RAW.get_field_index("image_id")
+    return raw.set_column(index, RAW.field(index), pc.coalesce(raw["image_id"], pa.chunked_array([ids])))
+
+
+def left_out(quarantine: pa.Table) -> list[tuple[str, int, int, str]]:
+    """By reason: how many rows, and the first one's position and numbers; in the order of `REASONS`."""
+    found = []
+    for reason in REASONS:
+        rows = quarantine.filter(pc.equal(quarantine["reason"], reason))
+        if rows.num_rows:
+            row = pc.min(rows["row"]).as_py()
+            detail = rows["detail"][pc.index(rows["row"], row).as_py()].as_py()
+            found.append((reason, rows.num_rows, row, detail))
+    return found
+
+
 def validate(
     raw: pa.Table, images: pa.Table, categories: pa.Table, *, run: str, model: str, split: str, stage: str = "predict"
 ) -> tuple[pa.Table, pa.Table]:
@@ -190,7 +283,9 @@ def _reasons(raw: pa.Table, images: pa.Array, categories: pa.Array) -> np.ndarra
     x, y, width, height = (raw[side] for side in _SIDES)
     no_box = pc.is_null(pc.add(pc.add(x, y), pc.add(width, height)))
     no_score = pc.is_null(raw["score"])
-    no_id = pc.or_(pc.is_null(raw["image_id"]), pc.is_null(raw["category_id"]))
+    is_named = pa.chunked_array([image_texts(raw).is_valid()])
+    no_image = pc.and_(pc.is_null(raw["image_id"]), pc.invert(is_named))
+    no_id = pc.or_(no_image, pc.is_null(raw["category_id"]))
     infinite_score, infinite_box = _not_finite(raw["defects"])
     holds = {
         "nan-score": infinite_score,
@@ -198,7 +293,7 @@ def _reasons(raw: pa.Table, images: pa.Array, categories: pa.Array) -> np.ndarra
         "unreadable-row": pc.or_(no_id, pc.or_(no_score, no_box)),
         "score-out-of-range": pc.or_(pc.less(raw["score"], 0.0), pc.greater(raw["score"], 1.0)),
         "negative-size": pc.or_(pc.less(width, 0.0), pc.less(height, 0.0)),
-        "unknown-image": pc.invert(pc.is_in(raw["image_id"], value_set=images)),
+        "unknown-image": pc.or_(is_named, pc.invert(pc.is_in(raw["image_id"], value_set=images))),
         "unknown-category": pc.invert(pc.is_in(raw["category_id"], value_set=categories)),
     }
     reasons = np.full(raw.num_rows, "", dtype=object)
@@ -225,6 +320,8 @@ def _ids(table: pa.Table, column: str) -> pa.Array:
 
 def _details(bad: pa.Table) -> pa.Array:
     """The numbers of each row as text."""
+    image = pc.coalesce(bad["image_id"].cast(pa.string()), pa.chunked_array([image_texts(bad)]))
+    bad = bad.set_column(bad.column_names.index("image_id"), "image_id", image)
     texts = []
     labels = {"image_id": "image ", "category_id": ", class ", "score": ", score ", "x": ", box "}
     for name in (*labels, "y", "width", "height"):

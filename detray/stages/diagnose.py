@@ -35,6 +35,8 @@ from detray.store import Json, ShardKey, Stage
 
 CLASSES_A_TASK = 16
 MAX_CLASSES_SHOWN = 40
+UNSEEN = ("nan-score", "not-finite-box", "unreadable-row", "score-out-of-range")
+"""Reasons for which a row of a file of detections says nothing; others tell of wrong formats and ids."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,12 @@ def judge(work: Work, known: Known, task: Judging) -> Json:
         [row["category_name"], row["ap"], row["ap50"], row["rank"], row["cause"], row["d_ap"], row["sentence"]]
         for row in rows
     ]
-    return work.stage.write(task.name, written, {"shown": shown, "suspects": suspects.num_rows})
+    return work.stage.write(task.name, written, {"shown": shown, "suspects": _suspects(suspects)})
+
+
+def _suspects(found: pa.Table) -> list[int]:
+    """How many label errors are suspected, and how many of them are likelier than not."""
+    return [found.num_rows, pc.sum(pc.greater_equal(found["score"], 0.5)).as_py() or 0]
 
 
 def _with_file_names(work: Work, suspects: pa.Table, keys: Sequence[ShardKey]) -> pa.Table:
@@ -103,8 +110,9 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     if _is_left_out(context):
         path, split = context.config.detector.path or "", context.config.predict.splits[0]
         classes = read_category_map(context.config.predict.category_map, names_of(context.store, split))
-        receipts, raw = read_file(context, stage, done, path, "detections", classes)
+        receipts, raw = read_file(context, stage, done, path, split, "detections", classes)
         outcome.receipts += receipts
+        outcome.notes += _unseen(context)
     for number, split in enumerate(context.config.predict.splits):
         _diagnose_split(context, stage, done, outcome, f"s{number:03d}", split, raw)
     return outcome
@@ -115,6 +123,14 @@ def _is_left_out(context: Context) -> bool:
     manifest = context.store.manifest("predict") or {}
     kind = context.config.detector.kind
     return kind == "predictions" and manifest.get("counts", {}).get("quarantined", 0) > 0
+
+
+def _unseen(context: Context) -> list[str]:
+    """What to say of rows of the file that no cause can look at: those without a box, a score or an id."""
+    facts = (context.store.manifest("predict") or {}).get("facts", {})
+    rows = {reason: n for reason, n in facts.get("left_out", {}).items() if reason in UNSEEN}
+    listed = ", ".join(f"{reason} {n:,}" for reason, n in rows.items())
+    return [f"detections that no cause can look at, as if they were not there: {listed}"] if rows else []
 
 
 def _diagnose_split(
@@ -156,11 +172,13 @@ def _diagnose_split(
     judged = context.run_tasks("classes", partial(judge, work, known), tasks, done)
     outcome.receipts += judged
     shown = [row for receipt in judged for row in receipt["facts"]["shown"]]
-    suspects = sum(receipt["facts"]["suspects"] for receipt in judged)
+    suspects, likely = (sum(receipt["facts"]["suspects"][place] for receipt in judged) for place in (0, 1))
     outcome.counts["in"] = outcome.counts.get("in", 0) + sum(given.detections.values())
     outcome.facts[split] = {"weak": len(work.weak), "diagnoses": len(shown), "label_errors": suspects}
     outcome.summary.append(_summary(split, shown))
-    outcome.notes.append(f"{split}: {len(work.weak)} weak classes, {suspects} suspected label errors")
+    outcome.notes.append(
+        f"{split}: {len(work.weak)} weak classes, {suspects} suspected label errors, {likely} of them likelier than not"
+    )
     outcome.notes += [f"{split}: {words}" for words in miscounted(given.detections, work.names(), outside.class_lists)]
     if faults.labels is not None:
         meant = label_map_of(faults.labels, work.names())

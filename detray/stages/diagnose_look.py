@@ -9,9 +9,9 @@ import numpy as np
 
 from detray.diagnose.columns import from_arrow, join, take, to_arrow
 from detray.diagnose.observe import Boxes, Found, Tally, observe
-from detray.diagnose.pairing import sample_images
+from detray.diagnose.pairing import hit_boxes, sample_images
 from detray.diagnose.repairs import Repairs
-from detray.diagnose.scene import Scene
+from detray.diagnose.scene import Scene, sub_scene
 from detray.diagnose.training import box_shapes
 from detray.diagnose.view import View
 from detray.stages.base import Context
@@ -46,16 +46,17 @@ def look(work: Work, task: Look) -> Json:
         work.stage.write_scratch(f"{name}-{kind}", to_arrow(take(rows, order)))
     facts: Json = {"tally": seen.tally.to_json()}
     if task.round == GIVEN:
-        facts |= {"sample": _sampled(scene, seen.boxes), "shapes": box_shapes(scene).to_json()}
+        facts |= {"sample": _sampled(scene), "shapes": box_shapes(scene).to_json()}
     return work.stage.write(name, {}, facts)
 
 
-def _sampled(scene: Scene, boxes: Boxes) -> list[list[int]]:
+def _sampled(scene: Scene) -> list[list[int]]:
     """Of the shard's images that a sample may take: id, boxes, and boxes that something hits."""
-    images = sample_images(scene.gt)
-    hit = boxes.detection != -1
-    hit = (hit & (boxes.iou >= 0.5)) | (boxes.cover_category != -1)
-    return [[int(k), int((boxes.image == k).sum()), int(hit[boxes.image == k].sum())] for k in images]
+    sample = sub_scene(scene, sample_images(scene.gt))
+    images, first, n = np.unique(sample.gt.image[~sample.gt.crowd], return_index=True, return_counts=True)
+    hit = hit_boxes(sample.gt, sample.dt)[~sample.gt.crowd]
+    hits = np.add.reduceat(hit.astype(np.int64), first) if len(images) else n
+    return np.stack([images, n, hits], axis=1).tolist()
 
 
 def look_at_all(

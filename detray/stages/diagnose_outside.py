@@ -74,7 +74,7 @@ def other_aps(
     there = replace(work, split=split)
     by_name = {label: k for k, label in sorted(there.names().items(), reverse=True)}
     classes = {by_name.get(label, k): k for k, label in work.names().items() if k in set(work.weak)}
-    read, parts = read_file(context, work.stage, done, path, f"{work.prefix}-{name}", meant)
+    read, parts = read_file(context, work.stage, done, path, split, f"{work.prefix}-{name}", meant)
     keys = context.store.shards([split])
     tasks = {
         label: (label, key, Source(there, parts), classes)

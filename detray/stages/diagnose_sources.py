@@ -14,7 +14,7 @@ from detray.diagnose.scene import Scene, read_detections, read_scene, sort_detec
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import Detections, Ints
 from detray.formats import detections
-from detray.formats.json_rows import WrongCut
+from detray.stages import precomputed
 from detray.stages.base import Context
 from detray.store import Json, ShardKey, Stage
 
@@ -104,18 +104,15 @@ def joined(parts: Sequence[Detections]) -> Detections:
     return sort_detections(join(parts))
 
 
-def read_part(stage: Stage, classes: Mapping[int, int], task: tuple[str, int, detections.Part]) -> Json:
+def convert_part(stage: Stage, classes: Mapping[int, int], task: tuple[str, int, str]) -> Json:
     """Keep the rows of a part of a detections file that have a score, an image, a class and a finite box;
     ``classes`` as in `detections.with_classes`."""
     name, number, part = task
-    try:
-        rows = detections.with_classes(detections.read(part), classes)
-    except WrongCut:
-        return stage.write(name, {}, {"is_wrong_cut": True})
+    rows = detections.with_unknown_images(detections.with_classes(stage.read_scratch(part), classes))
     rows = rows.filter(pc.and_(pc.greater_equal(rows["score"], 0.0), pc.less_equal(rows["score"], 1.0)))
     found = read_detections(rows)
     found = replace(found, rank=found.rank + (number << 32))
-    return stage.write(name, {}, {"is_wrong_cut": False, **keep_part(stage, name, found)})
+    return stage.write(name, {}, keep_part(stage, name, found))
 
 
 def keep_part(stage: Stage, name: str, found: Detections) -> Json:
@@ -130,20 +127,23 @@ def parts_of(receipts: Sequence[Json]) -> tuple[Part, ...]:
 
 
 def read_file(
-    context: Context, stage: Stage, done: dict[str, Json], path: str, prefix: str, classes: Mapping[int, int]
+    context: Context,
+    stage: Stage,
+    done: dict[str, Json],
+    path: str,
+    split: str,
+    prefix: str,
+    classes: Mapping[int, int],
 ) -> tuple[list[Json], tuple[Part, ...]]:
-    """All parts of a detections file, in scratch, and their receipts; ``classes`` as in `read_part`."""
-    receipts: list[Json] = []
-    for kind, exact in (("read", False), ("read-exactly", True)):
-        tasks = {
-            name: (name, number, part)
-            for number, part in enumerate(detections.plan(path, exact=exact))
-            for name in [f"{prefix}-{kind}-{number:06d}"]
-        }
-        receipts = context.run_tasks("read detections", partial(read_part, stage, classes), tasks, done)
-        if not any(receipt["facts"]["is_wrong_cut"] for receipt in receipts):
-            break
-    return receipts, parts_of(receipts)
+    """All parts of a file of detections on a split, in scratch, and the receipts; ``classes`` as in `convert_part`."""
+    readings = precomputed.read_file(context, stage, done, path, split, f"{prefix}-")
+    tasks = {
+        name: (name, number, receipt["shard"])
+        for number, receipt in enumerate(readings)
+        for name in [f"{prefix}-part-{number:06d}"]
+    }
+    converted = context.run_tasks("take detections over", partial(convert_part, stage, classes), tasks, done)
+    return [*readings, *converted], parts_of(converted)
 
 
 def read_shard(work: Work, key: ShardKey, source: Source) -> Scene:

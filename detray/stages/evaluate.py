@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import pyarrow.compute as pc
-
 from detray.errors import DetrayError
 from detray.evaluate.api import TABLES
 from detray.evaluate.images import first_ranks
@@ -63,7 +61,10 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
             *(_classes_table(receipt) for receipt in summaries),
             *([_comparison(classes, work.other.model, summaries)] if work.other else []),
         ],
-        notes=[f"{count} {what} {_FATE.get(what, 'take no part')}" for what, count in left_out.items() if count],
+        notes=[
+            *_nothing_left(predicted, n),
+            *(f"{count} {what} {_FATE.get(what, 'take no part')}" for what, count in left_out.items() if count),
+        ],
     )
 
 
@@ -78,6 +79,12 @@ _FATE = {
     "detections of a class that ground truth lacks": "stand in the match table alone: such a class has no AP",
     "detections over max_detections": "of an image and class are left out",
 }
+
+
+def _nothing_left(predicted: Json, n: int) -> list[str]:
+    """What to say where every row of a file of detections was left out."""
+    read = predicted.get("counts", {}).get("in", 0) if "placed" in predicted.get("facts", {}) else 0
+    return [f"nothing is left to score: all {read:,} detections were left out before"] if read and not n else []
 
 
 def _other(against: str | None) -> tasks.Other | None:
@@ -97,7 +104,8 @@ def _match_others(context: Context, work: tasks.Work, keys: Sequence[ShardKey], 
     """
     if work.other is None:
         return []
-    readings = read_file(context, work.stage, done, str(work.settings.against)) if work.other.folder is None else []
+    split, is_file = context.config.predict.splits[0], work.other.folder is None
+    readings = read_file(context, work.stage, done, str(work.settings.against), split) if is_file else []
     parts = {
         f"other-{key.name}": (key, checking(readings, key, unnamed=False) if work.other.folder is None else None)
         for key in keys
@@ -119,10 +127,11 @@ def _refuse_strangers(context: Context, matched: Sequence[Json]) -> Counter[str]
     for receipt in matched:
         left_out.update(receipt["facts"]["left_out"])
     if not any(receipt["facts"]["detections"] for receipt in matched):
+        predicted = context.store.manifest("predict") or {}
+        read = predicted.get("counts", {}).get("in", 0)
         strangers = left_out["detections of an unknown image"]
-        for part in context.store.files("quarantine", "predict"):
-            reasons = context.store.read_files([part], "quarantine", ["reason"])["reason"]
-            strangers += pc.sum(pc.equal(reasons, "unknown-image")).as_py() or 0
+        if read and predicted.get("facts", {}).get("placed") == 0:
+            strangers = read
         if strangers:
             raise DetrayError(no_known_image(", ".join(context.config.predict.splits), strangers))
     return left_out

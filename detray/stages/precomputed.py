@@ -1,10 +1,12 @@
 """Detections from another tool's file: read by byte range, put in the order of the images, checked."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,9 @@ from detray.formats.label_map import read_category_map
 from detray.stages.base import Context, Outcome, Table
 from detray.store import Json, ShardKey, Stage, Store
 from detray.tables import class_names, own_classes
+
+_LONG = re.compile(r"(\.\d\d)\d+")
+"""More decimals than a summary shows."""
 
 
 @dataclass(frozen=True)
@@ -45,31 +50,68 @@ def take_over(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         raise UsageError("detector.kind is predictions, so detector.path must name the file of detections")
     if len(splits) != 1:
         raise UsageError(f"a file of detections is of one split, but predict.splits names {len(splits)}")
-    readings = read_file(context, stage, done, path)
+    readings = read_file(context, stage, done, path, splits[0])
     model, keys = Path(path).stem, store.shards(splits)
     classes = read_category_map(config.predict.category_map, names_of(store, splits[0]))
     check = partial(check_shard, stage, config.name, model, classes)
     tasks = {key.name: checking(readings, key, unnamed=key is keys[0]) for key in keys}
     receipts = context.run_tasks("check detections", check, tasks, done)
-    counts = {name: sum(receipt["facts"][name] for receipt in receipts) for name in ("in", "kept")}
+    counts = {name: sum(receipt["facts"][name] for receipt in receipts) for name in ("in", "kept", "placed")}
+    placed, left_out = counts.pop("placed"), _left_out(receipts)
     return Outcome(
         [*readings, *receipts],
         counts=counts | {"quarantined": counts["in"] - counts["kept"]},
-        facts={"model": model},
-        summary=[Table("detections", ("model", "read", "kept"), [[model, counts["in"], counts["kept"]]])],
+        facts={"model": model, "placed": placed, "left_out": {reason: n for reason, n, _, _ in left_out}},
+        summary=[
+            Table("detections", ("model", "read", "kept"), [[model, counts["in"], counts["kept"]]]),
+            *([Table("Detections left out", ("reason", "rows", "why", "first"), left_out)] if left_out else []),
+        ],
+        notes=[
+            f"{named:,} detections name their image by its file name"
+            for named in [sum(receipt["facts"].get("named", 0) for receipt in readings)]
+            if named
+        ],
     )
 
 
-def read_file(context: Context, stage: Stage, done: dict[str, Json], path: str) -> list[Json]:
-    """Keep a file of detections as scratch; the receipts of its parts, in the order of the file."""
-    readings = _read(context, stage, done, path, exact=False)
+def _left_out(receipts: list[Json]) -> list[list[Any]]:
+    """Why rows were left out: reason, how many, what it means, and the first in the file."""
+    found: dict[str, list[tuple[int, int, str]]] = {}
+    for receipt in receipts:
+        for reason, n, row, detail in receipt["facts"]["left_out"]:
+            found.setdefault(reason, []).append((row, n, detail))
+    rows = []
+    for reason, words in detections.REASONS.items():
+        if reason in found:
+            row, _, detail = min(found[reason])
+            first = f"row {row}: " + _LONG.sub(r"\1", detail)
+            rows.append([reason, sum(n for _, n, _ in found[reason]), words, first])
+    return rows
+
+
+def read_file(
+    context: Context, stage: Stage, done: dict[str, Json], path: str, split: str, prefix: str = ""
+) -> list[Json]:
+    """Keep a file of detections as scratch; the receipts of its parts, in the order of the file.
+
+    Images of ``split`` may be named by their file names instead of ids. ``prefix`` starts the names of the
+    shards, where a stage reads several files.
+    """
+    readings = _read(context, stage, done, path, f"{prefix}read", exact=False)
     if any(receipt["facts"]["is_wrong_cut"] for receipt in readings):
-        readings = _read(context, stage, done, path, exact=True)
-    return readings
+        readings = _read(context, stage, done, path, f"{prefix}read-exactly", exact=True)
+    texts = [receipt["shard"] for receipt in readings if receipt["facts"]["texts"]]
+    if not texts:
+        return readings
+    listing = f"{prefix}file-names"
+    context.run_tasks("list file names", partial(list_names, stage, split), {listing: listing}, done)
+    tasks = {f"{name}-named": name for name in texts}
+    named = context.run_tasks("look file names up", partial(name_images, stage, listing), tasks, done)
+    found = dict(zip(tasks.values(), named, strict=True))
+    return [found.get(receipt["shard"], receipt) for receipt in readings]
 
 
-def _read(context: Context, stage: Stage, done: dict[str, Json], path: str, *, exact: bool) -> list[Json]:
-    prefix = "read-exactly" if exact else "read"
+def _read(context: Context, stage: Stage, done: dict[str, Json], path: str, prefix: str, *, exact: bool) -> list[Json]:
     names = {f"{prefix}-{number:06d}": part for number, part in enumerate(detections.plan(path, exact=exact))}
     tasks = {name: Reading(name, part) for name, part in names.items()}
     return context.run_tasks("read detections", partial(read_part, stage), tasks, done)
@@ -81,17 +123,37 @@ def read_part(stage: Stage, task: Reading) -> Json:
         rows = detections.read(task.part)
     except WrongCut:
         return stage.write(task.name, {}, {"is_wrong_cut": True})
+    texts = len(rows) - detections.image_texts(rows).null_count if rows["image_id"].null_count else 0
+    return _keep(stage, task.name, rows, {"texts": texts})
+
+
+def list_names(stage: Stage, split: str, name: str) -> Json:
+    """Keep the file names of a split's images as scratch."""
+    filters = [("split", "=", split)]
+    images = stage.store.read("images", columns=["image_id", "file_name"], filters=filters)
+    stage.write_scratch(name, detections.image_names(images))
+    return stage.write(name, {})
+
+
+def name_images(stage: Stage, listing: str, part: str) -> Json:
+    """Keep a part once more, with the ids of the images that its rows name by file names."""
+    given = stage.read_scratch(part)
+    rows = detections.with_image_names(given, stage.read_scratch(listing))
+    return _keep(stage, f"{part}-named", rows, {"named": given["image_id"].null_count - rows["image_id"].null_count})
+
+
+def _keep(stage: Stage, name: str, rows: pa.Table, facts: Json) -> Json:
     order = pc.sort_indices(rows, [("image_id", "ascending", "at_start"), ("rank", "ascending")])
-    stage.write_scratch(task.name, rows.take(order))
+    stage.write_scratch(name, rows.take(order))
     ends = pc.min_max(rows["image_id"])
-    facts = {
+    facts |= {
         "is_wrong_cut": False,
         "rows": rows.num_rows,
         "unnamed": rows["image_id"].null_count,
         "low": ends["min"].as_py(),
         "high": ends["max"].as_py(),
     }
-    return stage.write(task.name, {}, facts)
+    return stage.write(name, {}, facts)
 
 
 def checking(readings: list[Json], key: ShardKey, *, unnamed: bool) -> Checking:
@@ -116,10 +178,15 @@ def names_of(store: Store, split: str) -> dict[int, str]:
 def check_shard(stage: Stage, run: str, model: str, classes: Mapping[int, int], task: Checking) -> Json:
     """Write the predictions of a shard's images, sorted by image and then as in the file; and what is left out."""
     raw, predictions, quarantine = checked(stage, run, model, task, classes)
+    left_out = detections.left_out(quarantine)
+    placed = predictions.num_rows
+    if raw.num_rows and not placed:  # detections that cannot be scored may name images all the same
+        images = stage.store.read_range("images", task.key, ("image_id",))["image_id"]
+        placed = pc.sum(pc.is_in(raw["image_id"], value_set=pc.unique(images).drop_null())).as_py()
     return stage.write(
         task.key.name,
         {"predictions": predictions, "quarantine": quarantine},
-        {"in": raw.num_rows, "kept": predictions.num_rows},
+        {"in": raw.num_rows, "kept": predictions.num_rows, "placed": placed, "left_out": left_out},
     )
 
 

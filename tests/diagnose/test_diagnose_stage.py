@@ -191,7 +191,8 @@ def test_label_errors_name_the_boxes_that_were_changed(tmp_path: Path) -> None:
         for row in table
         if row["kind"] == "wrong_class"
     }
-    assert len(found & keys) >= 7
+    assert len(found & keys) >= 5
+    assert len(found - keys) <= 2
     missing = [row for row in table if row["kind"] == "missing"]
     centres = {(row["image_id"], round((row["suggested_x"] + row["suggested_width"] / 2) / 40)) for row in missing}
     near = [

@@ -8,13 +8,14 @@ import scenes
 import suite
 import yaml
 
-from detray.diagnose.api import diagnose_tables
+from detray.diagnose.api import class_aps, diagnose_tables
 from detray.diagnose.label_map import find_remaps, miscounted
 from detray.diagnose.observe import Tally, observe
 from detray.diagnose.pairing import candidates, sample_images
 from detray.diagnose.reading import Reading, readings
 from detray.diagnose.scene import read_scene, sub_scene
 from detray.diagnose.settings import DiagnoseSettings
+from detray.evaluate.kernel import match
 
 NAMES = {
     "xyxy": "xmin, ymin, xmax, ymax in pixels",
@@ -186,6 +187,37 @@ def test_image_ids_by_position_and_by_file_name_are_named() -> None:
         first = [row for row in rows if row["rank"] == 1]
         assert {row["cause"] for row in first} == {"image_id_mismatch"}
         assert all(words in row["sentence"] for row in first), first[0]["sentence"]
+
+
+MIXED_UP = {
+    "shuffled": lambda rng, image: rng.permutation(image),
+    "shuffled, and no id is known": lambda rng, image: rng.permutation(image) + 10**6,
+}
+
+
+@pytest.mark.parametrize("way", MIXED_UP)
+@pytest.mark.parametrize("quality", [scenes.Quality(), scenes.Quality(clutter=60.0, second_labels=0.5)])
+def test_shuffled_image_ids_are_recovered_and_what_they_cost_is_said(way: str, quality: scenes.Quality) -> None:
+    rng = np.random.default_rng(2)
+    world = scenes.detect(rng, scenes.uniform(rng, 80, 4), quality)
+    tables = scenes.tables_of(world)
+    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    aps = {k: ap for k, (ap, _) in class_aps(scene, match(scene.gt, scene.dt)).items()}
+    world.dt_image = MIXED_UP[way](rng, world.image)[np.searchsorted(world.image, world.dt_image)]
+    first = [row for row in suite.diagnosed(world, DiagnoseSettings()).to_pylist() if row["rank"] == 1]
+    assert {row["cause"] for row in first} == {"image_id_mismatch"}
+    assert {row["category_id"] for row in first} == set(aps)
+    for row in first:
+        assert row["ap"] + row["d_ap"] == pytest.approx(aps[row["category_id"]], abs=0.05)
+
+
+def test_detections_that_fit_no_image_say_no_cost() -> None:
+    rng = np.random.default_rng(2)
+    world = scenes.detect(rng, scenes.uniform(rng, 80, 4), scenes.Quality())
+    world.dt_image = rng.permutation(world.image)[np.searchsorted(world.image, world.dt_image)] + 10**6
+    world.dt_box = world.dt_box[rng.permutation(len(world.dt_box))]
+    first = [row for row in suite.diagnosed(world, DiagnoseSettings()).to_pylist() if row["rank"] == 1]
+    assert {(row["cause"], row["d_ap"]) for row in first} == {("image_id_mismatch", None)}
 
 
 def test_the_sample_of_samples_is_the_sample_of_all() -> None:

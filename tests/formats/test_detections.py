@@ -74,7 +74,7 @@ def test_good_rows_keep_their_order_and_names(tmp_path: Path) -> None:
         ('"bbox": null', "unreadable-row"),
         ('"bbox": [1, 2, -3, 4]', "negative-size"),
         ('"image_id": 99', "unknown-image"),
-        ('"image_id": "a.jpg"', "unreadable-row"),
+        ('"image_id": "a.jpg"', "unknown-image"),
         ('"category_id": 99', "unknown-category"),
         ('"segmentation": {"size": [0, 0], "counts": "abc"}, "bbox": null', "unreadable-row"),
         ('"segmentation": {"size": [9, 9], "counts": "\\u0000\\u7fff"}, "bbox": null', "unreadable-row"),
@@ -110,11 +110,58 @@ def test_no_detections_at_all(tmp_path: Path) -> None:
     assert [table.num_rows for table in (raw, *validate(raw))] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[{}", '[{"image_id": 1} {"image_id": 2}]', "[1, 2,, 3]"])
+@pytest.mark.parametrize("text", ["", "[{}", '[{"image_id": 1} {"image_id": 2}]', "[1, 2,, 3]"])
 def test_a_file_that_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(DetrayError, match=r"detections\.json, byte \d+"):
         detections.read_all(path)
+
+
+@pytest.mark.parametrize("name", detections.WRAPPERS)
+def test_a_list_that_an_object_wraps_is_read(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [GOOD | {"score": number / 100} for number in range(100)]
+    monkeypatch.setattr(json_lists, "PART_BYTES", 1000)
+    wrapped = write(tmp_path, json.dumps({"info": {"name": "x"}, name: rows, "images": []}))
+    assert len(detections.plan(wrapped)) > 3
+    found = detections.read_all(wrapped).drop_columns("source_file")
+    assert found.equals(detections.read_all(write(tmp_path, rows)).drop_columns("source_file"))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"{}", "0 lists of detections"),
+        (b'{"results": [], "detections": []}', "2 lists of detections"),
+        (b'{"image_id": 1}\n{"image_id": 2}\n', "one JSON object a line"),
+        (b"image_id,score\n1,0.5\n", "not JSON"),
+        (b"\x1f\x8b\x08\x00abc", "compressed by gzip"),
+        (b'{"annotations": [{"image_id": 1}', "cut off"),
+    ],
+)
+def test_what_is_no_results_file_says_what_it_is(tmp_path: Path, data: bytes, words: str) -> None:
+    path = tmp_path / "detections.json"
+    path.write_bytes(data)
+    with pytest.raises(DetrayError, match=words):
+        detections.read_all(path)
+
+
+def test_images_may_be_named_by_their_files(tmp_path: Path) -> None:
+    images = pa.table({"image_id": [1, 2, 3, 4], "file_name": ["x/a.jpg", "x/b.v2.png", "y/a.jpg", "c.jpg"]})
+    names = ["b.v2", "c", "x/a.jpg", "a.jpg", "7", "none.jpg", None]
+    raw = detections.read_all(write(tmp_path, [GOOD | {"image_id": name} for name in names]))
+    assert detections.image_texts(raw).to_pylist() == ["b.v2", "c", "x/a.jpg", "a.jpg", None, "none.jpg", None]
+    found = detections.with_image_names(raw, detections.image_names(images))
+    assert found["image_id"].to_pylist() == [2, 4, 1, None, 7, None, None]
+    assert found.schema.equals(detections.RAW)
+
+
+def test_what_was_left_out_is_counted_with_an_example(tmp_path: Path) -> None:
+    rows = [GOOD, GOOD | {"image_id": "x.jpg"}, GOOD | {"score": 3}, GOOD | {"score": 2}]
+    _, quarantine = validate(detections.read_all(write(tmp_path, rows)))
+    assert detections.left_out(quarantine) == [
+        ("score-out-of-range", 2, 2, "image 2, class 7, score 3, box 1 2 3 4"),
+        ("unknown-image", 1, 1, "image x.jpg, class 7, score 0.5, box 1 2 3 4"),
+    ]
 
 
 def test_a_path_that_is_not_there() -> None:

@@ -8,8 +8,9 @@ class ImageIdMismatch:
     """The detections' image ids mean other images than the ground truth's.
 
     Tells: most detections name images that the ground truth lacks while its images have none, or
-    far more boxes (of any class) are hit when image ids are read as positions, as numbers in the
-    file names, or shifted.
+    far more boxes (of any class) are hit by the images' best detections when image ids are read as
+    positions, as numbers in the file names, or shifted, or when each image's detections are taken to
+    mean the image whose boxes they fit best.
     Source: COCO results name images by id alone; tools that number images themselves break this.
     Example: ids 0, 1, 2, ... in the results for images 139, 285, 632, ...
     Remedy: write the ground truth's ids into the results, by file name.
@@ -43,7 +44,7 @@ class ImageIdMismatch:
                 "empty_image_share": fault.empty_share,
             },
             sentence=f"The detections' image ids do not name the right images: {percent(fault.recall)} of the boxes are"
-            f" hit by any detection as the ids stand, {percent(fault.unknown_share)} of the detections name unknown"
-            f" images; {reading}.",
+            f" hit by their image's best detections as the ids stand, {percent(fault.unknown_share)} of the detections"
+            f" name unknown images; {reading}.",
             remedy="Write the ground truth's image ids into the detections, looked up by file name.",
         )

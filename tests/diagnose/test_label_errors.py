@@ -1,0 +1,125 @@
+"""Suspected label errors say how likely they are, and the likeliest are right."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import scenes
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from detray.boxes import pairwise_iou
+from detray.diagnose.label_errors import label_errors
+from detray.diagnose.mixture import chance_of_wrong_labels
+from detray.diagnose.observe import observe
+from detray.diagnose.scene import read_scene
+
+SHARE = {"missing": 0.08, "wrong_class": 0.06, "bad_box": 0.06}
+DOUBTFUL = scenes.Quality(
+    recall=0.9, noise=0.08, true_mean=0.7, spread=1.0, clutter=8.0, clutter_mean=-1.2, second_labels=0.5
+)
+"""A detector whose false detections reach far into the scores of its true ones."""
+
+
+@dataclass
+class Said:
+    """Chances that rows were given, and whether they were right, by kind."""
+
+    chance: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    right: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+
+    def among(self, kind: str, low: float, high: float) -> tuple[int, float, float]:
+        """Rows with a chance between, their mean chance, and the share of them that is right."""
+        chance, right = np.array(self.chance[kind]), np.array(self.right[kind], bool)
+        rows = (chance >= low) & (chance < high)
+        return int(rows.sum()), float(chance[rows].mean()), float(right[rows].mean())
+
+    def first(self, kind: str, n: int) -> float:
+        """The share of the ``n`` likeliest rows that is right."""
+        order = np.argsort(-np.array(self.chance[kind]), kind="stable")[:n]
+        return float(np.array(self.right[kind], bool)[order].mean())
+
+
+def _said(quality: scenes.Quality, shares: dict[str, float], seeds: range) -> Said:
+    said = Said()
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        world = scenes.detect(rng, scenes.uniform(rng, 150, 4), quality)
+        kind = rng.choice(["", *shares], len(world.gt_class), p=[1 - sum(shares.values()), *shares.values()])
+        truth = world.copy()
+        wrong, bad = kind == "wrong_class", kind == "bad_box"
+        world.gt_class[wrong] = world.gt_class[wrong] % 4 + 1
+        side = rng.choice([-1, 1], (int(bad.sum()), 2))
+        world.gt_box[bad, :2] += side * rng.uniform(0.2, 0.4, side.shape) * world.gt_box[bad, 2:]
+        place = np.flatnonzero(kind != "missing")
+        world.keep_gt(kind != "missing")
+        tables = scenes.tables_of(world)
+        scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+        seen = observe(scene, np.array(sorted(world.names)))
+        found = label_errors(seen.boxes, seen.found, seen.tally, world.names, run="x", split="val", model="m")
+        for row in found.to_pylist():
+            said.chance[row["kind"]].append(row["score"])
+            said.right[row["kind"]].append(_is_right(row, truth, kind, place))
+    return said
+
+
+def _is_right(row: dict, truth: scenes.World, kind: np.ndarray, place: np.ndarray) -> bool:
+    if row["kind"] == "missing":
+        there = (kind == "missing") & (truth.gt_image == row["image_id"]) & (truth.gt_class == row["category_id"])
+        box = np.array([[row[f"suggested_{side}"] for side in ("x", "y", "width", "height")]])
+        return bool((pairwise_iou(truth.gt_box[there], box) >= 0.5).any())
+    one = place[row["annotation_row"]]
+    is_right = kind[one] == row["kind"]
+    return bool(is_right and (row["kind"] != "wrong_class" or row["suggested_category_id"] == truth.gt_class[one]))
+
+
+@pytest.fixture(scope="module")
+def planted() -> Said:
+    return _said(DOUBTFUL, SHARE, range(6))
+
+
+@pytest.mark.parametrize("kind", SHARE)
+def test_a_chance_of_half_is_right_about_half_the_time(planted: Said, kind: str) -> None:
+    n, said, right = planted.among(kind, 0.35, 0.65)
+    assert n >= 10
+    assert -0.2 <= right - said <= 0.35  # rather right more often than said than less
+    n, said, right = planted.among(kind, 0.8, 1.01)
+    assert n >= 10
+    assert right >= said - 0.15
+    assert planted.among(kind, 0.0, 0.1)[2] <= 0.2
+
+
+@pytest.mark.parametrize("kind", SHARE)
+def test_the_likeliest_are_right(planted: Said, kind: str) -> None:
+    assert planted.first(kind, 20) >= 0.9
+    assert planted.first(kind, 60) >= 0.75
+
+
+def test_clean_labels_are_hardly_suspected() -> None:
+    for quality in (DOUBTFUL, scenes.Quality(), scenes.Quality(clutter=10.0, clutter_mean=-3.0)):
+        clean = _said(quality, {}, range(4))
+        n_boxes = 4 * 150 * 7
+        for chances in clean.chance.values():
+            assert (np.array(chances) >= 0.5).sum() <= 0.002 * n_boxes
+
+
+SURENESS = hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-20, 20))
+
+
+@given(SURENESS, SURENESS)
+def test_a_chance_rises_with_sureness(right: np.ndarray, contradicting: np.ndarray) -> None:
+    order = np.argsort(contradicting)
+    chance = chance_of_wrong_labels(right, contradicting)[order]
+    assert chance.shape == contradicting.shape
+    assert ((chance >= 0) & (chance <= 1)).all()
+    assert (np.diff(chance) >= -1e-9).all()
+
+
+def test_contradictions_as_sure_as_the_rest_are_wrong_labels_and_a_thin_tail_is_not() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.normal(0, 1, 400)
+    assert np.median(chance_of_wrong_labels(right, rng.normal(0, 1, 80))) > 0.9
+    assert chance_of_wrong_labels(right, rng.normal(-4, 1, 400)).max() < 0.3
+    assert len(chance_of_wrong_labels(right, np.empty(0))) == 0
