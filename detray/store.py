@@ -291,19 +291,23 @@ class Stage:
         data = self.store.read_bytes(self.name, PARTIAL, "receipts", f"{shard}.json")
         return json.loads(data) if data else None
 
-    def write(self, shard: str, tables: Mapping[str, pa.Table], facts: Json | None = None) -> Json:
+    def write(
+        self, shard: str, tables: Mapping[str, pa.Table], facts: Json | None = None, *, undivided: bool = False
+    ) -> Json:
         """Write one shard whole: its tables (each conformed), then its receipt, which is returned.
 
-        ``shard`` orders the parts. ``facts`` is anything small, as JSON, for the driver.
+        ``shard`` orders the parts. ``facts`` is anything small, as JSON, for the driver. A table of more
+        than `MAX_PART_ROWS` is several parts, unless it is to stay ``undivided``.
         """
         written: dict[str, list[Json]] = {}
         for table, rows in tables.items():
             rows = schema.conform(rows, table)
             if rows.num_rows == 0:
                 continue
+            most = rows.num_rows if undivided else MAX_PART_ROWS
             written[table] = [
-                self._write_part(table, f"{shard}-{number:03d}", rows.slice(start, MAX_PART_ROWS))
-                for number, start in enumerate(range(0, rows.num_rows, MAX_PART_ROWS))
+                self._write_part(table, f"{shard}-{number:03d}", rows.slice(start, most))
+                for number, start in enumerate(range(0, rows.num_rows, most))
             ]
         receipt = {"shard": shard, "tables": written, "facts": facts or {}}
         self.store.write_bytes(json.dumps(receipt).encode(), self.name, PARTIAL, "receipts", f"{shard}.json")

@@ -334,7 +334,8 @@ def _write(job: _Job, item: _Range) -> Json:
         "quarantine": _quarantine(job, lost, source.split),
     }
     defects = sum(table.num_rows - table["defects"].null_count for table in (images, annotations))
-    return job.stage.write(f"{item.index:05d}", tables, {"shard": asdict(shard), "defects": defects})
+    facts = {"shard": asdict(shard), "defects": defects}
+    return job.stage.write(f"{item.index:05d}", tables, facts, undivided=True)  # an image may have any number of boxes
 
 
 # what is said at the end

@@ -139,6 +139,14 @@ def test_rows_without_an_image_come_last(tmp_path: Path, ingested, monkeypatch: 
     assert sorted(store.read("annotations")["annotation_row"].to_pylist()) == list(range(20))
 
 
+def test_an_image_may_have_more_boxes_than_a_part(tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detray.store.MAX_PART_ROWS", 10)
+    boxes = [{"id": n, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]} for n in range(25)]
+    store, _ = ingested(dataset_from_files([str(write_coco(tmp_path, images=[image(1)], annotations=boxes))]))
+    (key,) = store.shards()
+    assert store.read_shard(key).annotations["annotation_id"].to_pylist() == list(range(25))
+
+
 def test_a_split_without_boxes_has_a_shard(tmp_path: Path, ingested) -> None:
     val = write_coco(tmp_path, images=[image(1)], annotations=[box(1, 1)])
     train = write_coco(tmp_path, "train.json")
