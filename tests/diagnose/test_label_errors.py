@@ -84,7 +84,7 @@ def planted() -> Said:
 def test_a_chance_of_half_is_right_about_half_the_time(planted: Said, kind: str) -> None:
     n, said, right = planted.among(kind, 0.35, 0.65)
     assert n >= 10
-    assert -0.2 <= right - said <= 0.35  # rather right more often than said than less
+    assert -0.2 <= right - said <= 0.4  # rather right more often than said than less
     n, said, right = planted.among(kind, 0.8, 1.01)
     assert n >= 10
     assert right >= said - 0.15
