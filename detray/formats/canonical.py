@@ -94,17 +94,20 @@ def boundaries(samples: Sequence[tuple[Sequence[Key], float]], shards: int) -> l
 
 
 def batch_keys(table: pa.Table, by: str) -> list[Key]:
-    """The key of every `BATCH_ROWS`-th row of a sorted table, as far as rows have keys."""
+    """The key of every `BATCH_ROWS`-th row of a sorted table, and of its last, as far as rows have keys."""
     if by not in table.column_names:
         return []
-    return table[by].take(np.arange(0, table.num_rows, BATCH_ROWS)).drop_null().to_pylist()
+    rows = table.num_rows - table[by].null_count
+    return table[by].take(np.append(np.arange(0, rows, BATCH_ROWS), [rows - 1] if rows else [])).to_pylist()
 
 
 def batches_between(keys: Sequence[Key], rows: int, low: Key | None, high: Key | None) -> range:
-    """The batches of a sorted table of ``rows`` rows that may hold keys from ``low`` to ``high``."""
-    count = -(-rows // BATCH_ROWS)
-    start = 0 if low is None else max(0, bisect_left(keys, low) - 1)
-    return range(start, count if high is None else bisect_left(keys, high))
+    """The batches of a sorted table that may hold keys from ``low`` to ``high``, by its `batch_keys`."""
+    first, last = keys[:-1], keys[-1:]
+    start = 0 if low is None else max(0, bisect_left(first, low) - 1)
+    if high is None:  # and the rows without a key
+        return range(start, -(-rows // BATCH_ROWS))
+    return range(start, bisect_left(first, high)) if low is None or bisect_left(last, low) == 0 else range(0)
 
 
 class _Keys(Sequence[Any]):

@@ -292,17 +292,24 @@ def _count(job: _Job, item: _Range) -> Json:
 def _pieces(job: _Job, item: _Range, *, with_annotations: bool = True) -> list[canonical.Piece]:
     """The rows of the range, chunk by chunk."""
     found = []
+    tables = ("images", "annotations") if with_annotations else ("images",)
     for part in job.splits[item.split].chunks:
-        images = _between(job, item, part, "images")
-        annotations = _between(job, item, part, "annotations") if with_annotations else chunk.ANNOTATIONS.empty_table()
+        batches = {
+            table: canonical.batches_between(part.keys[table], part.rows[table], item.low, item.high)
+            for table in tables
+        }
+        if not any(batches.values()):
+            continue  # most chunks of a file in order have nothing of this range
+        images, annotations = (
+            _between(job, item, part, table, batches.get(table, range(0))) for table in ("images", "annotations")
+        )
         if images.num_rows or annotations.num_rows:
             found.append(canonical.Piece(images, annotations, part.image_base, part.annotation_base))
     return found
 
 
-def _between(job: _Job, item: _Range, part: _Chunk, table: str) -> pa.Table:
-    """The rows of a chunk that lie in the range."""
-    batches = canonical.batches_between(part.keys[table], part.rows[table], item.low, item.high)
+def _between(job: _Job, item: _Range, part: _Chunk, table: str, batches: range) -> pa.Table:
+    """The rows of a chunk that lie in the range, which are in some of its batches."""
     if not batches:
         return CHUNK_TABLES[table].empty_table()
     rows = job.stage.read_scratch(f"{part.name}-{table}", batches=batches)
