@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.audit.rule import Hits, Rule
-from detray.audit.text import hash_text, hash_texts, hexadecimal, join, mix
+from detray.audit.text import hash_text, hash_texts, hexadecimal, integer, join, mix
 from detray.audit.view import NO_ID, View
 
 _LATER = {"run", "severity_name", "root_cause_id"}
@@ -23,7 +23,6 @@ RAW = pa.schema(
         *(pa.field(field.name, field.type) for field in schema.schema("findings") if field.name not in _LATER),
         pa.field("group", pa.uint64()),
         pa.field("share", pa.string()),
-        pa.field("annotator", pa.string()),
         pa.field("whole_file", pa.string()),
     ]
 )
@@ -34,6 +33,7 @@ GROUPS = pa.schema(
         ("group", pa.uint64()),
         ("rule", pa.string()),
         ("severity", pa.int8()),
+        ("scope", pa.string()),
         ("split", pa.string()),
         ("category_id", pa.int64()),
         ("share", pa.string()),
@@ -59,6 +59,8 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
     extra = nothing if hits.extra is None else hash_texts(hits.extra)
     partner = np.full(k, -1) if hits.other is None else view.annotation_rows[hits.other]
     identity = mix(hash_text(rule.code), split, hash_text(hits.about), source, position, extra, partner)
+    if not about_boxes:  # not every format lists its images
+        identity = mix(identity, tables.numpy(rows, "image_id", NO_ID), hash_texts(rows["file_name"]))
     severity = np.full(k, rule.severity, np.int8) if hits.severity is None else hits.severity
     category = tables.numpy(rows, "category_id", NO_ID) if about_boxes else np.full(k, NO_ID)
     share = pa.nulls(k, pa.string()) if hits.share is None else hits.share
@@ -83,6 +85,7 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
             mix(
                 hash_text(rule.code),
                 split,
+                hash_text(hits.about),
                 severity.astype(np.int64),
                 category,
                 hash_texts(share),
@@ -95,17 +98,19 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
         "whole_file": whole_file,
         "fix": _same(rule.fix, k),
     }
-    subject = file_name
+    subject = _named(file_name, rows["image_id"], None if about_boxes else rows["image_row"])
     if about_boxes:
         names = view.names(rows["category_id"].combine_chunks())
         columns |= {name: rows[name] for name in ("annotation_id", "annotation_row", "category_id")}
         columns |= {side: rows[side] for side in ("x", "y", "width", "height")}
         columns["category_name"] = names
-        subject = join(pc.fill_null(names, "a box"), " in ", file_name)
+        subject = join(pc.fill_null(names, "a box"), " in ", subject)
         if hits.other is not None:
             other = view.annotations.select(["annotation_id", "category_id"]).take(pa.array(hits.other))
             columns["other_annotation_id"] = other["annotation_id"]
             columns["other_category_name"] = view.names(other["category_id"].combine_chunks())
+    else:
+        columns["image_row"] = rows["image_row"]
     columns |= _threshold(rule, limits, k)
     columns["message"] = _sentence(subject, rule.problem, columns["observed"])
     return pa.table([columns.get(field.name, pa.nulls(k, field.type)) for field in RAW], names=RAW.names).cast(RAW)
@@ -126,6 +131,15 @@ def _text(value: pa.Array | str | None, k: int) -> pa.Array:
     if value is None:
         return pa.nulls(k, pa.string())
     return _same(value, k) if isinstance(value, str) else value
+
+
+def _named(file_name: pa.Array, image_id: pa.ChunkedArray, row: pa.ChunkedArray | None) -> pa.Array:
+    """What a sentence calls an image: its file, else its id, else its place in the list of images."""
+    if not file_name.null_count:
+        return file_name
+    ids = image_id.combine_chunks()
+    place = "an unknown image" if row is None else join("image entry ", integer(row.combine_chunks()))
+    return pc.coalesce(file_name, pc.if_else(ids.is_valid(), join("image ", integer(ids)), place))
 
 
 def _sentence(subject: pa.Array, problem: str, observed: pa.Array) -> pa.Array:
@@ -162,7 +176,7 @@ def roots_table(roots: dict[int, str]) -> pa.Table:
 def with_roots(raw: pa.Table, roots: pa.Table, run: str) -> pa.Table:
     """Raw findings as rows of the findings table, each with the root of its group, if `roots_table` has one."""
     names = pa.array(schema.SEVERITIES)
-    found = raw.drop_columns(["group", "share", "annotator", "whole_file"])
+    found = raw.drop_columns(["group", "share", "whole_file"])
     return schema.from_columns(
         "findings",
         {name: found[name] for name in found.column_names}

@@ -14,7 +14,8 @@ from detray.audit.rule import Fact, Rule
 MIN_SHARED = 10
 """Findings of one rule, severity and split from which they count as one fault."""
 
-_THINGS = {"annotation": "boxes", "image": "images", "class": "classes", "split": "files", "dataset": "cases"}
+_THINGS = {"annotation": "boxes", "image": "images", "split": "files"}
+"""What the rows of a group are, by their scope."""
 
 Row = dict[str, Any]
 
@@ -49,10 +50,10 @@ def conclude(
     roots: dict[int, str] = {}
     for row, (_, _, fact) in zip(found, facts, strict=True):
         roots = {group["group"]: row["finding_id"] for group in counted if _explains(fact, group)} | roots
-    shared: dict[tuple[str, int, str, str | None], list[Row]] = defaultdict(list)
+    shared: dict[tuple[str, int, str, str, str | None], list[Row]] = defaultdict(list)
     for group in counted:
         if group["group"] not in roots:
-            shared[group["rule"], group["severity"], group["split"], group["share"]].append(group)
+            shared[group["rule"], group["severity"], group["scope"], group["split"], group["share"]].append(group)
     for members in shared.values():
         n = sum(group["n"] for group in members)
         if n >= MIN_SHARED:
@@ -79,11 +80,11 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
     else:
         scope, subject = ("split", f"split {fact.split}") if fact.split else ("dataset", "the data set")
     severity = rule.severity if fact.severity is None else fact.severity
-    about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share)
-    key = hash_of(rule.code, *about, fact.annotator, fact.source_file)
+    key = _key(rule, fact)
     row = _row(rule, severity, scope, fact.split, key, f"{subject}: {rule.problem}", fact.observed)
     if rule.thresholds:
-        row |= {"threshold": limits[rule.thresholds[0].name], "unit": rule.thresholds[0].unit}
+        broken = next((one for one in rule.thresholds if one.name == fact.threshold), rule.thresholds[0])
+        row |= {"threshold": limits[broken.name], "unit": broken.unit}
     return row | {
         "confidence": fact.confidence,
         "count": fact.count,
@@ -91,20 +92,27 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
         "category_name": fact.category_name,
         "other_category_name": fact.other_category_name,
         "source_file": fact.source_file,
+        "annotator": fact.annotator,
+        "root_cause_id": _key(rule, fact.root) if fact.root is not None else None,
         "expected": fact.expected or rule.expected,
     }
 
 
+def _key(rule: Rule, fact: Fact) -> str:
+    about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share)
+    return hash_of(rule.code, *about, fact.annotator, fact.source_file)
+
+
 def _root(rule: Rule, members: list[Row], n: int, names: Mapping[str, Mapping[int, str]]) -> Row:
     """The finding for ``n`` rows of one split."""
-    split, share, severity = members[0]["split"], members[0]["share"], members[0]["severity"]
+    split, share, severity, things = (members[0][name] for name in ("split", "share", "severity", "scope"))
     ids = {group["category_id"] for group in members}
     category_id = ids.pop() if len(ids) == 1 else None
     name = names.get(split, {}).get(category_id) if category_id is not None else None
     whose = f" of {name}" if name else ""
-    subject = f"{n} {_THINGS[rule.scope]}{whose} in split {split}"
+    subject = f"{n} {_THINGS[things]}{whose} in split {split}"
     scope = "split" if category_id is None else "class"
-    key = hash_of(rule.code, "root", severity, split, share)
+    key = hash_of(rule.code, "root", severity, things, split, share)
     return _row(rule, severity, scope, split, key, f"{subject}: {rule.problem}", share) | {
         "count": n,
         "category_id": category_id,

@@ -83,7 +83,8 @@ class Fact:
 
     ``explains`` names rules whose rows of that split, class, annotator and source file (all where None)
     have this finding as their root cause. ``share`` tells apart several facts of one rule about the
-    same split and class.
+    same split and class. ``threshold`` names the one that it breaks, the rule's first where None;
+    ``root`` is the fact of the same rule that explains it.
     """
 
     split: str | None
@@ -99,6 +100,8 @@ class Fact:
     share: str | None = None
     annotator: str | None = None
     source_file: str | None = None
+    threshold: str | None = None
+    root: "Fact | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
