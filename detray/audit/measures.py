@@ -72,8 +72,9 @@ def _of_groups(view: View, places: pa.Table) -> Iterator[pa.Table]:
         yield tally.count_all("many_files", np.zeros(1, np.int64))
     nobody = np.zeros(view.annotations.num_rows, np.int64)
     for suffix, rows in of_people_and_files(view):
-        images = view.image_of[rows]
-        yield tally.count_all(f"images{suffix}", np.zeros(len(np.unique(images[images >= 0])), np.int64))
+        held = np.zeros(view.images.num_rows + 1, bool)
+        held[view.image_of[rows]] = True  # -1, no image, is the last
+        yield tally.count_all(f"images{suffix}", np.zeros(np.count_nonzero(held[:-1]), np.int64))
         if len(view.source_files) == 1 and suffix == suffix_of(source_file=view.source_files[0][0]):
             yield _without_class(places, suffix)
         else:
