@@ -1,0 +1,62 @@
+"""A fault is told of the annotator, source file, class or split that explains it, and their rows point to it."""
+
+from typing import Any
+
+import pytest
+from audit_data import dataset
+
+from detray.audit.catalogue import RULES
+from detray.audit.engine import audit
+from detray.audit.rule import activate
+from detray.audit.view import MAX_FILES
+
+ACTIVE = activate([rule for rule in RULES if rule.code in ("box-format", "out-of-bounds")], {})
+
+
+def _found(boxes: list[dict[str, Any]], cuts: int = 2) -> list[dict[str, Any]]:
+    data = dataset(boxes=boxes, images=40, categories={1: "cell", 2: "vial"})
+    shards, _ = data.shards(cuts)
+    return audit(shards, data.summary(), ACTIVE).to_pylist()
+
+
+def _entries(**columns: Any) -> list[dict[str, Any]]:
+    return [{"scatter": 150, "over": [1, 40], "seed": key, "class": key, **columns} for key in (1, 2)]
+
+
+def _bad(**columns: Any) -> list[dict[str, Any]]:
+    return [entry | {"format": "corners", "seed": entry["seed"] + 2} for entry in _entries(**columns)]
+
+
+@pytest.mark.parametrize("column", ["annotator", "source_file"])
+def test_rows_point_to_who_drew_them(column: str) -> None:
+    found = _found([*_entries(**{column: "a"}), *_bad(**{column: "b"}), {"box": [95, 10, 20, 20], column: "a"}])
+    (root,) = [row for row in found if row["rule"] == "box-format"]
+    assert root["observed"] == "300 boxes of b read better as x, y, x2, y2"
+    outside = [row for row in found if row["rule"] == "out-of-bounds" and row["scope"] == "annotation"]
+    assert {row["root_cause_id"] for row in outside if row["annotation_row"] >= 300} >= {root["finding_id"]}
+    (other,) = [row for row in outside if row["annotation_row"] == 600]
+    assert other["root_cause_id"] is None
+    assert len([row for row in outside if row["root_cause_id"] == root["finding_id"]]) == len(outside) - 1
+
+
+def test_an_annotator_who_is_a_file_is_told_once() -> None:
+    good, bad = (_entries(annotator="a", source_file="a.json"), _bad(annotator="b", source_file="b.json"))
+    (root,) = [row for row in _found([*good, *bad]) if row["rule"] == "box-format"]
+    assert " of b read" in root["observed"]
+
+
+def test_all_files_alike_are_the_split() -> None:
+    (root,) = [
+        row for row in _found([*_bad(source_file="a.json"), *_bad(source_file="b.json")]) if row["rule"] == "box-format"
+    ]
+    assert (root["scope"], root["count"], root["source_file"]) == ("split", 600, None)
+
+
+@pytest.mark.parametrize("cuts", [1, 5])
+def test_a_file_for_each_picture_is_no_group(cuts: int) -> None:
+    boxes = [
+        {"scatter": 30, "over": [1, 40], "seed": number, "source_file": f"{number}.xml"} | {"format": kind}
+        for number, kind in enumerate(["corners"] + ["sides"] * MAX_FILES)
+    ]
+    assert not [row for row in _found(boxes, cuts) if row["rule"] == "box-format"]
+    assert [row for row in _found(boxes[:10], cuts) if row["rule"] == "box-format"]
