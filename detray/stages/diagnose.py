@@ -35,6 +35,8 @@ from detray.store import Json, ShardKey, Stage
 
 CLASSES_A_TASK = 16
 MAX_CLASSES_SHOWN = 40
+NAMED_BY = ["image_id", "annotation_row"]
+"""What names an annotation where several source files number theirs alike."""
 UNSEEN = ("nan-score", "not-finite-box", "unreadable-row", "score-out-of-range")
 """Reasons for which a row of a file of detections says nothing; others tell of wrong formats and ids."""
 
@@ -75,7 +77,7 @@ def judge(work: Work, known: Known, task: Judging) -> Json:
     )
     written = {
         "diagnoses": schema.from_rows("diagnoses", rows, run=work.run),
-        "label_errors": _with_file_names(work, suspects, task.keys),
+        "label_errors": _with_files(work, suspects, task.keys),
     }
     shown = [
         [row["category_name"], row["ap"], row["ap50"], row["rank"], row["cause"], row["d_ap"], row["sentence"]]
@@ -89,18 +91,33 @@ def _suspects(found: pa.Table) -> list[int]:
     return [found.num_rows, pc.sum(pc.greater_equal(found["score"], 0.5)).as_py() or 0]
 
 
-def _with_file_names(work: Work, suspects: pa.Table, keys: Sequence[ShardKey]) -> pa.Table:
+def _with_files(work: Work, suspects: pa.Table, keys: Sequence[ShardKey]) -> pa.Table:
+    """The suspects with the file names of their images, and the source files of their annotations."""
     ids = pc.unique(suspects["image_id"])
-    parts = []
-    for key in keys if len(ids) else ():
-        images = work.stage.store.read_range("images", key, ("image_id", "file_name"))
-        parts.append(images.filter(pc.is_in(images["image_id"], value_set=ids)))
-    if not parts:
+    if not len(ids):
         return suspects
-    images = pa.concat_tables(parts)
-    place = suspects.column_names.index("file_name")
-    found = tables.lookup(suspects["image_id"], images, "image_id", "file_name")
-    return suspects.set_column(place, suspects.schema.field("file_name"), found)
+
+    def read(table: str, columns: Sequence[str]) -> pa.Table:
+        parts = (work.stage.store.read_range(table, key, columns) for key in keys)
+        return pa.concat_tables([part.filter(pc.is_in(part["image_id"], value_set=ids)) for part in parts])
+
+    named = suspects.select(NAMED_BY).append_column("place", pa.array(range(suspects.num_rows)))
+    sources = (
+        read("annotations", (*NAMED_BY, "source_file"))
+        .group_by(NAMED_BY)
+        .aggregate([("source_file", "min"), ("source_file", "max")])
+    )
+    pairs = named.join(sources, NAMED_BY).sort_by("place")
+    is_one = pc.equal(pairs["source_file_min"], pairs["source_file_max"])
+    columns = {
+        "file_name": tables.lookup(
+            suspects["image_id"], read("images", ("image_id", "file_name")), "image_id", "file_name"
+        ),
+        "source_file": pc.if_else(is_one, pairs["source_file_min"], None),
+    }
+    for name, values in columns.items():
+        suspects = suspects.set_column(suspects.column_names.index(name), suspects.schema.field(name), values)
+    return suspects
 
 
 def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:

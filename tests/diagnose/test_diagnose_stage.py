@@ -186,6 +186,7 @@ def test_label_errors_name_the_boxes_that_were_changed(tmp_path: Path) -> None:
     world.keep_gt(~np.isin(np.arange(len(world.gt_class)), gone))
     table = _run(tmp_path / "out", *scenes.coco_files(world, tmp_path)).read("label_errors").to_pylist()
     assert all(0 <= row["score"] <= 1 and row["file_name"] for row in table)
+    assert all((row["source_file"] is None) == (row["kind"] == "missing") for row in table)
     found = {
         (row["image_id"], row["x"], row["y"], row["width"], row["height"])
         for row in table
