@@ -45,14 +45,17 @@ _HEAD_BYTES = 1 << 16
 _TOP_KEY = re.compile(rb'^\s*\{\s*"(images|annotations|categories|info|licenses|type|videos)"\s*:')
 _ANY_LIST = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 
+Name = Annotated[str, Meta(pattern=r"^[^\x00]+$")]
+Side = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
 
 class ImageRow(Row, forbid_unknown_fields=True, gc=False):
     """An element of ``images``."""
 
     id: Int64
-    file_name: str
-    width: Int64
-    height: Int64
+    file_name: Name
+    width: Side
+    height: Side
 
 
 class AnnotationRow(Row, forbid_unknown_fields=True, gc=False):
@@ -65,7 +68,7 @@ class AnnotationRow(Row, forbid_unknown_fields=True, gc=False):
     area: float | None = None
     iscrowd: Annotated[int, Meta(ge=0, le=1)] = 0
     segmentation: Raw = UNSET
-    annotator: str | None = None
+    annotator: Name | None = None
     difficult: Annotated[int, Meta(ge=0, le=1)] | bool = 0
 
 
@@ -73,12 +76,14 @@ class CategoryRow(Row, forbid_unknown_fields=True, gc=False):
     """An element of ``categories``."""
 
     id: Int64
-    name: str
+    name: Name
 
 
 def repair_image(row: dict[str, Any], defects: Defects) -> ImageRow:
     """An image that is not as it should be."""
-    fields: dict[str, Any] = {name: values.integer_of(row, name, defects) for name in ("id", "width", "height")}
+    fields: dict[str, Any] = {"id": values.integer_of(row, "id", defects)}
+    for name in ("width", "height"):
+        fields[name] = values.side(values.integer_of(row, name, defects), name, defects)
     url = row.get("coco_url")
     if row.get("file_name") is None and isinstance(url, str):
         fields["file_name"] = values.clean(_name_of_url(url))
@@ -109,7 +114,9 @@ def repair_annotation(row: dict[str, Any], defects: Defects) -> AnnotationRow:
             defects.note("wrong-type", "segmentation", row["segmentation"])
     if row.get("annotator") is not None:
         found = row["annotator"]
-        fields["annotator"] = values.clean(found) if isinstance(found, str) else values.describe(found)
+        fields["annotator"] = (
+            values.text(found, "annotator", defects) if isinstance(found, str) else values.describe(found)
+        )
     return AnnotationRow(**fields)
 
 

@@ -130,11 +130,12 @@ def _image(features: dict[str, Value], file: str, number: int) -> Row:
     sides: dict[str, int | None] = {}
     for side in ("width", "height"):
         found = features.get(f"image/{side}")
-        sides[side] = values.integer(_plain(found[0]), f"image/{side}", defects) if found else None
+        stated = values.integer(_plain(found[0]), f"image/{side}", defects) if found else None
+        sides[side] = values.side(stated, f"image/{side}", defects)
     if sides["width"] is None or sides["height"] is None:
         sides = _encoded_size(features) or sides
     for side, value in sides.items():
-        if value is None:
+        if value is None and not features.get(f"image/{side}"):
             defects.note("missing-field", f"image/{side}", "")
     kept = {
         key: _plain(value[0])

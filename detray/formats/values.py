@@ -142,12 +142,37 @@ def integer(value: object, field: str, defects: Defects) -> int | None:
     return value
 
 
-def text(value: object, field: str, defects: Defects) -> str | None:
-    """A string; anything else is noted and not taken."""
-    if isinstance(value, str):
-        return clean(value)
+def side(value: int | None, field: str, defects: Defects) -> int | None:
+    """A stated width or height of a picture, at least 1 px; None, noted, where it is less."""
+    if value is None or value >= 1:
+        return value
     defects.note("wrong-type", field, value)
     return None
+
+
+def text(value: object, field: str, defects: Defects) -> str | None:
+    """A string; anything else, and one of no character, is noted and not taken.
+
+    Characters that no text file holds, NUL and halves of surrogate pairs (which bytes that are no UTF-8
+    are read as), are noted.
+    """
+    if not isinstance(value, str):
+        defects.note("wrong-type", field, value)
+        return None
+    if not value:
+        defects.note("missing-field", field, "")
+        return None
+    if not is_text(value):
+        defects.note("wrong-type", field, value)
+    return clean(value)
+
+
+def is_text(value: str) -> bool:
+    """Whether ``value`` is of characters that a text file can hold: no NUL, no half of a surrogate pair."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def has(row: Row, field: str, defects: Defects) -> bool:

@@ -123,10 +123,7 @@ def _image(root: Element, path: str) -> Row:
     size = root.find("size")
     if size is None:
         defects.note("missing-field", "size", "")
-    sides = {
-        side: None if size is None else values.written_integer(size.findtext(side), f"size/{side}", defects)
-        for side in ("width", "height")
-    }
+    sides = {side: None if size is None else _side(size, side, defects) for side in ("width", "height")}
     return {
         "file_name": name,
         **sides,
@@ -135,6 +132,10 @@ def _image(root: Element, path: str) -> Row:
         "defects": defects.or_none(),
         "key": f"{name}\0{path}",
     }
+
+
+def _side(size: Element, name: str, defects: Defects) -> int | None:
+    return values.side(values.written_integer(size.findtext(name), f"size/{name}", defects), f"size/{name}", defects)
 
 
 def _box(item: Element, row: int, image: Row) -> Row:

@@ -209,3 +209,32 @@ def test_several_files_of_a_split_tell_who_drew(tmp_path: Path, read_source) -> 
         (tmp_path / f"{name}.json").write_text(json.dumps({"images": [IMAGE], "annotations": [box], "categories": []}))
     found = read_source(source(tmp_path / "ann.json", tmp_path / "bob.json"))
     assert found.annotations["annotator"].to_pylist() == ["ann", "robert"]
+
+
+@pytest.mark.parametrize("value", [0, -3])
+def test_a_stated_side_below_one_pixel_is_a_defect(coco_file, read_source, value: int) -> None:
+    path = coco_file(
+        [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9},
+         {"id": 2, "file_name": "b.jpg", "width": value, "height": 9}]
+    )  # fmt: skip
+    rows = read_source(Source("val", "coco", (path,), "/")).images.to_pylist()
+    assert [(row["width"], row["height"]) for row in rows] == [(9, 9), (None, 9)]
+    assert rows[1]["defects"] == [{"rule": "wrong-type", "field": "width", "observed": str(value)}]
+
+
+@pytest.mark.parametrize(
+    ("written", "defect"),
+    [
+        (None, ("missing-field", "null")),
+        ("", ("missing-field", "")),
+        (7, ("wrong-type", "7")),
+        ("a\0", ("wrong-type", "a\0")),
+        ("a\ud800", ("wrong-type", "a?")),
+    ],
+)
+def test_names_that_are_none(coco_file, read_source, written: object, defect: tuple[str, str]) -> None:
+    path = coco_file([{"id": 1, "file_name": written, "width": 9, "height": 9}], [], [{"id": 1, "name": written}])
+    found = read_source(Source("val", "coco", (path,), "/"))
+    for rows, field in ((found.images, "file_name"), (found.categories, "name")):
+        (row,) = rows.to_pylist()
+        assert row["defects"] == [{"rule": defect[0], "field": field, "observed": defect[1]}]

@@ -72,6 +72,7 @@ def test_fields_of_an_object(tmp_path: Path, read_source) -> None:
          ("wrong-type", "difficult", "maybe")),
         (IMAGE.replace("a.jpg", ""), "images", ("missing-field", "filename", "")),
         (IMAGE.replace("640", "wide"), "images", ("wrong-type", "size/width", "wide")),
+        (IMAGE.replace("640", "0"), "images", ("wrong-type", "size/width", "0")),
         ("<filename>a.jpg</filename>", "images", ("missing-field", "size", "")),
     ],
 )  # fmt: skip

@@ -10,8 +10,11 @@ import pyarrow.compute as pc
 from detray.audit.rule import ERROR, WARNING, About, Hits, Limits
 from detray.audit.view import View
 
-OPTIONAL = ("area", "iscrowd", "segmentation", "width", "height", "file_name", "difficult", "truncated", "pose")
-"""Fields whose loss leaves the row usable."""
+OPTIONAL = (
+    *("area", "iscrowd", "segmentation", "width", "height", "size", "file_name", "annotator"),
+    *("difficult", "truncated", "pose"),
+)
+"""Fields whose loss leaves the row usable; of a path (size/width) the last part counts."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class FromDefects:
         mine = pc.equal(defects.field("rule"), self.code)
         parents = pc.list_parent_indices(lists).filter(mine).to_numpy(zero_copy_only=False).astype(np.int64)
         fields = defects.field("field").filter(mine)
-        optional = pc.is_in(fields, value_set=pa.array(OPTIONAL)).to_numpy(zero_copy_only=False)
+        names = pc.replace_substring_regex(fields, "^.*/", "")  # image/width, size/width
+        optional = pc.is_in(names, value_set=pa.array(OPTIONAL)).to_numpy(zero_copy_only=False)
         return Hits(
             parents,
             about,
