@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from detray import schema, tables
 from detray.evaluate.bootstrap import interval, mean_of_known
@@ -14,45 +15,50 @@ def comparison_table(numbers: pa.Table, other_numbers: pa.Table, names: Names, o
 
     Both count each image equally often in a resample, so the interval is that of the paired
     difference: far narrower than the two intervals of the APs suggest. A class is better or worse
-    where the interval leaves out 0.
+    where the interval leaves out 0; from too few images there is none, and the verdict is unclear.
 
     Args:
         numbers, other_numbers: scratch of `metrics.class_tables` for the same classes.
         names: what all rows share.
         other_model: the other model's name.
     """
-    ids, ap = _by_class(numbers)
-    other_ids, other_ap = _by_class(other_numbers)
+    ids, n_images, ap = _by_class(numbers)
+    other_ids, _, other_ap = _by_class(other_numbers)
     if not np.array_equal(ids, other_ids):
         raise ValueError("the numbers of two models are of different classes")
     delta = other_ap - ap
-    low, high = interval(delta[:, 1:])
-    verdict = np.where(low > 0, "better", np.where(high < 0, "worse", "unclear"))
+    low, high = interval(delta[:, 1:], delta[:, 0], n_images)
     columns = names.of(ids) | {
         "other_model": [other_model] * len(ids),
+        "n_images": n_images,
         "ap_a": ap[:, 0],
         "ap_b": other_ap[:, 0],
         "delta": delta[:, 0],
         "delta_low": low,
         "delta_high": high,
-        "verdict": pa.array(verdict, mask=~np.isfinite(delta[:, 0])),
+        "verdict": pa.array(verdicts(low, high), mask=~np.isfinite(delta[:, 0])),
     }
     return schema.from_columns("comparisons", columns, run=names.run)
+
+
+def verdicts(low: Floats, high: Floats) -> NDArray[np.str_]:
+    """What the ends of intervals of differences say; NaN is no interval, and unclear."""
+    return np.where(low > 0, "better", np.where(high < 0, "worse", "unclear"))
 
 
 def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> tuple[float | None, float | None, float | None]:
     """What the other model gains in AP over all classes with boxes, and the ends of its paired interval;
     None where that is not known. Arguments as in `comparison_table`."""
-    delta = mean_of_known((_by_class(other_numbers)[1] - _by_class(numbers)[1]).T)
-    low, high = interval(delta[None, 1:])
+    delta = mean_of_known((_by_class(other_numbers)[2] - _by_class(numbers)[2]).T)
+    low, high = interval(delta[None, 1:], delta[:1])
     gain, low_end, high_end = (float(value) if np.isfinite(value) else None for value in (delta[0], low[0], high[0]))
     return gain, low_end, high_end
 
 
-def _by_class(numbers: pa.Table) -> tuple[Ints, Floats]:
-    """The classes, rising, and their AP: first the value, then the resamples; ``[k, 1 + n]``."""
-    ordered = numbers.select(["category_id", "resample", "AP"]).sort_by(
+def _by_class(numbers: pa.Table) -> tuple[Ints, Ints, Floats]:
+    """The classes, rising, their images, and their AP: first the value, then the resamples; ``[k, 1 + n]``."""
+    ordered = numbers.select(["category_id", "n_images", "resample", "AP"]).sort_by(
         [("category_id", "ascending"), ("resample", "ascending")]
     )
-    ids = np.unique(tables.numpy(ordered, "category_id"))
-    return ids, tables.numpy(ordered, "AP").reshape(len(ids), -1)
+    ids, first = np.unique(tables.numpy(ordered, "category_id"), return_index=True)
+    return ids, tables.numpy(ordered, "n_images")[first], tables.numpy(ordered, "AP").reshape(len(ids), -1)

@@ -1,6 +1,7 @@
 """The tables about classes: ``class_metrics``, ``pr_curves`` and ``errors``."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,8 @@ from detray.evaluate.pascal import HIT, IGNORED
 from detray.evaluate.settings import EvaluateSettings
 from detray.schema import AREA_RANGES
 
+RECALLS = len(CAPS) + len(AREA_RANGES)
+"""Mean recalls among COCO's numbers: at each of `CAPS`, then at all detections in each area range."""
 ELEVEN_POINTS = np.arange(0.0, 1.1, 0.1)
 """The recall grid of Pascal VOC 2007, with the bits of the code that everybody copies."""
 
@@ -46,8 +49,10 @@ class Names:
 class ClassTables:
     """What is known of some classes: their rows of three tables, and ``numbers``, scratch.
 
-    ``numbers`` has a row for each class and resample: category_id, resample (-1: the value itself)
-    and the class's share in each of COCO's twelve numbers.
+    ``numbers`` has a row for each class and resample: category_id, n_images (with boxes), resample
+    (-1: the value itself) and the class's share in each of COCO's twelve numbers. The rows of the
+    value hold what these are means of: ``precision`` (area ranges, IoU thresholds and recall points)
+    and ``recalls`` (`RECALLS` by IoU thresholds), flat, NaN without boxes.
     """
 
     class_metrics: pa.Table
@@ -59,33 +64,34 @@ class ClassTables:
 def class_numbers(rows: ClassRows, settings: EvaluateSettings) -> pa.Table:
     """`ClassTables.numbers` alone."""
     scores = [_AreaScores.of(rows, area) for area in range(len(AREA_RANGES))]
-    return _numbers(rows.ids, _summary_values(scores), _resampled(rows, settings, scores))
+    return _numbers(rows.ids, image_counts(rows)[:, 0], scores, _resampled(rows, settings, scores))
 
 
 def class_tables(rows: ClassRows, names: Names, settings: EvaluateSettings) -> ClassTables:
     """The tables of the classes of ``rows``."""
     scores = [_AreaScores.of(rows, area) for area in range(len(AREA_RANGES))]
-    resampled = _resampled(rows, settings, scores)
+    n_images, resampled = image_counts(rows), _resampled(rows, settings, scores)
     return ClassTables(
-        _class_metrics(rows, names, settings, scores, resampled),
+        _class_metrics(rows, names, settings, scores, n_images, resampled),
         _pr_curves(rows, names, scores[0]),
         _errors(rows, names, settings, scores[0].hits, scores[0].ap),
-        _numbers(rows.ids, _summary_values(scores), resampled),
+        _numbers(rows.ids, n_images[:, 0], scores, resampled),
     )
 
 
 @dataclass(frozen=True)
 class _AreaScores:
-    """AP at each level and mean recall at 1, 10 and all kept detections an image, of an area range."""
+    """AP, and recall at 1, 10 and all kept detections an image, of an area range."""
 
     hits: Hits
     precision: Floats
     """``[k, 10, 101]``, NaN without boxes."""
     ap: Floats
-    """``[k, 10]``"""
+    """``[k, 10]``, at each level."""
+    mean_ap: Floats
+    """``[k]``"""
     recall: Floats
-    """``[k, 3]``"""
-    recall50: Floats
+    """``[k, 3, 10]``"""
 
     @staticmethod
     def of(rows: ClassRows, area: int) -> "_AreaScores":
@@ -98,9 +104,15 @@ class _AreaScores:
             hits,
             precision,
             precision.mean(axis=2),
-            np.stack([(found / boxes).mean(axis=1) for found in capped], axis=1),
-            hits.count[:, LEVEL_50] / boxes[:, 0],
+            # over both at once, as pycocotools does: another order of summation ends in other bits
+            precision.reshape(len(precision), LEVELS * len(RECALL_POINTS)).mean(axis=1),
+            np.stack([found / boxes for found in capped], axis=1),
         )
+
+    @cached_property
+    def mean_recall(self) -> Floats:
+        """``[k, 3]``"""
+        return self.recall.mean(axis=2)
 
 
 def _resampled(rows: ClassRows, settings: EvaluateSettings, scores: list[_AreaScores]) -> Floats:
@@ -110,43 +122,73 @@ def _resampled(rows: ClassRows, settings: EvaluateSettings, scores: list[_AreaSc
 def _summary_values(scores: list[_AreaScores]) -> Floats:
     """Each class's share in COCO's twelve numbers, ``[k, 12]``."""
     every = scores[0]
-    columns = [every.ap.mean(axis=1), every.ap[:, LEVEL_50], every.ap[:, LEVEL_75]]
-    columns += [part.ap.mean(axis=1) for part in scores[1:]]
-    columns += [every.recall[:, cap] for cap in range(3)]
-    columns += [part.recall[:, 2] for part in scores[1:]]
+    columns = [every.mean_ap, every.ap[:, LEVEL_50], every.ap[:, LEVEL_75]]
+    columns += [part.mean_ap for part in scores[1:]]
+    columns += [every.mean_recall[:, cap] for cap in range(3)]
+    columns += [part.mean_recall[:, 2] for part in scores[1:]]
     return np.stack(columns, axis=1)
 
 
-def _numbers(ids: Ints, values: Floats, resampled: Floats) -> pa.Table:
+def _numbers(ids: Ints, n_images: Ints, scores: list[_AreaScores], resampled: Floats) -> pa.Table:
     """A row for each class and resample; -1 stands for the value itself."""
-    table = np.concatenate([values[:, :, None], resampled], axis=2)  # [k, 12, 1 + n]
+    table = np.concatenate([_summary_values(scores)[:, :, None], resampled], axis=2)  # [k, 12, 1 + n]
     per_class = table.shape[2]
+    resample = np.tile(np.arange(-1, per_class - 1), len(ids))
+    precision = np.stack([part.precision for part in scores], axis=1)
+    recalls = np.concatenate([scores[0].recall, *(part.recall[:, 2:] for part in scores[1:])], axis=1)
     columns = {
         "category_id": np.repeat(ids, per_class),
-        "resample": np.tile(np.arange(-1, per_class - 1), len(ids)),
+        "n_images": np.repeat(n_images, per_class),
+        "resample": resample,
+        "precision": _of_values(precision, resample),
+        "recalls": _of_values(recalls, resample),
     }
     return pa.table(columns | {name: table[:, place].ravel() for place, name in enumerate(SUMMARY)})
 
 
+def _of_values(arrays: Floats, resample: Ints) -> pa.Array:
+    """Each class's numbers ``[k, ...]`` as a list in its row of the value, NULL in those of resamples."""
+    is_value = resample == -1
+    size = arrays[0].size if len(arrays) else 0
+    ends = np.concatenate([[0], np.cumsum(np.where(is_value, size, 0))])
+    return pa.LargeListArray.from_arrays(pa.array(ends), pa.array(arrays.ravel()), mask=pa.array(~is_value))
+
+
+def image_counts(rows: ClassRows) -> Ints:
+    """Images with boxes of each class that count, ``[k, 4]`` by area range."""
+    order = np.lexsort((rows.box_image, rows.box_category))
+    category, image = rows.box_category[order], rows.box_image[order]
+    is_first = np.ones(len(order), np.bool_)
+    is_first[1:] = (category[1:] != category[:-1]) | (image[1:] != image[:-1])
+    place, of_pair = np.cumsum(is_first) - 1, category[is_first]
+    return np.stack([rows.per_class(of_pair[np.unique(place[counts[order]])]) for counts in rows.box_counts], axis=1)
+
+
 def _class_metrics(
-    rows: ClassRows, names: Names, settings: EvaluateSettings, scores: list[_AreaScores], resampled: Floats
+    rows: ClassRows,
+    names: Names,
+    settings: EvaluateSettings,
+    scores: list[_AreaScores],
+    n_images: Ints,
+    resampled: Floats,
 ) -> pa.Table:
     parts = []
     for area, name in enumerate(AREA_RANGES):
         score, point = scores[area], best_f1(rows, scores[area].hits, area)
-        low, high = interval(resampled[:, 0 if area == 0 else 2 + area])
+        low, high = interval(resampled[:, 0 if area == 0 else 2 + area], score.mean_ap, n_images[:, area])
         n_counted = rows.per_class_of(~rows.is_repair) if area == 0 else score.hits.counted[: len(rows.ids)]
         columns = names.of(rows.ids) | {
             "area_range": [name] * len(rows.ids),
             "max_detections": np.full(len(rows.ids), settings.max_detections),
             "n_ground_truth": rows.n_gt[:, area],
+            "n_images": n_images[:, area],
             "n_detections": n_counted,
-            "ap": score.ap.mean(axis=1),
+            "ap": score.mean_ap,
             **{f"ap{round(100 * iou)}": score.ap[:, level] for level, iou in enumerate(IOU_THRESHOLDS)},
-            "ar1": score.recall[:, 0],
-            "ar10": score.recall[:, 1],
-            "ar100": score.recall[:, 2],
-            "recall50": score.recall50,
+            "ar1": score.mean_recall[:, 0],
+            "ar10": score.mean_recall[:, 1],
+            "ar100": score.mean_recall[:, 2],
+            "recall50": score.recall[:, 2, LEVEL_50],
             "best_f1": point.f1,
             "best_f1_threshold": point.threshold,
             "best_f1_precision": point.precision,
@@ -201,7 +243,7 @@ def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: Hit
 
     As in TIDE, mended classification and localization errors become true positives where the box is
     still free (the best-scoring one), the other false detections go, and missed boxes no longer
-    count.
+    count; where all boxes are missed that leaves nothing to measure.
     """
     counted = rows.counted[0]
     hit = rows.matched[0] & counted
@@ -221,9 +263,6 @@ def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: Hit
             )
             n = missed[:, LEVEL_50]
             mended = precision_at_recall(hits, n_gt - missed).mean(axis=2)
-            # with no box left to find AP is perfect if nothing else is there, and else has no meaning
-            nothing = hits.counted.reshape(LEVELS, -1).T == 0
-            mended[(n_gt > 0) & (n_gt == missed) & nothing] = 1
         gain = mended - ap
         columns = names.of(rows.ids) | {
             "error": [error] * len(rows.ids),

@@ -7,10 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
+from detray.boxes import RECALL_POINTS
 from detray.evaluate import confusion
-from detray.evaluate.bootstrap import SUMMARY, interval, mean_of_known
-from detray.evaluate.metrics import Names
+from detray.evaluate.accumulate import LEVELS
+from detray.evaluate.bootstrap import LEVEL_50, LEVEL_75, SUMMARY, interval, mean_of_known
+from detray.evaluate.kernel import Floats
+from detray.evaluate.metrics import RECALLS, Names
 from detray.evaluate.settings import EvaluateSettings
+from detray.schema import AREA_RANGES
 
 
 def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
@@ -18,22 +22,44 @@ def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
 
     ``numbers`` holds the scratch of `metrics.ClassTables` of all classes.
     """
-    order = pc.sort_indices(numbers, [("resample", "ascending"), ("category_id", "ascending")])
-    numbers = numbers.take(order)
+    is_value = pc.equal(numbers["resample"], -1)
+    resampled = numbers.select(["resample", "category_id", *SUMMARY]).filter(pc.invert(is_value))
+    resampled = resampled.sort_by([("resample", "ascending"), ("category_id", "ascending")])
     classes = len(pc.unique(numbers["category_id"]))
-    means = np.stack(
-        [mean_of_known(tables.numpy(numbers, metric).reshape(-1, max(classes, 1))) for metric in SUMMARY]
-    )  # [12, 1 + resamples]
-    low, high = interval(means[:, 1:])
+    means = [mean_of_known(tables.numpy(resampled, metric).reshape(-1, max(classes, 1))) for metric in SUMMARY]
+    values = _values(numbers.filter(is_value))
+    low, high = interval(np.stack(means), values)
     columns: dict[str, object] = {
         "split": [names.split] * len(SUMMARY),
         "model": [names.model] * len(SUMMARY),
         "metric": list(SUMMARY),
-        "value": means[:, 0] if means.shape[1] else np.full(len(SUMMARY), np.nan),
+        "value": values,
         "low": low,
         "high": high,
     }
     return schema.from_columns("summary_metrics", columns, run=names.run)
+
+
+def _values(numbers: pa.Table) -> Floats:
+    """COCO's numbers to the last bit: each a mean over IoU thresholds, recall points and classes, summed
+    in this order, as pycocotools does."""
+    numbers = numbers.sort_by("category_id")
+    precision, recalls = (_flat(numbers[name]) for name in ("precision", "recalls"))
+    precision = precision.reshape(numbers.num_rows, len(AREA_RANGES), LEVELS, len(RECALL_POINTS))
+    recalls = recalls.reshape(numbers.num_rows, RECALLS, LEVELS)
+    parts = [precision[:, 0], precision[:, 0, LEVEL_50], precision[:, 0, LEVEL_75]]
+    parts += [precision[:, area] for area in range(1, len(AREA_RANGES))]
+    parts += [recalls[:, place] for place in range(RECALLS)]
+    return np.array([_mean(np.moveaxis(part, 0, -1)) for part in parts])
+
+
+def _flat(lists: pa.ChunkedArray) -> Floats:
+    return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def confusion_table(counts: Sequence[pa.Table], names: Names, settings: EvaluateSettings) -> pa.Table:

@@ -31,7 +31,7 @@ def scene(
 ) -> list[pa.Table]:
     """Tables of boxes (image, class, box) and detections (image, class, box, score); ``extra`` goes to all boxes."""
     truth = {
-        "images": [{"id": number} for number in (1, 2, 3)],
+        "images": [{"id": number} for number in sorted({1, 2, 3, *(box[0] for box in boxes)})],
         "categories": [{"id": CAT, "name": "cat"}, {"id": DOG, "name": "dog"}],
         "annotations": [
             {"id": row + 1, "image_id": image, "category_id": number, "bbox": list(box), "area": box[2] * box[3]}
@@ -108,12 +108,11 @@ def test_each_type_of_error_is_told_and_its_mending_counted() -> None:
     assert one(errors, category_id=DOG, error="classification")["d_ap50"] == pytest.approx(1)
 
 
-def test_a_class_of_which_nothing_is_found_regains_all_when_its_boxes_are_not_missed() -> None:
-    errors = evaluate_tables(*scene([(1, CAT, HERE)], []), QUICK)["errors"]
-    assert one(errors, category_id=CAT, error="missed")["d_ap"] == 1
-    with_noise = evaluate_tables(*scene([(1, CAT, HERE)], [(2, CAT, THERE, 0.9)]), QUICK)["errors"]
-    assert one(with_noise, category_id=CAT, error="missed")["d_ap"] is None
-    assert one(with_noise, category_id=CAT, error="missed")["n"] == 1
+@pytest.mark.parametrize("found", [[], [(2, CAT, THERE, 0.9)]])
+def test_a_class_of_which_all_is_missed_has_no_gain_to_tell(found: list) -> None:
+    errors = evaluate_tables(*scene([(1, CAT, HERE)], found), QUICK)["errors"]
+    missed = one(errors, category_id=CAT, error="missed")
+    assert (missed["n"], missed["d_ap"], missed["d_ap50"]) == (1, None, None)
 
 
 # confusion, worst images
@@ -326,19 +325,72 @@ def joined(parts: list) -> GroundTruth | Detections:
 
 def test_the_value_lies_in_its_interval_and_a_model_does_not_differ_from_itself() -> None:
     rng = np.random.default_rng(0)
-    boxes = [(image, CAT, HERE) for image in (1, 2, 3)] + [(image, DOG, THERE) for image in (1, 2)]
+    boxes = [(image, number, HERE if number == CAT else THERE) for image in range(1, 8) for number in (CAT, DOG)]
     found = [(image, number, box, float(rng.random())) for image, number, box in boxes]
     tables = scene(boxes, [*found, (3, DOG, HERE, 0.99), (2, CAT, THERE, 0.98)])
     result = evaluate_tables(*tables, EvaluateSettings(bootstrap=100), against=tables[-1])
     for row in result["class_metrics"].filter(pc.equal(result["class_metrics"]["area_range"], "all")).to_pylist():
+        assert row["n_images"] == 7
         assert row["ap_low"] <= row["ap"] <= row["ap_high"]
         assert row["ap_low"] < row["ap_high"]
     for row in result["comparisons"].to_pylist():
+        assert row["n_images"] == 7
         assert (row["delta_low"], row["delta_high"], row["verdict"]) == (0, 0, "unclear")
 
 
+def test_a_few_images_give_no_interval_and_no_verdict() -> None:
+    boxes = [(image, CAT, HERE) for image in range(1, 5)] + [(image, DOG, HERE) for image in range(1, 6)]
+    found = [(image, number, box, 0.5) for image, number, box in boxes]
+    perfect, *_, nothing = *scene(boxes, found), scene(boxes, [(1, CAT, THERE, 0.5), (1, DOG, THERE, 0.5)])[-1]
+    tables = (perfect, *scene(boxes, found)[1:])
+    result = evaluate_tables(*tables, EvaluateSettings(bootstrap=100), against=nothing)
+    cat, dog = (one(result["comparisons"], category_id=number) for number in (CAT, DOG))
+    assert (cat["delta"], cat["n_images"], cat["delta_low"], cat["verdict"]) == (-1, 4, None, "unclear")
+    assert (dog["delta"], dog["n_images"], dog["verdict"]) == (-1, 5, "worse")
+    row = one(result["class_metrics"], category_id=CAT, area_range="all")
+    assert (row["ap_low"], row["ap_high"]) == (None, None)
+
+
+def test_the_same_detections_in_another_order_are_no_other_model() -> None:
+    rng = np.random.default_rng(1)
+    boxes = [(image, CAT, HERE) for image in range(1, 9)]
+    found = [(image, CAT, HERE, 0.5) for image, *_ in boxes] + [
+        (image, CAT, THERE, 0.5) for image in range(1, 9) if image != 4
+    ]
+    shuffled = [found[place] for place in rng.permutation(len(found))]
+    *tables, predictions = scene(boxes, found)
+    other = scene(boxes, shuffled)[-1]
+    row = one(
+        evaluate_tables(*tables, predictions, EvaluateSettings(bootstrap=100), against=other)["comparisons"],
+        category_id=CAT,
+    )
+    assert row["delta"] != 0  # equal scores are ranked as they stand
+    assert row["verdict"] == "unclear"
+
+
+def test_an_interval_is_corrected_for_bias_and_for_few_images() -> None:
+    from scipy.stats import norm, t
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.5, 0.1, (2, 20_000))
+    low, high = interval(values, np.array([0.5, 0.45]))  # of the second, resamples lie half a deviation too high
+    np.testing.assert_allclose([low[0], high[0]], norm(0.5, 0.1).interval(0.95), atol=0.01)
+    np.testing.assert_allclose([low[1], high[1]], norm(0.4, 0.1).interval(0.95), atol=0.01)
+    low, high = interval(values, np.array([0.5, 0.5]), np.array([8, 4]))
+    half = t(7).ppf(0.975) * (8 / 7) ** 0.5 * 0.1
+    np.testing.assert_allclose([low[0], high[0]], [0.5 - half, 0.5 + half], atol=0.02)
+    assert np.isnan([low[1], high[1]]).all()
+
+
+def test_resamples_without_boxes_tell_of_few_images() -> None:
+    values = np.full((2, 100), 0.5)
+    values[0, :2], values[1, :6] = np.nan, np.nan
+    low, _ = interval(values, np.array([0.5, 0.5]))
+    assert np.isfinite(low).tolist() == [True, False]
+
+
 def test_no_resamples_give_no_interval() -> None:
-    low, high = interval(np.empty((3, 0)))
+    low, high = interval(np.empty((3, 0)), np.zeros(3))
     assert np.isnan(low).all()
     assert np.isnan(high).all()
 

@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 import pytest
 from coco_oracle import as_coco, as_tables, evaluate, scenes
 from hypothesis import given, settings
+from pycocotools import mask
+from pycocotools.cocoeval import COCOeval
 
 from detray import schema
 from detray.evaluate.api import evaluate_tables
@@ -69,20 +71,24 @@ def test_every_table_conforms_to_its_schema(coco_tables: tuple[pa.Table, ...]) -
         schema.conform(table, name)
 
 
-def check_against_pycocotools(truth: dict, detections: list, result: dict[str, pa.Table]) -> None:
-    oracle = evaluate(truth, detections)
+def check_against_pycocotools(oracle: COCOeval, result: dict[str, pa.Table]) -> None:
+    """Every number to the last bit: pycocotools' means are those over what is not -1."""
     precision, recall, scores = (oracle.eval[name] for name in ("precision", "recall", "scores"))
     summary = result["summary_metrics"]["value"].to_pylist()
-    np.testing.assert_allclose([-1 if v is None else v for v in summary], oracle.stats, rtol=0, atol=1e-12)
+    assert [-1 if v is None else v for v in summary] == oracle.stats.tolist()
+
+    def mean(values: np.ndarray) -> float | None:
+        known = values[values > -1]
+        return np.mean(known) if len(known) else None
+
     for index, number in enumerate(oracle.params.catIds):
         for area, name in enumerate(AREA_RANGES):
             ours = row(result["class_metrics"], category_id=number, area_range=name)
-            ap = precision[:, :, index, area, 2].mean()
-            expected = {"ap": ap} | {
-                column: recall[:, index, area, place].mean() for place, column in enumerate(("ar1", "ar10", "ar100"))
-            }
-            for column, value in expected.items():
-                assert (-1 if ours[column] is None else ours[column]) == pytest.approx(value, abs=1e-12)
+            expected = {"ap": mean(precision[:, :, index, area, 2])}
+            expected |= {f"ap{50 + 5 * t}": mean(precision[t, :, index, area, 2]) for t in range(10)}
+            for place, column in enumerate(("ar1", "ar10", "ar100")):
+                expected[column] = mean(recall[:, index, area, place])
+            assert {column: ours[column] for column in expected} == expected
         curve = result["pr_curves"].filter(pc.equal(result["pr_curves"]["category_id"], number))
         if precision[0, 0, index, 0, 2] < 0:
             assert curve.num_rows == 0
@@ -96,11 +102,25 @@ def check_against_pycocotools(truth: dict, detections: list, result: dict[str, p
 @given(scenes())
 def test_random_scenes_equal_pycocotools(scene: tuple[GroundTruth, Detections]) -> None:
     truth, detections = as_coco(*scene)
-    check_against_pycocotools(truth, detections, evaluate_tables(*as_tables(truth, detections), QUICK))
+    check_against_pycocotools(evaluate(truth, detections), evaluate_tables(*as_tables(truth, detections), QUICK))
 
 
 def test_real_scenes_equal_pycocotools(shared: Path) -> None:
     folder = shared / "coco_val2014_100"
     truth = json.loads((folder / "instances_val2014_100.json").read_text())
     detections = json.loads((folder / "fakebbox100_results.json").read_text())
-    check_against_pycocotools(truth, detections, evaluate_tables(*as_tables(truth, detections), QUICK))
+    check_against_pycocotools(evaluate(truth, detections), evaluate_tables(*as_tables(truth, detections), QUICK))
+
+
+def test_real_masks_equal_pycocotools(shared: Path) -> None:
+    folder = shared / "coco_val2014_100"
+    truth = json.loads((folder / "instances_val2014_100.json").read_text())
+    detections = json.loads((folder / "fakesegm100_results.json").read_text())
+    boxes = mask.toBbox([entry["segmentation"] for entry in detections]).tolist()
+    rows = [entry | {"bbox": box} for entry, box in zip(detections, boxes, strict=True)]
+    images, *tables = as_tables(truth, rows)
+    for side in ("height", "width"):
+        place = images.column_names.index(side)
+        images = images.set_column(place, images.schema.field(side), [[image[side] for image in truth["images"]]])
+    result = evaluate_tables(images, *tables, EvaluateSettings(bootstrap=0, iou_type="segm"))
+    check_against_pycocotools(evaluate(truth, detections, "segm"), result)
