@@ -11,7 +11,8 @@ Without it their cells stay empty, and say so. ``--detections`` and ``--classes`
 Times are CPU seconds of one thread, without reading files: for the others ``evaluate`` and
 ``accumulate``; for detray all tables, the match table with its texts among them, without bootstrap
 and slices. ``stage`` is detray's whole stage, Parquet in and out; on two workers of Ray its wall
-time. Memory is the largest resident set of the process, of detray's stage in one process.
+time, beside which that of the stage in one process stands. Memory is the largest resident set of a
+process: on Ray, of a worker. Shards are equally large at all sizes.
 """
 
 import argparse
@@ -266,8 +267,9 @@ def _between(rows: "pa.Table", group: np.ndarray) -> "pa.Table":
     return rows.slice(low, high - low)
 
 
-def time_stage(folder: Path, workers: int) -> list[float]:
-    """Seconds of the whole stage: CPU in this process, or wall time on so many workers."""
+def time_stage(folder: Path, workers: int) -> dict[str, Any]:
+    """Seconds of the whole stage: CPU in this process, or wall time on so many workers; AP, and the
+    peak of memory of a process that works."""
     from contextlib import nullcontext
 
     import pyarrow as pa
@@ -290,34 +292,33 @@ def time_stage(folder: Path, workers: int) -> list[float]:
         from detray.cluster.ray_executor import RayExecutor
         from detray.cluster.session import ray_session
 
-        session, executor = ray_session(config.cluster), RayExecutor()
+        session, executor = ray_session(config.cluster), RayExecutor(own=True)
     with session:
-        if workers > 1:
-            list(executor.map(_nothing, [{"shard": "warm"}] * workers))
+        list(executor.map(_peak, list(range(4 * workers))))
         clock = time.process_time if workers == 1 else time.perf_counter
-        start = clock()
+        start, begin = clock(), time.perf_counter()
         outcome = evaluate.run(Context(config, store, executor), stage, stage.begin(str(time.time_ns())))
         stage.commit(outcome.receipts, {"facts": outcome.facts}, "", evaluate.STAGE.tables)
-        seconds = clock() - start
+        seconds, wall = clock() - start, time.perf_counter() - begin
+        memory = max(answer["memory"] for answer in executor.map(_peak, list(range(4 * workers))))
     values = store.read("summary_metrics")["value"]
-    return [seconds, float(values[0].as_py())]
+    return {"times": [seconds], "wall": wall, "ap": float(values[0].as_py()), "memory": memory}
 
 
-def _nothing(task: dict[str, Any]) -> dict[str, Any]:
-    """Makes a worker import detray before the clock runs."""
+def _peak(number: int) -> dict[str, Any]:
+    """The peak of a process's memory in MB; it also makes a worker import detray before the clock runs."""
     import detray.stages.evaluate_tasks  # noqa: F401 - the import is what it is for
 
-    return task
+    time.sleep(0.1)  # so that each worker is asked
+    return {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE}
 
 
 def work(tool: str, folder: Path, inner: int) -> None:
     """One process: print its times, its AP and its memory as JSON."""
-    if tool == "detray":
-        *times, ap = time_detray(folder, inner)
-    elif tool.startswith("detray stage"):
-        *times, ap = time_stage(folder, 2 if "workers" in tool else 1)
-    else:
-        *times, ap = time_other(tool, folder, inner)
+    if tool.startswith("detray stage"):
+        print(json.dumps(time_stage(folder, 2 if "workers" in tool else 1)))
+        return
+    *times, ap = time_detray(folder, inner) if tool == "detray" else time_other(tool, folder, inner)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
     print(json.dumps({"times": times, "ap": ap, "memory": memory}))
 
@@ -380,10 +381,12 @@ def _row(
     times = [seconds for run in runs for seconds in run["times"]]
     median = statistics.median(times)
     ratio = f"{median / base:.2f}" if base and "stage" not in tool else ""
-    memory = "" if "workers" in tool else f"{max(run['memory'] for run in runs):.0f}"
-    kind = "wall" if "workers" in tool else "CPU"
+    memory = f"{max(run['memory'] for run in runs):.0f}"
+    took = f"{median:.2f} wall" if "workers" in tool else f"{median:.2f} CPU"
+    if tool == "detray stage":
+        took += f", {statistics.median(run['wall'] for run in runs):.2f} wall"
     spread = f"{min(times):.2f} to {max(times):.2f}"
-    return "| " + " | ".join([*cells, f"{median:.2f} {kind}", spread, ratio, memory, f"{runs[-1]['ap']:.12f}"]) + " |"
+    return "| " + " | ".join([*cells, took, spread, ratio, memory, f"{runs[-1]['ap']:.12f}"]) + " |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
+from detray.errors import DetrayError
 from detray.evaluate import images
 from detray.evaluate.classes import ClassRows
 from detray.evaluate.comparisons import comparison_table, mean_gain
@@ -20,6 +21,12 @@ from detray.store import Json, ShardKey, Stage, Store
 from detray.tables import Shard
 
 REDUCED = ("detections", "boxes", "repairs")
+SLICED = ("sliced_detections", "sliced_boxes")
+BY_CLASS = (*REDUCED, *SLICED)
+"""Scratch tables that are sorted by class."""
+BATCH_ROWS = 4096
+"""Their rows that are read in one go."""
+_PREFIX = {"match": "", "other": "other-"}
 MAX_CLASSES_SHOWN = 40
 SHOWN = {
     "category_name": "class",
@@ -101,7 +108,7 @@ def match(work: Work, key: ShardKey) -> Json:
     shard = work.stage.store.read_shard(key, predictions=True)
     found = match_shard(shard, work.settings, run=work.run, model=work.model)
     for name in SCRATCH:
-        work.stage.write_scratch(f"{name}/{key.name}", getattr(found, name))
+        work.stage.write_scratch(f"{name}/{key.name}", getattr(found, name), batch_rows=BATCH_ROWS)
     return work.stage.write(f"match-{key.name}", {"matches": found.matches}, _facts(key, found))
 
 
@@ -119,18 +126,22 @@ def match_other(work: Work, task: tuple[ShardKey, Checking | None]) -> Json:
     shard = Shard(shard.split, shard.images, shard.annotations, shard.categories, predictions)
     found = match_shard(shard, work.settings, run=work.run, model=other.model)
     for name in REDUCED:
-        work.stage.write_scratch(f"other-{name}/{key.name}", getattr(found, name))
+        work.stage.write_scratch(f"other-{name}/{key.name}", getattr(found, name), batch_rows=BATCH_ROWS)
     return work.stage.write(f"other-{key.name}", {}, _facts(key, found))
 
 
 def _facts(key: ShardKey, found: ShardMatches) -> Json:
-    detected, boxed = (tables.numpy(part, "category_id") for part in (found.detections, found.boxes))
-    ids = np.union1d(detected, boxed)
-    n_rows = np.searchsorted(detected, ids, side="right") - np.searchsorted(detected, ids)
+    columns = {name: tables.numpy(getattr(found, name), "category_id") for name in BY_CLASS}
+    ids = np.union1d(columns["detections"], columns["boxes"])
+    held = {
+        name: (np.searchsorted(column, ids, side="right") - np.searchsorted(column, ids)).tolist()
+        for name, column in columns.items()
+    }
     return {
         "split": key.split,
         "key": key.name,
-        "classes": list(zip(ids.tolist(), n_rows.tolist(), strict=True)),
+        "classes": list(zip(ids.tolist(), held["detections"], strict=True)),
+        "held": held,
         "detections": found.detections.num_rows,
         "left_out": found.left_out,
     }
@@ -139,18 +150,18 @@ def _facts(key: ShardKey, found: ShardMatches) -> Json:
 def reduce(work: Work, group: Group) -> Json:
     """The tables about some classes, from the rows of all shards."""
     ids, names = np.array(group.ids, np.int64), work.names(group.split)
-    found = class_tables(ClassRows.of(ids, **_of_group(work, group, "", REDUCED)), names, work.settings)
+    found = class_tables(ClassRows.of(ids, **_of_group(work, group, "match", REDUCED)), names, work.settings)
     work.stage.write_scratch(f"numbers/{group.name}", found.numbers)
     work.stage.write_scratch(f"metrics/{group.name}", found.class_metrics)
-    sliced = _of_group(work, group, "sliced_", ("detections", "boxes"))
+    sliced = _of_group(work, group, "match", SLICED)
     written = {
         "class_metrics": found.class_metrics,
         "pr_curves": found.pr_curves,
         "errors": found.errors,
-        "slices": slice_table(sliced["detections"], sliced["boxes"], names),
+        "slices": slice_table(sliced["sliced_detections"], sliced["sliced_boxes"], names),
     }
     if work.other is not None:
-        numbers = class_numbers(ClassRows.of(ids, **_of_group(work, group, "other-", REDUCED)), work.settings)
+        numbers = class_numbers(ClassRows.of(ids, **_of_group(work, group, "other", REDUCED)), work.settings)
         work.stage.write_scratch(f"other-numbers/{group.name}", numbers)
         written["comparisons"] = comparison_table(found.numbers, numbers, names, work.other.model)
     compared = written.get("comparisons", schema.empty("comparisons"))
@@ -159,18 +170,23 @@ def reduce(work: Work, group: Group) -> Json:
     return work.stage.write(group.name, written, facts)
 
 
-def _of_group(work: Work, group: Group, prefix: str, parts: tuple[str, ...]) -> dict[str, pa.Table]:
-    """The rows of the group's classes of scratch tables that are sorted by class."""
-    found = {}
-    for part in parts:
-        pieces = []
-        for shard in group.shards:
-            rows = work.stage.read_scratch(f"{prefix}{part}/{shard}")
-            ids = tables.numpy(rows, "category_id")
-            low = np.searchsorted(ids, group.ids[0])
-            pieces.append(rows.slice(low, np.searchsorted(ids, group.ids[-1], side="right") - low))
-        found[part] = pa.concat_tables(pieces)
-    return found
+def _of_group(work: Work, group: Group, step: str, parts: tuple[str, ...]) -> dict[str, pa.Table]:
+    """The rows of the group's classes of scratch tables that are sorted by class; no others are read."""
+    pieces: dict[str, list[pa.Table]] = {part: [] for part in parts}
+    for shard in group.shards:
+        receipt = work.stage.receipt(f"{step}-{shard}")
+        if receipt is None:
+            raise DetrayError(f"{work.stage.name}: the receipt of {step}-{shard} is gone; run the stage again")
+        facts = receipt["facts"]
+        ids = [number for number, _ in facts["classes"]]
+        first, last = np.searchsorted(ids, group.ids[0]), np.searchsorted(ids, group.ids[-1], side="right")
+        for part in parts:
+            ends = np.cumsum([0, *facts["held"][part]])
+            low, high = int(ends[first]), int(ends[last])
+            batches = range(low // BATCH_ROWS, -(-high // BATCH_ROWS)) if high > low else ()
+            rows = work.stage.read_scratch(f"{_PREFIX[step]}{part}/{shard}", batches=batches)
+            pieces[part].append(rows.slice(low % BATCH_ROWS, high - low))
+    return {part: pa.concat_tables(found) for part, found in pieces.items()}
 
 
 def count(work: Work, task: Counting) -> Json:
