@@ -2,9 +2,11 @@
 
 Boxes of two annotators match where each is the other's best, at IoU of at least 0.5. Counted for
 each pair of annotators, A before B, on the images where both drew, as measures without a class
-named ``pair:<what>:<A>|<B>``:
+named ``pair:<what>:<A>|<B>``. Where several images carry one id nobody knows who drew on which,
+and they are left out.
 
 - ``boxes``: boxes of A (key 0) and of B (key 1);
+- ``count``: images by boxes of A less boxes of B;
 - ``matched``: matches by IoU in hundredths;
 - ``classes``: matches of different classes (key 0) and of the same (key 1);
 - ``size``: matches by octave bin of sqrt(area of A / area of B).
@@ -25,15 +27,24 @@ MIN_IOU = 0.5
 def compare_annotators(view: View) -> Iterator[pa.Table]:
     """The tallies of every pair of annotators who drew on the same image of the shard."""
     people = view.annotators
-    for one, other in _together(view):
+    if len(people) < 2:
+        return
+    images = _images(view)
+    for one, other in _together(view, images):
         (name, rows), (other_name, other_rows) = people[one], people[other]
-        yield from _compare(view, f"{name}|{other_name}", rows, other_rows)
+        yield from _compare(view, images, f"{name}|{other_name}", rows, other_rows)
 
 
-def _together(view: View) -> list[tuple[int, int]]:
+def _images(view: View) -> Ints:
+    """Position of each annotation's image, ``[n]``; -1 where none, or several, have its id."""
+    ids, n = np.unique(view.own_image_ids, return_counts=True)
+    return np.where(np.isin(view.image_ids, ids[n > 1]), -1, view.image_of)
+
+
+def _together(view: View, images: Ints) -> list[tuple[int, int]]:
     """The pairs of annotators, by place, who share an image: of many, most share none."""
-    drew = np.flatnonzero((view.annotator_codes >= 0) & (view.image_of >= 0))
-    both = np.unique(np.stack([view.image_of[drew], view.annotator_codes[drew]], axis=1), axis=0)
+    drew = np.flatnonzero((view.annotator_codes >= 0) & (images >= 0))
+    both = np.unique(np.stack([images[drew], view.annotator_codes[drew]], axis=1), axis=0)
     image, code = both[:, 0], both[:, 1]
     found: set[tuple[int, int]] = set()
     active = np.arange(len(both))
@@ -46,13 +57,15 @@ def _together(view: View) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _compare(view: View, pair: str, a: Ints, b: Ints) -> Iterator[pa.Table]:
-    both = np.intersect1d(view.image_of[a], view.image_of[b])
+def _compare(view: View, images: Ints, pair: str, a: Ints, b: Ints) -> Iterator[pa.Table]:
+    both = np.intersect1d(images[a], images[b])
     both = both[both >= 0]
-    a, b = (rows[np.isin(view.image_of[rows], both) & view.is_object[rows]] for rows in (a, b))
+    a, b = (rows[np.isin(images[rows], both) & view.is_object[rows]] for rows in (a, b))
     if not len(both):
         return
     yield tally.count_all(f"pair:boxes:{pair}", np.repeat([0, 1], [len(a), len(b)]))
+    n_a, n_b = (np.bincount(np.searchsorted(both, images[rows]), minlength=len(both)) for rows in (a, b))
+    yield tally.count_all(f"pair:count:{pair}", n_a - n_b)
     is_a = np.zeros(view.annotations.num_rows, bool)
     is_a[a] = True
     first, second, iou = close_pairs(view, np.concatenate([a, b]), MIN_IOU)
