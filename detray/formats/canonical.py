@@ -19,12 +19,16 @@ from detray import schema
 from detray.formats import chunk
 from detray.formats.chunk import Chunk
 from detray.formats.source import Source, locate
+from detray.formats.values import Defects
 
 SHARD_ROWS = 128 * 1024
 """Images and annotations a shard holds on average: decided by the data alone, whatever the machine."""
 BATCH_ROWS = 4096
 """Rows of a chunk that are read at once where only a range of them is wanted."""
 _SAMPLES = 256
+
+_UPWARD = r"^[/\\]|(^|[/\\])\.\.([/\\]|$)|\x00"
+"""What a name must have to lead out of a folder."""
 
 Key = int | str
 
@@ -217,26 +221,32 @@ def _is_listed(name: str | None, wanted: frozenset[str]) -> bool:
 
 
 def place_images(images: pa.Table, source: Source) -> tuple[pa.Array, pa.Table]:
-    """Where each picture lies, NULL where no image folder is stated, and ``quarantine`` rows for names that lead out.
+    """Where each picture lies, and ``images`` with a defect in each row whose file name leads out of the data set.
 
-    The second is a table of `chunk.QUARANTINE`.
+    The first is NULL where no image folder is stated, and where the name leads out.
     """
-    if source.images is None:
-        return pa.nulls(images.num_rows, pa.string()), chunk.QUARANTINE.empty_table()
+    names = images["file_name"]
     allowed = source.folders
-    names = images["file_name"].to_pylist()
-    paths = [None if name is None else locate(source.images, name, allowed) for name in names]
-    lost = [index for index, path in enumerate(paths) if path is None and names[index] is not None]
-    some = images.take(pa.array(lost, pa.int64()))
-    quarantine = chunk.table(
-        chunk.QUARANTINE,
-        len(lost),
-        source_file=some["source_file"].cast(pa.string()),
-        row=some["image_row"],
-        reason=["path-outside-root"] * len(lost),
-        detail=some["file_name"],
-    )
-    return pa.array(paths, pa.string()), quarantine
+    if source.images is None:
+        asked = np.flatnonzero(pc.fill_null(pc.match_substring_regex(names, _UPWARD), False).to_numpy()).tolist()
+        lost = [index for index in asked if locate(source.root, names[index].as_py(), allowed) is None]
+        return pa.nulls(images.num_rows, pa.string()), _note_lost(images, lost, "file_name")
+    texts = names.to_pylist()
+    paths = [None if name is None else locate(source.images, name, allowed) for name in texts]
+    lost = [index for index, path in enumerate(paths) if path is None and texts[index] is not None]
+    return pa.array(paths, pa.string()), _note_lost(images, lost, "path")
+
+
+def _note_lost(images: pa.Table, lost: Sequence[int], field: str) -> pa.Table:
+    if not lost:
+        return images
+    defects = images["defects"].to_pylist()
+    for index in lost:
+        noted = Defects(defects[index] or ())
+        noted.note("path-outside-root", field, images["file_name"][index].as_py())
+        defects[index] = noted
+    column = chunk.IMAGES.field("defects")
+    return images.set_column(images.schema.get_field_index("defects"), column, pa.array(defects, column.type))
 
 
 def canonical(name: str, rows: pa.Table, run: str, split: str, **more: Any) -> pa.Table:

@@ -4,6 +4,10 @@ In steps of parallel tasks: *plan* divides each split into chunks, *read* reads 
 tables sorted by image, *classes* gathers the classes, *rank* counts the images of each range where
 a format has only names, *write* merges each range of images from all chunks into a shard. The driver
 sees counts, sampled keys and names of classes.
+
+What is counted as in: the images and boxes that the files state, and whatever could not be read as
+one (a file, a record, a line, a class entry), which is quarantined. In is kept plus quarantined. An
+image that is stated again, and what a list leaves out, is not counted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -333,15 +337,16 @@ def _write(job: _Job, item: _Range) -> Json:
         low, high = item.low, item.high
         if source.list is not None:
             images, annotations = canonical.keep_listed(images, annotations, listed_names(source.list), split.by)
-    paths, lost = canonical.place_images(images, source)
+    left = sum(piece.images.num_rows + piece.annotations.num_rows for piece in pieces)
+    left -= images.num_rows + annotations.num_rows
+    paths, images = canonical.place_images(images, source)
     shard = ShardKey(item.index, source.split, low, high, images.num_rows, annotations.num_rows)
     tables = {
         "images": canonical.canonical("images", images, job.run, source.split, path=paths),
         "annotations": canonical.canonical("annotations", annotations, job.run, source.split),
-        "quarantine": _quarantine(job, lost, source.split),
     }
     defects = sum(table.num_rows - table["defects"].null_count for table in (images, annotations))
-    facts = {"shard": asdict(shard), "defects": defects}
+    facts = {"shard": asdict(shard), "defects": defects, "left": left}
     return job.stage.write(f"{item.index:05d}", tables, facts, undivided=True)  # an image may have any number of boxes
 
 
@@ -354,26 +359,25 @@ def _outcome(job: _Job, shards: Sequence[Json], classes: Json) -> Outcome:
     for split in job.splits:
         name = split.source.split
         own = [receipt for receipt in shards if receipt["facts"]["shard"]["split"] == name]
-        lost = split.count("quarantine") + sum(_quarantined(receipt) for receipt in own)
+        lost = split.count("quarantine")
         images, boxes = (
             sum(receipt["facts"]["shard"][key] for receipt in own) for key in ("n_images", "n_annotations")
         )
         defects = sum(receipt["facts"]["defects"] for receipt in own)
         rows.append([name, split.source.format, images, boxes, classes["facts"]["classes"][name], defects, lost])
-    read = sum(split.count("annotations") for split in job.splits)
+    # every row that a file states is kept or quarantined, save repeats of an image and what a list leaves out
+    read = sum(split.count(name) for split in job.splits for name in ("images", "annotations", "quarantine"))
+    read -= sum(receipt["facts"]["left"] for receipt in shards)
+    kept = sum(row[2] + row[3] for row in rows)
     return Outcome(
         receipts=[*shards, classes],
-        counts={"in": read, "kept": sum(row[3] for row in rows), "quarantined": sum(row[6] for row in rows)},
+        counts={"in": read, "kept": kept, "quarantined": sum(row[6] for row in rows)},
         facts={"shards": keys, "formats": {split.source.split: split.source.format for split in job.splits}},
         summary=[
             Table("splits", ("split", "format", "images", "boxes", "classes", "rows with defects", "quarantined"), rows)
         ],
         keep_names=True,
     )
-
-
-def _quarantined(receipt: Json) -> int:
-    return sum(part["rows"] for part in receipt["tables"].get("quarantine", []))
 
 
 def _inputs(config: Config) -> Sequence[str]:

@@ -78,7 +78,7 @@ def dataset(
     *,
     boxes: Sequence[dict[str, Any]] = (),
     images: Sequence[dict[str, Any]] | int = 1,
-    categories: dict[int, str] | None = None,
+    categories: dict[int, str | dict[str, Any]] | None = None,
     splits: Sequence[str] = ("val",),
     pictures: bool = False,
 ) -> Dataset:
@@ -90,7 +90,7 @@ def dataset(
             boxes (see `_scattered`).
         images: as many images of 100 x 80 px (ids from 1), or dictionaries of columns, with
             ``stats`` for what was measured of the picture, and ``repeat``.
-        categories: names by id, of every split.
+        categories: names by id, of every split; or of an id a dictionary of columns.
         pictures: whether an image folder is stated.
     """
     several = [{}] * images if isinstance(images, int) else _repeated(images)
@@ -112,7 +112,8 @@ def dataset(
         annotations.append(row | entry)
     names = {1: "cell"} if categories is None else categories
     listed = [
-        {"split": split, "category_id": key, "category_name": name, "source": "annotations"}
+        {"split": split, "category_id": key, "source": "annotations"}
+        | (name if isinstance(name, dict) else {"category_name": name})
         for split in splits
         for key, name in names.items()
     ]

@@ -71,10 +71,9 @@ def box(number: int, image_id: Any) -> dict[str, Any]:
 def test_real_data_is_read_whole(shared: Path, ingested, files: list[str], expected: dict) -> None:
     store, outcome = ingested(dataset_from_files([str(shared / file) for file in files]))
     assert {row[0]: tuple(row[2:5]) for row in outcome.summary[0].rows} == expected
-    assert outcome.counts == {"in": sum(n for _, n, _ in expected.values()), "quarantined": 0} | {
-        "kept": outcome.counts["in"]
-    }
-    assert store.read("annotations")["defects"].null_count == outcome.counts["in"]
+    n_images, n_boxes = (sum(counts[place] for counts in expected.values()) for place in (0, 1))
+    assert outcome.counts == {"in": n_images + n_boxes, "kept": n_images + n_boxes, "quarantined": 0}
+    assert store.read("annotations")["defects"].null_count == n_boxes
 
 
 def test_taco_keeps_rows_whose_ids_collide(shared: Path, ingested) -> None:
@@ -159,17 +158,21 @@ def test_an_empty_data_set_is_refused(tmp_path: Path, ingested) -> None:
         ingested(dataset_from_files([str(write_coco(tmp_path))]))
 
 
-def test_names_that_lead_out_are_quarantined(tmp_path: Path, ingested) -> None:
+@pytest.mark.parametrize("with_pictures", [True, False])
+def test_names_that_lead_out_are_defects(tmp_path: Path, ingested, with_pictures: bool) -> None:
     (tmp_path / "data" / "images").mkdir(parents=True)
     path = write_coco(tmp_path / "data", images=[image(1, "../../x.jpg"), image(2, "in.jpg"), image(3, "/etc/x")])
-    store, outcome = ingested(dataset_from_files([str(path)], images=str(tmp_path / "data" / "images")))
-    assert store.read("images")["path"].to_pylist() == [None, str(tmp_path / "data" / "images" / "in.jpg"), None]
-    lost = store.read("quarantine", "ingest").select(["reason", "row", "detail"]).to_pylist()
-    assert lost == [
-        {"reason": "path-outside-root", "row": 0, "detail": "../../x.jpg"},
-        {"reason": "path-outside-root", "row": 2, "detail": "/etc/x"},
+    pictures = str(tmp_path / "data" / "images")
+    store, outcome = ingested(dataset_from_files([str(path)], images=pictures if with_pictures else None))
+    images = store.read("images")
+    assert images["path"].to_pylist() == [None, f"{pictures}/in.jpg" if with_pictures else None, None]
+    field = "path" if with_pictures else "file_name"
+    assert images["defects"].to_pylist() == [
+        [{"rule": "path-outside-root", "field": field, "observed": "../../x.jpg"}],
+        None,
+        [{"rule": "path-outside-root", "field": field, "observed": "/etc/x"}],
     ]
-    assert outcome.counts["quarantined"] == 2
+    assert outcome.counts == {"in": 3, "kept": 3, "quarantined": 0}
 
 
 def test_unreadable_files_are_quarantined_and_counted(tmp_path: Path, ingested) -> None:
