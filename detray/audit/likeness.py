@@ -1,14 +1,16 @@
 """Pictures that are the same, nearly the same, or of the same burst, wherever they lie.
 
-Each picture is filed under several keys: its content hash, the bands of its perceptual hash, and the
-stem of its name. Only pictures under one key are compared, so millions need no comparison of all
-with all. Hashes of 64 bits that differ in at most `MAX_DISTANCE` agree in at least one of
-``MAX_DISTANCE + 1`` bands (the pigeonhole principle; Manku et al., "Detecting near-duplicates for
-web crawling", WWW 2007).
+Each picture is filed under several keys: its content hash, each two bands of its perceptual hash, and
+the stem of its name. Only pictures under one key are compared, so millions need no comparison of all
+with all. Hashes of 64 bits that differ in at most 3 agree in at least two of 5 bands (the pigeonhole
+principle; Manku et al., "Detecting near-duplicates for web crawling", WWW 2007). One band of four would
+do, too, but of photographs thousands share one: the sky's. So a band takes every fifth bit, and where
+still many pictures share a key they are compared in the order of their hashes.
 """
 
 import re
 from collections.abc import Iterable
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +33,14 @@ MIN_BITS = 6
 """Hashes with fewer bits set, or fewer not set, are of pictures without structure and are not compared."""
 
 MAX_STEPS = 64
-"""Pictures after each, in the order of names, that it is compared with under one key: bounds hostile data."""
+"""Pictures after each, in the order of hashes or names, that it is compared with under one key."""
 
 EXACT, NEAR, BURST = "exact", "near", "burst"
 KINDS = (EXACT, NEAR, BURST)
-_BAND_BITS = 64 // (MAX_DISTANCE + 1)
+_BANDS = MAX_DISTANCE + 2
+_MASKS = [
+    np.uint64(sum(1 << bit for bit in range(64) if bit % _BANDS in pair)) for pair in combinations(range(_BANDS), 2)
+]
 _FRAME = re.compile(r"^(.*\d.*?)[_\-. ]*(?<!\d)\d+$")
 
 PRINTS = pa.schema(
@@ -70,22 +75,21 @@ def prints(view: PictureView) -> pa.Table:
     filed = [(EXACT, rows, mix(hash_text(EXACT), content))]
     bits = np.bitwise_count(hashes.view(np.uint64))
     shaped = (bits >= MIN_BITS) & (bits <= 64 - MIN_BITS)
-    for band in range(MAX_DISTANCE + 1):
-        part = (hashes[shaped].view(np.uint64) >> np.uint64(band * _BAND_BITS)) & np.uint64((1 << _BAND_BITS) - 1)
-        filed.append((NEAR, rows[shaped], mix(hash_text(NEAR), band, part)))
+    for place, mask in enumerate(_MASKS):
+        filed.append((NEAR, rows[shaped], mix(hash_text(NEAR), place, hashes[shaped].view(np.uint64) & mask)))
     stems = [stem(name) for name in named.to_pylist()]
     framed = np.array([one is not None for one in stems], bool) & shaped
     if framed.any():
         filed.append((BURST, rows[framed], mix(hash_text(BURST), hash_texts(pa.array(stems).filter(pa.array(framed))))))
-    place = np.concatenate([np.searchsorted(rows, own) for _, own, _ in filed])
+    places = np.concatenate([np.searchsorted(rows, own) for _, own, _ in filed])
     return pa.table(
         {
             "key": np.concatenate([keys for _, _, keys in filed]),
             "kind": np.repeat([KINDS.index(kind) for kind, _, _ in filed], [len(own) for _, own, _ in filed]),
-            "row": rows[place],
-            "hash": hashes[place],
-            "split": pa.repeat(pa.scalar(view.split), len(place)),
-            "file_name": named.take(pa.array(place)),
+            "row": rows[places],
+            "hash": hashes[places],
+            "split": pa.repeat(pa.scalar(view.split), len(places)),
+            "file_name": named.take(pa.array(places)),
         }
     ).cast(PRINTS)
 
@@ -104,9 +108,12 @@ def compare(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
     named = [part.append_column("shard", pa.repeat(pa.scalar(shard), part.num_rows)) for shard, part in parts]
     if not named:
         return LIKE.empty_table()
-    filed = pa.concat_tables(named).sort_by(
+    filed = pa.concat_tables(named)
+    near = pc.equal(filed["kind"], KINDS.index(NEAR))
+    filed = filed.append_column("order", pc.if_else(near, filed["hash"], 0)).sort_by(
         [
             ("key", "ascending"),
+            ("order", "ascending"),
             ("file_name", "ascending"),
             ("split", "ascending"),
             ("shard", "ascending"),
