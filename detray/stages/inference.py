@@ -60,10 +60,7 @@ def infer(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     model = model_name(config.detector.path)
     own = {split: names_of(store, split) for split in config.predict.splits}
     meant = {split: read_category_map(config.predict.category_map, names) for split, names in own.items()}
-    labels = {
-        split: {k: (new, own[split].get(new, name)) for k, name in classes.items() for new in [meant[split].get(k, k)]}
-        for split in own
-    }
+    labels = {split: _labels(classes, meant[split], own[split]) for split in own}
     build = partial(Inference, stage, config.name, model, path, config.detector, config.predict, labels)
     receipts = context.run_tasks("detect", None, tasks, done, build=build, gpus=config.cluster.gpus_per_actor)
     total = {name: sum(receipt["facts"][name] for receipt in receipts) for name in ("in", "kept", "detections")}
@@ -87,6 +84,11 @@ def model_name(path: str | None) -> str:
         return "retinanet"
     parts = [part for part in PurePosixPath(path).parts if part not in ("model", "/", ".", "..")]
     return PurePosixPath(parts[-1]).stem if parts else "model"
+
+
+def _labels(classes: Mapping[int, str], meant: Mapping[int, int], own: Mapping[int, str]) -> dict[int, tuple[int, str]]:
+    """By the detector's class id: the data set's id and name; its own where ``meant`` says nothing of it."""
+    return {k: (meant[k], own.get(meant[k], name)) if k in meant else (k, name) for k, name in classes.items()}
 
 
 def _cut(keys: list[ShardKey], workers: int) -> Iterator[Chunk]:

@@ -175,6 +175,24 @@ def test_classes_that_the_model_lacks_are_named(tmp_path, untrained):
     assert outcome.notes == ["split val: the model has no class red, green"]
 
 
+def test_class_ids_of_a_model_are_mapped_to_those_of_the_data(tmp_path, untrained):
+    def predicted(name: str, ids: list[int], category_map: dict[int, int] | None) -> tuple[list[str], pa.Table]:
+        store = Store(str(tmp_path / name))
+        shard = draw(tmp_path / f"{name}-val", 2, "val")
+        categories = shard.categories.set_column(2, "category_id", pa.array(ids, pa.int64()))
+        ingest(store, [replace(shard, categories=categories)])
+        settings = PredictSettings(category_map=category_map, score_threshold=0.0)
+        outcome = _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained), predict=settings))
+        return outcome.notes, store.read("predictions")
+
+    plain, given = predicted("plain", [3, 7], None)
+    mapped, found = predicted("mapped", [4, 8], {3: 4, 7: 8})
+    assert plain == mapped == []
+    assert given.num_rows
+    assert found["category_id"].to_pylist() == [{3: 4, 7: 8}[k] for k in given["category_id"].to_pylist()]
+    assert found["category_name"].equals(given["category_name"])
+
+
 def test_what_is_missing_is_said_before_work_starts(tmp_path, untrained):
     store = Store(str(tmp_path / "out"))
     nowhere = draw(tmp_path / "val", 2, "val")
