@@ -67,15 +67,21 @@ class Reader:
         return [] if total is None else total.to_pylist()
 
     def best(
-        self, table: str, by: Sequence[str], value: str, count: int, filters: pc.Expression | None = None
+        self,
+        table: str,
+        by: Sequence[str],
+        value: str,
+        count: int,
+        filters: pc.Expression | None = None,
+        also: Sequence[str] = (),
     ) -> list[Row]:
         """The ``count`` rows of highest ``value`` for each combination of the columns ``by``, best first.
 
         NULL counts as the lowest value; of equal rows the first in the table come first. ``filters``
-        may use ``by`` and ``value`` only.
+        may use ``by``, ``value`` and ``also``.
         """
         kept: pa.Table | None = None
-        for batch in self.batches(table, list(dict.fromkeys((*by, value)))):
+        for batch in self.batches(table, list(dict.fromkeys((*by, value, *also)))):
             rows = batch if filters is None else batch.filter(filters)
             kept = _highest(rows if kept is None else pa.concat_tables([kept, rows]), by, value, count)
         return [] if kept is None else self._at(table, kept)

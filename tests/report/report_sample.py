@@ -173,6 +173,12 @@ def write_evaluation(store: Store, annotations: list[Row], names: tuple[str, ...
         "matches": matches,
         "image_metrics": worst,
         "confusion": confusion,
+        "slices": [
+            EVALUATION
+            | {"slice": "size", "value": value, "category_id": WEAK, "category_name": names[WEAK - 1]}
+            | {"n_ground_truth": n, "ap": ap}
+            for value, n, ap in (("[128, 256) px", 1, 0.1), ("[16, 32) px", 3, 0.09), ("[0, 16) px", 7, 0.03))
+        ],
     }
     write_stage(store, "evaluate", tables)
 
@@ -186,7 +192,11 @@ def _match(annotation: Row, names: tuple[str, ...], rng: np.random.Generator) ->
         other = {"other_category_id": TAKEN_FOR, "other_category_name": names[TAKEN_FOR - 1], "other_iou": 0.8}
         return row | box | other | {"outcome": "missed", "file_name": "a.jpg"}
     moved = {key: value + float(rng.normal(0, 1.5)) for key, value in box.items()}
-    return row | moved | {"outcome": "true_positive", "score": float(rng.uniform(0.4, 1)), "rank": 1, "class_rank": 1}
+    return (
+        row
+        | moved
+        | {"outcome": "true_positive", "score": float(rng.uniform(0.4, 1)), "rank": 1, "class_rank": 1, "iou": 0.65}
+    )
 
 
 def _false_positive(annotation: Row, names: tuple[str, ...]) -> Row:

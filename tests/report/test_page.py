@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from report_page import Page, make_page
-from report_sample import finding, write_all, write_ingest, write_stage
+from report_sample import MODEL, WEAK, finding, write_all, write_ingest, write_stage
 
 from detray.demo.draw import draw_dataset
 from detray.demo.shapes import CLASSES
@@ -23,7 +23,7 @@ def test_the_answer_stands_first(full: Page) -> None:
     answer = " ".join(sections[0].text.split())
     assert "class imbalance" in answer
     assert "target has 15 of 1,037 training boxes" in answer
-    assert "Repeat its images. Mending this alone would bring +0.210 AP." in answer
+    assert "Repeat its images. Mending this alone would bring up to +0.210 AP." in answer
     assert "AP 0.060 → 0.134, better (+0.074, 95% +0.021 to +0.120)" in answer
     assert "Also: class confusion" in answer
 
@@ -136,6 +136,81 @@ def test_evaluated_without_a_weak_class(store: Store, tmp_path: Path) -> None:
     other = write_all(tmp_path)
     write_stage(other, "diagnose", {"diagnoses": [], "label_errors": []})
     assert "No class is weak." in make_page(other).one("h2", class_="headline").text
+
+
+def diagnosed(folder: Path, *rows: tuple[int, float | None, str]) -> Page:
+    """A page about classes with these ids, APs and causes."""
+    store = write_all(folder)
+    marks = {"split": "val", "model": MODEL, "rank": 1, "evidence": "{}", "sentence": "so.", "remedy": "do."}
+    diagnoses = [
+        marks | {"category_id": number, "category_name": CLASSES[number - 1], "ap": ap, "ap50": ap, "cause": cause}
+        for number, ap, cause in rows
+    ]
+    write_stage(store, "diagnose", {"diagnoses": diagnoses, "label_errors": []})
+    return make_page(store)
+
+
+def test_classes_without_ground_truth_come_last_and_are_not_counted_as_weak(tmp_path: Path) -> None:
+    page = diagnosed(tmp_path, (3, None, "no_ground_truth"), (1, 0.0, "no_detections"), (2, 0.3, "few_examples"))
+    headline = " ".join(page.one("h2", class_="headline").text.split())
+    assert headline == f"2 of 4 classes need help: {CLASSES[0]}, {CLASSES[1]}"
+    assert [len(page.all("article", class_=kind)) for kind in ("card weak", "diagnosis")] == [2, 3]
+    assert "not measured1 class without boxes to find" in page.one("section", id="answer").text
+    names = [heading.text.split()[0] for heading in page.all("h3")]
+    assert names.index(CLASSES[1]) < names.index(CLASSES[2])
+
+
+def test_loose_boxes_are_pictured_where_the_cause_is_localization(tmp_path: Path) -> None:
+    page = diagnosed(tmp_path, (1, 0.2, "localization"))
+    captions = [" ".join(caption.text.split()) for caption in page.all("figcaption")]
+    loose = [caption for caption in captions if caption.startswith("loose: IoU 0.6")]
+    assert loose
+    assert not [caption for caption in captions if caption.startswith(("missed;", "missed val", "false detection"))]
+
+
+def test_a_low_overlap_touches_and_does_not_cover(full: Page, tmp_path: Path) -> None:
+    captions = " ".join(" ".join(caption.text.split()) for caption in full.all("figcaption"))
+    assert "covers it (IoU 0.80)" in captions
+    store = write_all(tmp_path)
+    rows = store.read("matches").to_pylist()
+    for row in rows:
+        row["other_iou"] = row["other_iou"] and 0.13
+    metrics = {name: store.read(name).to_pylist() for name in ("summary_metrics", "class_metrics")}
+    write_stage(store, "evaluate", metrics | {"matches": rows})
+    captions = " ".join(" ".join(caption.text.split()) for caption in make_page(store).all("figcaption"))
+    assert "touches it (IoU 0.13)" in captions
+    assert "covers" not in captions
+
+
+def test_without_an_audit_boxes_are_counted_and_faults_are_not(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "out"))
+    draw_dataset(tmp_path / "data", train=0, val=3, test=0)
+    annotations = write_ingest(store, tmp_path / "data", CLASSES)
+    section = " ".join(make_page(store).one("section", id="dataset").text.split())
+    assert "Not audited" in section
+    assert "proven faults" not in section
+    for number, name in enumerate(CLASSES, 1):
+        n = sum(row["category_id"] == number for row in annotations)
+        assert f"{name}{number} {n}" in section
+
+
+def test_ap_on_slices_of_the_data(full: Page) -> None:
+    (table,) = (element for element in full.all("div") if element.attributes.get("aria-label") == "AP by size")
+    text = " ".join(table.text.split())
+    assert text.startswith("classall[0, 16) px[16, 32) px[128, 256) px")
+    assert f"{CLASSES[WEAK - 1]}0.060 0.030 7 0.090 3" in text
+
+
+def test_detections_that_fit_no_image_are_diagnosed_without_an_evaluation(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "out"))
+    draw_dataset(tmp_path / "data", train=0, val=3, test=0)
+    write_ingest(store, tmp_path / "data", CLASSES)
+    row = {"split": "val", "model": MODEL, "category_id": 1, "category_name": "ring", "rank": 1, "evidence": "{}"}
+    row |= {"cause": "image_id_mismatch", "sentence": "No detection names an image.", "remedy": "Remap."}
+    write_stage(store, "diagnose", {"diagnoses": [row], "label_errors": []})
+    page = make_page(store)
+    assert " ".join(page.one("h2", class_="headline").text.split()) == "1 class needs help: ring"
+    assert "No detection names an image." in page.one("section", id="answer").text
 
 
 @pytest.mark.parametrize("limit", [0, 5])

@@ -9,9 +9,12 @@ PROVEN = ("fatal", "error")
 
 
 def build(reader: Reader, evaluation: Content | None, diagnosis: Content | None, findings: Content | None) -> Content:
-    """The weak classes with their first cause in words, and counts; what is not known is None."""
+    """The weak classes with their first cause in words, and counts; what is not known is None.
+
+    Classes without ground truth have a diagnosis and need help too, but nobody knows that they are weak.
+    """
     deltas = {row["category_id"]: row for row in reader.rows("class_deltas")}
-    weak = [] if diagnosis is None else diagnosis["classes"]
+    weak = [] if diagnosis is None else [row for row in diagnosis["classes"] if not row["is_unmeasured"]]
     intervals = {row["category_id"]: row for row in evaluation["classes"]} if evaluation else {}
     proven = None
     if findings is not None:
@@ -20,7 +23,8 @@ def build(reader: Reader, evaluation: Content | None, diagnosis: Content | None,
         "weak": [
             row | {"metrics": intervals.get(row["id"]), "delta": deltas.get(row["id"])} for row in weak[:MAX_WEAK]
         ],
-        "n_weak": len(weak) + (diagnosis["left_out"] if diagnosis else 0),
+        "n_weak": diagnosis["n_weak"] if diagnosis else 0,
+        "n_unmeasured": diagnosis["n_unmeasured"] if diagnosis else 0,
         "diagnosed": reader.has("diagnoses"),
         "n_measured": evaluation["n_measured"] if evaluation else None,
         "numbers": {row["metric"]: row for row in evaluation["numbers"]} if evaluation else {},

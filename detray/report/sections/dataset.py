@@ -18,9 +18,11 @@ def build(reader: Reader) -> Content | None:
         counts = splits.setdefault(shard.split, {"n_images": 0, "n_annotations": 0})
         counts["n_images"] += shard.n_images
         counts["n_annotations"] += shard.n_annotations
-    classes = _classes(reader, list(splits))
+    is_audited = reader.has("class_stats")
+    classes = _classes(reader, list(splits), is_audited)
     return {
         "splits": [{"split": split} | counts for split, counts in splits.items()],
+        "is_audited": is_audited,
         "classes": classes[:MAX_CLASSES],
         "n_classes": len({row["id"] for row in classes}),
         "left_out": max(len(classes) - MAX_CLASSES, 0),
@@ -28,25 +30,20 @@ def build(reader: Reader) -> Content | None:
     }
 
 
-def _classes(reader: Reader, splits: list[str]) -> list[dict[str, Any]]:
-    """A row for each class, the class with the fewest boxes first; box counts where audit gave them."""
+def _classes(reader: Reader, splits: list[str], is_audited: bool) -> list[dict[str, Any]]:
+    """A row for each class, the class with the fewest boxes first; faults are None where nothing was audited."""
     classes: dict[int, dict[str, Any]] = {}
+
+    def entry(number: int, name: str | None) -> dict[str, Any]:
+        blank = {"id": number, "name": name, "n_boxes": dict.fromkeys(splits, 0), "problems": 0 if is_audited else None}
+        return classes.setdefault(number, blank)
+
     for row in reader.rows("categories"):
-        entry = {
-            "id": row["category_id"],
-            "name": row["category_name"],
-            "n_boxes": dict.fromkeys(splits),
-            "problems": 0,
-        }
-        classes.setdefault(row["category_id"], entry)
+        entry(row["category_id"], row["category_name"])
+    for row in reader.counts("annotations", ("split", "category_id")):
+        if row["category_id"] is not None:
+            entry(row["category_id"], None)["n_boxes"][row["split"]] = row["n"]
     for row in reader.rows("class_stats"):
-        entry = {
-            "id": row["category_id"],
-            "name": row["category_name"],
-            "n_boxes": dict.fromkeys(splits),
-            "problems": 0,
-        }
-        found = classes.setdefault(row["category_id"], entry)
-        found["n_boxes"][row["split"]] = row["n_boxes"]
+        found = entry(row["category_id"], row["category_name"])
         found["problems"] += sum(row[f"n_findings_{name}"] or 0 for name in ("fatal", "error"))
-    return sorted(classes.values(), key=lambda row: (sum(n or 0 for n in row["n_boxes"].values()), row["id"]))
+    return sorted(classes.values(), key=lambda row: (sum(row["n_boxes"].values()), row["id"] or 0))

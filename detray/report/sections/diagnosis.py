@@ -16,12 +16,22 @@ MAX_CLASSES = 40
 EXAMPLES = 3
 """Pictures a class of missed boxes, and as many of false detections."""
 
+LIKELY = 0.5
+"""Score from which a suspected label is likelier wrong than right."""
+UNMEASURED, LOOSE = "no_ground_truth", "localization"
+"""Causes that are shown otherwise than others."""
+COVERS, TOUCHES = 0.5, 0.1
+"""IoU from which a detection covers a box, and from which it touches it."""
+TIGHT = 0.75
+"""IoU under which a box is drawn loosely around its object."""
+
 _PICTURED = 8  # classes that get pictures
 _OUTCOMES = ("missed", "false_positive")
 
 
 def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Content | None:
-    """The diagnosed classes, the one that loses most first; None where there is no diagnosis."""
+    """The diagnosed classes, the one with the lowest AP first and those without ground truth last; None
+    where there is no diagnosis."""
     rows = sources.reader.rows("diagnoses", evaluation.filter)
     if not rows:
         return None
@@ -30,13 +40,26 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
         entry = {"id": row["category_id"], "name": row["category_name"], "ap": row["ap"], "ap50": row["ap50"]}
         found = classes.setdefault(row["category_id"], entry | {"causes": [], "examples": []})
         found["causes"].append(row | {"words": words(row["cause"]), "numbers": _numbers(row["evidence"])})
-    ranked = sorted(classes.values(), key=lambda row: (row["ap"] is not None, row["ap"] or 0.0, row["id"]))
+    for row in classes.values():
+        row["is_unmeasured"] = row["causes"][0]["cause"] == UNMEASURED
+    ranked = sorted(
+        classes.values(), key=lambda row: (row["is_unmeasured"], row["ap"] is None, row["ap"] or 0.0, row["id"])
+    )
     shown = ranked[:MAX_CLASSES]
+    n_unmeasured = sum(row["is_unmeasured"] for row in ranked)
     pictured = {row["id"]: row for row in shown[:_PICTURED]}
     names = {row["category_id"]: row["category_name"] for row in metrics}
-    for class_id, example in _examples(sources, evaluation, list(pictured), names):
+    loose = [number for number, row in pictured.items() if row["causes"][0]["cause"] == LOOSE]
+    others = [number for number in pictured if number not in loose]
+    examples = [*_examples(sources, evaluation, others, names), *_loose_examples(sources, evaluation, loose)]
+    for class_id, example in examples:
         pictured[class_id]["examples"].append(example)
-    return {"classes": shown, "left_out": len(ranked) - len(shown)}
+    return {
+        "classes": shown,
+        "left_out": len(ranked) - len(shown),
+        "n_weak": len(ranked) - n_unmeasured,
+        "n_unmeasured": n_unmeasured,
+    }
 
 
 def _numbers(evidence: str) -> list[tuple[str, Any]]:
@@ -74,22 +97,47 @@ def _examples(
         own, is_missed = box_of(row), row["outcome"] == "missed"
         if own is None or row["image_id"] not in where:
             continue
-        truths = _overlapping(own, labelled.get(row["image_id"], []), 0.1)
+        truths = _overlapping(own, labelled.get(row["image_id"], []), TOUCHES)
         marks = [Mark(box, "found", label(names.get(t["category_id"]))) for t, box in truths if box != own]
         if is_missed:
             detections = [other for other in detected[row["image_id"]] if other["score"] is not None]
             covering = sorted(_overlapping(own, detections, 0.4), key=lambda found: -found[0]["score"])
             marks += [Mark(box, "false", label(d["category_name"], d["score"])) for d, box in covering[:2]]
         marks.append(Mark(own, "missed" if is_missed else "false", label(row["category_name"], row["score"])))
-        covers = (row["other_iou"] or 0.0) >= 0.1
+        touches = (row["other_iou"] or 0.0) >= TOUCHES
         examples.append(
             (
                 row["category_id"],
                 {key: row[key] for key in ("outcome", "file_name", "score", "other_iou")}
                 | {"figure": sources.album.add(*where[row["image_id"]], marks, own)}
-                | {"other": row["other_category_name"] if covers else None},
+                | {"other": row["other_category_name"] if touches else None}
+                | {"covers": touches and row["other_iou"] >= COVERS},
             )
         )
+    return examples
+
+
+def _loose_examples(sources: Sources, evaluation: Evaluation, class_ids: list[int]) -> list[tuple[int, Content]]:
+    """Close-ups of the detections of the highest scores that sit loosely on a box of their class."""
+    reader = sources.reader
+    is_loose = (pc.field("outcome") == "true_positive") & (pc.field("iou") < TIGHT)
+    wanted = evaluation.filter & pc.field("category_id").isin(class_ids) & (is_loose | (pc.field("error") == LOOSE))
+    by = ("split", "model", "category_id")
+    rows = reader.best("matches", by, "score", 2 * EXAMPLES, wanted, also=("outcome", "error", "iou"))
+    image_ids = sorted({row["image_id"] for row in rows})
+    where = paths(reader.of_images("images", evaluation.split, image_ids))
+    labelled = _by_image(reader.of_images("annotations", evaluation.split, image_ids))
+    examples = []
+    for row in rows:
+        own = box_of(row)
+        if own is None or row["image_id"] not in where:
+            continue
+        same = [box for box in labelled.get(row["image_id"], []) if box["category_id"] == row["category_id"]]
+        marks = [Mark(box, "found") for _, box in _overlapping(own, same, TOUCHES)]
+        marks.append(Mark(own, "right" if row["outcome"] == "true_positive" else "false", label(None, row["score"])))
+        figure = sources.album.add(*where[row["image_id"]], marks, own)
+        shown = {key: row[key] for key in ("file_name", "score", "iou")}
+        examples.append((row["category_id"], shown | {"outcome": "loose", "figure": figure}))
     return examples
 
 
@@ -110,11 +158,17 @@ def _overlapping(box: Box, rows: list[Row], least: float) -> list[tuple[Row, Box
 def suspects(sources: Sources, evaluation: Evaluation) -> Content | None:
     """The labels that the model's evidence speaks against most; None where there is none."""
     reader = sources.reader
-    counts = {row["kind"]: row["n"] for row in reader.counts("label_errors", ("kind",))}
+    by = ("split", "model", "kind")
+    counts: dict[str, dict[str, int]] = {}
+    for batch in reader.batches("label_errors", (*by, "score")):
+        found = batch.filter(evaluation.filter)
+        for kind, score in zip(found["kind"].to_pylist(), found["score"].to_pylist(), strict=True):
+            entry = counts.setdefault(kind, {"n": 0, "likely": 0})
+            entry["n"] += 1
+            entry["likely"] += score is not None and score >= LIKELY
     if not counts:
         return None
-    here = (pc.field("split") == evaluation.split) & (pc.field("model") == evaluation.model)
-    rows = reader.best("label_errors", ("split", "model", "kind"), "score", 2 * EXAMPLES, here)
+    rows = reader.best("label_errors", by, "score", 2 * EXAMPLES, evaluation.filter)
     where = paths(reader.of_images("images", evaluation.split, sorted({row["image_id"] for row in rows})))
     shown = []
     for row in sorted(rows, key=lambda row: -row["score"]):
@@ -126,7 +180,8 @@ def suspects(sources: Sources, evaluation: Evaluation) -> Content | None:
         figure = sources.album.add(*place, marks, drawn or suggested) if place else None
         shown.append(row | {"figure": figure, "words": words(row["kind"])})
     return {
-        "counts": [(words(kind), n) for kind, n in sorted(counts.items())],
+        "counts": [{"words": words(kind)} | entry for kind, entry in sorted(counts.items())],
         "shown": shown,
-        "n": sum(counts.values()),
+        "n": sum(entry["n"] for entry in counts.values()),
+        "likely": sum(entry["likely"] for entry in counts.values()),
     }

@@ -1,5 +1,9 @@
 """How good the model is: COCO's numbers, each class, and what its AP is lost to."""
 
+import math
+import re
+from collections import Counter
+
 import pyarrow.compute as pc
 
 from detray.report.reader import Reader, Row
@@ -7,6 +11,9 @@ from detray.report.sections.common import Content, Evaluation
 
 MAX_CLASSES = 300
 MAX_ERROR_CLASSES = 30
+MAX_SLICES = 6
+"""Columns that slice, shown; of each at most so many classes and values:"""
+MAX_SLICE_CLASSES, MAX_SLICE_VALUES = 20, 12
 
 ERRORS = ("classification", "localization", "both", "duplicate", "background", "missed")
 
@@ -16,8 +23,8 @@ METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "A
 
 
 def evaluations(reader: Reader) -> list[Evaluation]:
-    """Every model and split that was evaluated, in the order of the table."""
-    rows = reader.rows("summary_metrics", columns=("split", "model"))
+    """Every model and split that was evaluated or diagnosed, in the order of the tables."""
+    rows = [row for table in ("summary_metrics", "diagnoses") for row in reader.rows(table, columns=("split", "model"))]
     return [Evaluation(*key) for key in dict.fromkeys((row["split"], row["model"]) for row in rows)]
 
 
@@ -34,7 +41,8 @@ def build(reader: Reader, evaluation: Evaluation, classes: list[Row]) -> Content
         "classes": [row | {"cause": causes.get(row["category_id"])} for row in classes[:MAX_CLASSES]],
         "n_measured": sum(row["ap"] is not None for row in classes),
         "left_out": max(len(classes) - MAX_CLASSES, 0),
-        "errors": _errors(reader, evaluation),
+        "errors": _errors(reader, evaluation, classes),
+        "slices": _slices(reader, evaluation, classes),
     }
 
 
@@ -50,15 +58,55 @@ def comparisons(reader: Reader) -> list[Row]:
     return sorted(rows, key=lambda row: row["delta"])[:MAX_CLASSES]
 
 
-def _errors(reader: Reader, evaluation: Evaluation) -> Content | None:
+def _errors(reader: Reader, evaluation: Evaluation, metrics: list[Row]) -> Content | None:
+    aps = {row["category_id"]: row["ap"] for row in metrics}
     classes: dict[int, Content] = {}
     for row in reader.rows("errors", evaluation.filter):
-        entry = classes.setdefault(row["category_id"], {"name": row["category_name"], "cells": {}})
+        if aps.get(row["category_id"]) is None:
+            continue
+        entry = classes.setdefault(row["category_id"], {"name": row["category_name"], "lost": 0.0, "cells": {}})
         entry["cells"][row["error"]] = {"n": row["n"], "d_ap": row["d_ap"], "heat": heat(row["d_ap"])}
+        # all boxes are missed: what they would bring is not known, and no class loses more
+        entry["lost"] += row["d_ap"] if row["d_ap"] is not None else 1.0
     if not classes:
         return None
-    ranked = sorted(classes.values(), key=lambda row: -sum(cell["d_ap"] or 0 for cell in row["cells"].values()))
+    ranked = sorted(classes.values(), key=lambda row: -row["lost"])
     return {"types": ERRORS, "classes": ranked[:MAX_ERROR_CLASSES], "left_out": max(len(ranked) - MAX_ERROR_CLASSES, 0)}
+
+
+def _slices(reader: Reader, evaluation: Evaluation, metrics: list[Row]) -> list[Content]:
+    """For each column that slices: its values, and the AP of the weakest classes on each of them."""
+    found: dict[str, dict[tuple[int, str], Row]] = {}
+    for row in reader.rows("slices", evaluation.filter):
+        found.setdefault(row["slice"], {})[row["category_id"], row["value"]] = row
+    shown = []
+    for name, cells in list(found.items())[:MAX_SLICES]:
+        boxes = Counter({value: 0 for _, value in cells})
+        for (_, value), row in cells.items():
+            boxes[value] += row["n_ground_truth"]
+        values = sorted((value for value, _ in boxes.most_common(MAX_SLICE_VALUES)), key=by_start)
+        classes = [row for row in metrics if any((row["category_id"], value) in cells for value in values)]
+        rows = [
+            {
+                "name": row["category_name"],
+                "ap": row["ap"],
+                "cells": [cells.get((row["category_id"], value)) for value in values],
+            }
+            for row in classes[:MAX_SLICE_CLASSES]
+        ]
+        shown.append(
+            {"name": name, "values": values, "classes": rows}
+            | {"left_out": max(len(classes) - MAX_SLICE_CLASSES, 0), "values_left_out": len(boxes) - len(values)}
+        )
+    return shown
+
+
+def by_start(value: str) -> tuple[bool, float, str]:
+    """A key that sorts values of slices: numbers and intervals by their start, then words."""
+    start = re.match(r"\[?(-?[\d.]+(?:e[+-]?\d+)?)", value)
+    if value.startswith("below "):
+        return False, -math.inf, value
+    return (False, float(start[1]), value) if start else (True, 0.0, value)
 
 
 def heat(share: float | None) -> int:
