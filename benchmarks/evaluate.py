@@ -39,7 +39,7 @@ LARGEST = {"pycocotools": (500_000, 80), "faster-coco-eval": (500_000, 1200)}
 """Most detections and classes that a tool is asked for: beyond, it takes tens of minutes or gigabytes."""
 PER_IMAGE = 100
 IMAGES_PER_SHARD = 2500
-GROUP_ROWS = 500_000
+GROUP_ROWS = 250_000
 MEGABYTE = 1 << 20
 
 
@@ -235,7 +235,7 @@ def time_detray(folder: Path, inner: int) -> list[float]:
         held = np.sum([_count(part.detections, ids) for part in found], axis=0)
         cuts = np.searchsorted(np.cumsum(held), np.arange(GROUP_ROWS, held.sum(), GROUP_ROWS))
         classes = []
-        for group in np.split(ids, np.unique(cuts)):
+        for group in np.split(ids, np.unique(cuts[cuts > 0])):
             parts = {
                 name: pa.concat_tables([_between(getattr(part, name), group) for part in found])
                 for name in ("detections", "boxes", "repairs")

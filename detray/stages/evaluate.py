@@ -20,8 +20,8 @@ from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.precomputed import checking, read_file
 from detray.store import Json, ShardKey, Stage, Store
 
-MIN_GROUP_ROWS, MAX_GROUP_ROWS = 50_000, 500_000
-"""Detections of the classes that one task reduces: some 200 MB, but for one huge class."""
+MIN_GROUP_ROWS, MAX_GROUP_ROWS = 50_000, 250_000
+"""Detections of the classes that one task reduces: some 150 MB, but for one huge class."""
 
 
 def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
