@@ -133,7 +133,7 @@ def _row_by_row(
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found = Defects()
             fields = _tolerant(file, start + first, bytes(view[first:last]), found)
-            row = repair(fields, found)
+            row = repair(fields, found if fields or not found else Defects())  # what is no object lacks no field
             extra = {name: value for name, value in fields.items() if name not in known}
             if extra:
                 attributes[index] = as_json(extra, "attributes", found)

@@ -223,7 +223,7 @@ def _box(line: str, row: int, image: Row) -> Row:
     if index is not None and index < 0:
         defects.note("wrong-type", "class", first)
         index = None
-    numbers = [values.written_number(text, f"[{place}]", defects) for place, text in enumerate(rest, 1)]
+    numbers = [values.written_number(text, f"box[{place}]", defects) for place, text in enumerate(rest)]
     width, height = image["width"], image["height"]
     box: list[float | None] = [None] * 4
     polygon = None

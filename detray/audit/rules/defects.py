@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from detray.audit.rule import ERROR, WARNING, About, Hits, Limits
+from detray.audit.rule import ERROR, WARNING, About, Hits, Limits, Rows
 from detray.audit.view import View
 
 OPTIONAL = (
@@ -37,16 +38,29 @@ class FromDefects:
         defects = pc.list_flatten(lists)
         mine = pc.equal(defects.field("rule"), self.code)
         parents = pc.list_parent_indices(lists).filter(mine).to_numpy(zero_copy_only=False).astype(np.int64)
-        fields = defects.field("field").filter(mine)
+        written = pc.fill_null(defects.field("field").filter(mine), "")
+        values = pc.fill_null(defects.field("observed").filter(mine), "")
+        between = pc.if_else(pc.or_(pc.equal(written, ""), pc.equal(values, "")), "", ": ")
+        observed = pc.binary_join_element_wise(written, between, values, "")
+        fields = pc.replace_substring_regex(written, r"\[\d+\]$", "")  # bbox[2]: the four numbers are one field
+        first = _starts(parents, fields)
+        ends = pa.array(np.append(np.flatnonzero(first), len(parents)), pa.int32())
+        fields = fields.filter(pa.array(first))
         names = pc.replace_substring_regex(fields, "^.*/", "")  # image/width, size/width
         optional = pc.is_in(names, value_set=pa.array(OPTIONAL)).to_numpy(zero_copy_only=False)
         return Hits(
-            parents,
+            parents[first],
             about,
-            observed=pc.binary_join_element_wise(
-                fields, pc.fill_null(defects.field("observed").filter(mine), ""), ": ", null_handling="replace"
-            ),
+            observed=pc.binary_join(pa.ListArray.from_arrays(ends, observed), ", "),
             severity=np.where(optional, WARNING, ERROR).astype(np.int8),
-            share=pc.binary_join_element_wise("field ", fields, "", null_handling="replace"),
+            share=pc.if_else(pc.equal(fields, ""), "the whole row", pc.binary_join_element_wise("field ", fields, "")),
             extra=fields,
         )
+
+
+def _starts(parents: Rows, fields: pa.Array) -> NDArray[np.bool_]:
+    """Where another row or field begins, ``[k]``."""
+    first = np.ones(len(parents), bool)
+    same = pc.equal(fields.slice(1), fields.slice(0, max(len(fields) - 1, 0))).to_numpy(zero_copy_only=False)
+    first[1:] = (np.diff(parents) != 0) | ~same
+    return first
