@@ -49,6 +49,7 @@ PRINTS = pa.schema(
         ("kind", pa.int8()),
         ("row", pa.int64()),
         ("hash", pa.int64()),
+        ("content", pa.uint64()),
         ("split", pa.string()),
         ("file_name", pa.string()),
     ]
@@ -88,6 +89,7 @@ def prints(view: PictureView) -> pa.Table:
             "kind": np.repeat([KINDS.index(kind) for kind, _, _ in filed], [len(own) for _, own, _ in filed]),
             "row": rows[places],
             "hash": hashes[places],
+            "content": content[places],
             "split": pa.repeat(pa.scalar(view.split), len(places)),
             "file_name": named.take(pa.array(places)),
         }
@@ -121,7 +123,8 @@ def compare(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
         ]
     )
     keys, kinds = tables.numpy(filed, "key"), tables.numpy(filed, "kind")
-    hashes = tables.numpy(filed, "hash").view(np.uint64)
+    hashes, content = tables.numpy(filed, "hash").view(np.uint64), tables.numpy(filed, "content")
+    is_exact = kinds == KINDS.index(EXACT)
     limit = np.array([64, MAX_DISTANCE, BURST_DISTANCE])[kinds]
     firsts, seconds, distances = [], [], []
     active = np.arange(len(keys))
@@ -131,7 +134,8 @@ def compare(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
         if not len(active):
             break
         distance = np.bitwise_count(hashes[active] ^ hashes[active + step]).astype(np.int64)
-        close = distance <= limit[active]
+        # the same file twice is found as such, and no near-duplicate of itself
+        close = (distance <= limit[active]) & (is_exact[active] | (content[active] != content[active + step]))
         firsts.append(active[close])
         seconds.append(active[close] + step)
         distances.append(distance[close])

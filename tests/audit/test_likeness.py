@@ -13,7 +13,10 @@ Hashes = np.ndarray
 def _found(hashes: Hashes) -> dict[int, int]:
     """By image, the distance of the picture nearest to it."""
     images = [
-        {"file_name": f"{(7919 * place) % 100_003}.jpg", "stats": {"perceptual_hash": value}}
+        {
+            "file_name": f"{(7919 * place) % 100_003}.jpg",
+            "stats": {"perceptual_hash": value, "content_hash": f"{place}"},
+        }
         for place, value in enumerate(hashes.tolist())
     ]
     data = dataset(images=images, pictures=True)

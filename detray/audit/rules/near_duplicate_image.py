@@ -1,8 +1,9 @@
 """A picture stands in a split more than once, resized, recompressed or slightly changed.
 
 Failure: as with exact duplicates; there are fewer different examples than it seems.
-Number: 64-bit difference hashes of two pictures of the split that differ in at most 3 bits. Pictures without
-structure (fewer than 6 bits set, or not set) are not compared. Each is found, with the nearest other.
+Number: 64-bit difference hashes of two pictures of the split that differ in at most 3 bits, their files not equal
+(those are exact-duplicate-image). Pictures without structure (fewer than 6 bits set, or not set) are not compared.
+Each is found, with the nearest other.
 Source: Krawetz, "Kind of Like That" (2013); Manku et al., WWW 2007, for the bands.
 """
 
