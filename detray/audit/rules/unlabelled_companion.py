@@ -16,12 +16,14 @@ from math import exp, log
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from detray import tables
 from detray.audit import tally
 from detray.audit.rule import SUSPECT, Fact, HypothesisRule, Limits, Suspects, Threshold
 from detray.audit.summary import Summary
 from detray.audit.tally import Ints, Tally
+from detray.audit.text import mix
 from detray.audit.view import View
 
 MAX_NAMED = 5
@@ -31,14 +33,26 @@ Shares = dict[tuple[int, int], tuple[int, int]]
 """By class and companion: images with both, and images with the companion."""
 
 
-def shares(data: Summary, split: str) -> Shares:
-    tally, images = data.tallies[split], data.images[split]
-    found: Shares = {}
-    for one in sorted(images):
-        for other, both in zip(*(part.tolist() for part in tally.histogram("companions", one)), strict=True):
-            found[one, other] = (both, images.get(other, 0))
-            found[other, one] = (both, images[one])
+def shares(data: Summary, least: float) -> dict[str, Shares]:
+    """By split: the pairs that reach the share ``least`` in any split, of the millions that many classes make."""
+    counted = {split: _companions(data, split) for split in data.splits}
+    reached = [keys[both / np.maximum(images, 1) >= least] for keys, _, both, images in counted.values()]
+    common = np.unique(np.concatenate([np.zeros(0, np.uint64), *reached]))
+    found: dict[str, Shares] = {}
+    for split, (keys, pairs, both, images) in counted.items():
+        rows = np.isin(keys, common)
+        values = zip(both[rows].tolist(), images[rows].tolist(), strict=True)
+        found[split] = dict(zip(map(tuple, pairs[rows].tolist()), values, strict=True))
     return found
+
+
+def _companions(data: Summary, split: str) -> tuple[NDArray[np.uint64], Ints, Ints, Ints]:
+    """Pairs of class and companion, ``[n, 2]``, both ways: a key of each, images with both, and with the companion."""
+    lower, higher, both = data.tallies[split].all_of("companions")
+    pairs = np.concatenate([np.stack([lower, higher], axis=1), np.stack([higher, lower], axis=1)])
+    known = np.array([(0, 0), *sorted(data.images[split].items())], np.int64)[1:]
+    images = known[np.searchsorted(known[:, 0], pairs[:, 1]), 1]  # a companion has images
+    return mix(pairs[:, 0], pairs[:, 1]), pairs, np.tile(both, 2), images
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,7 @@ class Missing:
 
 def suspects(data: Summary, limits: Limits) -> Suspects:
     """For each class of each split, the companion in the most of whose images it is absent."""
-    by_split = {split: shares(data, split) for split in data.splits}
+    by_split = shares(data, limits["min_share"])
     found: dict[str, list[Missing]] = {}
     for split in data.splits:
         best: dict[int, Missing] = {}
