@@ -158,7 +158,8 @@ def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
     identities = zip(table["image_id"].to_pylist(), table["file_name"].to_pylist(), strict=True)
     # stated twice within one file it is a fault of the data, and stays for the audit to find
     repeats = [
-        first_file.setdefault(key, file) != file for key, file in zip(identities, files.to_pylist(), strict=True)
+        key[0] is not None and first_file.setdefault(key, file) != file
+        for key, file in zip(identities, files.to_pylist(), strict=True)
     ]
     return table.filter(pc.invert(pa.array(repeats, pa.bool_())))
 
@@ -203,19 +204,20 @@ def number_classes(annotations: pa.Table, ids: dict[str, int]) -> pa.Table:
 def keep_listed(images: pa.Table, annotations: pa.Table, names: Collection[str], by: str) -> tuple[pa.Table, pa.Table]:
     """Only the images whose file name, with or without folder and suffix, is in ``names``, and their annotations.
 
-    Annotations of images that the file does not know at all stay, for the audit to find.
+    Annotations of images that the file does not know at all, and images without a name, stay, for the audit to find.
     """
     wanted = frozenset(names)
     keep = pa.array([_is_listed(name, wanted) for name in images["file_name"].to_pylist()], pa.bool_())
     kept, left = images.filter(keep), images.filter(pc.invert(keep))
-    gone = pc.is_in(annotations[by], value_set=left[by].combine_chunks())
-    stays = pc.is_in(annotations[by], value_set=kept[by].combine_chunks())
+    gone, stays = (
+        pc.is_in(annotations[by], value_set=rows[by].combine_chunks(), skip_nulls=True) for rows in (left, kept)
+    )
     return kept, annotations.filter(pc.or_(pc.invert(gone), stays))
 
 
 def _is_listed(name: str | None, wanted: frozenset[str]) -> bool:
     if name is None:
-        return False
+        return True
     last = name.rpartition("/")[2]
     return any(form in wanted for form in (name, last, name.rpartition(".")[0], last.rpartition(".")[0]) if form)
 

@@ -4,7 +4,7 @@ Formats with numeric ids fill image_id and category_id. Formats that know only n
 (of the image: unique, and it sorts as the file names do) and category_name, and ingest numbers them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,7 +43,8 @@ class Chunk:
 
     ``image_rows_of`` and ``annotation_rows_of`` name the file whose list this chunk continues:
     ``image_row`` or ``annotation_row`` then starts from 0 here, and ingest adds the rows of the chunks
-    before. None where it already is the position in its source file.
+    before. None where it already is the position in its source file. ``further`` counts what the file
+    states beside rows, by its name there.
     """
 
     images: pa.Table = field(default_factory=IMAGES.empty_table)
@@ -52,6 +53,7 @@ class Chunk:
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
     image_rows_of: str | None = None
     annotation_rows_of: str | None = None
+    further: Mapping[str, int] = field(default_factory=dict)
 
 
 def table(target: pa.Schema, rows: int, **columns: object) -> pa.Table:

@@ -2,11 +2,13 @@
 
 LVIS (images without file_name: its coco_url names the file) and Objects365 are read as they are;
 fields that have no column are kept in ``attributes``. So is ``ignore``, which pycocotools overwrites
-with iscrowd, and which converters use for several things.
+with iscrowd, and which converters use for several things. What stands beside the three lists (info,
+licenses, videos, ...) is counted.
 """
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -23,8 +25,8 @@ from detray.errors import DetrayError
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
-from detray.formats.json_file import open_json
-from detray.formats.json_lists import cut, find_lists
+from detray.formats.json_file import JsonFile, open_json
+from detray.formats.json_lists import broken, cut, find_lists
 from detray.formats.json_rows import (
     NOTHING,
     Int64,
@@ -41,6 +43,7 @@ from detray.formats.source import Source
 from detray.formats.values import Defects
 
 LISTS = ("images", "annotations", "categories")
+_BETWEEN = "between the lists"
 _HEAD_BYTES = 1 << 16
 _TOP_KEY = re.compile(rb'^\s*\{\s*"(images|annotations|categories|info|licenses|type|videos)"\s*:')
 _ANY_LIST = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
@@ -152,26 +155,31 @@ class Coco:
         return bool(_TOP_KEY.match(head) or (head.lstrip().startswith(b"{") and _ANY_LIST.search(head)))
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
-        """A chunk is a byte range of one list of one file."""
-        rows = []
+        """A chunk is a byte range of one list of one file, or of what stands between its lists."""
+        chunks: list[list[dict[str, Any]]] = []
         for path in source.annotations:
             file = open_json(path)
             lists = find_lists(file, LISTS, exact=exact)
             if not any(found.name == "images" for found in lists):
                 raise DetrayError(f"{path}: has no list 'images', so it is no COCO data set; check the file")
-            rows += [
-                {"chunk": 0, "file": path, "part": found.name, "start": start, "end": end}
+            chunks += [
+                [{"file": path, "part": found.name, "start": start, "end": end}]
                 for found in lists
                 for start, end in cut(file, found, exact=exact)
             ]
-        for number, row in enumerate(rows):
-            row["chunk"] = number
+            starts, ends = [file.start, *(found.end for found in lists)], [*(found.start for found in lists), file.size]
+            between = list(zip(starts, ends, strict=True))
+            if _further(file, between):
+                chunks.append([{"file": path, "part": _BETWEEN, "start": start, "end": end} for start, end in between])
+        rows = [row | {"chunk": number} for number, pieces in enumerate(chunks) for row in pieces]
         return pa.Table.from_pylist(rows, PLAN)
 
     def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
-        (piece,) = pieces.to_pylist()
+        piece, *others = pieces.to_pylist()
         path, start, end = piece["file"], piece["start"], piece["end"]
         file = open_json(path)
+        if piece["part"] == _BETWEEN:
+            return Chunk(further=_further(file, [(part["start"], part["end"]) for part in (piece, *others)]))
         annotator = Path(path).stem if len(source.annotations) > 1 else None
         if piece["part"] == "images":
             images = read_blocks(file, start, end, ImageRow, repair_image, exact=exact)
@@ -182,6 +190,20 @@ class Coco:
             return Chunk(annotations=_listed("annotation_row", boxes), annotation_rows_of=path)
         categories = read_rows(file, start, end, CategoryRow, repair_category, exact=exact)
         return _categories(categories, path)
+
+
+def _further(file: JsonFile, between: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """What a file states beside its lists of rows, whose places ``between`` leaves out: entries by name."""
+    text = b"[]".join(file.read(start, end) for start, end in between).decode("utf-8", "replace")
+    try:
+        found = json.loads(text, strict=False, parse_int=str)  # integers of many digits cost time
+    except RecursionError:
+        raise broken(file, file.start, "nested too deeply outside of the lists that are read") from None
+    return {
+        values.clean(name): len(value) if isinstance(value, list) else 1
+        for name, value in found.items()
+        if name not in LISTS
+    }
 
 
 def _listed(position: str, blocks: Iterable[pa.Table]) -> pa.Table:

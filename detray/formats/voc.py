@@ -1,7 +1,8 @@
 """Pascal VOC: one XML file an image (host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf, section 4).
 
 x is xmin and width is xmax - xmin, without the plus or minus one of the original's inclusive
-corners. Other elements of an object (pose, truncated, occluded, ...) are kept in ``attributes``.
+corners. Other elements of an object (pose, truncated, part, actions, ...) and of an image (folder,
+source, segmented, ...) are kept in ``attributes``.
 """
 
 import json
@@ -23,7 +24,8 @@ from detray.formats.source import Source, locate
 from detray.formats.values import Defects
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_KNOWN = ("name", "bndbox", "difficult", "part")
+_KNOWN = ("filename", "object", "name", "bndbox", "difficult")
+_MAX_DEPTH = 8
 _HEAD_BYTES = 4096
 
 Row = dict[str, Any]
@@ -129,9 +131,28 @@ def _image(root: Element, path: str) -> Row:
         **sides,
         "image_row": 0,
         "source_file": path,
+        "attributes": _further(root),
         "defects": defects.or_none(),
         "key": f"{name}\0{path}",
     }
+
+
+def _further(item: Element) -> str | None:
+    """The elements that have no column as a JSON object; None if there is none."""
+    found = {name: value for name, value in _children(item, 0).items() if name not in _KNOWN}
+    if isinstance(size := found.get("size"), dict):
+        size = found["size"] = {name: value for name, value in size.items() if name not in ("width", "height")}
+    found = {name: value for name, value in found.items() if value}
+    return json.dumps(found, ensure_ascii=False) if found else None
+
+
+def _children(item: Element, depth: int) -> dict[str, Any]:
+    """Attributes and elements by name, a list of those that have one name."""
+    found: dict[str, list[Any]] = {f"@{name}": [text] for name, text in item.attrib.items()}
+    for child in item:
+        deeper = (len(child) or child.attrib) and depth < _MAX_DEPTH
+        found.setdefault(child.tag, []).append(_children(child, depth + 1) if deeper else (child.text or "").strip())
+    return {name: texts[0] if len(texts) == 1 else texts for name, texts in found.items()}
 
 
 def _side(size: Element, name: str, defects: Defects) -> int | None:
@@ -155,9 +176,6 @@ def _box(item: Element, row: int, image: Row) -> Row:
     difficult = (item.findtext("difficult") or "0").strip()
     if difficult not in ("0", "1"):
         defects.note("wrong-type", "difficult", difficult)
-    further = {
-        child.tag: child.text.strip() for child in item if child.tag not in _KNOWN and child.text and child.text.strip()
-    }
     return {
         "annotation_row": row,
         "x": x,
@@ -168,7 +186,7 @@ def _box(item: Element, row: int, image: Row) -> Row:
         "is_crowd": False,
         "is_difficult": difficult == "1",
         "source_file": image["source_file"],
-        "attributes": json.dumps(further, ensure_ascii=False) if further else None,
+        "attributes": _further(item),
         "defects": defects.or_none(),
         "key": image["key"],
         "category_name": name or None,

@@ -10,7 +10,8 @@ one (a file, a record, a line, a class entry), which is quarantined. In is kept 
 image that is stated again, and what a list leaves out, is not counted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -36,6 +37,8 @@ from detray.stages.config import Config
 from detray.store import Json, ShardKey, Stage
 
 TABLES = ("images", "annotations", "categories")
+_USUAL = ("info", "licenses")
+"""What every COCO file has beside its lists."""
 CHUNK_TABLES = {
     "images": chunk.IMAGES,
     "annotations": chunk.ANNOTATIONS,
@@ -62,6 +65,7 @@ class _Split:
     source: Source
     by: str
     chunks: tuple[_Chunk, ...]
+    further: dict[str, int]
 
     def count(self, table: str) -> int:
         return sum(found.rows[table] for found in self.chunks)
@@ -142,7 +146,11 @@ def _read_all(
     splits, samples = [], []
     for number, source in enumerate(job.sources):
         facts = reads[number]
-        splits.append(_Split(source, canonical.key_column(by_name(source.format).has_ids), _number_rows(facts)))
+        further: Counter[str] = Counter()
+        for found in facts:
+            further.update(found["further"])
+        by = canonical.key_column(by_name(source.format).has_ids)
+        splits.append(_Split(source, by, _number_rows(facts), dict(further)))
         samples.append([(keys, weight) for found in facts for keys, weight in found["samples"]])
     return tuple(splits), samples
 
@@ -202,6 +210,7 @@ def _read(job: _Job, task: _Read) -> Json:
         "rows": {name: table.num_rows for name, table in tables.items()},
         "rows_of": {"images": found.image_rows_of, "annotations": found.annotation_rows_of},
         "keys": {name: canonical.batch_keys(tables[name], by) for name in ("images", "annotations")},
+        "further": dict(found.further),
         "samples": [canonical.sample(found.images, by), canonical.sample(found.annotations, by)],
     }
     return job.stage.write(task.key, {}, facts)
@@ -372,12 +381,30 @@ def _outcome(job: _Job, shards: Sequence[Json], classes: Json) -> Outcome:
     return Outcome(
         receipts=[*shards, classes],
         counts={"in": read, "kept": kept, "quarantined": sum(row[6] for row in rows)},
-        facts={"shards": keys, "formats": {split.source.split: split.source.format for split in job.splits}},
+        facts={
+            "shards": keys,
+            "formats": {split.source.split: split.source.format for split in job.splits},
+            "further": {split.source.split: split.further for split in job.splits},
+        },
         summary=[
             Table("splits", ("split", "format", "images", "boxes", "classes", "rows with defects", "quarantined"), rows)
         ],
+        notes=[note for split in job.splits for note in _notes(split)],
         keep_names=True,
     )
+
+
+def _notes(split: _Split) -> Iterator[str]:
+    """What a person may miss in the tables of a split."""
+    name = split.source.split
+    further = [f"{key} ({count:,})" for key, count in sorted(split.further.items()) if key not in _USUAL]
+    if further:
+        yield f"{name}: not read, but counted: {', '.join(further)}"
+    if split.source.images is None and split.source.format in ("open_images", "yolo"):
+        yield (
+            f"{name}: boxes are fractions of pictures, and no image folder is stated: they have no place and size;"
+            f" state dataset.splits.{name}.images"
+        )
 
 
 def _inputs(config: Config) -> Sequence[str]:

@@ -52,9 +52,24 @@ def test_fields_of_an_object(tmp_path: Path, read_source) -> None:
     (row,) = found.annotations.to_pylist()
     assert (row["x"], row["y"], row["width"], row["height"], row["area"]) == (1, 2, 10.5, 20, 210)
     assert (row["is_difficult"], row["is_crowd"], row["defects"]) == (True, False, None)
-    assert json.loads(row["attributes"]) == {"pose": "Left"}
+    part = {"name": "head", "bndbox": {"xmin": "9"}}
+    assert json.loads(row["attributes"]) == {"pose": "Left", "part": part}
     (image,) = found.images.to_pylist()
     assert (image["file_name"], image["width"], image["height"], image["defects"]) == ("a.jpg", 640, 480, None)
+    assert json.loads(image["attributes"]) == {"size": {"depth": "3"}}
+
+
+def test_elements_without_a_column_are_kept(tmp_path: Path, read_source) -> None:
+    about = (
+        "<folder>VOC2012</folder><source><database>D</database><image>flickr</image></source><segmented>0</segmented>"
+    )
+    actions = "<actions><jumping>1</jumping></actions><part><name>hand</name></part><part><name>foot</name></part>"
+    body = f'<annotation verified="yes">{about}{IMAGE}<object><name>cat</name>{actions}{BOX}</object></annotation>'
+    found = read_source(write(tmp_path, body.encode()))
+    kept = {"@verified": "yes", "folder": "VOC2012", "source": {"database": "D", "image": "flickr"}}
+    assert json.loads(found.images["attributes"][0].as_py()) == kept | {"segmented": "0", "size": {"depth": "3"}}
+    parts = {"actions": {"jumping": "1"}, "part": [{"name": "hand"}, {"name": "foot"}]}
+    assert json.loads(found.annotations["attributes"][0].as_py()) == parts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+"""Every row that a file states is kept, or quarantined with a reason: in is kept plus quarantined."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from detray.cluster.executor import SerialExecutor
+from detray.formats import canonical, json_lists, listing, open_images, tfrecord
+from detray.formats.catalogue import FORMATS
+from detray.formats.crc32c import crc32c, masked
+from detray.formats.plain import dataset_from_files
+from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.settings import to_yaml
+from detray.stages import audit, ingest
+from detray.stages.base import Context, Outcome
+from detray.stages.config import Config
+from detray.store import Store
+
+Written = tuple[DatasetSettings, int, int]
+"""A data set, how many images and boxes its files state, and how many things that cannot be read as such."""
+
+
+def coco(folder: Path) -> Written:
+    images: list[Any] = [{"id": n, "file_name": f"{n}.jpg", "width": 9, "height": 9} for n in range(30)]
+    boxes: list[Any] = [{"id": n, "image_id": n % 40, "category_id": 1, "bbox": [0, 0, 1, 1]} for n in range(100)]
+    boxes[3], boxes[50] = None, {"id": "x", "bbox": "none"}
+    images[7] = [1, 2]
+    categories = [{"id": 1, "name": "a"}, {"name": "no id"}, {"id": 2, "name": ""}]
+    text = {"info": {}, "images": images, "annotations": boxes, "categories": categories, "videos": [1, 2]}
+    (folder / "val.json").write_text(json.dumps(text))
+    return dataset_from_files([str(folder / "val.json")]), 130, 1
+
+
+def coco_of_two(folder: Path) -> Written:
+    """Two annotators: an image that both state is one; and a list that asks for some."""
+    for name in ("ann", "bob"):
+        coco(folder)[0]
+        (folder / "val.json").rename(folder / f"{name}.json")
+    (folder / "list.txt").write_text("".join(f"{n}.jpg\n" for n in range(10, 20)))
+    split = SplitSettings(annotations=("ann.json", "bob.json"), list="list.txt")
+    # kept: boxes of the ten images, of images that are not there (7, 30 to 39), and of none
+    wanted = sum(n in (3, 50) or n % 40 in (7, *range(10, 20), *range(30, 40)) for n in range(100))
+    return DatasetSettings(root=str(folder), splits={"val": split}), 10 + 2 + 2 * wanted, 2
+
+
+def voc(folder: Path) -> Written:
+    box = "<object><name>a</name><bndbox><xmin>0</xmin><ymin>0</ymin><xmax>1</xmax><ymax>1</ymax></bndbox></object>"
+    for n in range(20):
+        (folder / f"{n:02d}.xml").write_text(f"<annotation><filename>{n}.jpg</filename>{box * 3}<object/></annotation>")
+    (folder / "bad.xml").write_text("<annotation>")
+    return dataset_from_files([str(folder)]), 100, 1
+
+
+def yolo(folder: Path) -> Written:
+    for name in ("images", "labels"):
+        (folder / name).mkdir()
+    for n in range(20):
+        if n % 5:
+            Image.new("RGB", (8, 8)).save(folder / "images" / f"{n}.png")
+        (folder / "labels" / f"{n}.txt").write_text("0 .5 .5 .5 .5\n1 .5\n\nx\n")
+    (folder / "labels" / "bad.txt").write_bytes(b"\xff\xfe\0")
+    Image.new("RGB", (8, 8)).save(folder / "images" / "bad.png")
+    (folder / "data.yaml").write_text("val: images\nnames: [a, b]\n")
+    return dataset_from_files([str(folder)]), 80, 1
+
+
+def csv(folder: Path) -> Written:
+    lines = [f"{n % 20:02d},/m/{n % 3},0,1,0,{'x' if n == 9 else 1}\n" for n in range(80)]
+    lines += ["one,two\n", ",/m/1,0,1,0,1\n"]
+    (folder / "boxes.csv").write_text("ImageID,LabelName,XMin,XMax,YMin,YMax\n" + "".join(lines))
+    return dataset_from_files([str(folder / "boxes.csv")]), 101, 1
+
+
+def records(folder: Path) -> Written:
+    def field(number: int, data: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    def example(number: int) -> bytes:
+        corners = field(2, field(1, struct.pack("<3f", 0.25, 0.5, 0.5)))
+        features = {f"image/object/bbox/{side}": corners for side in ("xmin", "ymin", "xmax", "ymax")}
+        features["image/filename"] = field(1, field(1, b"%d.jpg" % number))
+        body = b"".join(field(1, field(1, name.encode()) + field(2, value)) for name, value in features.items())
+        return b"\x0a" + bytes([len(body) & 0x7F | 0x80, len(body) >> 7]) + body
+
+    def record(data: bytes) -> bytes:
+        length = struct.pack("<Q", len(data))
+        return length + struct.pack("<I", masked(crc32c(length))) + data + struct.pack("<I", masked(crc32c(data)))
+
+    whole = [record(example(n)) for n in range(20)]
+    whole[4] = record(b"\xff\xff")
+    whole[6] = whole[6][:-1] + bytes([whole[6][-1] ^ 1])
+    (folder / "val.record-00000-of-00002").write_bytes(b"".join(whole) + b"cut")
+    return dataset_from_files([str(folder / "val.record-00000-of-00002")]), 18 * 4, 4
+
+
+WRITERS = (coco, coco_of_two, voc, yolo, csv, records)
+
+
+def run(dataset: DatasetSettings, output: Path) -> tuple[Store, Outcome, Outcome]:
+    """Ingest and audit."""
+    config = Config(name="t", output=str(output), dataset=dataset)
+    store = Store(config.output)
+    outcomes = []
+    for definition in (ingest.STAGE, audit.STAGE):
+        stage = store.stage(definition.name)
+        outcome = definition.run(Context(config, store, SerialExecutor()), stage, stage.begin("x"))
+        facts = {"facts": outcome.facts}
+        stage.commit(outcome.receipts, facts, to_yaml(config), definition.tables, keep_names=outcome.keep_names)
+        outcomes.append(outcome)
+    return store, outcomes[0], outcomes[1]
+
+
+@pytest.mark.parametrize("small", [False, True], ids=["whole", "cut"])
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_in_is_kept_plus_quarantined(
+    tmp_path: Path, write: Callable[[Path], Written], small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if small:
+        monkeypatch.setattr(json_lists, "PART_BYTES", 500)
+        monkeypatch.setattr(listing, "FILES_PER_CHUNK", 3)
+        monkeypatch.setattr(open_images, "CHUNK_BYTES", 60)
+        monkeypatch.setattr(tfrecord, "CHUNK_RECORDS", 3)
+        monkeypatch.setattr(canonical, "SHARD_ROWS", 10)
+        monkeypatch.setattr(canonical, "BATCH_ROWS", 2)
+    (tmp_path / "data").mkdir()
+    dataset, kept, quarantined = write(tmp_path / "data")
+    store, read, audited = run(dataset, tmp_path / "out")
+    assert read.counts == {"in": kept + quarantined, "kept": kept, "quarantined": quarantined}
+    assert store.read("images").num_rows + store.read("annotations").num_rows == kept
+    assert store.read("quarantine", "ingest").num_rows == quarantined
+    counts = audited.counts
+    assert (counts["in"], counts["kept"], counts["quarantined"]) == (kept, kept, 0)
+    found = store.read("findings")["rule"].to_pylist()
+    assert found.count("unreadable-annotation-file") == quarantined
+
+
+def test_every_format_is_counted(tmp_path: Path) -> None:
+    formats = set()
+    for write in WRITERS:
+        (tmp_path / write.__name__).mkdir()
+        formats |= {split.format for split in write(tmp_path / write.__name__)[0].splits.values()}
+    assert formats - {"auto"} == {item.name for item in FORMATS}
+
+
+def test_what_is_not_read_is_said(tmp_path: Path) -> None:
+    _, read, _ = run(coco(tmp_path)[0], tmp_path / "out")
+    assert read.facts["further"] == {"val": {"info": 1, "videos": 2}}
+    assert read.notes == ["val: not read, but counted: videos (2)"]
+    (tmp_path / "oi").mkdir()
+    _, read, _ = run(csv(tmp_path / "oi")[0], tmp_path / "out2")
+    assert "no image folder is stated" in read.notes[0]
