@@ -148,6 +148,7 @@ def _scattered(
     format: str = "sides",
     step: float | None = None,
     canvas: Sequence[float] | None = None,
+    padded: float | None = None,
     **columns: Any,
 ) -> list[dict[str, Any]]:
     """Random boxes within their image: log-normal sides, corners all over it.
@@ -162,6 +163,7 @@ def _scattered(
         format: how they are then written: sides, corners, centre, swapped (y, x, h, w), shares or share corners.
         step: grid that they are rounded to.
         canvas: width and height that the images are stretched to before the boxes are drawn.
+        padded: side of the square that the images are fitted into before the boxes are drawn.
         columns: of every box.
     """
     rng = np.random.default_rng(seed)
@@ -176,6 +178,10 @@ def _scattered(
     boxes *= times
     if canvas is not None:
         boxes *= np.tile(np.divide(canvas, size), 2)
+    if padded is not None:
+        scale = padded / max(size)
+        boxes *= scale
+        boxes[:, :2] += (padded - scale * np.array(size)) / 2
     if format == "corners":
         boxes[:, 2:] += boxes[:, :2]
     elif format == "centre":

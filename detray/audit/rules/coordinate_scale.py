@@ -9,6 +9,8 @@ One canvas, such as 640 x 640: in pixels the edges are spread alike in the small
 (Kolmogorov-Smirnov distance at most 0.15), and as shares they are not (0.15 more); where all images are of one size,
 the canvas is a square and they are not. And over 5% lie beyond their image, or nothing lies in the outer part of images
 that are 1.25 times as large.
+One padded square, as detectors' inputs are: the edges along the longer side of the images end as on a canvas, and 98%
+of those along the shorter side lie as far about the middle as its share of the longer, and reach there.
 The confidence is one less the chance that as many images would leave their right part empty as often as their left
 part holds a box; or, of boxes that are too large, that no image holds one of those beyond its edge. From `min_boxes`
 boxes in `min_images` images on.
@@ -21,6 +23,7 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from detray.audit import tally as counts
 from detray.audit.groups import Group, at_fault, every, members, whole
@@ -36,10 +39,18 @@ SAME = 1.15  # two factors within this ratio are the same
 SQUARE = 1.05
 MIN_CONFIDENCE = 0.99
 MIN_BEYOND = 0.05  # share of the boxes that reach over the edge, from which they are too large
+MAX_SLOPPY = 1.05  # of the image, where edges may end
 MIN_SKEW = 0.1  # distance of the right edges from the left ones, mirrored
 MAX_SPREAD = 0.15
 ROOMY = 1.25  # times
+MAX_SHARE = 0.9  # of the longer side; nearly square images have no padding to speak of
+MIN_PADDED = 0.25  # share of the boxes that stand in images that have
+SHARES = 64
 MAX_EDGE = 1 << 14  # px
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
 SIDES = ("left", "top", "right", "bottom")
 EXPLAINS = ("out-of-bounds", "fully-outside")
 
@@ -107,7 +118,7 @@ def _is_suspect(data: Summary, limits: Limits, group: Group) -> bool:
     edges = edges_of(data, group)
     keys, n = edges.left
     skew = distance((EDGE_STEPS - 1 - keys[::-1], n[::-1]), edges.right)
-    return max(edges.ends) >= limits["min_factor"] or skew >= MIN_SKEW
+    return max(edges.ends) >= MAX_SLOPPY or skew >= MIN_SKEW
 
 
 def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:
@@ -116,17 +127,31 @@ def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:
 
 
 def gather(view: View, groups: Sequence[Group]) -> Iterator[pa.Table]:
-    """Right and lower edges in whole px, by the width and height of their image in octave bins."""
+    """Edges in whole px: right and lower ones by the width and height of their image, those that end the longer axis
+    by its length (octave bins), and those that begin and end the shorter axis by its share of the longer (64ths)."""
     for suffix, ids, rows, codes in members(view, groups):
         sized = view.is_object[rows] & ~np.isnan(view.image_width[rows])
         rows, codes = rows[sized], codes[sized]
-        for name, place, length, full in (
-            ("right_px", view.x, view.width, view.image_width),
-            ("bottom_px", view.y, view.height, view.image_height),
+        sizes = view.image_sizes(rows)
+        low, high = view.boxes[rows, :2], view.boxes[rows, :2] + view.boxes[rows, 2:]
+        is_tall = (sizes[:, 1] > sizes[:, 0]).astype(np.int64)[:, None]
+        (shorter, begins, ends), (longer, _, reaches) = (
+            tuple(np.take_along_axis(one, axis, 1)[:, 0] for one in (sizes, low, high))
+            for axis in (1 - is_tall, is_tall)
+        )
+        for name, size, edge in (
+            ("right_px", _octave(sizes[:, 0]), high[:, 0]),
+            ("bottom_px", _octave(sizes[:, 1]), high[:, 1]),
+            ("longer_px", _octave(longer), reaches),
+            ("begin_px", np.rint(SHARES * shorter / longer).astype(np.int64), begins),
+            ("end_px", np.rint(SHARES * shorter / longer).astype(np.int64), ends),
         ):
-            size = np.rint(BINS_PER_OCTAVE * np.log2(full[rows])).astype(np.int64)
-            edge = np.clip(np.rint(place[rows] + length[rows]), 0, MAX_EDGE - 1).astype(np.int64)
-            yield counts.count(name + suffix, ids, codes, size * MAX_EDGE + edge)
+            whole_px = np.clip(np.rint(edge), 0, MAX_EDGE - 1).astype(np.int64)
+            yield counts.count(name + suffix, ids, codes, size * MAX_EDGE + whole_px)
+
+
+def _octave(sizes: Floats) -> Ints:
+    return np.rint(BINS_PER_OCTAVE * np.log2(sizes)).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -189,6 +214,30 @@ def canvas(edges: Edges, axes: Sequence[Reached]) -> float | None:
     return confidence if confidence >= MIN_CONFIDENCE else None
 
 
+def letterbox(n_images: int, longer: Reached, begin: Histogram, end: Histogram) -> float | None:
+    """The confidence that images were fitted into a square with padding on both sides, as detectors' inputs are.
+
+    The longer axis reaches to the square's side, and the shorter as far as its share of it, about the middle.
+    """
+    if not longer.is_canvas and longer.size is None:
+        return None
+    sides = []
+    for keys, n in (begin, end):
+        share, edge = np.divmod(keys, MAX_EDGE)
+        padded = share <= MAX_SHARE * SHARES
+        if n[padded].sum() < MIN_PADDED * n.sum():
+            return None
+        place = (2 * edge[padded] / longer.end - 1) * SHARES / share[padded]  # from -1 to 1 within the picture
+        sides.append(_counted(np.rint(100 * place).astype(np.int64), n[padded]))
+    first, last = sides
+    within = min(1 - share_at_most(first, -104), share_at_most(last, 103))
+    if within < 0.98 or quantile_key(first, 0.01) > -80 or quantile_key(last, 0.99) < 80:
+        return None
+    mirrored = 1 - share_at_most(last, 79)  # as often boxes should stand in the padding before it
+    confidence = 1 - (1 - mirrored) ** (n_images * last[1].sum() / end[1].sum())
+    return confidence if confidence >= MIN_CONFIDENCE else None
+
+
 def _ratio(a: float, b: float) -> float:
     return max(a, b) / max(min(a, b), 1e-9)
 
@@ -200,16 +249,21 @@ def check(data: Summary, limits: Limits) -> Sequence[Fact]:
 
 def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
     """The scale at which the boxes of a group were drawn."""
-    seen = [group.histogram(data.evidence[group.split], name) for name in ("right_px", "bottom_px")]
-    if not len(seen[0][0]):
+    names = ("right_px", "bottom_px", "longer_px", "begin_px", "end_px")
+    *seen, longer_px, begin, end = (group.histogram(data.evidence[group.split], name) for name in names)
+    if not len(begin[0]):
         return None
     edges = edges_of(data, group)
     n_boxes = int(edges.left[1].sum())
     subject = f"{n_boxes} boxes{group.whose}"
     right, bottom = edges.ends
     axes = [reached(one) for one in seen]
-    confidence, kind = canvas(edges, axes), "canvas"
+    longer = reached(longer_px)
+    confidence, kind = letterbox(edges.n_images, longer, begin, end), "letterbox"
     if confidence is not None:
+        text = f"{subject} lie as in a padded square of about {longer.end:.0f} px that their image is fitted into"
+    elif (confidence := canvas(edges, axes)) is not None:
+        kind = "canvas"
         text = f"{subject} end at about {axes[0].end:.0f} x {axes[1].end:.0f} px, whatever the size of their image"
     elif _ratio(right, bottom) <= SAME and not any(one.is_canvas for one in axes):
         confidence, kind = edges.too_large(limits) or edges.too_small(limits), "factor"
