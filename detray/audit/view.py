@@ -142,11 +142,21 @@ class View:
         return self.image_of * len(self.class_ids) + self.class_codes
 
     @cached_property
+    def drawn_cells(self) -> Ints:
+        """As `cells`, and apart for each annotator, ``[n]``: what others drew are the same objects once more."""
+        if not self.annotators:
+            return self.cells
+        return self.cells * (len(self.annotators) + 1) + self.annotator_codes + 1
+
+    @cached_property
     def cell_sizes(self) -> Ints:
-        """How many objects (`is_object`) share each annotation's image and class, ``[n]``; 0 for what is no object."""
+        """How many objects (`is_object`) share each annotation's image, class and annotator, ``[n]``.
+
+        0 for what is no object.
+        """
         mine = self.is_object & (self.image_of >= 0)
-        cells = np.where(mine, self.cells, 0)
-        span = self.images.num_rows * len(self.class_ids)
+        cells = np.where(mine, self.drawn_cells, 0)
+        span = self.images.num_rows * len(self.class_ids) * (len(self.annotators) + 1)
         if span <= 1 << 24:
             sizes = np.bincount(cells, mine, minlength=1)[cells].astype(np.int64)
         else:
@@ -156,13 +166,13 @@ class View:
 
     @cached_property
     def beside(self) -> Floats:
-        """Each object's side against the median of those that share its image and class, octaves, ``[n]``.
+        """Each object's side against the median of those of its image, class and annotator, octaves, ``[n]``.
 
         NaN for what is no object, and where fewer than `MIN_NEIGHBOURS` objects stand together.
         """
         found = np.full(self.annotations.num_rows, np.nan)
         rows = np.flatnonzero(self.cell_sizes >= MIN_NEIGHBOURS)
-        size, cells = (self.log_width[rows] + self.log_height[rows]) / 2, self.cells[rows]
+        size, cells = (self.log_width[rows] + self.log_height[rows]) / 2, self.drawn_cells[rows]
         order = np.lexsort((size, cells))
         n = np.unique(cells[order], return_counts=True)[1]
         start = np.cumsum(n) - n

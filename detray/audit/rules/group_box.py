@@ -2,7 +2,7 @@
 
 Failure: a group was drawn as one object beside its members. A detector cannot give both; the group box is missed,
 or learned instead of the objects. COCO marks such regions with iscrowd, Open Images with IsGroupOf.
-Number: boxes of the class in the image that lie within it (`min_inside` of their area, each at most half its size),
+Number: boxes of the class and annotator in the image that lie within it (`min_inside` of their area, each at most half its size),
 at least `min_members`, and the box around these is at least `min_span` of its area: a person in front of others holds
 some, but not all over. Of an image and class only the 32 largest boxes are looked at.
 Source: COCO's iscrowd and Open Images' IsGroupOf.
@@ -21,7 +21,7 @@ MAX_LOOKED_AT = 32
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero(view.cell_sizes > limits["min_members"])
-    area, cells = view.width[rows] * view.height[rows], view.cells[rows]
+    area, cells = view.width[rows] * view.height[rows], view.drawn_cells[rows]
     order = np.lexsort((view.annotation_rows[rows], -area, cells))
     rows, area, cells = rows[order], area[order], cells[order]
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
