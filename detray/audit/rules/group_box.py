@@ -2,9 +2,9 @@
 
 Failure: a group was drawn as one object beside its members. A detector cannot give both; the group box is missed,
 or learned instead of the objects. COCO marks such regions with iscrowd, Open Images with IsGroupOf.
-Number: boxes of the class and annotator in the image that lie within it (`min_inside` of their area, each at most half its size),
-at least `min_members`, and the box around these is at least `min_span` of its area: a person in front of others holds
-some, but not all over. Of an image and class only the 32 largest boxes are looked at.
+Number: boxes of the class and annotator in the image that lie within it (`min_inside` of their area, each at most half
+its size), at least `min_members`, and the box around these is at least `min_span` of its area: a person in front of
+others holds some, but not all over. Of an image, class and annotator only the 32 largest boxes are looked at.
 Source: COCO's iscrowd and Open Images' IsGroupOf.
 """
 

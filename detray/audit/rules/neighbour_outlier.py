@@ -3,9 +3,9 @@
 Failure: a slip of the mouse, a box around a whole group, or one of another class; among its neighbours it shows
 where the class's spread over the data set would hide it.
 Number: the logarithm of the side against the median of the boxes of that class in that image, by one annotator, of
-which there are at least 8. It is judged against all such differences in the class and split, as size-outlier judges sizes: at least
-`max_deviations` spreads off, and where a power-law tail gives at most `max_expected` boxes; from `min_boxes` on. The
-spread of eight boxes alone would flag one in a hundred of any class whose sizes differ much.
+which there are at least 8. It is judged against all such differences in the class and split, as size-outlier judges
+sizes: at least `max_deviations` spreads off, and where a power-law tail gives at most `max_expected` boxes; from
+`min_boxes` on. The spread of eight boxes alone would flag one in a hundred of any class whose sizes differ much.
 Source: median absolute deviation as an outlier test: Leys et al., J. Exp. Soc. Psychol. 49 (2013); Weissman, JASA 73
 (1978).
 """
