@@ -2,10 +2,12 @@
 
 A file is bounded in bytes and, from its header, in pixels before anything is decoded. A picture that
 breaks off is an error: OpenCV returns a full picture from the first 900 bytes of a JPEG, so Pillow
-decodes, which refuses. Pixels come with the EXIF orientation applied.
+decodes, which refuses. So is a JPEG whose scan holds a marker that cannot stand there: decoders go on
+behind it. Pixels come with the EXIF orientation applied.
 """
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Plugins that are tried: those of photographs, none that starts another program."""
 
 ORIENTATION_TAG = 0x0112
+_AFTER_SCAN = frozenset((0xC4, 0xCC, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE))
+"""JPEG markers that may end a scan: tables, another scan, application data, comments and the end."""
 _TURN: dict[int, Callable[[NDArray], NDArray]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -124,6 +128,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """
     with _open(data, max_pixels) as image:
         pixels = _pixels(image, "RGB")
+        _refuse_broken_scan(image, data)
         return np.ascontiguousarray(_upright(pixels, _header(image).orientation))
 
 
@@ -140,14 +145,17 @@ def decode_luma(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[n
         header = _header(image)
         if image.format in ("JPEG", "MPO"):
             image.draft("L", image.size)
+            _refuse_broken_scan(image, data)
         return np.ascontiguousarray(_upright(_pixels(image, "L"), header.orientation)), header
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError("too_large", f"it declares more than {MAX_PIXELS} pixels") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        stated = re.search(r"\d+ pixels", str(error))
+        declared = stated[0] if stated else "too many pixels"
+        raise PictureError("too_large", f"it declares {declared}, more than {MAX_PIXELS}") from None
     except Exception as error:  # on hostile bytes Pillow's plugins raise almost anything
         raise PictureError("not_a_picture", _line(error)) from None
     width, height = image.size
@@ -155,6 +163,35 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         image.close()
         raise PictureError("too_large", f"it declares {width} x {height} pixels, more than {max_pixels}")
     return image
+
+
+def _refuse_broken_scan(image: Image.Image, data: bytes) -> None:
+    """Refuse a JPEG whose entropy-coded data hold a marker that cannot stand there (ITU-T T.81, B.1.1)."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    array = np.frombuffer(data, np.uint8)
+    places = np.flatnonzero(array[:-1] == 0xFF)
+    codes = array[places + 1]
+    restarts = (codes >= 0xD0) & (codes <= 0xD7)
+    ends = places[~restarts & (codes != 0) & (codes != 0xFF)]  # 00 is stuffed, FF fills
+    place = 2
+    while place + 4 <= len(array) and array[place] == 0xFF and array[place + 1] != 0xD9:
+        start = place + 2 + int(array[place + 2]) * 256 + int(array[place + 3])
+        if array[place + 1] == 0xFF:
+            start = place + 1
+        elif array[place + 1] == 0xDA:
+            following = np.searchsorted(ends, start)
+            if following == len(ends):
+                return
+            end = int(ends[following])
+            within = slice(*np.searchsorted(places, [start, end]))
+            order = codes[within][restarts[within]] & 7
+            if array[end + 1] not in _AFTER_SCAN:
+                raise PictureError("undecodable", f"byte {end}: a marker {array[end + 1]:02x} inside of its scan")
+            if (order != np.arange(len(order)) % 8).any():
+                raise PictureError("undecodable", "the restart markers of its scan are not in order")
+            start = end
+        place = start
 
 
 def _header(image: Image.Image) -> Header:

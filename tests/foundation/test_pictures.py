@@ -87,6 +87,38 @@ def test_a_jpeg_without_its_last_two_bytes_is_truncated() -> None:
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
+@pytest.mark.parametrize(
+    ("options", "written", "reason"),
+    [
+        ({}, b"\xff\x01", "byte .*: a marker 01"),
+        ({"progressive": True}, b"\xff\x01", "a marker 01"),
+        ({"restart_marker_blocks": 4}, b"\xff\x3a", "a marker 3a"),
+        ({"restart_marker_blocks": 4}, b"\xff\xd5", "not in order"),
+    ],
+)
+def test_a_jpeg_that_is_broken_in_the_middle_is_refused(options: dict, written: bytes, reason: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    data = bytearray(_encode("JPEG", Image.fromarray(noise), **options))
+    pictures.decode(bytes(data))
+    middle = len(data) // 2
+    while 0xFF in data[middle - 1 : middle + 3]:
+        middle += 1
+    data[middle : middle + 2] = written
+    for read in (pictures.decode, pictures.decode_luma):
+        with pytest.raises(PictureError, match=reason):
+            read(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "options", [{"progressive": True}, {"restart_marker_blocks": 1}, {"comment": b"\xff\xda\xff\x01"}, {"quality": 100}]
+)
+def test_a_whole_jpeg_is_read_however_it_is_written(options: dict) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    data = _encode("JPEG", Image.fromarray(noise), **options)
+    assert pictures.decode(data).shape == (96, 128, 3)
+    assert pictures.decode(data + b"\xff\x01 behind its end").shape == (96, 128, 3)
+
+
 def _declared(width: int, height: int) -> bytes:
     """A PNG that declares a size and holds no pixels."""
 
@@ -102,6 +134,7 @@ def test_declared_size_is_bounded_before_decoding(side: int) -> None:
     with pytest.raises(PictureError) as caught:
         pictures.inspect(_declared(side, side))
     assert caught.value.reason == "too_large"
+    assert f"declares {side * side} pixels" in caught.value.detail
 
 
 def test_a_smaller_bound_can_be_asked_for() -> None:
