@@ -5,14 +5,13 @@ from functools import cached_property
 
 import numpy as np
 
-from detray.boxes import IOU_THRESHOLDS
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.observe import Counts, first_of_each_place
-from detray.diagnose.surroundings import Reference, Surroundings
+from detray.diagnose.surroundings import Others, Surroundings, score_depth
 from detray.diagnose.view import Auc, View
-from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, class_average_precision
+from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, class_average_precision
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,9 @@ class Case:
         return self.around.label(self.category)
 
     @cached_property
-    def reference(self) -> Reference:
+    def reference(self) -> Others:
         """How the other classes that work score."""
-        return self.around.reference.without(self.category)
+        return self.around.reference.seen_by(self.category)
 
     @property
     def is_repaired(self) -> bool:
@@ -113,9 +112,30 @@ class Case:
 
     @cached_property
     def confused(self) -> Flags:
-        """Boxes covered by a detection of another class that scores as that class's true ones do."""
+        """Boxes covered by a detection of another class that scores as true ones of that class, or of
+        this one unless it scores low as a whole, do."""
         boxes = self.view.boxes
-        return (boxes.outcome == o.COVERED) & self.around.confident(boxes.cover_category, boxes.cover_score)
+        like_own = (boxes.cover_score >= self.floor) & (self.is_depressed is not True)
+        like_other = self.around.confident(boxes.cover_category, boxes.cover_score)
+        covered = boxes.outcome == o.COVERED
+        return covered & (like_own | like_other | (boxes.cover_category == self._confused_with))
+
+    @cached_property
+    def _confused_with(self) -> int | None:
+        """The class whose detections, of whatever score, cover far more of the missed boxes than its
+        share of all detections would by chance; None: there is none, or the class is never detected."""
+        covers = self.view.boxes.cover_category[self.view.boxes.outcome == o.COVERED]
+        if not len(covers) or not len(self.view.found):
+            return None
+        other = dominant_class(covers)
+        if other is None:
+            return None
+        most = int((covers == other).sum())
+        detections = self.around.repaired.detections
+        share = detections.get(other, 0) / max(sum(n for k, n in detections.items() if k != self.category), 1)
+        chance = len(covers) * share
+        is_beyond = most - chance > t.CHANCE_ERRORS * np.sqrt(max(chance * (1 - share), 1))
+        return other if most >= t.MIN_HITS and is_beyond else None
 
     @cached_property
     def floor(self) -> float:
@@ -136,6 +156,30 @@ class Case:
     def lost(self) -> Flags:
         """Missed boxes that no confident detection explains."""
         return self.view.missed & ~self.confused & ~self.loose
+
+    @cached_property
+    def n_seen(self) -> int:
+        """Boxes that a detection of the class, or a confident one of another, meets."""
+        return self.view.n_boxes - int(self.lost.sum())
+
+    @cached_property
+    def usually_missed(self) -> float:
+        """The share of their boxes that the other classes that work miss, in the median; 0 if there is none."""
+        missed = self.reference.missed
+        return float(np.median(missed)) if len(missed) else 0.0
+
+    def as_found(self, rows: Flags) -> Flags:
+        """As many of the boxes ``rows``, evenly among them, as the other classes that work find."""
+        place = np.flatnonzero(rows)
+        n = round(len(place) * (1 - self.usually_missed))
+        chosen = np.zeros(len(rows), np.bool_)
+        chosen[place[np.arange(n) * len(place) // max(n, 1)]] = True
+        return chosen
+
+    @cached_property
+    def size_auc(self) -> Auc | None:
+        """The chance that a found box is larger than a lost one; None without either."""
+        return Auc.of(self.sizes[~self.view.missed], self.sizes[self.lost])
 
     # what the detections sit on
 
@@ -180,8 +224,18 @@ class Case:
 
     @cached_property
     def false_auc(self) -> Auc | None:
-        """The chance that a true detection scores above a confident false one; None without either."""
-        return self.view.auc(self.view.false, self.floor)
+        """The chance that a true detection scores above a confident false one that repeats none; None
+        without either."""
+        return self.view.auc(self.view.false & ~self.repeated, self.floor)
+
+    @cached_property
+    def outranking(self) -> Flags:
+        """False detections, repeating none, that score above the median of the true ones."""
+        return self.view.false & ~self.repeated & (self.view.found.score >= self.true_median)
+
+    def usual_false(self, score: float) -> float:
+        """How many false detections from ``score`` on a class that works would have."""
+        return self.reference.usual_false(score, int(self.view.true.sum()))
 
     @cached_property
     def is_depressed(self) -> bool | None:
@@ -194,31 +248,35 @@ class Case:
         position = self.reference.position(self.true_median) if n else None
         if position is None:
             return None
-        # the place of a median of n is uncertain by .5 / sqrt(n)
-        return bool(position < min(t.DEPRESSED_POSITION, 0.5 - errors * 0.5 / np.sqrt(n)))
+        # the place of a median of n is uncertain by .5 / sqrt(n), and the classes differ among themselves
+        by_chance = 0.5 - errors * 0.5 / np.sqrt(n)
+        usual = self.reference.quantile(0.5) or 0.0
+        if position < min(t.FAR_BELOW_POSITION, by_chance) and self.true_median < t.FAR_BELOW * usual:
+            return True
+        return bool(position < min(t.DEPRESSED_POSITION, by_chance, self.reference.lowest_usual_position))
 
     @cached_property
     def has_one_kind_of_false(self) -> bool:
         """Whether most false detections that outscore true ones are of one kind, so that this kind and
         not the ranking is what is wrong: the true ones score as usual, or the kind is no background."""
-        found = self.view.found
-        above = self.view.false & (found.score >= self.true_median)
-        kinds = np.bincount(found.outcome[above], minlength=o.BACKGROUND + 1)
-        if not kinds.sum() or kinds.max() < t.ONE_KIND * kinds.sum() or self.is_depressed:
+        kinds = np.bincount(self.view.found.outcome[self.outranking], minlength=o.BACKGROUND + 1)
+        if not kinds.sum() or kinds.max() < t.ONE_KIND * kinds.sum():
             return False
-        return self.is_depressed is False or int(kinds.argmax()) != o.BACKGROUND
+        if self.is_depressed is not None:
+            return not self.is_depressed
+        # no other class tells how true detections score here
+        return bool(self.true_median >= t.FAR_BELOW * np.median(self.view.found.score[self.outranking]))
 
     @cached_property
     def untight_share(self) -> float | None:
         """Share of the true detections that fail at IoU .75; None without any."""
         words = self.view.found.matched[self.view.true]
-        level = int(np.flatnonzero(IOU_THRESHOLDS >= t.TIGHT_IOU - 1e-9)[0])
-        return float((words >> level & 1 == 0).mean()) if len(words) else None
+        return float((words >> o.TIGHT_LEVEL & 1 == 0).mean()) if len(words) else None
 
     @property
-    def is_tightness_weak(self) -> bool:
-        """Whether AP50 is good although AP is not."""
-        return self.view.ap50 is not None and self.view.ap50 >= t.GOOD_AP50
+    def usually_untight(self) -> float:
+        """The same of the other classes that work, in the median; 0 if there is none."""
+        return float(np.median(self.reference.untight)) if len(self.reference.untight) else 0.0
 
     # the output settings
 
@@ -233,12 +291,23 @@ class Case:
         From the classes that work: so many true detections of theirs do not all score above it by
         chance; or, where all classes are cut there, the class's own pile up at the cut.
         """
+        scores = self.view.found.score[self.view.true]
+        # what was cut below is skewed: its lowest score is as near to the median as the high ones are
+        high = float(np.quantile(scores, 1 - t.CONFIDENT_QUANTILE)) if len(scores) else 0.0
+        is_skewed = score_depth(lowest, self.true_median) <= score_depth(self.true_median, high)
+        if self.around.cut is not None and lowest <= self.around.cut + t.SAME_CUT:
+            # what all lose to the cut they lose about alike
+            return is_skewed or float(self.lost.mean()) <= t.CUT_ALIKE * self.around.missed + t.CUT_MISSED_SHARE
         reference = self.reference
         below = reference.position(lowest)
         if below is None or reference.lowest_score is None:
-            return True
-        by_chance = (1 - below) ** int(self.view.true.sum())
-        is_shared = lowest <= reference.lowest_score + t.SAME_CUT
+            return is_skewed
+        n_true = int(self.view.true.sum())
+        depth = self.reference.usual_depth(n_true)
+        if depth is not None and score_depth(lowest, self.true_median) > t.CUT_DEPTH * depth:
+            return False  # a class that scores high as a whole is not cut
+        by_chance = (1 - below) ** n_true
+        is_shared = abs(lowest - reference.lowest_score) <= t.SAME_CUT
         return by_chance < t.CUT_CHANCE or (is_shared and self.is_depressed is True)
 
     @property
@@ -287,6 +356,16 @@ class Case:
             if is_better_elsewhere or is_full_of_boxes:
                 return cap, full, recall, rest
         return None
+
+
+def dominant_class(classes: Ints) -> int | None:
+    """The class that is most of ``classes``, or far more than any other; None: they are scattered."""
+    values, counts = np.unique(classes, return_counts=True)
+    if not len(values):
+        return None
+    second, most = np.sort(np.append(counts, 0))[-2:]
+    is_dominant = most >= t.CONFUSION_DOMINANCE * len(classes) or most >= t.DOMINANCE_RATIO * second
+    return int(values[counts.argmax()]) if is_dominant else None
 
 
 def _saturated(histogram: Counts) -> int | None:

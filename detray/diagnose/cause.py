@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from detray.diagnose.case import Case
+from detray.evaluate.kernel import Flags
 
 MAPPING, GROUND_TRUTH, OUTPUT, TRAINING_DATA, TRAINING, SYMPTOM = range(1, 7)
 """The groups, in the order in which they explain each other."""
@@ -34,7 +35,11 @@ class Verdict:
     numbers: dict[str, Any]
     sentence: str
     remedy: str
-    config: dict[str, Any] | None = field(default=None)
+    config: dict[str, Any] | None = None
+    boxes: Flags | None = field(default=None, repr=False, compare=False)
+    """The boxes of the case's view that the cause is about; None: it is not about single boxes."""
+    detections: Flags | None = field(default=None, repr=False, compare=False)
+    """The same of the detections."""
 
 
 class Cause(Protocol):

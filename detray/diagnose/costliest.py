@@ -1,9 +1,12 @@
-"""The answer for a weak class of which no cause is proven: the kind of error that costs it most."""
+"""The answer for a class of which no cause is proven: the kind of error that costs it most, or none."""
 
+from collections.abc import Sequence
+
+from detray.diagnose import cause, tuning
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Cause, Verdict
 from detray.diagnose.causes.background_confusion import BackgroundConfusion
 from detray.diagnose.causes.class_confusion import ClassConfusion
 from detray.diagnose.causes.duplicates import Duplicates
@@ -21,20 +24,46 @@ _FALSE = {
 }
 
 
-def costliest(case: Case) -> tuple[str, Verdict] | None:
-    """The symptom whose errors cost the class most AP, and what it says; None where none costs any.
+class NoCauseFound:
+    """No kind of error costs the class anything worth mending."""
 
-    Each kind of false detection is taken away in turn, and the boxes that are hit loosely, covered
-    by another class, or lost are found in turn, as TIDE does (Bolya et al., ECCV 2020).
+    name = "no_cause_found"
+    group = cause.SYMPTOM
+    inputs = ()
+    explains = ()
+
+    def judge(self, case: Case) -> Verdict:
+        view = case.view
+        return Verdict(
+            confidence=CONFIDENCE,
+            d_ap=None,
+            numbers={"n_ground_truth": view.n_boxes, "recall": view.recall, "ap50": view.ap50},
+            sentence=f"Nothing is found wrong with {case.label}: {cause.percent(view.recall)} of its {view.n_boxes}"
+            f" boxes are found, and no kind of error costs {t.LEAST_GAIN:.2f} AP or more.",
+            remedy="Nothing to mend.",
+        )
+
+
+def costliest(case: Case, causes: Sequence[Cause]) -> tuple[Cause, Verdict]:
+    """The symptom, of ``causes``, whose errors cost the class most AP, and what it says; `NoCauseFound`
+    where none costs any.
+
+    Each kind of false detection is taken away in turn, the boxes that are hit loosely, covered by
+    another class, or lost are found in turn, as TIDE does (Bolya et al., ECCV 2020), and the true
+    detections are drawn exactly.
     """
     view = case.view
-    if view.ap50 is None or view.ap50 >= t.GOOD_AP50:
-        return None
-    kinds: dict[str, tuple[float | None, int, str]] = {}
+    kinds: dict[str, tuple[float, str]] = {}
+
+    def add(name: str, mended: float | None, words: str) -> None:
+        gain = case.gain(mended) or 0.0
+        if gain > kinds.get(name, (0.0, ""))[0]:
+            kinds[name] = (gain, words)
+
     for name, (outcome, words) in _FALSE.items():
         rows = view.outcomes(outcome)
-        kinds[name] = (case.gain(view.ap_with(ignore=rows)), int(rows.sum()), f"detections of {case.label} {words}")
-    boxes = (
+        add(name, view.ap_with(ignore=rows), f"{int(rows.sum())} detections of {case.label} {words}")
+    for name, rows, mended, words in (
         (
             Localization.name,
             case.loose,
@@ -43,18 +72,22 @@ def costliest(case: Case) -> tuple[str, Verdict] | None:
         ),
         (ClassConfusion.name, case.confused, view.ap_with(relabelled=case.confused), "are taken for other classes"),
         (MissedObjects.name, case.lost, view.ap_with(found=case.lost), "are missed"),
-    )
-    for name, rows, mended, words in boxes:
-        kinds[name] = (case.gain(mended), int(rows.sum()), f"of {view.n_boxes} boxes of {case.label} {words}")
+    ):
+        add(name, mended, f"{int(rows.sum())} of {view.n_boxes} boxes of {case.label} {words}")
+    if case.untight_share:
+        words = f"{cause.percent(case.untight_share)} of the true detections of {case.label} fail at IoU .75"
+        add(Localization.name, view.ap_with(perfect=view.true), words)
 
-    name, (gain, n, words) = max(kinds.items(), key=lambda item: item[1][0] or 0.0)
-    if gain is None or gain < t.LEAST_GAIN:
-        return None
-    return name, Verdict(
+    known = {each.name: each for each in causes}
+    name, (gain, words) = max(kinds.items(), key=lambda item: item[1][0], default=("", (0.0, "")))
+    if gain < t.LEAST_GAIN or name not in known:
+        none = NoCauseFound()
+        return none, none.judge(case)
+    return known[name], Verdict(
         confidence=CONFIDENCE,
         d_ap=gain,
-        numbers={"n": n, "recall": view.recall},
-        sentence=f"No single cause is proven; what costs most AP ({gain:.2f}) is that {n} {words}.",
+        numbers={"recall": view.recall, "ap50": view.ap50},
+        sentence=f"No single cause is proven; what costs most AP ({gain:.2f}) is that {words}.",
         remedy="Give the class more weight and more examples, and look at its worst images.",
-        config=None,
+        config=tuning.tune(case.name, oversample=[1, 2, 4, 8]),
     )

@@ -27,7 +27,8 @@ def reading_of_class(boxes: Boxes, found: Found) -> ReadingFault | None:
     """Whether the boxes of one class, on one side, are in another format."""
     if len(boxes) and (boxes.outcome == HIT).mean() > 1 - t.RECALL_RAISE:
         return None
-    return find_reading(compared(boxes.image, boxes.box, boxes.image_size, found, MAX_COMPARED_CLASS))
+    # pictures are resized for all classes alike
+    return find_reading(compared(boxes.image, boxes.box, boxes.image_size, found, MAX_COMPARED_CLASS), with_sizes=False)
 
 
 def compared(image: Ints, box: Floats, size: Floats, dt: Detections | Found, limit: int) -> Pairs:

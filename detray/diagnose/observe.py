@@ -13,6 +13,7 @@ from detray.diagnose.columns import Columns, take
 from detray.diagnose.overlap import best_of, overlaps
 from detray.diagnose.scene import Scene
 from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, Matches, match
+from detray.evaluate.order import count, places
 
 # what a detection is; TIDE's names where it has them
 TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE, BACKGROUND = range(6)
@@ -20,6 +21,8 @@ TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE, BACKGROUND = range(6)
 HIT, COVERED, NEAR, UNTOUCHED = range(4)
 
 NONE = -1
+TIGHT_LEVEL = int(np.searchsorted(IOU_THRESHOLDS, t.TIGHT_IOU - 1e-9))
+"""The place of IoU .75 among COCO's thresholds."""
 ALL_LEVELS = np.int16((1 << len(IOU_THRESHOLDS)) - 1)
 
 
@@ -105,6 +108,8 @@ class Tally:
     detections: Counts = field(default_factory=dict)
     hits: Counts = field(default_factory=dict)
     """Boxes matched at IoU .5."""
+    tight_hits: Counts = field(default_factory=dict)
+    """Detections that are true at IoU .75."""
     small_boxes: Counts = field(default_factory=dict)
     """Boxes with area up to 32²."""
     small_hits: Counts = field(default_factory=dict)
@@ -114,6 +119,8 @@ class Tally:
     detection, of those that overlap it by .5 and are not true elsewhere, is of the predicted class."""
     true_scores: Counts = field(default_factory=dict)
     """By (class, bin of `score_bin`): true detections."""
+    false_scores: Counts = field(default_factory=dict)
+    """The same: detections that are false at IoU .5, of whatever kind."""
     lowest_scores: Counts = field(default_factory=dict)
     """By class: bin of the lowest score of any detection."""
     image_detections: Counts = field(default_factory=dict)
@@ -152,14 +159,31 @@ class Observation:
     tally: Tally
 
 
+_HALF, _ONE = 0x3F000000 >> 17, 0x3F800000 >> 17
+"""The high bits of the float32 numbers .5 and 1."""
+
+
 def score_bin(score: Floats) -> Ints:
-    """Scores as integers that keep their order, at most 1.6% apart: the high half of the float32 bits."""
-    return (np.maximum(score, 0).astype(np.float32).view(np.uint32) >> 17).astype(np.int64)
+    """Scores as integers that keep their order: up to .5 at most 1.6% apart; above it their distances
+    from 1 are, so that the scores of a saturated model are told apart too."""
+    score = np.maximum(score, 0.0)
+    low, high = _high_bits(score), _high_bits(np.clip(1 - score, 0.0, 0.5))
+    return np.select([score <= 0.5, score <= 1], [low, 2 * _HALF - high], 2 * _HALF - _ONE + low)
 
 
 def bin_score(number: int) -> float:
     """The lowest score of a bin."""
-    return float(np.array([number << 17], np.uint32).view(np.float32)[0])
+    if number <= _HALF:
+        return _float(number)
+    return 1 - _float(2 * _HALF - number + 1) if number <= 2 * _HALF else _float(number - 2 * _HALF + _ONE)
+
+
+def _high_bits(values: Floats) -> Ints:
+    return (values.astype(np.float32).view(np.uint32) >> 17).astype(np.int64)
+
+
+def _float(high_bits: int) -> float:
+    return float(np.array([high_bits << 17], np.uint32).view(np.float32)[0])
 
 
 def observe(
@@ -283,6 +307,8 @@ def _found(scene: Scene, matches: Matches, rows: Ints, det: Ints, box: Ints, iou
 def _tally(scene: Scene, matches: Matches, boxes: Boxes) -> Tally:
     gt, dt = scene.gt, scene.dt
     true = (matches.matched[:, 0] & ~matches.ignored[:, 0] & 1).astype(np.bool_)
+    false = matches.kept & ~true & ~(matches.ignored[:, 0] & 1).astype(np.bool_)
+    tight = true & (matches.matched[:, 0] >> TIGHT_LEVEL & 1).astype(np.bool_)
     hit = boxes.outcome == HIT
     by_other = (boxes.cover_category != NONE) & ~(hit & (boxes.score >= np.nan_to_num(boxes.cover_score, nan=-1.0)))
     vote = np.where(by_other, boxes.cover_category, np.where(hit, boxes.category, NONE))
@@ -298,8 +324,10 @@ def _tally(scene: Scene, matches: Matches, boxes: Boxes) -> Tally:
         crowds=_count(gt.category[gt.crowd]),
         detections=_count(dt.category),
         hits=_count(gt.category[is_hit & ~gt.crowd]),
+        tight_hits=_count(dt.category[tight]),
         votes=_count(boxes.category[vote != NONE], vote[vote != NONE]),
         true_scores=_count(dt.category[true], score_bin(dt.score[true])),
+        false_scores=_count(dt.category[false], score_bin(dt.score[false])),
         lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),
         image_detections=_count(per_image),
     )
@@ -333,11 +361,14 @@ def _place(ordered: Ints, values: Ints) -> Ints:
 
 def _count(*keys: Ints) -> Counts:
     """How often each value, or combination of values, stands there."""
-    if len(keys) == 1:
-        value, n = np.unique(keys[0], return_counts=True)
-        return dict(zip(value.tolist(), n.tolist(), strict=True))
-    rows, n = np.unique(np.stack(keys, axis=1), axis=0, return_counts=True)
-    return dict(zip(map(tuple, rows.tolist()), n.tolist(), strict=True))
+    values = [np.unique(key) for key in keys]
+    code = np.zeros(len(keys[0]), np.int64)
+    for key, known in zip(keys, values, strict=True):
+        code = code * len(known) + places(known, key)
+    found, n = count(code)
+    columns = np.unravel_index(found, [max(len(known), 1) for known in values])
+    named = [known[place].tolist() for known, place in zip(values, columns, strict=True)]
+    return dict(zip(named[0] if len(keys) == 1 else zip(*named, strict=True), n.tolist(), strict=True))
 
 
 def first_of_each_place(found: Found) -> Flags:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.catalogue import CAUSES
-from detray.diagnose.cause import SYMPTOM, Cause, Verdict
+from detray.diagnose.cause import MAPPING, SYMPTOM, Cause, Verdict
 from detray.diagnose.causes.crowd_only import CrowdOnly
+from detray.diagnose.causes.few_examples import FewExamples
 from detray.diagnose.causes.no_ground_truth import NoGroundTruth
 from detray.diagnose.costliest import costliest
+from detray.evaluate.kernel import Flags
 from detray.settings import to_yaml
 
 FIRST = (NoGroundTruth.name, CrowdOnly.name)
@@ -28,14 +31,18 @@ class Ranked:
 def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     """The causes that hold for the class, the likeliest first.
 
-    Where none holds, the kind of error that costs most stands in (see `costliest`).
-    By group; within a group the one that costs more AP, unknown costs last. Symptoms that another
-    cause explains, and those that only show as long as a mapping fault is not repaired, stand last.
+    Where none holds, or only that there are few boxes, the kind of error that costs most stands in
+    (see `costliest`). By group; within a group the one that costs more AP, unknown costs last; a cause,
+    other than of the mapping, that costs far less than another stands behind those that do not. Symptoms that another
+    cause explains (it names them, or those above are about half of the same boxes or detections), and
+    those that only show as long as a mapping fault is not repaired, stand last.
     """
     holding = [(cause, verdict) for cause in causes if (verdict := cause.judge(case)) is not None]
-    if not holding and (costs := costliest(case)) is not None:
-        name, verdict = costs
-        return [Ranked(cause, verdict) for cause in causes if cause.name == name]
+    if all(cause.name == FewExamples.name for cause, _ in holding):
+        # too few boxes are no reason to say nothing of what is wrong with them
+        stand_in = costliest(case, causes)
+        if not holding or stand_in[1].d_ap is not None:
+            holding.append(stand_in)
     explained = {name for cause, _ in holding for name in cause.explains}
     found = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
     if case.is_repaired:
@@ -44,16 +51,52 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
         found += [
             (cause, verdict, True)
             for cause in causes
-            if cause.group == SYMPTOM and cause.name not in names and (verdict := cause.judge(unrepaired)) is not None
+            if cause.group == SYMPTOM
+            and cause.name not in names | explained
+            and (verdict := cause.judge(unrepaired)) is not None
+            and (verdict.d_ap is None or verdict.d_ap >= t.LEAST_GAIN)
         ]
     order = {cause.name: place for place, cause in enumerate(causes)}
+
+    most = max((verdict.d_ap or 0.0 for _, verdict, _ in found), default=0.0)
 
     def key(entry: tuple[Cause, Verdict, bool]) -> tuple[object, ...]:
         cause, verdict, is_explained = entry
         cost = float("inf") if verdict.d_ap is None else -verdict.d_ap
-        return cause.name not in FIRST, is_explained, cause.group, cost, order[cause.name]
+        is_light = cause.group > MAPPING and verdict.d_ap is not None and verdict.d_ap < t.LIGHT_SHARE * most
+        return cause.name not in FIRST, is_explained, is_light, cause.group, cost, order[cause.name]
 
-    return [Ranked(cause, verdict) for cause, verdict, _ in sorted(found, key=key)]
+    told = _Told()
+    first, last = [], []
+    for cause, verdict, is_explained in sorted(found, key=key):
+        if is_explained or (cause.group == SYMPTOM and told.covers(verdict)):
+            last.append(Ranked(cause, verdict))
+        else:
+            first.append(Ranked(cause, verdict))
+            told.add(verdict)
+    return first + last
+
+
+@dataclass
+class _Told:
+    """The boxes and the detections that the causes so far are about."""
+
+    boxes: Flags | None = None
+    detections: Flags | None = None
+
+    def covers(self, verdict: Verdict) -> bool:
+        """Whether at least half of what the verdict is about is among them."""
+        pairs = [(self.boxes, verdict.boxes), (self.detections, verdict.detections)]
+        known = [(told, own) for told, own in pairs if told is not None and own is not None and own.any()]
+        return bool(known) and all(told[own].mean() >= t.EXPLAINED_SHARE for told, own in known)
+
+    def add(self, verdict: Verdict) -> None:
+        self.boxes = _either(self.boxes, verdict.boxes)
+        self.detections = _either(self.detections, verdict.detections)
+
+
+def _either(a: Flags | None, b: Flags | None) -> Flags | None:
+    return b if a is None else a if b is None else a | b
 
 
 def rows_of(case: Case, found: Sequence[Ranked]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ which far more boxes are hit is the true one.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -148,6 +149,11 @@ class Pairs:
     box: np.ndarray
     n_boxes: int
 
+    @cached_property
+    def n_detections(self) -> int:
+        """Detections that are compared, at least 1."""
+        return max(len(np.unique(self.dt, axis=0)), 1)
+
     def some(self, n: int) -> "Pairs":
         """About the first ``n`` pairs, with all pairs of each box that is among them."""
         order = np.argsort(self.box, kind="stable")
@@ -183,7 +189,7 @@ class Pairs:
         return np.bincount(found // max(self.n_boxes, 1), minlength=len(sizes)) / max(self.n_boxes, 1)
 
 
-def find_reading(pairs: Pairs) -> ReadingFault | None:
+def find_reading(pairs: Pairs, *, with_sizes: bool = True) -> ReadingFault | None:
     """The reading under which far more boxes are hit than as they stand.
 
     None where none raises recall by more than `thresholds.RECALL_RAISE` and by at least
@@ -195,20 +201,25 @@ def find_reading(pairs: Pairs) -> ReadingFault | None:
         return None
     sized = bool(np.isfinite(pairs.size).all())
     found = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
-    best = max(recall for recall, _ in found)
-    # corners in the ground truth, and corners subtracted twice in the detections, fit each other alike
-    fitting = [(_plausibility(pairs, r), recall, r) for recall, r in found if recall >= best - t.AS_GOOD_RECALL]
-    _, best, reading = max(fitting, key=lambda entry: entry[:2])
-    if not _raises(best, now, pairs.n_boxes):
+    # corners in the ground truth, and corners subtracted twice in the detections, fit each other alike,
+    # but a wrong reading drives boxes out of the image
+    fitting = [(recall, r) for recall, r in found if _raises(recall, now, pairs)]
+    best, reading = max(fitting, key=lambda entry: entry[0] + _plausibility(pairs, entry[1]), default=(0.0, None))
+    if reading is None and not with_sizes:
+        return None
+    if reading is None:
         reading = _search(pairs, sized)
         best = pairs.recall(reading)
-    if not _raises(best, now, pairs.n_boxes):
+    if not _raises(best, now, pairs):
         return None
     return ReadingFault(reading, now, best)
 
 
-def _raises(new: float, old: float, n: int) -> bool:
-    gained = (new - old) * n + 1e-9
+def _raises(new: float, old: float, pairs: Pairs) -> bool:
+    gained = (new - old) * pairs.n_boxes + 1e-9
+    # few detections can hit few boxes: the share of those that they could hit counts, of twice as many
+    if pairs.n_detections < pairs.n_boxes / 2 and gained >= 2 * t.MIN_HITS:
+        new, old = new * pairs.n_boxes / pairs.n_detections, old * pairs.n_boxes / pairs.n_detections
     from_nil = old <= t.NIL_RECALL / 2 and new - old > t.RAISE_FROM_NIL and gained >= 2 * t.MIN_HITS
     return from_nil or (new - old > t.RECALL_RAISE and gained >= t.MIN_HITS)
 
@@ -250,13 +261,13 @@ def _search(pairs: Pairs, sized: bool) -> Reading:
 
 
 def _plausibility(pairs: Pairs, reading: Reading) -> float:
-    """The share of the boxes of both sides that are real boxes within their image, once read so."""
+    """The shares of the boxes of either side that are real boxes within their image, once read so, summed."""
     gt, dt = pairs.gt, pairs.dt
     if reading.side == "ground truth":
         gt = reading.read(gt, pairs.size)
     else:
         dt = reading.read(dt, pairs.size)
-    return round(_inside(gt, pairs.size) + _inside(dt, pairs.size), 2)
+    return _inside(gt, pairs.size) + _inside(dt, pairs.size)
 
 
 def _inside(box: Floats, size: Floats) -> float:

@@ -24,6 +24,8 @@ class Shapes:
 
     boxes: Counts = field(default_factory=dict)
     """By class; crowds left out."""
+    images: Counts = field(default_factory=dict)
+    """By class: images that hold any of these boxes."""
     sizes: Counts = field(default_factory=dict)
     """By (class, bin)."""
     aspects: Counts = field(default_factory=dict)
@@ -42,6 +44,11 @@ class Shapes:
             }
         )
 
+    def independent(self, category: int) -> float:
+        """How many boxes drawn independently tell as much as those of the class: boxes of one image are
+        alike, so between its images and its boxes."""
+        return float(np.sqrt(max(self.boxes.get(category, 0), 1) * max(self.images.get(category, 0), 1)))
+
     def add(self, other: "Shapes") -> None:
         """Take the counts of ``other`` in."""
         for name, counts in vars(self).items():
@@ -55,8 +62,10 @@ def box_shapes(scene: Scene) -> Shapes:
     box, category = scene.gt.box[real], scene.gt.category[real]
     whole = scene.images.size_of(scene.gt.image[real]).prod(axis=1)
     size = np.sqrt(box[:, 2] * box[:, 3] / np.where(np.isfinite(whole) & (whole > 0), whole, 1.0))
+    held = np.unique(np.stack([category, scene.gt.image[real]], axis=1), axis=0)
     return Shapes(
         _counts(scene.gt.category[~scene.gt.crowd]),
+        _counts(held[:, 0]),
         _counts(category, _bin(size)),
         _counts(category, _bin(box[:, 2] / box[:, 3])),
     )
@@ -72,18 +81,20 @@ def _counts(*keys: Ints) -> Counts:
     return dict(zip(plain, n.tolist(), strict=True))
 
 
-def drift(here: Counts, there: Counts, category: int, other: int) -> float | None:
+def drift(here: Counts, there: Counts, category: int, other: int, n: float, m: float) -> float | None:
     """Kolmogorov and Smirnov's distance between two binned distributions, of a class here and as it is
-    called there, 0 where chance alone gives it (1%); None where either is empty."""
-    a = {number: n for (owner, number), n in here.items() if owner == category}
-    b = {number: n for (owner, number), n in there.items() if owner == other}
+    called there, 0 where chance alone gives it (1%); None where either is empty.
+
+    ``n`` and ``m`` are the numbers of independent boxes here and there (`Shapes.independent`).
+    """
+    a = {number: k for (owner, number), k in here.items() if owner == category}
+    b = {number: k for (owner, number), k in there.items() if owner == other}
     if not a or not b:
         return None
     bins = sorted({*a, *b})
     first = np.cumsum([a.get(k, 0) for k in bins]) / sum(a.values())
     second = np.cumsum([b.get(k, 0) for k in bins]) / sum(b.values())
     distance = float(np.abs(first - second).max())
-    n, m = sum(a.values()), sum(b.values())
     return distance if distance >= KS_CRITICAL * np.sqrt((n + m) / (n * m)) else 0.0
 
 

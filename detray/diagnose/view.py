@@ -12,16 +12,26 @@ from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.observe import Boxes, Found
 from detray.evaluate.accumulate import average_precision
-from detray.evaluate.kernel import Flags, Ints
+from detray.evaluate.kernel import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)
 class Auc:
-    """The chance that a true detection scores above a false one, and its standard error if both scored
-    alike (Mann and Whitney, 1947)."""
+    """The chance that a value of one kind lies above one of another, such as the score of a true detection
+    above that of a false one, and its standard error if both were alike (Mann and Whitney, 1947)."""
 
     value: float
     error: float
+
+    @classmethod
+    def of(cls, high: Floats, low: Floats) -> "Auc | None":
+        """The chance that one of ``high`` is greater than one of ``low``; None without either."""
+        n, m = len(high), len(low)
+        if not n or not m:
+            return None
+        low = np.sort(low)
+        below, through = np.searchsorted(low, high, side="left"), np.searchsorted(low, high, side="right")
+        return cls(float((below + through).mean() / 2 / m), float(np.sqrt((n + m + 1) / (12 * n * m))))
 
     @property
     def is_bad(self) -> bool:
@@ -77,15 +87,10 @@ class View:
     def auc(self, false: Flags, floor: float = -np.inf) -> "Auc | None":
         """The chance that a true detection scores above one of ``false``, of those that score at
         least ``floor``; None without either."""
-        false_scores = np.sort(self.found.score[false])
+        false_scores = self.found.score[false]
         true_scores = self.found.score[self.true]
         false_scores, true_scores = false_scores[false_scores >= floor], true_scores[true_scores >= floor]
-        if not len(true_scores) or not len(false_scores):
-            return None
-        below = np.searchsorted(false_scores, true_scores, side="left")
-        through = np.searchsorted(false_scores, true_scores, side="right")
-        n, m = len(true_scores), len(false_scores)
-        return Auc(float((below + through).mean() / 2 / m), float(np.sqrt((n + m + 1) / (12 * n * m))))
+        return Auc.of(true_scores, false_scores)
 
     def ap_with(
         self,

@@ -62,7 +62,8 @@ def search_mapping(work: Work, task: MappingSearch) -> Json:
 
 
 def _sample(work: Work, task: MappingSearch, images: Ints) -> Scene:
-    own = [key for key in task.keys if any(_holds(key, k) for k in task.images)]
+    # without any box there is no image to look at, and one empty shard gives the empty scene
+    own = [key for key in task.keys if any(_holds(key, k) for k in task.images)] or task.keys[:1]
     scenes = [read_shard(work, key, Source(work, ())) for key in own]
     parts = [
         (take(scene.gt, rows), scene.annotation_id[rows], scene.annotation_row[rows])

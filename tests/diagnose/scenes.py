@@ -43,6 +43,12 @@ class World:
     findings: dict[tuple[int, str], int] = field(default_factory=dict)
     strength: float = 1.0
     """Of what is planted: less where several causes share a class."""
+    lowest: float = 0.0
+    """Score below which the detector writes nothing."""
+
+    def lowered(self, score: Floats, factor: float) -> Floats:
+        """Scores that are ``factor`` of what they were above the lowest that is written."""
+        return self.lowest + (score - self.lowest) * factor
 
     def keep_gt(self, keep: NDArray[np.bool_]) -> None:
         for name in ("gt_image", "gt_class", "gt_box", "gt_crowd"):
@@ -79,22 +85,26 @@ class World:
 
 
 def uniform(rng: np.random.Generator, n_images: int, n_classes: int, per_image: float = 7.0) -> World:
-    """Boxes of log-normal size anywhere; class frequencies fall off."""
+    """Boxes of log-normal size anywhere, or in groups; class frequencies fall off."""
     image = np.arange(1, n_images + 1) * int(rng.integers(1, 4)) + int(rng.integers(0, 50))
     size = np.array([[640, 480], [480, 640], [1280, 720], [500, 375]])[rng.integers(0, 4, n_images)].astype(float)
     if rng.random() < 0.4:
         size[:] = size[0]
-    weight = np.arange(1, n_classes + 1) ** -rng.uniform(0, 0.8)
+    weight = np.arange(1, n_classes + 1) ** -rng.uniform(0, 1.2)
     n = rng.poisson(per_image, n_images)
     gt_image = np.repeat(image, n)
     gt_class = rng.choice(np.arange(1, n_classes + 1), len(gt_image), p=weight / weight.sum())
     own = np.repeat(size, n, axis=0)
-    typical = np.exp(rng.normal(np.log(0.15), 0.4, n_classes + 1))[gt_class]
-    side = np.clip(typical * np.exp(rng.normal(0, 0.4, len(gt_image))), 0.02, 0.8) * own.min(axis=1)
+    typical = np.exp(rng.normal(np.log(rng.choice([0.05, 0.15, 0.15, 0.3])), 0.4, n_classes + 1))[gt_class]
+    side = np.clip(typical * np.exp(rng.normal(0, rng.uniform(0.1, 0.7), len(gt_image))), 0.015, 0.8) * own.min(axis=1)
     aspect = np.exp(rng.normal(0, 0.3, len(gt_image)))
     wh = np.stack([side * np.sqrt(aspect), side / np.sqrt(aspect)], axis=1)
     wh = np.minimum(wh, own * 0.95)
-    xy = rng.random((len(gt_image), 2)) * (own - wh)
+    place = rng.random((len(gt_image), 2))
+    if rng.random() < 0.3:  # objects stand together
+        middle = np.repeat(rng.random((n_images, 2)), n, axis=0)
+        place = np.clip(middle + rng.normal(0, 0.15, place.shape), 0, 1)
+    xy = place * (own - wh)
     names = {k: f"class{k}" for k in range(1, n_classes + 1)}
     return World(image, size, names, gt_image, gt_class, np.round(np.hstack([xy, wh]), 2), np.zeros(len(xy), bool))
 
@@ -168,24 +178,40 @@ class Quality:
     """Duplicates a true detection, of lower score."""
     second_labels: float = 0.1
     """Low-scoring detections of another class on the same object."""
+    partial: float = 0.0
+    """Low-scoring loose detections an object."""
+    by_size: float = 0.0
+    """By how much the logits of recall and score rise where the size of an object doubles."""
+    by_class: float = 0.0
+    """Spread over the classes of the logit of recall and score."""
     power: float = 1.0
     """Scores are raised to it: uncalibrated detectors."""
     lowest: float = 0.0
+    """Detections below this score are not written."""
+    nms: float | None = None
+    """IoU from which the lower of two detections of a class is suppressed; None: it is not."""
+    decimals: int | None = None
+    """Of the written scores; None: all."""
 
 
 def random_quality(rng: np.random.Generator) -> Quality:
     """A detector that works, of any kind."""
     return Quality(
-        recall=rng.uniform(0.8, 0.97),
-        noise=rng.uniform(0.02, 0.08),
-        true_mean=rng.uniform(0.5, 2.5),
-        spread=rng.uniform(0.5, 1.2),
+        recall=rng.uniform(0.75, 0.98),
+        noise=rng.uniform(0.015, 0.085),
+        true_mean=rng.uniform(0.3, 4.0),
+        spread=rng.uniform(0.5, 1.5),
         clutter=rng.choice([0.0, 0.5, 2.0, 10.0, 30.0]),
-        clutter_mean=rng.uniform(-4.0, -2.5),
+        clutter_mean=rng.uniform(-5.0, -2.0),
         repeats=rng.choice([0.0, 0.05, 0.2]),
         second_labels=rng.choice([0.0, 0.1, 0.5]),
-        power=rng.choice([0.3, 1.0, 1.0, 3.0]),
-        lowest=rng.choice([0.0, 0.0, 0.01, 0.05]),
+        partial=rng.choice([0.0, 0.1, 0.5]),
+        by_size=rng.choice([0.0, 0.0, 0.5]),
+        by_class=rng.choice([0.0, 0.2, 0.5]),
+        power=rng.choice([0.15, 0.3, 1.0, 1.0, 3.0]),
+        lowest=rng.choice([0.0, 0.0, 0.01, 0.05, 0.05, 0.3]),
+        nms=rng.choice([None, 0.5, 0.7]),
+        decimals=rng.choice([None, None, None, 3, 2]),
     )
 
 
@@ -225,13 +251,32 @@ def background_boxes(rng: np.random.Generator, world: World, image: Ints, catego
     return box
 
 
+def suppressed(world: World, iou: float) -> NDArray[np.bool_]:
+    """Detections that a higher-scoring one of their image and class overlaps by more than ``iou``."""
+    gone = np.zeros(len(world.dt_image), bool)
+    key = world.dt_image * 1000 + world.dt_class
+    order = np.lexsort((-world.dt_score, key))
+    for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
+        if len(rows) < 2:
+            continue
+        over = pairwise_iou(world.dt_box[rows], world.dt_box[rows]) > iou
+        for place in range(len(rows)):
+            if not gone[rows[place]]:
+                gone[rows[place + 1 :]] |= over[place, place + 1 :]
+    return gone
+
+
 def detect(rng: np.random.Generator, world: World, quality: Quality) -> World:
     """The world with a detector's detections."""
     q = quality
     classes = np.array(sorted(world.names))
     real = np.flatnonzero(~world.gt_crowd)
-    seen = real[rng.random(len(real)) < q.recall]
-    logit = rng.normal(q.true_mean, q.spread, len(seen))
+    area = np.maximum(world.gt_box[real, 2:].prod(axis=1), 1)
+    ease = np.log2(area / np.median(area)) / 2 * q.by_size if len(area) else np.zeros(0)
+    ease = ease + rng.normal(0, q.by_class, len(classes))[np.searchsorted(classes, world.gt_class[real])]
+    found = rng.random(len(real)) < sigmoid(np.log(q.recall / (1 - q.recall)) + ease)
+    seen, ease = real[found], ease[found]
+    logit = rng.normal(q.true_mean, q.spread, len(seen)) + ease
     world.add_dt(world.gt_image[seen], world.gt_class[seen], jitter(rng, world.gt_box[seen], q.noise), sigmoid(logit))
     again = rng.random(len(seen)) < q.repeats
     world.add_dt(
@@ -239,6 +284,13 @@ def detect(rng: np.random.Generator, world: World, quality: Quality) -> World:
         world.gt_class[seen[again]],
         jitter(rng, world.gt_box[seen[again]], q.noise * 2),
         sigmoid(logit[again] - rng.uniform(0.5, 3, again.sum())),
+    )
+    part = rng.random(len(seen)) < q.partial
+    world.add_dt(
+        world.gt_image[seen[part]],
+        world.gt_class[seen[part]],
+        jitter(rng, world.gt_box[seen[part]], 0.35),
+        sigmoid(rng.normal(q.clutter_mean, 1.0, part.sum())),
     )
     second = rng.random(len(seen)) < q.second_labels
     world.add_dt(
@@ -255,9 +307,18 @@ def detect(rng: np.random.Generator, world: World, quality: Quality) -> World:
         sigmoid(rng.normal(q.clutter_mean, 0.7, len(image))),
     )
     world.dt_score = world.dt_score**q.power
+    world.lowest = q.lowest
     world.keep_dt(world.dt_score >= q.lowest)
+    if q.nms is not None:
+        world.keep_dt(~suppressed(world, q.nms))
     world.dt_box = np.round(world.dt_box, 2)
     return world
+
+
+def write_scores(world: World, quality: Quality) -> None:
+    """Scores as the detector writes them, after all that is planted."""
+    if quality.decimals is not None:
+        world.dt_score = np.round(world.dt_score, quality.decimals)
 
 
 @dataclass(frozen=True)
@@ -285,10 +346,24 @@ def given_for(rng: np.random.Generator, plants: tuple[str, ...]) -> Given:
     )
 
 
+def tripled(world: World) -> World:
+    """Three times as many images, and boxes like those of the world in each third."""
+    step = int(world.image.max()) + 1 if len(world.image) else 1
+    return replace(
+        world,
+        image=np.concatenate([world.image + part * step for part in range(3)]),
+        size=np.tile(world.size, (3, 1)),
+        gt_image=np.concatenate([world.gt_image + part * step for part in range(3)]),
+        gt_class=np.tile(world.gt_class, 3),
+        gt_box=np.tile(world.gt_box, (3, 1)),
+        gt_crowd=np.tile(world.gt_crowd, 3),
+    )
+
+
 def complete(rng: np.random.Generator, world: World, quality: Quality, given: Given) -> None:
     """Give a world its training split (as if drawn alike) and base model, as far as they are given."""
     if given.training:
-        train = world.without_detections()
+        train = tripled(world.without_detections())
         train.gt_box = jitter(rng, train.gt_box, 0.05)
         if given.training_detections:
             detect(rng, train, replace(quality, recall=min(quality.recall + 0.03, 0.99)))
@@ -390,6 +465,10 @@ FORMATS: dict[str, Callable[[Floats, Floats], Floats]] = {
 }
 
 
+RESIZED = {"resized 640", "letterboxed 416", "half"}
+"""Formats of whole files: pictures are resized for all classes alike."""
+
+
 def _letterbox(box: Floats, size: Floats, side: float) -> Floats:
     scale = side / size.max(axis=1, keepdims=True)
     pad = (side - size * scale) / 2
@@ -398,8 +477,9 @@ def _letterbox(box: Floats, size: Floats, side: float) -> Floats:
 
 def box_format(rng: np.random.Generator, world: World, c: int) -> None:
     """Detections of the class, or all, written in another format."""
-    change = FORMATS[str(rng.choice(list(FORMATS)))]
-    rows = np.ones(len(world.dt_class), bool) if rng.random() < 0.5 else world.dt_class == c
+    whole = rng.random() < 0.5
+    change = FORMATS[str(rng.choice([name for name in FORMATS if whole or name not in RESIZED]))]
+    rows = np.ones(len(world.dt_class), bool) if whole else world.dt_class == c
     world.dt_box[rows] = change(world.dt_box[rows], world.size_of(world.dt_image[rows]))
 
 
@@ -413,7 +493,7 @@ def class_confusion(rng: np.random.Generator, world: World, c: int) -> None:
         k for k in world.names if k != c
     ]
     other = int(rng.choice(others))
-    rows = (world.dt_class == c) & (rng.random(len(world.dt_class)) < _share(rng, world, 0.6, 1.0))
+    rows = (world.dt_class == c) & (rng.random(len(world.dt_class)) < _share(rng, world, 0.5, 1.0))
     world.dt_class[rows] = other
 
 
@@ -453,7 +533,7 @@ def localization(rng: np.random.Generator, world: World, c: int) -> None:
 def duplicates(rng: np.random.Generator, world: World, c: int) -> None:
     """Several detections of about the same score on each object."""
     rows = np.flatnonzero(_on_own(world, c) >= 0)
-    for _ in range(int(rng.integers(3, 6))):
+    for _ in range(int(rng.integers(2, 6))):
         box = jitter(rng, world.dt_box[rows], 0.03)
         score = np.clip(world.dt_score[rows] * rng.uniform(0.97, 1.03, len(rows)), 0, 1)
         world.add_dt(world.dt_image[rows], c, box, score)
@@ -461,7 +541,7 @@ def duplicates(rng: np.random.Generator, world: World, c: int) -> None:
 
 def missing_labels(rng: np.random.Generator, world: World, c: int) -> None:
     """Most boxes of c left out of the ground truth."""
-    gone = (world.gt_class == c) & (rng.random(len(world.gt_class)) < _share(rng, world, 0.55, 0.8))
+    gone = (world.gt_class == c) & (rng.random(len(world.gt_class)) < _share(rng, world, 0.45, 0.8))
     world.keep_gt(~gone)
 
 
@@ -489,12 +569,12 @@ def bad_ranking(rng: np.random.Generator, world: World, c: int) -> None:
     scores = np.sort(_typical_scores(rng, world, c, 400))
     middle = np.median(scores)
     world.dt_score[false] = rng.choice(scores[scores >= middle], false.sum())
-    world.dt_score[true] = world.dt_score[true] * rng.uniform(0.2, 0.4)
+    world.dt_score[true] = world.lowered(world.dt_score[true], rng.uniform(0.1, 0.4))
 
 
 def background_confusion(rng: np.random.Generator, world: World, c: int) -> None:
     """Confident detections on background, above the true ones, which score as usual."""
-    n = int(len(_boxes_of(world, c)) * rng.uniform(1.5, 3))
+    n = int(len(_boxes_of(world, c)) * rng.uniform(1.0, 3.0))
     image = rng.choice(world.image, n)
     top = np.quantile(_typical_scores(rng, world, c, 400), 0.75)
     world.add_dt(image, c, background_boxes(rng, world, image, c), rng.uniform(top, 1, n))
@@ -504,21 +584,22 @@ def missed_objects(rng: np.random.Generator, world: World, c: int) -> None:
     """Most objects are not found at all."""
     on = _on_own(world, c, 0.1)
     lost = rng.choice(
-        _boxes_of(world, c), int(len(_boxes_of(world, c)) * _share(rng, world, 0.65, 0.95)), replace=False
+        _boxes_of(world, c), int(len(_boxes_of(world, c)) * _share(rng, world, 0.55, 0.95)), replace=False
     )
     world.keep_dt(~np.isin(on, lost))
 
 
 def score_threshold(rng: np.random.Generator, world: World, c: int) -> None:
-    """Detections of the class below a high score thrown away."""
-    cut = np.quantile(_typical_scores(rng, world, c, 400), rng.uniform(0.6, 0.85))
-    world.keep_dt(~((world.dt_class == c) & (world.dt_score < cut)))
+    """Detections of the class, or all, below a high score thrown away."""
+    cut = np.quantile(_typical_scores(rng, world, c, 400), rng.uniform(0.5, 0.85))
+    whole = world.strength == 1 and rng.random() < 0.5
+    world.keep_dt(~((whole | (world.dt_class == c)) & (world.dt_score < cut)))
 
 
 def max_detections(rng: np.random.Generator, world: World, c: int) -> None:
     """Only the best few detections of an image kept, and the class scores lower than the others."""
     rows = world.dt_class == c
-    world.dt_score[rows] = world.dt_score[rows] * 0.6
+    world.dt_score[rows] = world.lowered(world.dt_score[rows], 0.6)
     cap = max(int(len(world.gt_image) / len(world.image) * 0.6), 1)
     order = np.lexsort((-world.dt_score, world.dt_image))
     ordered = world.dt_image[order]
@@ -533,7 +614,7 @@ def wrong_labels(rng: np.random.Generator, world: World, c: int) -> None:
     others = np.array([k for k in world.names if k != c])
     if rng.random() < 0.5:
         rows = rng.permutation(_boxes_of(world, c))
-        rows = rows[: int(len(rows) * _share(rng, world, 0.5, 0.75))]
+        rows = rows[: int(len(rows) * _share(rng, world, 0.45, 0.75))]
         world.gt_class[rows] = rng.choice(others, len(rows))
     else:
         by_class = [rng.permutation(_boxes_of(world, k)) for k in others]
@@ -586,10 +667,10 @@ def class_imbalance(rng: np.random.Generator, world: World, c: int) -> None:
     typical = np.median([len(_boxes_of(train, k)) for k in world.names if k != c])
     rows = _boxes_of(train, c)
     keep = np.ones(len(train.gt_class), bool)
-    keep[rows[max(int(typical * 0.06), 1) :]] = False
+    keep[rows[max(int(typical * 0.06), 12) :]] = False
     train.keep_gt(keep)
     true = _on_own(world, c) >= 0
-    world.dt_score[true] = world.dt_score[true] * rng.uniform(0.1, 0.2)
+    world.dt_score[true] = world.lowered(world.dt_score[true], rng.uniform(0.1, 0.3))
     lost = rng.choice(_boxes_of(world, c), int(len(_boxes_of(world, c)) * 0.5), replace=False)
     world.keep_dt(~np.isin(_on_own(world, c, 0.1), lost))
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,19 @@ import scenes
 from scenes import World
 
 from detray import schema
+from detray.diagnose import thresholds as t
 from detray.diagnose.api import SplitTables, class_aps, diagnose_tables, weak_classes
 from detray.diagnose.scene import read_scene
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import match
 
 GEOMETRIES = ("uniform", "shapes", "coco", "visdrone")
-GLOBAL = {"label_id_mismatch", "image_id_mismatch", "box_format", "max_detections"}
+GLOBAL = {"score_threshold", "label_id_mismatch", "image_id_mismatch", "box_format", "max_detections"}
 """Plants that may break every class."""
+
+
+CLASSES_NEEDED = {"class_confusion": 2, "receives_class": 2, "class_imbalance": 4, "wrong_labels": 4}
+"""Classes of a scene in which a plant makes sense; 1 where not stated."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +37,22 @@ class Trial:
     weak: frozenset[int]
     """Classes that are weak or have no AP."""
 
+    has_high_cut: bool = False
+    """The detector writes no scores below .2: that too may be said of any class."""
+
     @property
     def causes(self) -> list[str]:
-        return self.found.get(self.category, [])
+        """What is said of the class, by rank, beside what is true without a plant."""
+        causes = self.found.get(self.category, [])
+        is_extra = self.has_high_cut and "score_threshold" not in self.plants
+        return [cause for cause in causes if not (is_extra and cause == "score_threshold")]
 
 
 def make_world(rng: np.random.Generator, geometry: str, shared: Path | None) -> World:
     """A scene's boxes; ``shared`` holds the real data that two geometries are drawn from."""
     n_images = int(rng.choice([40, 80, 200]))
-    n_classes = int(rng.choice([2, 3, 6, 12, 30]))
+    n_classes = int(rng.choice([1, 2, 3, 6, 12, 30, 80]))
+    per_image = float(rng.choice([2, 7, 7, 20]))
     if geometry == "coco" and shared is not None:
         file = next((shared / "coco_val2014_100").glob("*instances*.json"))
         return scenes.from_coco(rng, file, n_images, int(rng.choice([5, 10, 20])))
@@ -49,29 +61,38 @@ def make_world(rng: np.random.Generator, geometry: str, shared: Path | None) -> 
         return scenes.split_classes(rng, scenes.from_coco(rng, file, n_images // 4, 5), int(rng.choice([6, 10])))
     if geometry == "shapes":
         return scenes.shapes(rng, n_images, min(n_classes, 6))
-    return scenes.uniform(rng, n_images, n_classes)
+    return scenes.uniform(rng, n_images, n_classes, per_image)
 
 
 def run_trial(
     seed: int, plants: Sequence[str], geometry: str, shared: Path | None, settings: DiagnoseSettings | None = None
 ) -> Trial | None:
-    """Plant the causes in one class of a scene and diagnose it; None where no class has enough boxes."""
+    """Plant the causes in one class that works and diagnose the scene; None where no class has enough boxes."""
     rng = np.random.default_rng([seed, GEOMETRIES.index(geometry)])
     world = make_world(rng, geometry, shared)
     quality = scenes.random_quality(rng)
+    if LOWERING & set(plants):
+        quality = replace(quality, lowest=min(quality.lowest, 0.05))
     scenes.detect(rng, world, quality)
     scenes.complete(rng, world, quality, scenes.given_for(rng, tuple(plants)))
+    settings = settings or DiagnoseSettings()
+    weak = weak_of(world, settings)
     enough = [
         k
         for k in world.names
-        if ((world.gt_class == k) & ~world.gt_crowd).sum() >= 20 and (world.dt_class == k).sum() >= 15
+        if ((world.gt_class == k) & ~world.gt_crowd).sum() >= (60 if "missing_labels" in plants else 20)
+        and (world.dt_class == k).sum() >= 15
+        and k not in weak
     ]
-    if not enough or (len(world.names) < 4 and "wrong_labels" in plants):
+    if not enough or len(world.names) < max(CLASSES_NEEDED.get(name, 1) for name in plants):
         return None
     category = int(rng.choice(enough))
+    if "class_imbalance" in plants and np.median(np.unique(world.gt_class, return_counts=True)[1]) < 30:
+        return None
     scenes.plant_all(rng, world, tuple(plants), category)
-    settings = settings or DiagnoseSettings()
-    return Trial(world, category, tuple(plants), diagnose(world, settings), weak_of(world, settings))
+    scenes.write_scores(world, quality)
+    found, weak = diagnose(world, settings), weak_of(world, settings)
+    return Trial(world, category, tuple(plants), found, weak, quality.lowest >= t.HIGH_CUT)
 
 
 def weak_of(world: World, settings: DiagnoseSettings) -> frozenset[int]:
@@ -94,12 +115,14 @@ def is_visible(trial: Trial) -> bool:
     )
 
 
-def healthy_classes(trial: Trial) -> list[str]:
-    """For each class that nothing was planted in and that works: ``none``, or what is said of it."""
+def said_of_others(trial: Trial, *, are_weak: bool) -> list[str]:
+    """For each class with boxes that nothing was planted in and that is weak, or works: ``none``, or the
+    first cause that is named of it."""
+    with_boxes = set(trial.world.gt_class[~trial.world.gt_crowd].tolist())
     return [
-        trial.found[k][0] if k in trial.found else "none"
-        for k in trial.world.names
-        if k != trial.category and k not in trial.weak
+        trial.found[k][0] if trial.found.get(k) else "none"
+        for k in sorted(with_boxes)
+        if k != trial.category and (k in trial.weak) == are_weak
     ]
 
 
@@ -125,6 +148,8 @@ ABOUT_DETECTIONS = {
     "train_eval_shift",
     "undertrained",
 }
+LOWERING = {"bad_ranking", "class_imbalance", "max_detections"}
+"""Plants that lower scores, of which a high minimum score would leave nothing."""
 LOSING = {
     "missed_objects",
     "small_objects",

@@ -34,4 +34,5 @@ class BackgroundConfusion:
             f" (AUC {auc.value:.2f}).",
             remedy="Train with pictures that hold such background and no object, and raise focal gamma.",
             config=tuning.tune(case.name, focal_gamma=[2.0, 3.0, 4.0], focal_alpha=[0.1, 0.25]),
+            detections=places,
         )

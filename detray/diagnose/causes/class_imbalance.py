@@ -8,7 +8,8 @@ class ClassImbalance:
     """The class is rare among the training boxes, and the model gives it low scores.
 
     Tells: its share of the boxes (in training, where given) is far below that of the median class,
-    and its true detections score far below those of the classes that work.
+    and its true detections score far below those of the classes that work; its false ones do so
+    too, where training is not given.
     Source: class-balanced loss (Cui et al., CVPR 2019), equalization loss (Tan et al., CVPR 2020).
     Example: 40 `scooter` among 20,000 boxes, scored .1 where cars get .8.
     Remedy: class weights, oversampling, focal alpha.
@@ -22,6 +23,11 @@ class ClassImbalance:
     def judge(self, case: Case) -> Verdict | None:
         n, typical, where = case.share_of_boxes
         if not n or n >= t.RARE_SHARE * typical or not case.scores_low(t.RARE_ERRORS):
+            return None
+        if case.n_train is not None and case.n_train < t.FEW_BOXES:
+            return None  # weights do not make up for so few examples
+        auc = case.false_auc
+        if case.n_train is None and auc is not None and auc.is_bad:
             return None
         return Verdict(
             confidence=cause.confidence(-n / typical, -t.RARE_SHARE, 0.0),

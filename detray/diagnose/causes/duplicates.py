@@ -38,5 +38,6 @@ class Duplicates:
             numbers={"duplicates": n, "true": n_true, "per_true": n / n_true, "d_ap_all_false": all_false},
             sentence=f"{n} detections of {case.label} repeat one of the {n_true} true ones: without them its AP is"
             f" {gain:.2f} higher.",
+            detections=again,
             remedy="Suppress repeated detections: non-maximum suppression by class at IoU .5 to .6.",
         )

@@ -7,7 +7,8 @@ from detray.diagnose.cause import Verdict
 class Forgetting:
     """The model that this one was fine-tuned from was better at the class.
 
-    Tells: the base model's AP of the class on the same split is higher by .1, or twice as high.
+    Tells: the base model's AP of the class on the same split is higher by .1, or twice as high,
+    or its AP50 by .2.
     Source: catastrophic forgetting (McCloskey and Cohen, 1989; Kirkpatrick et al., 2017).
     Example: fine-tuned on night scenes, it loses `bicycle`, of which these have none.
     Remedy: freeze deeper, lower the learning rate, mix in old data.
@@ -23,9 +24,9 @@ class Forgetting:
         ap = case.given.ap
         if bases is None or ap is None or case.category not in bases:
             return None
-        base = bases[case.category][0]
+        base, base50 = bases[case.category]
         much, half = base - ap >= t.FORGOTTEN, base - ap >= t.MIN_GAIN and ap < base / 2
-        if not (much or half):
+        if not (much or half or base50 - (case.given.ap50 or 0.0) >= t.FORGOTTEN_AP50):
             return None
         return Verdict(
             confidence=cause.confidence(base - ap, t.FORGOTTEN, 0.4),

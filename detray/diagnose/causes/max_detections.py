@@ -46,7 +46,7 @@ class MaxDetections:
         n = int(lost.sum())
         return Verdict(
             confidence=cause.confidence(n / missed, t.CAPPED_MISSED_SHARE),
-            d_ap=case.gain(view.ap_with(found_last=lost)),
+            d_ap=case.gain(view.ap_with(found_last=case.as_found(lost))),
             numbers={
                 "cap": cap,
                 "lost_in_full_images": n,
@@ -61,6 +61,8 @@ class MaxDetections:
                 if recall_rest is not None
                 else ""
             )
-            + ": the list is cut at that number.",
+            + ": the list is cut at that number (AP regained is at most what finding as many of them as other classes"
+            " do would give).",
+            boxes=lost,
             remedy=f"Raise the cap of {cap} detections an image (predict.max_detections) above what images hold.",
         )

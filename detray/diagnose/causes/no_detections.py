@@ -20,7 +20,8 @@ class NoDetections:
 
     def judge(self, case: Case) -> Verdict | None:
         n = len(case.view.boxes)
-        if not n or len(case.view.found):
+        # where images or ids are mixed up the class may well be there
+        if not n or len(case.view.found) or len(case.given.found) or case.around.faults.pairing is not None:
             return None
         return Verdict(
             confidence=1.0,

@@ -1,9 +1,7 @@
-import numpy as np
-
 from detray.diagnose import cause, tuning
 from detray.diagnose import thresholds as t
-from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.case import Case, dominant_class
+from detray.diagnose.cause import Verdict
 
 
 class ReceivesClass:
@@ -22,27 +20,28 @@ class ReceivesClass:
     explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        on_other, confident = case.on_others, case.confident_detections
-        n, of = int(on_other.sum()), int(confident.sum())
-        if n < t.MIN_HITS or n / of < t.RECEIVED_SHARE:
+        others = case.view.found.other_category
+        other = dominant_class(others[case.on_others])
+        if other is None:
             return None
-        others, counts = np.unique(case.view.found.other_category[on_other], return_counts=True)
-        other, most = int(others[counts.argmax()]), int(counts.max())
-        if most / n < t.CONFUSION_DOMINANCE:
+        rows = case.on_others & (others == other)
+        most = int(rows.sum())
+        of = most + case.n_seen
+        if most < t.MIN_HITS or most / of < t.RECEIVED_SHARE:
             return None
-        rows = on_other & (case.view.found.other_category == other)
         return Verdict(
             confidence=cause.confidence(most / of, t.RECEIVED_SHARE, 0.6),
             d_ap=case.gain(case.view.ap_with(ignore=rows)),
             numbers={
                 "on_other": most,
-                "confident_detections": of,
+                "boxes_met": case.n_seen,
                 "other_category_id": other,
                 "other_category_name": case.around.names.get(other),
             },
-            sentence=f"{most} of {of} confident detections of {case.label} ({percent(most / of)}) sit on objects of"
-            f" {case.around.label(other)}.",
+            sentence=f"{most} confident detections of {case.label} sit on objects of {case.around.label(other)}, and"
+            f" {case.n_seen} boxes of its own are met.",
             remedy=f"Show the model more examples that tell `{case.around.names.get(other, other)}` from `{case.name}`:"
             " oversample the weaker of the two and unfreeze more of the backbone.",
             config=tuning.tune(case.name, oversample=[1, 2, 4], freeze_units=[0, 1, 2]),
+            detections=rows,
         )

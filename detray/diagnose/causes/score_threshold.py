@@ -32,16 +32,18 @@ class ScoreThreshold:
         precision = n_true / (n_true + n_false)
         if cut < t.HIGH_CUT or not case.is_cut(cut) or not (precision >= t.CUT_PRECISION or case.is_own_cut(cut)):
             return None
-        if case.is_capped:
+        by_size = case.size_auc
+        if case.is_capped or (by_size is not None and by_size.value - by_size.error >= t.BY_SIZE_ALONE):
             return None
         n = int(lost.sum())
         return Verdict(
             confidence=cause.confidence(cut, t.HIGH_CUT, 0.6),
-            d_ap=case.gain(view.ap_with(found_last=lost)),
+            d_ap=case.gain(view.ap_with(found_last=case.as_found(lost))),
             numbers={"lowest_score": cut, "precision": precision, "lost": n, "n_ground_truth": len(lost)},
             sentence=f"No detection of {case.label} scores below {cut:.2f}, {percent(1 - precision)} of them are on"
             f" background, and {n} of {len(lost)} boxes have none: the rest was cut away (AP regained is at most what"
-            " finding all of them would give).",
+            " finding as many of them as other classes do would give).",
+            boxes=lost,
             remedy="Write detections down to a score of .01 (predict.score_threshold), and choose the working point"
             " afterwards.",
         )

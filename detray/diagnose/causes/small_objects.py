@@ -31,16 +31,14 @@ class SmallObjects:
         if lost.sum() < t.MIN_HITS or lost.mean() < t.SMALL_LOST_SHARE:
             return None
         typical = float(np.median(size[lost]))
-        if hit.sum() >= t.MIN_HITS:
-            wins = float((size[hit][:, None] > size[lost]).mean() + (size[hit][:, None] == size[lost]).mean() / 2)
-            n, m = int(hit.sum()), int(lost.sum())
-            error = float(np.sqrt((n + m + 1) / (12 * n * m)))
+        auc = case.size_auc
+        if auc is not None and hit.sum() >= t.MIN_HITS:
             border, recall_small, recall_large = _border(size, hit)
-            if wins - 1.5 * error < t.SIZE_AUC or recall_large - recall_small < t.SIZE_RECALL_GAP:
+            if auc.value - t.SIZE_ERRORS * auc.error < t.SIZE_AUC or recall_large - recall_small < t.SIZE_RECALL_GAP:
                 return None
             told = f"recall is {percent(recall_small)} up to {border:.0f} px and {percent(recall_large)} above"
             numbers = {
-                "size_auc": wins,
+                "size_auc": auc.value,
                 "border": border,
                 "recall_small": recall_small,
                 "recall_large": recall_large,
@@ -53,13 +51,15 @@ class SmallObjects:
                 f"their median is {typical:.0f} px, and of such boxes of other classes {percent(others[0])} are"
                 f" found, of larger ones {percent(others[1])}"
             )
+            border = float(size[lost].max())
             numbers = {"median_size": typical, "recall_small_others": others[0], "recall_large_others": others[1]}
         return Verdict(
             confidence=cause.confidence(float(lost.mean()), t.SMALL_LOST_SHARE),
-            d_ap=case.gain(case.view.ap_with(found=lost & (size <= max(typical, t.SMALL_SIDE)))),
+            d_ap=case.gain(case.view.ap_with(found=lost & (size <= border))),
             numbers={"lost": int(lost.sum()), "n_ground_truth": len(boxes), "median_lost_size": typical, **numbers},
             sentence=f"{int(lost.sum())} of {len(boxes)} boxes of {case.label} are missed because they are small:"
             f" {told} (side of the box{' after the resize' if case.around.outside.input_size else ''}).",
+            boxes=lost & (size <= border),
             remedy="Raise the input size or cut pictures into tiles, and use anchors of the objects' size.",
             config=tuning.tune(case.name, augmentation=["default", "strong"], oversample=[1, 2, 4]),
         )

@@ -16,7 +16,7 @@ class Undertrained:
     name = "undertrained"
     group = cause.TRAINING
     inputs = ("training_detections",)
-    explains = ("missed_objects", "no_detections", "bad_ranking")
+    explains = ("missed_objects", "no_detections", "bad_ranking", "background_confusion")
 
     def judge(self, case: Case) -> Verdict | None:
         aps = case.around.outside.training_aps

@@ -2,8 +2,9 @@ import numpy as np
 
 from detray.diagnose import cause, tuning
 from detray.diagnose import thresholds as t
-from detray.diagnose.case import Case
+from detray.diagnose.case import Case, dominant_class
 from detray.diagnose.cause import Verdict
+from detray.evaluate.kernel import Floats, Ints
 
 
 class WrongLabels:
@@ -24,14 +25,25 @@ class WrongLabels:
 
     def judge(self, case: Case) -> Verdict | None:
         view = case.view
-        boxes, covered, on_other = view.boxes, case.confused, case.on_others
+        boxes, found = view.boxes, view.found
+        # those that one class alone has are confused with it
+        covered = case.confused & (boxes.cover_category != dominant_class(boxes.cover_category[case.confused]))
+        on_other = case.on_others & (found.other_category != dominant_class(found.other_category[case.on_others]))
         auc = view.auc(on_other, case.floor)
-        is_like_true = auc is not None and not case.is_depressed and not auc.is_bad and auc.value <= t.LIKE_TRUE_AUC
-        into = _scattered(boxes.cover_category[covered], case)
-        out = _scattered(view.found.other_category[on_other], case) if is_like_true else 0
-        of = max(int(case.confident_detections.sum()), 1)
+        n_high = int((on_other & (found.score >= case.true_median)).sum())
+        is_out = (
+            auc is not None
+            and not auc.is_bad
+            and auc.value <= t.LIKE_TRUE_AUC
+            and _is_tight(found.other_iou[on_other])
+            and n_high >= t.ABOVE_CLUTTER * case.usual_false(case.true_median)
+        )
+        is_into = covered.sum() >= t.WRONG_OF_ALL * len(boxes) and _is_tight(boxes.cover_iou[covered])
+        into = _scattered(boxes.cover_category[covered], case) if is_into else 0
+        out = _scattered(found.other_category[on_other], case) if is_out else 0
         n_into, n_out = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0
-        share = max(n_into / max(len(boxes), 1), n_out / of)
+        n_true = int(view.true.sum())
+        share = max(n_into / max(case.n_seen, 1), n_out / max(n_out + case.n_seen, 1))
         if share < t.WRONG_SHARE or max(n_into, n_out) < t.WRONG_BOXES:
             return None
         parts = []
@@ -41,7 +53,10 @@ class WrongLabels:
                 " classes that work for themselves"
             )
         if n_out:
-            parts.append(f"{n_out} of {of} confident detections of {case.label} sit on boxes of {out} other classes")
+            parts.append(
+                f"{n_out} confident detections of {case.label} sit on boxes of {out} other classes, beside {n_true}"
+                " true ones"
+            )
         # what is drawn as the class and is none does not count; what is the class and drawn as another does
         mended = view.ap_with(without=covered if n_into else None, labelled=on_other if n_out else None)
         return Verdict(
@@ -52,20 +67,26 @@ class WrongLabels:
                 "n_ground_truth": len(boxes),
                 "covering_classes": into,
                 "on_other": n_out,
-                "confident_detections": of,
+                "true": n_true,
                 "other_classes": out,
             },
             sentence=f"{'; '.join(parts)}: labels are likely wrong.",
             remedy="Review the suspected boxes in label_errors (kind wrong_class) and let clean relabel them.",
             config=tuning.clean("relabel"),
+            boxes=covered if n_into else None,
+            detections=on_other if n_out else None,
         )
 
 
-def _scattered(others: np.ndarray, case: Case) -> int:
-    """How many working classes these are, if they are several and none dominates; else 0."""
+def _is_tight(iou: Floats) -> bool:
+    """Whether detections sit on boxes as on their own objects, not as on a neighbour's."""
+    return len(iou) > 0 and float(np.median(iou)) >= t.TRUE_COVER_IOU
+
+
+def _scattered(others: Ints, case: Case) -> int:
+    """How many working classes these are, if they are several; else 0."""
     classes, counts = np.unique(others, return_counts=True)
     works = np.array([case.around.works(int(k)) for k in classes], np.bool_)
-    if not len(classes) or counts[works].sum() < t.SCATTER_WORKING * counts.sum():
+    if works.sum() < t.SCATTER_CLASSES or counts[works].sum() < t.SCATTER_WORKING * counts.sum():
         return 0
-    several = int((counts[works] >= 1).sum()) >= t.SCATTER_CLASSES
-    return int(works.sum()) if several and counts.max() < t.CONFUSION_DOMINANCE * counts.sum() else 0
+    return int(works.sum())
