@@ -35,6 +35,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from detray import tables
 from detray.audit import tally
 from detray.audit.agreement import compare_annotators
 from detray.audit.groups import of_people_and_files, suffix_of
@@ -188,21 +189,14 @@ def _companions(ids: Ints, image: Ints, code: Ints) -> pa.Table:
 
     ``image`` and ``code`` (the place of a class in ``ids``) are pairs that differ, in rising order.
     """
-    cells = len(ids) ** 2
-    found: list[tuple[Ints, Ints]] = []
+    firsts, seconds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     active = np.arange(len(image))
     for step in range(1, MAX_COMPANIONS):
         active = active[active + step < len(image)]
         active = active[image[active + step] == image[active]]
         if not len(active):
             break
-        keys = code[active] * len(ids) + code[active + step]
-        if cells <= 1 << 22:
-            n = np.bincount(keys, minlength=cells)
-            found.append((np.flatnonzero(n), n[n > 0]))
-        else:
-            found.append(np.unique(keys, return_counts=True))
-    if not found:
-        return tally.TALLY.empty_table()
-    first, second = np.divmod(np.concatenate([keys for keys, _ in found]), len(ids))
-    return tally.count("companions", ids, first, ids[second], np.concatenate([n for _, n in found]))
+        firsts.append(code[active])
+        seconds.append(code[active + step])
+    found = tally.count("companions", ids, np.concatenate(firsts), np.concatenate(seconds))
+    return found.set_column(2, tally.TALLY.field("key"), pa.array(ids[tables.numpy(found, "key")]))

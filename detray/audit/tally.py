@@ -5,17 +5,16 @@ that class is key. Tallies of two shards add up to the tally of both, in any ord
 is read from them depends on how the data set was cut. Sizes are counted in bins of 1/64 octave.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from detray import tables
-from detray.audit.view import NO_ID
+from detray.audit.view import NO_ID, distinct
 
 BINS_PER_OCTAVE = 64
 TALLY = pa.schema([("measure", pa.string()), ("category_id", pa.int64()), ("key", pa.int64()), ("n", pa.int64())])
@@ -78,11 +77,26 @@ def count_all(measure: str, keys: Ints) -> pa.Table:
 
 
 def add(parts: Sequence[pa.Table]) -> pa.Table:
-    """The sum of tallies, in the order of measure, class and key."""
-    merged = pa.concat_tables([TALLY.empty_table(), *parts])
-    merged = merged.group_by(["measure", "category_id", "key"]).aggregate([("n", "sum")])
-    merged = merged.rename_columns(["measure", "category_id", "key", "n"]).cast(TALLY)
-    return merged.sort_by([("measure", "ascending"), ("category_id", "ascending"), ("key", "ascending")])
+    """The sum of tallies, in the order of measure, class (what is about none first) and key."""
+    summed = [
+        count(measure, *distinct(ids), keys, n)
+        for measure, ids, keys, n in _by_measure(pa.concat_tables([TALLY.empty_table(), *parts]))
+    ]
+    return pa.concat_tables([TALLY.empty_table(), *summed]).combine_chunks()
+
+
+def _by_measure(table: pa.Table) -> Iterator[tuple[str, Ints, Ints, Ints]]:
+    """Class, key and count of the rows of each measure, in the order of measures."""
+    encoded = table["measure"].combine_chunks().dictionary_encode()
+    measures = encoded.dictionary.to_pylist()
+    codes = encoded.indices.to_numpy()
+    order = np.argsort(codes.astype(np.int16) if len(measures) < 1 << 15 else codes, kind="stable")
+    columns = [tables.numpy(table, "category_id", NO_ID), tables.numpy(table, "key"), tables.numpy(table, "n")]
+    ends = np.cumsum(np.bincount(codes, minlength=len(measures))).tolist()
+    for measure, start, end in sorted(zip(measures, [0, *ends[:-1]], ends, strict=True)) if measures else []:
+        rows = order[start:end]
+        ids, keys, n = (column[rows] for column in columns)
+        yield measure, ids, keys, n
 
 
 @dataclass(frozen=True)
@@ -94,11 +108,9 @@ class Tally:
     @cached_property
     def _by_measure(self) -> dict[str, tuple[Ints, Ints, Ints]]:
         found = {}
-        for measure in pc.unique(self.table["measure"]).to_pylist():
-            rows = self.table.filter(pc.equal(self.table["measure"], measure))
-            ids = tables.numpy(rows, "category_id", NO_ID)
+        for measure, ids, keys, n in _by_measure(self.table):
             order = np.argsort(ids, kind="stable")
-            found[measure] = (ids[order], tables.numpy(rows, "key")[order], tables.numpy(rows, "n")[order])
+            found[measure] = (ids[order], keys[order], n[order])
         return found
 
     @property

@@ -105,7 +105,7 @@ class View:
 
     @cached_property
     def _coded(self) -> tuple[Ints, Ints]:
-        return _codes(self.category_ids)
+        return distinct(self.category_ids)
 
     @property
     def class_ids(self) -> Ints:
@@ -306,7 +306,7 @@ _TABLE_SPAN = 1 << 22
 """Range of ids up to which they are looked up in a table rather than sorted."""
 
 
-def _codes(ids: Ints) -> tuple[Ints, Ints]:
+def distinct(ids: Ints) -> tuple[Ints, Ints]:
     """The distinct ids, rising, and the place of each of ``ids`` among them."""
     known = ids[ids != NO_ID] if len(ids) and ids.min() == NO_ID else ids
     if not len(known) or int(known.max()) - int(known.min()) > _TABLE_SPAN:
