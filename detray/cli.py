@@ -260,19 +260,29 @@ def _print_summary(
         print(json.dumps(answer, indent=1))
         return
     for result in results:
-        counts = ", ".join(f"{value:,} {name}" for name, value in result.manifest["counts"].items())
-        seconds = result.manifest["seconds"]["total"]
-        print(f"\n== {result.stage}: {result.status}, {seconds:.1f} s{f', {counts}' if counts else ''}")
-        for note in result.manifest["notes"]:
-            print(console.printable(note))
-        for table in result.tables:
-            print(f"\n{console.table(table.title, table.columns, table.rows)}")
+        # of an earlier stage whose results stood already, a line is enough
+        _print_stage(result, is_brief=result.status == "current" and result is not results[-1])
     for table in closing[0]:
         print(f"\n{console.table(table.title, table.columns, table.rows)}")
     print()
     for line in closing[1]:
         print(line)
     print(f"results: {config.output}")
+
+
+def _print_stage(result: Result, *, is_brief: bool) -> None:
+    from detray import console
+
+    counts = "".join(f", {value:,} {name}" for name, value in result.manifest["counts"].items())
+    heading = f"== {result.stage}: {result.status}, {result.manifest['seconds']['total']:.1f} s{counts}"
+    if is_brief:
+        print(heading)
+        return
+    print(f"\n{heading}")
+    for note in result.manifest["notes"]:
+        print(console.printable(note))
+    for table in result.tables:
+        print(f"\n{console.table(table.title, table.columns, table.rows)}")
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -33,13 +33,18 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
     for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
         if getattr(options, option, None):
             values.setdefault(section, {})[option] = _there(getattr(options, option))
-    values["dataset"] = dataset_from_files(
-        [_there(file) for file in files],
-        train=_there(options.train) if options.train else None,
-        images=_there(options.images) if options.images else None,
-        format=options.format or "auto",
-        label_map=_there(options.label_map) if options.label_map else None,
-    )
+    try:
+        values["dataset"] = dataset_from_files(
+            [_there(file) for file in files],
+            train=_there(options.train) if options.train else None,
+            images=_there(options.images) if options.images else None,
+            format=options.format or "auto",
+            label_map=_there(options.label_map) if options.label_map else None,
+        )
+    except UsageError as error:
+        if "detector" not in values:
+            raise
+        raise UsageError(f"{error}; the order is: ground truth, then detections") from error
     return values
 
 

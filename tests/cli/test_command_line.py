@@ -101,6 +101,25 @@ def test_a_second_run_does_nothing_and_force_does_it_again(
     assert statuses("--set", "audit.disable=[imbalance]") == {"ingest": "done", "audit": "done"}
 
 
+def test_earlier_stages_that_stand_take_a_line_each(
+    truth: Path, detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown() -> str:
+        assert detray("evaluate", truth, detections, "--serial", "--output", tmp_path / "out") == 0
+        return capsys.readouterr().out
+
+    assert "\nsplits\n" in shown()
+    again = shown()
+    assert [line.split(",")[0] for line in again.splitlines() if line.startswith("== ")] == [
+        "== ingest: current",
+        "== predict: current",
+        "== evaluate: current",
+    ]
+    assert again.startswith("== ingest")
+    assert "\nsplits\n" not in again
+    assert "COCO numbers" in again
+
+
 def test_a_verb_goes_on_from_the_folder_of_an_earlier_run(truth: Path, tmp_path: Path) -> None:
     assert detray("ingest", truth, "--serial", "--output", tmp_path / "out") == 0
     assert detray("audit", "--serial", "--output", tmp_path / "out") == 0
@@ -113,6 +132,7 @@ def test_a_verb_goes_on_from_the_folder_of_an_earlier_run(truth: Path, tmp_path:
         (["evaluate", "{truth}", "nowhere.json"], 2, ["nowhere.json"]),
         (["audit"], 2, ["--config"]),
         (["evaluate", "{truth}"], 2, ["detections"]),
+        (["evaluate", "{detections}", "{truth}"], 2, ["ground truth, then detections"]),
         (["audit", "{truth}", "--set", "audit.rulez={}"], 2, ["audit.rulez", "rules"]),
         (["audit", "{truth}", "--set", "audit.rules={tiny-bx: {}}"], 2, ["tiny-bx"]),
         (["audit", "{truth}", "--config", "x.yaml"], 2, ["x.yaml"]),
@@ -140,6 +160,7 @@ def test_bad_input_is_one_sentence_and_leaves_no_stage(
     (tmp_path / "strange.json").write_text(detections.read_text().replace('"image_id": 1', '"image_id": 77'))
     places = {
         "truth": truth,
+        "detections": detections,
         "cut": tmp_path / "cut.json",
         "text": tmp_path / "text.json",
         "cut_detections": tmp_path / "cut_dets.json",
