@@ -42,8 +42,8 @@ from detray.audit.view import View
 from detray.tables import Shard
 
 KEYS = pa.schema([("key", pa.uint64())])
-COLLISIONS = pa.schema([("shard", pa.string()), ("key", pa.uint64()), ("n", pa.int64())])
-"""``n`` rows of all shards have the key."""
+COLLISIONS = pa.schema([("shard", pa.string()), ("key", pa.uint64()), ("n", pa.int64()), ("splits", pa.int64())])
+"""``n`` rows of all shards have the key, in so many ``splits``."""
 
 
 @dataclass(frozen=True)
@@ -119,16 +119,28 @@ def divide(rows: pa.Table, by: str, buckets: int) -> list[pa.Table]:
     return [ordered.slice(start, end - start) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def collide(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
-    """The keys of a bucket that stand there more than once, for each shard that has them, with how often they do."""
-    named = [(shard, tables.numpy(part, "key")) for shard, part in parts]
-    ordered = np.sort(np.concatenate([np.zeros(0, np.uint64), *(keys for _, keys in named)]))
+def collide(parts: Iterable[tuple[str, str, pa.Table]]) -> pa.Table:
+    """The keys of a bucket that stand there more than once, for each shard that has them, with how often they do.
+
+    Args:
+        parts: shard, its split, and its keys.
+    """
+    named = [(shard, split, tables.numpy(part, "key")) for shard, split, part in parts]
+    ordered = np.sort(np.concatenate([np.zeros(0, np.uint64), *(keys for _, _, keys in named)]))
     twice, n = np.unique(ordered[1:][ordered[1:] == ordered[:-1]], return_counts=True)
-    found = [COLLISIONS.empty_table()]
-    for shard, keys in named if len(twice) else []:
-        place = np.flatnonzero(np.isin(twice, keys))
-        found.append(pa.table([pa.repeat(pa.scalar(shard), len(place)), twice[place], n[place] + 1], schema=COLLISIONS))
-    return pa.concat_tables(found)
+    if not len(twice):
+        return COLLISIONS.empty_table()
+    places = [np.flatnonzero(np.isin(twice, keys)) for _, _, keys in named]
+    splits = np.zeros(len(twice), np.int64)
+    for split in {split for _, split, _ in named}:
+        here = [place for place, (_, of, _) in zip(places, named, strict=True) if of == split]
+        splits[np.unique(np.concatenate(here))] += 1
+    return pa.concat_tables(
+        pa.table(
+            [pa.repeat(pa.scalar(shard), len(place)), twice[place], n[place] + 1, splits[place]], schema=COLLISIONS
+        )
+        for (shard, _, _), place in zip(named, places, strict=True)
+    )
 
 
 def suspects(data: Summary, active: Active) -> list[Suspects]:
@@ -153,12 +165,14 @@ def look_again(
     """
     view = View(shard)
     raw = []
+    collided = collisions["key"].combine_chunks()
+    n_rows, splits = (tables.numpy(collisions, column) for column in ("n", "splits"))
     for rule, limits in active.of(CollisionRule) if collisions.num_rows else []:
         own = _keys(rule, view)
-        place = pc.index_in(pa.array(own.hashes), value_set=collisions["key"].combine_chunks())
-        mine = np.flatnonzero(place.is_valid())
+        place = pc.fill_null(pc.index_in(pa.array(own.hashes), value_set=collided), -1).to_numpy()
+        mine = np.flatnonzero((place >= 0) & (splits[place] > 1 if rule.across_splits else True))
         if len(mine):
-            n = tables.numpy(collisions, "n")[place.take(pa.array(mine)).to_numpy()]
+            n = (splits if rule.across_splits else n_rows)[place[mine]]
             raw.append(findings.build(rule, limits, view, rule.describe(view, own.rows[mine], n)))
     for rule, limits in active.of(OutlierRule):
         rows = outliers.find(view, rule, limits, spread)
@@ -223,7 +237,7 @@ def audit(
             likeness.describe(view, active, like.filter(pc.equal(like["shard"], name))) for name, view in views.items()
         ]
     data = replace(data, tallies=merge_tallies(tallies))
-    collisions = collide((name, part.keys) for name, part in examined.items())
+    collisions = collide((name, named[name].split, part.keys) for name, part in examined.items())
     spread = {split: outliers.spreads(counted) for split, counted in data.tallies.items()}
     wanted = suspects(data, active)
     evidence = []

@@ -136,11 +136,12 @@ class RowRule(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class CollisionRule(Rule):
-    """Judges rows by others that may lie in any shard: those with equal keys."""
+    """Judges rows by others that may lie in any shard: those with equal keys (of several splits: ``across_splits``)."""
 
     keys: Callable[["View"], Keys]
     describe: Callable[["View", Rows, NDArray[np.int64]], Hits]
-    """Given the view, the rows that collide and how many rows carry each one's key."""
+    """Given the view, the rows that collide and how many rows (if ``across_splits``, splits) have each one's key."""
+    across_splits: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

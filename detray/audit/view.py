@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import tables
+from detray.audit.text import hash_texts
 from detray.tables import Shard
 
 Ints = NDArray[np.int64]
@@ -273,6 +274,11 @@ class View:
     def names(self, category_ids: pa.Array) -> pa.Array:
         """Names of classes; NULL for unknown ones."""
         return tables.lookup(category_ids, self.classes, "category_id", "category_name")
+
+    @cached_property
+    def file_name_hashes(self) -> NDArray[np.uint64]:
+        """A key of each image's file name, ``[m]``."""
+        return hash_texts(self.images["file_name"])
 
     def file_names(self, images: NDArray[np.int64]) -> pa.Array:
         """File names of images given by position; NULL for -1."""

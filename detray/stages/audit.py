@@ -258,7 +258,7 @@ def _merge(work: Work, shards: Mapping[str, str], pictured: Sequence[str], numbe
     tallies = engine.merge_tallies((shards[shard], work.divided("tally", task, number)) for shard, task in tallied)
     for split, counted in tallies.items():
         stage.write_scratch(f"sum/{name}-{split}", counted.table)
-    collisions = engine.collide((shard, work.divided("keys", shard, number)) for shard in shards)
+    collisions = engine.collide((shard, split, work.divided("keys", shard, number)) for shard, split in shards.items())
     like = likeness.compare((shard, work.divided("prints", shard, number)) for shard in pictured)
     stage.write_scratch(f"collisions/{number:03d}", collisions)
     stage.write_scratch(f"like/{number:03d}", like)

@@ -11,14 +11,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray.audit.rule import WARNING, CollisionRule, Hits, Keys, Rows
-from detray.audit.text import hash_text, hash_texts, integer, join, mix
+from detray.audit.text import hash_text, integer, join, mix
 from detray.audit.view import View
 
 
 def keys(view: View) -> Keys:
-    names = view.images["file_name"]
-    rows = np.flatnonzero(pc.is_valid(names).to_numpy())
-    return Keys(rows, mix(hash_text(view.split), hash_texts(names)[rows]))
+    rows = np.flatnonzero(pc.is_valid(view.images["file_name"]).to_numpy())
+    return Keys(rows, mix(hash_text(view.split), view.file_name_hashes[rows]))
 
 
 def describe(view: View, rows: Rows, n: NDArray[np.int64]) -> Hits:
