@@ -14,6 +14,7 @@ from detray.evaluate.classes import ClassRows
 from detray.evaluate.errors import ERRORS, FALSE_DETECTIONS
 from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.operating import best_f1, calibration_error
+from detray.evaluate.order import pair_codes, stable_argsort
 from detray.evaluate.pascal import HIT, IGNORED
 from detray.evaluate.settings import EvaluateSettings
 from detray.schema import AREA_RANGES
@@ -156,12 +157,17 @@ def _of_values(arrays: Floats, resample: Ints) -> pa.Array:
 
 def image_counts(rows: ClassRows) -> Ints:
     """Images with boxes of each class that count, ``[k, 4]`` by area range."""
-    order = np.lexsort((rows.box_image, rows.box_category))
+    order = stable_argsort(pair_codes(rows.box_category, rows.box_image)[0])
     category, image = rows.box_category[order], rows.box_image[order]
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = (category[1:] != category[:-1]) | (image[1:] != image[:-1])
     place, of_pair = np.cumsum(is_first) - 1, category[is_first]
-    return np.stack([rows.per_class(of_pair[np.unique(place[counts[order]])]) for counts in rows.box_counts], axis=1)
+    result = []
+    for counts in rows.box_counts:
+        holds = np.zeros(len(of_pair), np.bool_)
+        holds[place[counts[order]]] = True
+        result.append(rows.per_class(of_pair[holds]))
+    return np.stack(result, axis=1)
 
 
 def _class_metrics(

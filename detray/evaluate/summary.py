@@ -1,5 +1,6 @@
 """What remains when all classes are known: ``summary_metrics`` and ``confusion``."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,7 +28,7 @@ def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
     resampled = resampled.sort_by([("resample", "ascending"), ("category_id", "ascending")])
     classes = len(pc.unique(numbers["category_id"]))
     means = [mean_of_known(tables.numpy(resampled, metric).reshape(-1, max(classes, 1))) for metric in SUMMARY]
-    values = _values(numbers.filter(is_value))
+    values = _values(numbers)
     low, high = interval(np.stack(means), values)
     columns: dict[str, object] = {
         "split": [names.split] * len(SUMMARY),
@@ -43,23 +44,29 @@ def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
 def _values(numbers: pa.Table) -> Floats:
     """COCO's numbers to the last bit: each a mean over IoU thresholds, recall points and classes, summed
     in this order, as pycocotools does."""
-    numbers = numbers.sort_by("category_id")
+    ids = tables.numpy(numbers, "category_id")[tables.numpy(numbers, "resample") == -1]
     precision, recalls = (_flat(numbers[name]) for name in ("precision", "recalls"))
-    precision = precision.reshape(numbers.num_rows, len(AREA_RANGES), LEVELS, len(RECALL_POINTS))
-    recalls = recalls.reshape(numbers.num_rows, RECALLS, LEVELS)
+    precision = precision.reshape(len(ids), len(AREA_RANGES), LEVELS, len(RECALL_POINTS))
+    recalls = recalls.reshape(len(ids), RECALLS, LEVELS)
+    if (ids[1:] < ids[:-1]).any():
+        order = np.argsort(ids)
+        precision, recalls = precision[order], recalls[order]
     parts = [precision[:, 0], precision[:, 0, LEVEL_50], precision[:, 0, LEVEL_75]]
     parts += [precision[:, area] for area in range(1, len(AREA_RANGES))]
     parts += [recalls[:, place] for place in range(RECALLS)]
-    return np.array([_mean(np.moveaxis(part, 0, -1)) for part in parts])
+    return np.array([_mean(part) for part in parts])
 
 
 def _flat(lists: pa.ChunkedArray) -> Floats:
-    return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    # the rows of resamples hold no list
+    return np.concatenate([chunk.flatten().to_numpy() for chunk in lists.chunks] or [np.empty(0)])
 
 
 def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
+    """The mean over classes ``[k, ...]``; one without boxes has no value at all."""
+    first = values.reshape(len(values), math.prod(values.shape[1:]))[:, 0]
+    known = values[np.isfinite(first)]
+    return float(np.moveaxis(known, 0, -1).ravel().mean()) if len(known) else np.nan
 
 
 def confusion_table(counts: Sequence[pa.Table], names: Names, settings: EvaluateSettings) -> pa.Table:
