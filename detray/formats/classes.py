@@ -1,11 +1,19 @@
 """The table of classes: those that annotations name, numbered where they have no numbers, and the label map's."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
+from itertools import islice
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detray import schema
 from detray.formats.label_map import LabelMap
+from detray.formats.values import Defects
+
+_CLEAR = 10
+_MAX_CONTRADICTIONS = 1000
 
 
 def number_names(names: Iterable[str], label_map: LabelMap | None) -> dict[str, int]:
@@ -21,8 +29,57 @@ def number_names(names: Iterable[str], label_map: LabelMap | None) -> dict[str, 
     return found | {name: following + position for position, name in enumerate(others)}
 
 
+def contradictions(stated: Mapping[str, pa.Table]) -> dict[tuple[int, str], tuple[str, str]]:
+    """Pairs of number and name of a class, as boxes carry them, that most boxes contradict: field, and what is meant.
+
+    A number means the name that most of its boxes carry. A name means another number only where
+    `_CLEAR` times as many of its boxes say so: two classes may share a name.
+    """
+    pairs: Counter[tuple[int, str]] = Counter()
+    for table in stated.values():
+        for row in table.filter(pc.is_valid(table["boxes"])).to_pylist():
+            if row["category_id"] is not None and row["category_name"] is not None:
+                pairs[row["category_id"], row["category_name"]] += row["boxes"]
+    names: dict[int, str] = {}
+    ids: dict[str, int] = {}
+    for number, name in sorted(pairs, key=lambda pair: (-pairs[pair], pair)):
+        names.setdefault(number, name)
+        ids.setdefault(name, number)
+    found: dict[tuple[int, str], tuple[str, str]] = {}
+    for (number, name), boxes in sorted(pairs.items()):
+        if names[number] != name:
+            found[number, name] = ("class/text", f"{name}, and label {number} is {names[number]}")
+        elif boxes * _CLEAR <= pairs[ids[name], name]:
+            found[number, name] = ("class/label", f"{number}, and {name} is {ids[name]}")
+    return dict(islice(found.items(), _MAX_CONTRADICTIONS))
+
+
+def note_contradictions(annotations: pa.Table, found: Mapping[tuple[int, str], tuple[str, str]]) -> pa.Table:
+    """``annotations`` with a defect in each row whose number and name of the class are a pair of `contradictions`."""
+    if not found:
+        return annotations
+    written = pc.binary_join_element_wise(
+        annotations["category_id"].cast(pa.string()), annotations["category_name"].cast(pa.string()), " "
+    )
+    wrong = pa.array([f"{number} {name}" for number, name in found])
+    place = pc.index_in(written, value_set=wrong, skip_nulls=True).to_numpy()
+    said = list(found.values())
+    defects = annotations["defects"].to_pylist()
+    for row in np.flatnonzero(~np.isnan(place)).tolist():
+        noted = Defects(defects[row] or ())
+        noted.note("wrong-type", *said[int(place[row])])
+        defects[row] = noted
+    index = annotations.schema.get_field_index("defects")
+    column = annotations.schema.field(index)
+    return annotations.set_column(index, column, pa.array(defects, column.type))
+
+
 def categories_table(
-    stated: Mapping[str, pa.Table], ids: Mapping[str, int], label_map: LabelMap | None, run: str
+    stated: Mapping[str, pa.Table],
+    ids: Mapping[str, int],
+    label_map: LabelMap | None,
+    run: str,
+    wrong: Container[tuple[int, str]] = (),
 ) -> pa.Table:
     """The table ``categories``.
 
@@ -34,6 +91,7 @@ def categories_table(
         ids: the number of each name that has none of its own.
         label_map: its classes become rows of every split.
         run: the configuration's name.
+        wrong: pairs of number and name that are left out, see `contradictions`.
     """
     rows: list[dict[str, object]] = []
     labels = label_map.names if label_map else {}
@@ -45,13 +103,15 @@ def categories_table(
     for split, table in stated.items():
         own: dict[tuple[int, str | None], dict[str, object]] = {}
         for row in table.to_pylist():
-            if row["category_id"] is not None:
+            if row["category_id"] is not None and (row["category_id"], row["category_name"]) not in wrong:
                 name = call(row["category_name"] or "") or labels.get(row["category_id"])
                 own.setdefault((row["category_id"], name), row | {"category_name": name})
         if table["category_id"].null_count:
             numbered = [(number, call(name)) for name, number in ids.items()]
             own |= {key: {"category_id": key[0], "category_name": key[1]} for key in numbered}
-        rows += [row | {"split": split, "source": "annotations"} for row in own.values()]
+        for row in own.values():
+            row.pop("boxes", None)
+            rows.append(row | {"split": split, "source": "annotations"})
         named = {name for _, name in own}
         for entry in label_map.entries if label_map else ():
             if entry.id is not None:

@@ -6,6 +6,7 @@ class's id, else its text is numbered as in formats that have only names. Shards
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,18 @@ _KNOWN_OBJECT = {
     f"{_OBJECT}is_crowd",
     f"{_OBJECT}difficult",
 }
+_KINDS = {
+    **dict.fromkeys((f"bbox/{side}" for side in _SIDES), float),
+    "class/label": int,
+    "class/text": memoryview,
+    "area": float,
+    "is_crowd": int,
+    "difficult": int,
+}
+_LISTS = {int: "an Int64List", float: "a FloatList"}
 _KNOWN_IMAGE = {"image/filename", "image/width", "image/height", "image/encoded", "image/format"}
 _MAX_KEPT_BYTES = 200
+_MAX_NAME = 4096
 _BROKEN, _MISSING = "broken", "missing"
 
 Row = dict[str, Any]
@@ -119,7 +130,7 @@ def _text(features: dict[str, Value], name: str) -> str | None:
     found = features.get(name)
     if not found or not isinstance(found[0], memoryview):
         return None
-    return values.clean(bytes(found[0][:4096]).decode("utf-8", "replace"))
+    return values.clean(bytes(found[0][:_MAX_NAME]).decode("utf-8", "replace"))
 
 
 def _image(features: dict[str, Value], file: str, number: int) -> Row:
@@ -130,7 +141,9 @@ def _image(features: dict[str, Value], file: str, number: int) -> Row:
     sides: dict[str, int | None] = {}
     for side in ("width", "height"):
         found = features.get(f"image/{side}")
-        stated = values.integer(_plain(found[0]), f"image/{side}", defects) if found else None
+        stated = None
+        if found:
+            stated = values.integer(_read(found[0], f"image/{side}", int, defects), f"image/{side}", defects)
         sides[side] = values.side(stated, f"image/{side}", defects)
     if sides["width"] is None or sides["height"] is None:
         sides = _encoded_size(features) or sides
@@ -175,6 +188,13 @@ def _plain(value: int | float | memoryview) -> int | float | str:
     return values.clean(bytes(value).decode("utf-8", "replace")) if isinstance(value, memoryview) else value
 
 
+def _read(value: int | float | memoryview, field: str, kind: type, defects: Defects) -> int | float | str:
+    """A value, noted where it stands in a list of another kind: TensorFlow refuses such a record."""
+    if not isinstance(value, kind) and not isinstance(value, memoryview):
+        defects.note("wrong-type", field, f"{value} in {_LISTS[type(value)]}")
+    return _plain(value)
+
+
 def _count(features: dict[str, Value]) -> int:
     """How many boxes a record has: the length of its longest list of what boxes have."""
     return max((len(found) for name, found in features.items() if name in _KNOWN_OBJECT), default=0)
@@ -196,7 +216,7 @@ def _box(lists: dict[str, Value], kept: dict[str, Value], image: Row, index: int
     def get(name: str, *, required: bool = False) -> Any:
         found = lists.get(f"{_OBJECT}{name}", ())
         if index < len(found):
-            return _plain(found[index])
+            return _read(found[index], name, _KINDS[name], defects)
         if required or found:
             defects.note("missing-field", f"{_OBJECT}{name}", f"{len(found)} values")
         return None
@@ -210,6 +230,9 @@ def _box(lists: dict[str, Value], kept: dict[str, Value], image: Row, index: int
     width = None if x is None or right is None else right - x
     height = None if y is None or bottom is None else bottom - y
     name = get("class/text")
+    if isinstance(name, str) and len(name) > _MAX_NAME:
+        defects.note("wrong-type", "class/text", f"{len(name)} characters")
+        name = name[:_MAX_NAME]
     label = get("class/label", required=name is None)
     area = get("area")
     area = None if area is None else values.number(area, "area", defects)
@@ -232,7 +255,11 @@ def _box(lists: dict[str, Value], kept: dict[str, Value], image: Row, index: int
 
 
 def _categories(boxes: list[Row]) -> pa.Table:
-    """Each pair of label and text that boxes carry."""
-    pairs = sorted({(box["category_id"], box["category_name"]) for box in boxes}, key=str)
-    rows = [{"category_id": label, "category_name": text} for label, text in pairs if label is not None or text]
+    """Each pair of label and text that boxes carry, and how many do."""
+    pairs = Counter((box["category_id"], box["category_name"]) for box in boxes)
+    rows = [
+        {"category_id": label, "category_name": text, "boxes": pairs[label, text]}
+        for label, text in sorted(pairs, key=str)
+        if label is not None or text
+    ]
     return pa.Table.from_pylist(rows, chunk.CATEGORIES)

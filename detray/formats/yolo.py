@@ -286,6 +286,7 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
         {
             "category_id": pa.array([index + 1 for index in order], pa.int64()),
             "category_name": pa.array([names[index] for index in order], pa.string()),
+            "boxes": pa.nulls(len(order), pa.int64()),
             "attributes": pa.nulls(len(order), pa.string()),
             "defects": pa.nulls(len(order), chunk.CATEGORIES.field("defects").type),
         },

@@ -25,7 +25,7 @@ from detray import schema
 from detray.errors import DetrayError
 from detray.formats import canonical, chunk
 from detray.formats.catalogue import by_name
-from detray.formats.classes import categories_table, number_names
+from detray.formats.classes import categories_table, contradictions, note_contradictions, number_names
 from detray.formats.json_rows import WrongCut
 from detray.formats.label_map import LabelMap, read_label_map
 from detray.formats.listing import listed_names
@@ -101,6 +101,7 @@ class _Job:
     exact: frozenset[int] = frozenset()
     splits: tuple[_Split, ...] = ()
     class_ids: dict[str, int] = field(default_factory=dict)
+    wrong: dict[tuple[int, str], tuple[str, str]] = field(default_factory=dict)
     first_ids: dict[int, int] = field(default_factory=dict)
 
 
@@ -114,7 +115,9 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     ranges = _ranges(splits, samples)
     last = f"{len(ranges):05d}"
     (classes,) = context.run_tasks("classes", partial(_write_classes, job), {last: last}, done)
-    job = replace(job, class_ids=classes["facts"]["ids"], first_ids=_rank(context, job, ranges, done))
+    wrong = {(number, name): (field, said) for number, name, field, said in classes["facts"]["wrong"]}
+    first_ids = _rank(context, job, ranges, done)
+    job = replace(job, class_ids=classes["facts"]["ids"], wrong=wrong, first_ids=first_ids)
     shards = context.run_tasks("write", partial(_write, job), {f"{item.index:05d}": item for item in ranges}, done)
     return _outcome(job, shards, classes)
 
@@ -257,11 +260,13 @@ def _write_classes(job: _Job, key: str) -> Json:
         for name in table.filter(pc.is_null(table["category_id"]))["category_name"].to_pylist()
     }
     ids = number_names(names, job.label_map)
-    categories = categories_table(stated, ids, job.label_map, job.run)
+    wrong = contradictions(stated)
+    categories = categories_table(stated, ids, job.label_map, job.run, wrong)
     tables = {"categories": categories, "quarantine": pa.concat_tables(quarantine)}
     own = categories.filter(pc.equal(categories["source"], "annotations"))
     classes = {name: len(pc.unique(own.filter(pc.equal(own["split"], name))["category_id"])) for name in stated}
-    return job.stage.write(key, tables, {"ids": ids, "classes": classes})
+    facts = {"ids": ids, "classes": classes, "wrong": [[*pair, *said] for pair, said in wrong.items()]}
+    return job.stage.write(key, tables, facts)
 
 
 def _quarantine(job: _Job, rows: pa.Table, split: str) -> pa.Table:
@@ -339,6 +344,7 @@ def _write(job: _Job, item: _Range) -> Json:
     if split.by == "key":
         first = job.first_ids[item.index]
         images, annotations = canonical.number_images(images, annotations, first)
+        annotations = note_contradictions(annotations, job.wrong)
         annotations = canonical.number_classes(annotations, job.class_ids)
         low = None if item.low is None else first
         high = None if item.high is None else first + images.num_rows

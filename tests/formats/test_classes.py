@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from detray.formats import chunk
-from detray.formats.classes import categories_table, number_names
+from detray.formats.classes import categories_table, contradictions, note_contradictions, number_names
 from detray.formats.label_map import read_label_map
 
 
@@ -31,3 +31,35 @@ def test_machine_ids_are_called_by_their_words(tmp_path: Path, file: str, text: 
         ("annotations", 1, "Person"), ("annotations", 2, "Car"), ("annotations", 4, "/m/x"),
         ("label_map", 1, "Person"), ("label_map", 2, "Car"), ("label_map", 3, "Bird"),
     }  # fmt: skip
+
+
+def _pairs(**boxes: int) -> dict[str, pa.Table]:
+    rows = []
+    for pair, count in boxes.items():
+        name, _, number = pair.rpartition("_")
+        rows.append({"category_id": int(number), "category_name": name, "boxes": count})
+    return {"val": pa.Table.from_pylist(rows, chunk.CATEGORIES)}
+
+
+def test_a_pair_that_most_boxes_contradict_is_noted_at_its_rows() -> None:
+    stated = _pairs(cat_1=100, dog_1=3, dog_2=80, cat_99=1, bird_3=1)
+    found = contradictions(stated)
+    assert found == {
+        (1, "dog"): ("class/text", "dog, and label 1 is cat"),
+        (99, "cat"): ("class/label", "99, and cat is 1"),
+    }
+    rows = [{"category_id": 1, "category_name": "cat"}, {"category_id": 1, "category_name": "dog"},
+            {"category_id": 99, "category_name": "cat"}, {"category_id": None, "category_name": "dog"}]  # fmt: skip
+    noted = note_contradictions(pa.Table.from_pylist(rows, chunk.ANNOTATIONS), found)["defects"].to_pylist()
+    assert [one and one[0]["field"] for one in noted] == [None, "class/text", "class/label", None]
+    table = categories_table(stated, {}, None, "run", found)
+    assert table.select(["category_id", "category_name"]).to_pylist() == [
+        {"category_id": 1, "category_name": "cat"},
+        {"category_id": 2, "category_name": "dog"},
+        {"category_id": 3, "category_name": "bird"},
+    ]
+
+
+def test_two_classes_may_share_a_name() -> None:
+    assert contradictions(_pairs(NA_1=50, NA_2=30, cat_3=9)) == {}
+    assert contradictions({"val": chunk.CATEGORIES.empty_table()}) == {}

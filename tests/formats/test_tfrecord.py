@@ -169,6 +169,25 @@ def test_a_bad_value_costs_its_own_field(tmp_path: Path, read_source, change: di
     assert rule in {defect["rule"] for defect in row["defects"]}
 
 
+@pytest.mark.parametrize(
+    ("change", "table", "field", "observed"),
+    [
+        ({"image/object/bbox/xmin": [0, 1]}, "annotations", "bbox/xmin", "0 in an Int64List"),
+        ({"image/object/class/label": [2.0, 1.0]}, "annotations", "class/label", "2.0 in a FloatList"),
+        ({"image/object/class/text": [2, 1]}, "annotations", "class/text", "2 in an Int64List"),
+        ({"image/object/class/text": [b"x" * 9999, b"cat"]}, "annotations", "class/text", "9999 characters"),
+        ({"image/width": [200.0]}, "images", "image/width", "200.0 in a FloatList"),
+        ({"image/width": [0]}, "images", "image/width", "0"),
+    ],
+)
+def test_values_of_another_kind_are_noted(
+    tmp_path: Path, read_source, change: dict, table: str, field: str, observed: str
+) -> None:
+    found = read_source(write(tmp_path, record(example(TWO | change))))
+    row = getattr(found, table).to_pylist()[0]
+    assert row["defects"] == [{"rule": "wrong-type", "field": field, "observed": observed}]
+
+
 def test_damage_is_counted_and_the_rest_is_read(tmp_path: Path, read_source) -> None:
     good = record(example(TWO))
     flipped = bytearray(good)
