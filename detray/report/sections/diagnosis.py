@@ -49,11 +49,14 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
     n_unmeasured = sum(row["is_unmeasured"] for row in ranked)
     pictured = {row["id"]: row for row in shown[:_PICTURED]}
     names = {row["category_id"]: row["category_name"] for row in metrics}
-    loose = [number for number, row in pictured.items() if row["causes"][0]["cause"] == LOOSE]
-    others = [number for number in pictured if number not in loose]
-    examples = [*_examples(sources, evaluation, others, names), *_loose_examples(sources, evaluation, loose)]
-    for class_id, example in examples:
+    first = {number: row["causes"][0]["cause"] for number, row in pictured.items()}
+    others = [number for number, cause in first.items() if cause != LOOSE]
+    for class_id, example in _examples(sources, evaluation, others, names):
         pictured[class_id]["examples"].append(example)
+    loose = [number for number, row in pictured.items() if any(cause["cause"] == LOOSE for cause in row["causes"])]
+    for class_id, example in _loose_examples(sources, evaluation, loose):
+        if len(pictured[class_id]["examples"]) < (2 if first[class_id] == LOOSE else 3) * EXAMPLES:
+            pictured[class_id]["examples"].append(example)
     return {
         "classes": shown,
         "left_out": len(ranked) - len(shown),
