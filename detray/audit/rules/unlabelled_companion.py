@@ -120,7 +120,7 @@ def gather(view: View, suspected: Sequence[Missing]) -> Iterator[pa.Table]:
     """The images that have the companion and not the class: by class the image's id as key, and in the measure's name
     the companion and the file; the first few."""
     for one in suspected:
-        alone = np.setdiff1d(_holders(view, one.companion), _holders(view, one.category_id))
+        alone = np.flatnonzero(_holds(view, one.companion) & ~_holds(view, one.category_id))
         first = alone[np.lexsort((tables.numpy(view.images, "image_row", -1)[alone], view.own_image_ids[alone]))]
         for image, name in zip(first[:MAX_NAMED].tolist(), view.file_names(first[:MAX_NAMED]).to_pylist(), strict=True):
             key = view.own_image_ids[[image]]
@@ -129,10 +129,12 @@ def gather(view: View, suspected: Sequence[Missing]) -> Iterator[pa.Table]:
             )
 
 
-def _holders(view: View, category_id: int) -> Ints:
-    """The images of a shard that hold a class, as positions."""
+def _holds(view: View, category_id: int) -> NDArray[np.bool_]:
+    """The images of a shard that hold a class, ``[m]``."""
     images = view.image_of[view.category_ids == category_id]
-    return np.unique(images[images >= 0])
+    holds = np.zeros(view.images.num_rows, bool)
+    holds[images[images >= 0]] = True
+    return holds
 
 
 def _measure(one: Missing, file_name: str) -> str:
