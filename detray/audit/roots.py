@@ -14,7 +14,7 @@ from detray.audit.rule import Fact, Rule
 MIN_SHARED = 10
 """Findings of one rule, severity and split from which they count as one fault."""
 
-_THINGS = {"annotation": "boxes", "image": "images", "split": "files"}
+_THINGS = {"annotation": "boxes", "image": "images", "class": "categories", "split": "files"}
 """What the rows of a group are, by their scope."""
 
 Row = dict[str, Any]

@@ -13,7 +13,9 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 def number(values: ArrayLike, decimals: int = 2) -> pa.Array:
     """Numbers as short text: 0.5, 12, 1203.25."""
-    rounded = np.round(np.asarray(values, dtype=np.float64), decimals) + 0.0  # no minus zero
+    numbers = np.asarray(values, dtype=np.float64)
+    # beyond 2**52 a number has no decimals, and np.round may overflow
+    rounded = np.where(np.abs(numbers) < 2**52, np.round(numbers, decimals), numbers) + 0.0  # no minus zero
     return pc.cast(pa.array(rounded, from_pandas=True), pa.string())
 
 

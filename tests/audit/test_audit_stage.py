@@ -195,14 +195,18 @@ def test_pictures_are_read_where_a_folder_is_stated(
 def test_what_ingest_set_aside_is_found(tmp_path: Path) -> None:
     aside = [
         {"stage": "ingest", "split": "val", "source_file": "a.xml", "reason": "not-xml", "detail": "line 3"},
-        {"stage": "ingest", "split": "val", "source_file": "b.json", "row": 4, "reason": "not-an-object"},
+        {"stage": "ingest", "split": "val", "source_file": "b.csv", "row": 4, "reason": "unreadable-row"},
+        {"stage": "ingest", "split": "val", "source_file": "c.record", "row": 5, "reason": "corrupt-record"},
+        {"stage": "ingest", "split": "val", "source_file": "d.json", "row": 6, "reason": "category-without-id"},
     ]
     _ingest(Store(str(tmp_path)), dataset(), 2, aside)
     store, _ = _audit(tmp_path)
     found = store.read("findings", filters=[("rule", "=", "unreadable-annotation-file")]).to_pylist()
-    assert {(row["scope"], row["source_file"], row["annotation_row"], row["observed"]) for row in found} == {
-        ("split", "a.xml", None, "not-xml: line 3"),
-        ("annotation", "b.json", 4, "not-an-object"),
+    assert {(row["scope"], row["annotation_row"], row["image_row"], row["message"]) for row in found} == {
+        ("split", None, None, "a.xml: it cannot be read (not-xml: line 3)"),
+        ("annotation", 4, None, "b.csv, row 4: it cannot be read (unreadable-row)"),
+        ("image", None, 5, "c.record, record 5: it cannot be read (corrupt-record)"),
+        ("class", None, None, "d.json, category entry 6: it cannot be read (category-without-id)"),
     }
     assert (
         _audit(tmp_path, {"audit": {"disable": ["unreadable-annotation-file"]}})[0]
