@@ -28,7 +28,7 @@ from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
 from detray.stages.diagnose_look import GIVEN, look_at_all, rows_of_classes
 from detray.stages.diagnose_mapping import find_faults
-from detray.stages.diagnose_outside import outside_of
+from detray.stages.diagnose_outside import lost_rows, outside_of
 from detray.stages.diagnose_sources import Part, Source, Work, read_file
 from detray.stages.precomputed import names_of
 from detray.store import Json, ShardKey, Stage
@@ -175,6 +175,7 @@ def _diagnose_split(
 
     found, outside = outside_of(context, work, done, metrics, shapes)
     outcome.receipts += found
+    outcome.notes += lost_rows(found)
     faults, last, repaired = find_faults(
         context, work, keys, done, outcome, source, receipts, given, outside.class_lists
     )

@@ -1,7 +1,7 @@
 """What is given beside the evaluated split: training, other detections, label map, findings."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -22,6 +22,10 @@ from detray.stages.base import Context
 from detray.stages.diagnose_sources import Source, Work, read_file, read_shard
 from detray.stages.precomputed import names_of
 from detray.store import Json, ShardKey, absolute
+
+ON_TRAINING, BASE = "on-training", "base"
+OTHERS = {ON_TRAINING: "diagnose.train_detections", BASE: "diagnose.base_detections"}
+"""Further files of detections: the names of their shards, and the keys that state them."""
 
 
 def count_training(work: Work, task: tuple[str, ShardKey]) -> Json:
@@ -96,6 +100,18 @@ def other_aps(
     return [*read, *matched, *averaged], aps
 
 
+def lost_rows(receipts: Sequence[Json]) -> list[str]:
+    """What to say of rows of the other files of detections that cannot be used."""
+    lost: Counter[str] = Counter()
+    for receipt in receipts:
+        for name, words in OTHERS.items():
+            if f"-{name}-part-" in receipt["shard"]:
+                lost[words] += receipt["facts"]["lost"]
+    return [
+        f"{words}: {n:,} detections have no score from 0 to 1, no image, class or box" for words, n in lost.items() if n
+    ]
+
+
 def outside_of(
     context: Context, work: Work, done: dict[str, Json], metrics: pa.Table, shapes: Shapes
 ) -> tuple[list[Json], Outside]:
@@ -115,14 +131,14 @@ def outside_of(
         outside = replace(outside, training=Training(total, there.names()))
     if config.diagnose.train_detections is not None and train is not None:
         meant = read_category_map(config.predict.category_map, names_of(store, train))
-        found, aps = other_aps(context, work, done, config.diagnose.train_detections, train, "on-training", meant)
+        found, aps = other_aps(context, work, done, config.diagnose.train_detections, train, ON_TRAINING, meant)
         receipts += found
         outside = replace(outside, training_aps=aps)
     elif train is not None:
         aps = _aps(metrics, train, there.names(), work.names())
         outside = replace(outside, training_aps=aps or None)
     if config.diagnose.base_detections is not None:
-        found, aps = other_aps(context, work, done, config.diagnose.base_detections, work.split, "base")
+        found, aps = other_aps(context, work, done, config.diagnose.base_detections, work.split, BASE)
         receipts += found
         outside = replace(outside, base_aps=aps)
     if config.dataset.label_map is not None:

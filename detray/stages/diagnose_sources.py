@@ -108,11 +108,12 @@ def convert_part(stage: Stage, classes: Mapping[int, int], task: tuple[str, int,
     """Keep the rows of a part of a detections file that have a score, an image, a class and a finite box;
     ``classes`` as in `detections.with_classes`."""
     name, number, part = task
-    rows = detections.with_unknown_images(detections.with_classes(stage.read_scratch(part), classes))
+    given = stage.read_scratch(part)
+    rows = detections.with_unknown_images(detections.with_classes(given, classes))
     rows = rows.filter(pc.and_(pc.greater_equal(rows["score"], 0.0), pc.less_equal(rows["score"], 1.0)))
     found = read_detections(rows)
     found = replace(found, rank=found.rank + (number << 32))
-    return stage.write(name, {}, keep_part(stage, name, found))
+    return stage.write(name, {}, keep_part(stage, name, found) | {"lost": given.num_rows - len(found)})
 
 
 def keep_part(stage: Stage, name: str, found: Detections) -> Json:

@@ -119,6 +119,9 @@ def test_training_files_and_label_map_are_read(tmp_path: Path) -> None:
     assert trial is not None
     assert trial.world.train is not None
     train, train_dt = scenes.coco_files(trial.world.train, tmp_path, "train")
+    rows = json.loads(train_dt.read_text())
+    bad = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+    train_dt.write_text(json.dumps([*rows, bad | {"score": None}, bad | {"bbox": [1]}]))
     gt, dt = scenes.coco_files(trial.world, tmp_path)
     names = {k: name for k, name in trial.world.names.items() if k != trial.category}
     label_map = tmp_path / "map.json"
@@ -126,6 +129,8 @@ def test_training_files_and_label_map_are_read(tmp_path: Path) -> None:
     store = _run(tmp_path / "out", gt, dt, train=str(train), train_detections=str(train_dt), base_detections=str(dt))
     own = [row["cause"] for row in _rows(store) if row["category_id"] == trial.category]
     assert own == ["absent_in_training", "no_detections"]
+    notes = store.manifest("diagnose")["notes"]
+    assert any(note.startswith("diagnose.train_detections: 2 detections have no score") for note in notes)
     store = _run(tmp_path / "map", gt, dt, label_map=str(label_map))
     own = [row["cause"] for row in _rows(store) if row["category_id"] == trial.category]
     assert own == ["label_id_mismatch", "no_detections"]
