@@ -13,7 +13,6 @@ from math import log
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from detray import tables
 from detray.audit import tally
@@ -79,15 +78,18 @@ def may_be_any(counted: Tally, spread: pa.Table, active: Active) -> bool:
     """Whether a shard with this tally can hold a box that an outlier rule objects to."""
     for rule, limits in active.of(OutlierRule):
         ids, bins, _ = counted.all_of(rule.measure)
-        # a value lies within half a bin of its bin's middle
-        if _is_far(ids, bins / tally.BINS_PER_OCTAVE, rule, limits, spread, margin=1 / tally.BINS_PER_OCTAVE).any():
+        low, high = _bounds(ids, rule, limits, spread)
+        middles, half_bin = bins / tally.BINS_PER_OCTAVE, 0.51 / tally.BINS_PER_OCTAVE
+        if ((middles - half_bin <= low) | (middles + half_bin >= high)).any():
             return True
     return False
 
 
 def find(view: View, rule: OutlierRule, limits: Mapping[str, float], spread: pa.Table) -> Rows:
     """The rows that an outlier rule objects to."""
-    far = _is_far(view.category_ids, _measured(view, rule), rule, limits, spread)
+    low, high = _bounds(view.class_ids, rule, limits, spread)
+    values = _measured(view, rule)
+    far = (values <= low[view.class_codes]) | (values >= high[view.class_codes])
     if "min_ratio" in limits:
         far &= np.abs(view.log_width - view.log_height) >= np.log2(limits["min_ratio"])
     return np.flatnonzero(far)
@@ -101,21 +103,20 @@ def _measured(view: View, rule: OutlierRule) -> Floats:
     return (width + height) / 2 if rule.measure == "size" else width - height
 
 
-def _is_far(
-    own: Ints, values: Floats, rule: OutlierRule, limits: Mapping[str, float], spread: pa.Table, margin: float = 0.0
-) -> NDArray[np.bool_]:
-    """Where values of the classes ``own`` lie as far from the median as an outlier, less ``margin`` octaves."""
+def _bounds(own: Ints, rule: OutlierRule, limits: Mapping[str, float], spread: pa.Table) -> tuple[Floats, Floats]:
+    """From where on, below and above, a box of each of the classes ``own`` is an outlier, octaves; NaN if never."""
     if not spread.num_rows:
-        return np.zeros(len(own), bool)
+        return np.full(len(own), np.nan), np.full(len(own), np.nan)
     ids = tables.numpy(spread, "category_id")
     middle, least, *tails, n = _columns(spread, rule.measure)
     least = np.where(n >= limits["min_boxes"], least * limits["max_deviations"], np.inf)
     # n/2 boxes of an exponential of mean t give n/2 exp(-d/t) beyond the distance d
     reach = np.log(np.maximum(n, 1) / (2 * limits["max_expected"]))
-    below, above = (np.fmax(least, tail * reach) - margin for tail in tails)
+    below, above = (np.fmax(least, tail * reach) for tail in tails)
     place = np.searchsorted(ids, own).clip(max=len(ids) - 1)
-    is_far = (values <= (middle - below)[place]) | (values >= (middle + above)[place])
-    return is_far & (ids[place] == own)
+    known = ids[place] == own
+    low, high = (np.where(known, bound[place], np.nan) for bound in (middle - below, middle + above))
+    return low, high
 
 
 def _columns(spread: pa.Table, measure: str) -> list[Floats]:
