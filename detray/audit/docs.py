@@ -50,7 +50,7 @@ def _section(rule: Rule) -> Iterator[str]:
         starts = colon and name in ("Failure", "Number", "Source")
         if starts and name != "Failure":
             yield ""
-        yield f"**{name}.** {text[1].upper()}{text[2:]}" if starts else paragraph
+        yield f"**{name}:**{text}" if starts else paragraph
     yield ""
     if rule.thresholds:
         yield "| threshold | default | range | meaning |"
@@ -58,5 +58,5 @@ def _section(rule: Rule) -> Iterator[str]:
         for one in rule.thresholds:
             yield f"| `{one.name}` | {one.default:g} {one.unit} | {one.low:g} to {one.high:g} | {one.description} |"
         yield ""
-    yield f"**Fix.** {rule.fix[0].upper()}{rule.fix[1:]}."
+    yield f"**Fix:** {rule.fix}."
     yield ""

@@ -297,22 +297,23 @@ def _finish(work: Work, task: tuple[str, Sequence[str]]) -> Json:
 
 def _outcome(conclusion: Conclusion, groups: pa.Table, statistics: pa.Table, looked: bool) -> Outcome:
     """The summary: findings by rule, classes, and what was not checked."""
-    rows: Counter[tuple[str, int]] = Counter()
-    roots: Counter[tuple[str, int]] = Counter()
-    for group in groups.to_pylist():
-        rows[group["rule"], group["severity"]] += group["n"]
-        roots[group["rule"], group["severity"]] += 0 if group["group"] in conclusion.roots else group["n"]
-    for row in conclusion.findings:
-        roots[row["rule"], row["severity"]] += row.get("root_cause_id") is None
-        rows[row["rule"], row["severity"]] += 0
+    findings_of: Counter[tuple[str, int]] = Counter()
+    to_look_at: Counter[tuple[str, int]] = Counter()
     total: Counter[int] = Counter()
-    for (_, severity), n in rows.items():
-        total[severity] += n
+    heads = _heads(conclusion, groups)
+    for group in groups.to_pylist():
+        key = group["rule"], group["severity"]
+        findings_of[key] += group["n"]
+        to_look_at[key] += 0 if group["group"] in conclusion.roots else group["n"]
+        total[group["severity"]] += group["n"]
     for row in conclusion.findings:
+        key = row["rule"], row["severity"]
+        findings_of[key] += row["finding_id"] not in heads
+        to_look_at[key] += row.get("root_cause_id") is None
         total[row["severity"]] += 1
     by_rule = [
-        [code, schema.SEVERITIES[severity], roots[code, severity], rows[code, severity]]
-        for code, severity in sorted(rows, key=lambda key: (-key[1], -rows[key], key[0]))
+        [code, schema.SEVERITIES[severity], to_look_at[code, severity], findings_of[code, severity]]
+        for code, severity in sorted(findings_of, key=lambda key: (-key[1], -findings_of[key], key[0]))
     ]
     by_severity = {schema.SEVERITIES[severity]: total[severity] for severity in sorted(total, reverse=True)}
     shown = _classes(statistics)
@@ -325,15 +326,25 @@ def _outcome(conclusion: Conclusion, groups: pa.Table, statistics: pa.Table, loo
         facts={
             "max_severity": max(total, default=None),
             "findings_by_severity": by_severity,
-            "findings_by_rule": [dict(zip(("rule", "severity", "roots", "rows"), one, strict=True)) for one in by_rule],
+            "findings_by_rule": [
+                dict(zip(("rule", "severity", "roots", "findings"), one, strict=True)) for one in by_rule
+            ],
             "pictures_checked": looked,
         },
         summary=[
-            Table("Findings by rule", ("rule", "severity", "to look at", "rows"), by_rule),
+            Table("Findings by rule", ("rule", "severity", "to look at", "findings"), by_rule),
             Table("Classes", ("split", "class", "images", "boxes", "share", "median size px", "findings"), shown),
         ],
         notes=notes,
     )
+
+
+def _heads(conclusion: Conclusion, groups: pa.Table) -> set[str]:
+    """The findings that stand for others of their own rule, which are counted in their place."""
+    rule_of = {row["finding_id"]: row["rule"] for row in conclusion.findings}
+    children = [(group["rule"], conclusion.roots.get(group["group"])) for group in groups.to_pylist()]
+    children += [(row["rule"], row.get("root_cause_id")) for row in conclusion.findings]
+    return {root for rule, root in children if root is not None and rule_of.get(root) == rule}
 
 
 def _classes(statistics: pa.Table) -> list[list[object]]:

@@ -113,6 +113,15 @@ def test_many_rows_of_one_fault_are_one_thing_to_look_at(tmp_path: Path) -> None
     assert line == ["out-of-bounds", "warning", 1, 12]
 
 
+def test_classes_with_one_fault_are_counted(tmp_path: Path) -> None:
+    names = {key: f"c{key}" for key in range(1, 13)}
+    boxes = [{"class": key, "image": 1, "box": [key, key, 9 + key, 30]} for key in names]
+    _ingest(Store(str(tmp_path)), dataset(boxes=boxes, categories=names), 1)
+    _, outcome = _audit(tmp_path)
+    (line,) = [row for row in outcome.summary[0].rows if row[0] == "few-examples"]
+    assert line == ["few-examples", "warning", 1, 12]
+
+
 def test_class_statistics(tmp_path: Path) -> None:
     boxes = [
         {"box": [0, 0, 16, 16]},
