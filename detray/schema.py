@@ -233,8 +233,11 @@ _TABLES = (
                 "oversample_factor",
                 "Repeat factor of the class's images, sqrt(t / f) at least 1, t = 0.1 (Gupta et al., LVIS, CVPR 2019)",
             ),
-            _text("config_fragment", "YAML for train.oversample with this factor; NULL where 1"),
-            _text("weights_fragment", "YAML for train.class_weights with the weight by effective number; NULL if none"),
+            _text(
+                "config_fragment",
+                "YAML for train.class_weights with the weight by effective number and, where it is above 1, for"
+                " train.oversample with the factor; NULL without boxes",
+            ),
         ),
     ),
     Table(

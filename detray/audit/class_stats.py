@@ -69,22 +69,26 @@ def _row(data: Summary, split: str, category_id: int, name: str) -> dict[str, ob
         **dict(zip(("aspect_p05", "aspect_p50", "aspect_p95"), aspect, strict=True)),
         "effective_number": (1 - EFFECTIVE_BETA**boxes) / (1 - EFFECTIVE_BETA) if boxes else None,
         "oversample_factor": repeat,
-        "config_fragment": _fragment("oversample", name, repeat) if repeat is not None and repeat > 1 else None,
     }
 
 
-def _fragment(key: str, name: str, value: float) -> str:
-    """A setting of ``train`` for one class, as it stands in a configuration file."""
-    return str(yaml.safe_dump({"train": {key: {name: float(f"{value:.4g}")}}}, allow_unicode=True))
+def _fragment(name: str, weight: float, repeat: float) -> str:
+    """What ``train`` may hold for one class, as it stands in a configuration file."""
+    settings = {"class_weights": {name: float(f"{weight:.4g}")}}
+    if repeat > 1:
+        settings["oversample"] = {name: float(f"{repeat:.4g}")}
+    return str(yaml.safe_dump({"train": settings}, allow_unicode=True))
 
 
 def _weights(rows: list[dict[str, object]]) -> None:
-    """Class weights of one split, mean 1 over the classes that have boxes; NULL for the others."""
+    """Class weights of one split, mean 1 over the classes that have boxes, and their settings; NULL for the others."""
     for column, basis in (("weight_inverse_frequency", "n_boxes"), ("weight_effective_number", "effective_number")):
         inverse = {index: 1 / float(row[basis]) for index, row in enumerate(rows) if row[basis]}  # type: ignore[arg-type]  # a number
         mean = sum(inverse.values()) / len(inverse) if inverse else 1.0
         for index, row in enumerate(rows):
             row[column] = inverse[index] / mean if index in inverse else None
     for row in rows:
-        weight, name = row["weight_effective_number"], str(row["category_name"])
-        row["weights_fragment"] = _fragment("class_weights", name, weight) if isinstance(weight, float) else None
+        weight, repeat = row["weight_effective_number"], row["oversample_factor"]
+        row["config_fragment"] = None
+        if isinstance(weight, float) and isinstance(repeat, float):
+            row["config_fragment"] = _fragment(str(row["category_name"]), weight, repeat)

@@ -140,7 +140,11 @@ def test_class_statistics(tmp_path: Path) -> None:
     assert (cell["aspect_p50"], cell["share"], cell["boxes_per_image"]) == (1, 0.8, 2)
     assert cell["max_boxes_per_image"] == 2
     assert cell["oversample_factor"] == pytest.approx((0.1 / 0.02) ** 0.5)
-    assert parse_yaml(cell["config_fragment"], "") == {"train": {"oversample": {"cell": 2.236}}}
+    weight = pytest.approx(cell["weight_effective_number"], rel=1e-3)
+    assert parse_yaml(cell["config_fragment"], "") == {
+        "train": {"class_weights": {"cell": weight}, "oversample": {"cell": 2.236}}
+    }
+    assert flask["config_fragment"] is None
     assert vial["n_findings_error"] == 1
     assert vial["size_p50"] is None
     assert (flask["n_boxes"], flask["share"], flask["weight_effective_number"]) == (0, 0, None)
@@ -155,12 +159,11 @@ def test_the_suggested_settings_are_settings(tmp_path: Path) -> None:
     _ingest(Store(str(tmp_path)), data, 2)
     rows = _audit(tmp_path)[0].read("class_stats").to_pylist()
     merged: dict[str, dict[str, Any]] = {}
-    for column in ("config_fragment", "weights_fragment"):
-        for row in rows:
-            settings = convert(parse_yaml(row[column], "fragment"), Config, "fragment")
-            check_class_names(settings.train, odd)
-            for key, value in parse_yaml(row[column], "fragment")["train"].items():
-                merged.setdefault(key, {}).update(value)
+    for row in rows:
+        fragment = parse_yaml(row["config_fragment"], "fragment")
+        check_class_names(convert(fragment, Config, "fragment").train, odd)
+        for key, value in fragment["train"].items():
+            merged.setdefault(key, {}).update(value)
     train = convert({"train": merged}, Config, "merged").train
     factors = {row["category_name"]: row["oversample_factor"] for row in rows}
     assert train.oversample == pytest.approx(factors, rel=1e-3)
