@@ -132,7 +132,7 @@ def _refuse_nothing(splits: Sequence[_Split]) -> None:
     stated = ", ".join(path for split in splits for path in split.source.annotations)
     lost = sum(split.count("quarantine") for split in splits)
     why = f": none of its {lost} annotation files can be read" if lost else ""
-    raise DetrayError(f"{stated}: the data set is empty{why}; check dataset.splits")
+    raise DetrayError(f"{stated}: the data set is empty{why}; check that the right files are named")
 
 
 # plan and read
