@@ -507,6 +507,7 @@ _TABLES = (
             _number("confidence", "How far the evidence passes its threshold", "0 to 1"),
             _number("ap", "The class's AP; NULL without ground truth", "0 to 1"),
             _number("ap50", "The class's AP at IoU .5", "0 to 1"),
+            _flag("is_weak", "False: diagnosed only because the configuration names the class"),
             _number("d_ap", "AP regained if this alone were mended; NULL if unknown"),
             _text("evidence", "The numbers used, as a JSON object", required=True),
             _text("sentence", "What is wrong, with its numbers", required=True),

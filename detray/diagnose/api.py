@@ -87,7 +87,11 @@ def diagnose_tables(
         base = replace(scene, dt=read_detections(base_predictions))
         outside = replace(outside, base_aps=class_aps(base, match(base.gt, base.dt)))
     cases = examine(scene, everything.dt, names, weak, matches, read_listing(images), outside)
-    rows = [{"split": split, "model": model} | row for case in cases for row in rows_of(case, ranked(case))]
+    rows = [
+        {"split": split, "model": model, "is_weak": is_weak(case.given.ap, case.given.ap50, settings)} | row
+        for case in cases
+        for row in rows_of(case, ranked(case))
+    ]
     return schema.from_rows("diagnoses", rows, run=run)
 
 
@@ -142,14 +146,18 @@ def class_aps(scene: Scene, matches: Matches) -> Aps:
     return result
 
 
+def is_weak(ap: float | None, ap50: float | None, settings: DiagnoseSettings) -> bool:
+    """Whether AP or AP50 is unknown or below the settings'."""
+    return ap is None or ap50 is None or ap < settings.weak_ap_below or ap50 < settings.weak_below
+
+
 def weak_classes(aps: Aps, names: Mapping[int, str], settings: DiagnoseSettings) -> list[int]:
     """Classes, of those that are named or have boxes, without AP, with AP or AP50 below the settings',
     or named in them."""
     weak = []
     for category in sorted({*names, *aps}):
-        ap, ap50 = aps.get(category, (-1.0, -1.0))
-        is_low = ap < settings.weak_ap_below or ap50 < settings.weak_below
-        if is_low or names.get(category) in settings.classes:
+        ap, ap50 = aps.get(category, (None, None))
+        if is_weak(ap, ap50, settings) or names.get(category) in settings.classes:
             weak.append(category)
     return weak
 

@@ -20,6 +20,7 @@ class Columns:
 
 def take(rows: Rows, index: NDArray[Any]) -> Rows:
     """The rows at these positions, or where a mask is true."""
+    index = np.flatnonzero(index) if index.dtype == np.bool_ else index  # a mask is looked through once
     return type(rows)(**{name: values[index] for name, values in _arrays(rows).items()})
 
 

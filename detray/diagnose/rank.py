@@ -64,7 +64,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
         cause, verdict, is_explained = entry
         cost = float("inf") if verdict.d_ap is None else -verdict.d_ap
         is_light = cause.group > MAPPING and verdict.d_ap is not None and verdict.d_ap < t.LIGHT_SHARE * most
-        return cause.name not in FIRST, is_explained, is_light, cause.group, cost, order[cause.name]
+        return cause.name not in FIRST, is_explained, is_light, cause.group, cost, order.get(cause.name, len(order))
 
     told = _Told()
     first, last = [], []

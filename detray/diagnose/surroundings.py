@@ -219,7 +219,7 @@ class Surroundings:
     faults: Faults = field(default_factory=Faults)
     outside: Outside = field(default_factory=Outside)
 
-    @property
+    @cached_property
     def unrepaired(self) -> "Surroundings":
         """The same, with no fault repaired."""
         return replace(self, repaired=self.given)

@@ -76,7 +76,7 @@ class View:
     @cached_property
     def ap(self) -> float | None:
         """COCO AP; None without boxes."""
-        return self.ap_with()
+        return None if self._levels is None else float(self._levels.mean())
 
     @cached_property
     def confident(self) -> float:
@@ -166,12 +166,15 @@ class View:
     @cached_property
     def ap50(self) -> float | None:
         """AP at IoU .5; None without boxes."""
+        return None if self._levels is None else float(self._levels[0])
+
+    @cached_property
+    def _levels(self) -> Floats | None:
+        """AP at each of COCO's IoU thresholds; None without boxes."""
         if not self.n_boxes:
             return None
         found = take(self.found, self.found.kept)
-        return float(
-            average_precision(found.score, found.image, found.rank, found.matched, found.ignored, self.n_boxes)[0]
-        )
+        return average_precision(found.score, found.image, found.rank, found.matched, found.ignored, self.n_boxes)
 
     def _words(self, n: int) -> NDArray[np.int16]:
         """Match words for ``n`` new true detections: those of the true ones in turn, else a perfect one."""

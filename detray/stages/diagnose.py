@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
-from detray.diagnose.api import cases_of, weak_classes
+from detray.diagnose.api import cases_of, is_weak, weak_classes
 from detray.diagnose.label_errors import label_errors
 from detray.diagnose.label_map import label_map_of, miscounted
 from detray.diagnose.observe import Observation, Tally
@@ -71,7 +71,11 @@ def judge(work: Work, known: Known, task: Judging) -> Json:
     cases = cases_of(given, repaired, known.faults, names, weak, known.outside)
     marks = {"split": work.split, "model": work.model}
     judged = [(case, ranked(case)) for case in cases]
-    rows = [marks | row for case, found in judged for row in rows_of(case, found)]
+    rows = [
+        marks | {"is_weak": is_weak(case.given.ap, case.given.ap50, work.settings)} | row
+        for case, found in judged
+        for row in rows_of(case, found)
+    ]
     suspects = label_errors(
         repaired.boxes, repaired.found, known.repaired, names, run=work.run, split=work.split, model=work.model
     )

@@ -14,7 +14,7 @@ def build(reader: Reader, evaluation: Content | None, diagnosis: Content | None,
     Classes without ground truth have a diagnosis and need help too, but nobody knows that they are weak.
     """
     deltas = {row["category_id"]: row for row in reader.rows("class_deltas")}
-    weak = [] if diagnosis is None else [row for row in diagnosis["classes"] if not row["is_unmeasured"]]
+    weak = [] if diagnosis is None else [row for row in diagnosis["classes"] if row["is_weak"]]
     intervals = {row["category_id"]: row for row in evaluation["classes"]} if evaluation else {}
     proven = None
     if findings is not None:

@@ -30,8 +30,8 @@ _OUTCOMES = ("missed", "false_positive")
 
 
 def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Content | None:
-    """The diagnosed classes, the one with the lowest AP first and those without ground truth last; None
-    where there is no diagnosis."""
+    """The diagnosed classes, the one with the lowest AP first, then those that are not weak and only
+    named in the configuration, and those without ground truth last; None where there is no diagnosis."""
     rows = sources.reader.rows("diagnoses", evaluation.filter)
     if not rows:
         return None
@@ -42,8 +42,10 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
         found["causes"].append(row | {"words": words(row["cause"]), "numbers": _numbers(row["evidence"])})
     for row in classes.values():
         row["is_unmeasured"] = row["causes"][0]["cause"] == UNMEASURED
+        row["is_weak"] = row["causes"][0]["is_weak"] is not False and not row["is_unmeasured"]
     ranked = sorted(
-        classes.values(), key=lambda row: (row["is_unmeasured"], row["ap"] is None, row["ap"] or 0.0, row["id"])
+        classes.values(),
+        key=lambda row: (row["is_unmeasured"], not row["is_weak"], row["ap"] is None, row["ap"] or 0.0, row["id"]),
     )
     shown = ranked[:MAX_CLASSES]
     n_unmeasured = sum(row["is_unmeasured"] for row in ranked)
@@ -60,7 +62,7 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
     return {
         "classes": shown,
         "left_out": len(ranked) - len(shown),
-        "n_weak": len(ranked) - n_unmeasured,
+        "n_weak": sum(row["is_weak"] for row in ranked),
         "n_unmeasured": n_unmeasured,
     }
 

@@ -1,0 +1,63 @@
+"""A class whose detector hardly works accuses no other of wrong labels."""
+
+import numpy as np
+import scenes
+import suite
+
+from detray import schema
+from detray.diagnose.label_errors import label_errors
+from detray.diagnose.observe import observe
+from detray.diagnose.scene import read_scene
+from detray.diagnose.settings import DiagnoseSettings
+
+BROKEN = 1
+LIKELY = 0.5
+
+
+def _world(seed: int, level: float) -> scenes.World:
+    """Classes that work, and one that is found nowhere: its detections sit on the others' objects, with
+    scores of about ``level``."""
+    rng = np.random.default_rng(seed)
+    world = scenes.detect(rng, scenes.uniform(rng, 80, 5), scenes.Quality(recall=0.95, true_mean=2.5))
+    world.keep_dt(world.dt_class != BROKEN)
+    others = np.flatnonzero(world.gt_class != BROKEN)
+    rows = rng.choice(others, len(others) // 2, replace=False)
+    scores = rng.uniform(level * 0.8, level, len(rows))
+    world.add_dt(world.gt_image[rows], BROKEN, scenes.jitter(rng, world.gt_box[rows], 0.05), scores)
+    return world
+
+
+def test_a_class_that_hardly_works_accuses_no_other() -> None:
+    for seed in range(4):
+        # also where its own few true detections score as low as its false ones: a high place among nothing
+        for level in (0.1, 0.3):
+            world = _world(seed, level)
+            mine = np.flatnonzero(world.gt_class == BROKEN)[:4]
+            world.add_dt(world.gt_image[mine], BROKEN, world.gt_box[mine], np.full(len(mine), level / 2))
+            assert _accused_by(world, BROKEN) == 0
+
+
+def test_a_class_that_works_does_accuse() -> None:
+    rng = np.random.default_rng(1)
+    world = scenes.detect(rng, scenes.uniform(rng, 80, 5), scenes.Quality(recall=0.95, true_mean=2.5))
+    mine = np.flatnonzero(world.gt_class == BROKEN)
+    wrong = mine[: len(mine) // 4]
+    world.gt_class[wrong] = rng.choice([2, 3, 4, 5], len(wrong))
+    assert _accused_by(world, BROKEN) >= len(wrong) // 3
+
+
+def test_no_weak_class_is_put_down_to_the_labels_because_of_it() -> None:
+    for seed in range(4):
+        found = suite.diagnose(_world(seed, 0.3), DiagnoseSettings())
+        assert all("wrong_labels" not in causes for category, causes in found.items() if category != BROKEN)
+
+
+def _accused_by(world: scenes.World, category: int) -> int:
+    """Boxes of other classes that are likelier than not to be of ``category``, by its detections."""
+    tables = scenes.tables_of(world)
+    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    seen = observe(scene, np.array(sorted(world.names)))
+    found = label_errors(seen.boxes, seen.found, seen.tally, world.names, run="x", split="val", model="m")
+    assert found.schema.equals(schema.empty("label_errors").schema, check_metadata=False)
+    rows = [row for row in found.to_pylist() if row["kind"] == "wrong_class" and row["score"] >= LIKELY]
+    return sum(row["suggested_category_id"] == category and row["category_id"] != category for row in rows)
