@@ -14,3 +14,10 @@ class AuditSettings(Section, frozen=True):
         dict[str, dict[str, Any]], Meta(description="thresholds by rule code: {tiny-box: {min_side: 2}}")
     ] = {}
     disable: Annotated[tuple[str, ...], Meta(description="codes of rules that do not run")] = ()
+    detector: Annotated[
+        bool,
+        Meta(
+            description="also judge by the detector and the augmentation that are configured (effective-size,"
+            " augmentation-drop); off for plain files"
+        ),
+    ] = True

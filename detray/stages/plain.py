@@ -12,6 +12,8 @@ from detray.stages.catalogue import STAGES
 
 WITH_DETECTIONS = ("predict", "evaluate", "diagnose", "clean", "report", "run")
 """Verbs whose second file holds detections."""
+DATA_ONLY = ("ingest", "audit", "clean", "report")
+"""Verbs that are about data: with plain files there is no detector to judge these by."""
 
 
 def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
@@ -30,6 +32,8 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
             values["detector"] = {"kind": "predictions", "path": _there(files.pop())}
         elif options.verb in ("predict", "evaluate", "diagnose"):
             raise UsageError(f"detray {options.verb} needs a ground truth file and a detections file, or --config")
+    if options.verb in DATA_ONLY and not any(text.startswith(("detector.", "train.")) for text in options.assignments):
+        values["audit"] = {"detector": False}
     for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
         if getattr(options, option, None):
             values.setdefault(section, {})[option] = _there(getattr(options, option))
@@ -55,8 +59,10 @@ def with_config(values: Mapping[str, Any], config: Mapping[str, Any], source: st
         UsageError: the configuration too says which files are read.
     """
     merged = dict(values)
+    if "detector" in config or "train" in config:
+        merged.pop("audit", None)
     for section, stated in config.items():
-        own = values.get(section)
+        own = merged.get(section)
         if not isinstance(stated, Mapping) or not isinstance(own, Mapping):
             merged[section] = stated
             continue
