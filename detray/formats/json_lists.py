@@ -25,8 +25,6 @@ BLOCK_BYTES = 512 << 10
 """Of a part, what is parsed at once: its rows then stay in the processor's cache while columns are made of them."""
 SHORT_BYTES = 64
 """Of elements that are shorter, a part or block holds as many as of this length, and so fewer bytes."""
-MAX_PART_BYTES = 512 << 20
-"""No element of a list may be longer: it would be held whole."""
 _SAMPLE_BYTES = 4096
 _NEAR_BYTES = 1 << 16
 _SEARCH_BYTES = 1 << 20
@@ -196,23 +194,13 @@ def cut(file: JsonFile, found: JsonList, *, exact: bool = False, size: int | Non
     """Start and end of parts of about ``size`` bytes (`PART_BYTES`): elements, without the comma between two parts.
 
     The parts depend on the file alone, not on who reads it.
-
-    Raises:
-        DetrayError: an element is longer than `MAX_PART_BYTES`.
     """
     size = size or PART_BYTES
     inside = (found.start + 1, found.end - 1)
     starts = None if exact else _guessed_starts(file, inside, size)
     if starts is None:
         starts = _exact_starts(file, inside, size)
-    parts = _between(inside, starts)
-    for start, end in parts:
-        if end - start > MAX_PART_BYTES:
-            raise DetrayError(
-                f"{file.path}, byte {start}: an entry of the list '{found.name}' is longer than"
-                f" {MAX_PART_BYTES >> 20} MiB; repair the file"
-            )
-    return parts
+    return _between(inside, starts)
 
 
 def blocks(file: JsonFile, start: int, end: int) -> list[tuple[int, int]]:

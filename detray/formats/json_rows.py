@@ -24,14 +24,17 @@ from msgspec import UNSET, Meta, UnsetType
 
 from detray.errors import DetrayError
 from detray.formats.json_file import JsonFile
-from detray.formats.json_lists import BrokenJson, blocks, broken
-from detray.formats.json_scan import elements
-from detray.formats.values import Defects, as_json
+from detray.formats.json_keys import may_repeat, repeated
+from detray.formats.json_lists import BLOCK_BYTES, BrokenJson, blocks, broken
+from detray.formats.json_scan import elements, find_elements
+from detray.formats.values import Defects, as_json, is_text
 
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Raw = msgspec.Raw | UnsetType
 NOTHING = ("null", "[]", "{}", '""')
 """How a field says that it holds nothing."""
+MAX_ROW_BYTES = 16 << 20
+"""Longer rows are not read: a parse takes many times their length of memory."""
 _MAX_LEARNED = 64
 _MAX_DIGITS = 4000  # Python refuses to read longer integers, for the time it takes
 
@@ -74,6 +77,8 @@ def read_rows(file: JsonFile, start: int, end: int, kind: type[R], repair: Repai
         WrongCut: the text does not parse and its borders were guessed.
         BrokenJson: it does not parse though its borders are certain.
     """
+    if end - start > MAX_ROW_BYTES:
+        return _long(file, start, end, kind, repair, exact=exact)
     data = file.read(start, end)
     learned: tuple[str, ...] = ()
     text = b"[%b]" % data
@@ -81,6 +86,8 @@ def read_rows(file: JsonFile, start: int, end: int, kind: type[R], repair: Repai
         struct, decoder = _decoder(kind, learned)
         try:
             rows = decoder.decode(text)
+            if may_repeat(text, len(rows)) or not _is_utf8(data):
+                break
             return Rows(rows, _attributes(rows, learned) if learned else None, {})
         except msgspec.ValidationError as error:
             unknown = _unknown_field(error)
@@ -113,6 +120,41 @@ def read_blocks(
         yield found
 
 
+def _long(file: JsonFile, start: int, end: int, kind: type[R], repair: Repair[R], *, exact: bool) -> Rows[R]:
+    """As `read_rows`, of a part that would fill the memory if it were held whole; nor are rows that would."""
+    spans = find_elements(file, start, end)
+    if spans is None:
+        if exact:
+            raise broken(file, start, "the brackets of this part do not match")
+        raise WrongCut(f"{file.path}: a part did not parse")
+    rows: list[R] = []
+    attributes: list[str | None] = []
+    defects: dict[int, Defects] = {}
+    waiting: list[tuple[int, int]] = []
+
+    def read_waiting() -> None:
+        if waiting:
+            found = read_rows(file, waiting[0][0], waiting[-1][1], kind, repair, exact=exact)
+            defects.update((len(rows) + index, of_row) for index, of_row in found.defects.items())
+            texts = found.attributes.to_pylist() if isinstance(found.attributes, pa.Array) else found.attributes
+            attributes.extend(texts or [None] * len(found.rows))
+            rows.extend(found.rows)
+            waiting.clear()
+
+    for first, last in spans:
+        if waiting and last - waiting[0][0] > BLOCK_BYTES:
+            read_waiting()
+        if last - first > MAX_ROW_BYTES:
+            noted = defects[len(rows)] = Defects()
+            noted.note("wrong-type", "", f"{last - first} bytes, more than the {MAX_ROW_BYTES} that are read")
+            rows.append(repair({}, Defects()))
+            attributes.append(None)
+        else:
+            waiting.append((first, last))
+    read_waiting()
+    return Rows(rows, attributes if any(attributes) else None, defects)
+
+
 def _row_by_row(
     file: JsonFile, start: int, data: bytes, struct: type[R], repair: Repair[R], learned: tuple[str, ...]
 ) -> Rows[R]:
@@ -135,11 +177,21 @@ def _row_by_row(
             fields = _tolerant(file, start + first, bytes(view[first:last]), found)
             row = repair(fields, found if fields or not found else Defects())  # what is no object lacks no field
             extra = {name: value for name, value in fields.items() if name not in known}
+            for name, value in extra.items():
+                if not is_text(json.dumps(value, ensure_ascii=False)):
+                    found.note("wrong-type", name, value)
             if extra:
                 attributes[index] = as_json(extra, "attributes", found)
             if found:
                 defects[index] = found
         rows.append(row)
+    for index, names in repeated(data, spans):
+        for name, written in names.items():
+            defects.setdefault(index, Defects()).note("repeated-field", name, ", then ".join(written))
+    if not _is_utf8(data):
+        for index, (first, last) in enumerate(spans):
+            if index not in defects and not _is_utf8(data[first:last]):
+                defects.setdefault(index, Defects()).note("wrong-type", "", "bytes that are no UTF-8")
     if learned:
         typed = [index for index, row in enumerate(rows) if isinstance(row, struct)]
         further = _attributes([rows[index] for index in typed], learned).to_pylist()
@@ -147,10 +199,20 @@ def _row_by_row(
     return Rows(rows, [attributes.get(index) for index in range(len(rows))] if attributes else None, defects)
 
 
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _tolerant(file: JsonFile, position: int, text: bytes, defects: Defects) -> dict[str, Any]:
     """An element as a dictionary: NaN and Infinity, control characters, bad UTF-8 and huge numbers are read."""
     try:
-        value = json.loads(text.decode("utf-8", "replace"), strict=False, parse_int=_parse_int)
+        value = json.loads(text.decode("utf-8", "surrogateescape"), strict=False, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         raise broken(file, position + error.pos, f"not JSON: {error.msg.lower()}") from None
     except RecursionError:

@@ -105,6 +105,23 @@ def windows(file: JsonFile, start: int, end: int) -> Iterator[tuple[int, bytes]]
         start += len(window)
 
 
+def find_elements(file: JsonFile, start: int, end: int) -> list[tuple[int, int]] | None:
+    """As `elements` of the text between two positions, as positions, without holding it whole."""
+    scanner = Scanner(1)
+    cuts: list[int] = []
+    for offset, window in windows(file, start, end):
+        before = scanner.depth
+        found = scanner.scan(window)
+        if len(found.depth) and found.depth.min() < 1:
+            return None
+        commas = scanner.commas(window)
+        depths = np.concatenate([[before], found.depth])[np.searchsorted(found.positions, commas)]
+        cuts += (offset + commas[depths == 1]).tolist()
+    if scanner.in_string or scanner.depth != 1:
+        return None
+    return list(zip([start, *(cut + 1 for cut in cuts)], [*cuts, end], strict=True))
+
+
 def elements(text: bytes) -> list[tuple[int, int]] | None:
     """Start and end of each element of ``text``, the inside of a JSON list; None if it is not one.
 

@@ -250,3 +250,44 @@ def test_names_that_are_none(coco_file, read_source, written: object, defect: tu
     for rows, field in ((found.images, "file_name"), (found.categories, "name")):
         (row,) = rows.to_pylist()
         assert row["defects"] == [{"rule": defect[0], "field": field, "observed": defect[1]}]
+
+
+def _rows(text: str, coco_file, read_source) -> list[dict[str, Any]]:
+    return read_source(Source("val", "coco", (coco_file([], text),), "/")).annotations.to_pylist()
+
+
+def test_a_repeated_key_is_a_defect_at_its_row(coco_file, read_source) -> None:
+    good = '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1, "iscrowd": 0}'
+    twice = good.replace('"image_id": 1', '"image_id": 1, "image_id": 2')
+    rows = _rows(f"[{', '.join([good, good, twice, good])}]", coco_file, read_source)
+    assert [row["image_id"] for row in rows] == [1, 1, 2, 1]
+    assert [row["defects"] for row in rows] == [
+        None, None, [{"rule": "repeated-field", "field": "image_id", "observed": "1, then 2"}], None
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", [b'"\xff"', b'["\xff"]'])
+def test_bytes_that_are_no_text_are_noted(tmp_path: Path, read_source, extra: bytes) -> None:
+    good = b'{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "note": "a"}'
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"images": [], "annotations": [%b, %b]}' % (good, good.replace(b'"a"', extra)))
+    rows = read_source(Source("val", "coco", (str(path),), "/")).annotations.to_pylist()
+    assert [row["defects"] and row["defects"][0]["rule"] for row in rows] == [None, "wrong-type"]
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_a_row_that_would_fill_the_memory_is_not_read(
+    coco_file, read_source, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr("detray.formats.json_rows.MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr("detray.formats.json_rows.BLOCK_BYTES", 200)
+    rows = [{"id": n, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "note": "x, {"} for n in range(7)]
+    rows[place]["note"] = "}, {" * 500
+    rows[(place + 1) % 7]["bbox"] = None
+    found = _rows(json.dumps(rows), coco_file, read_source)
+    assert [row["annotation_id"] for row in found] == [None if n == place else n for n in range(7)]
+    assert [row["annotation_row"] for row in found] == list(range(7))
+    (defect,) = found[place]["defects"]
+    assert "bytes, more than the 1000 that are read" in defect["observed"]
+    assert found[(place + 1) % 7]["defects"][0]["field"] == "bbox"
+    assert [json.loads(row["attributes"])["note"] for row in found if row["annotation_id"] is not None] == ["x, {"] * 6

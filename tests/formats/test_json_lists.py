@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from detray.errors import DetrayError
 from detray.formats import json_lists
 from detray.formats.json_file import open_json
 from detray.formats.json_lists import BrokenJson, cut, find_lists, find_only_list
@@ -107,10 +106,3 @@ def test_a_broken_file_is_named_with_its_place(tmp_path: Path, text: str, said: 
     with pytest.raises(BrokenJson, match=said) as error:
         find_lists(open_json(path), NAMES, exact=exact)
     assert f"{path}, byte " in str(error.value)
-
-
-def test_an_element_beyond_all_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detray.formats.json_lists.MAX_PART_BYTES", 1000)
-    file = open_json(write(tmp_path, json.dumps({"images": [{"id": 1}, {"id": "x" * 5000}, {"id": 2}]})))
-    with pytest.raises(DetrayError, match="an entry of the list 'images' is longer than"):
-        cut(file, find_lists(file, NAMES)[0], size=100)
