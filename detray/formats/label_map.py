@@ -96,7 +96,9 @@ def read_label_map(path: str | Path) -> LabelMap:
     elif suffix == ".csv":
         entries, problems = _from_descriptions(text)
     elif suffix == ".json":
-        entries, problems = _from_value(_json(text, str(path)), str(path))
+        value, repeated = _json(text, str(path))
+        entries, problems = _from_value(value, str(path))
+        problems = [*repeated, *problems]
     else:
         entries, problems = _from_lines(text)
     if not entries and not problems:
@@ -152,9 +154,18 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path}: not UTF-8 text, so not a label map") from None
 
 
-def _json(text: str, source: str) -> Any:
+def _json(text: str, source: str) -> tuple[Any, list[Problem]]:
+    """The value, in which a key that stands twice has its last value, and a problem for each such key."""
+    problems: list[Problem] = []
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        often = Counter(name for name, _ in pairs)
+        said = (f"key {describe(name)!r} stands {count} times" for name, count in often.items() if count > 1)
+        problems.extend(Problem(None, one, "each key once") for one in said)
+        return dict(pairs)
+
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=mapping), problems
     except RecursionError:
         raise UsageError(f"{source}: nested too deeply to be a label map") from None
     except ValueError as error:

@@ -62,11 +62,14 @@ class OpenImages:
             columns = _columns(file.readline(MAX_LINE_BYTES))
             file.seek(piece["start"])
             text = file.read(piece["end"] - piece["start"])
-        table, rows, lost = _parse(text, columns, int(piece["part"]))
+        first = int(piece["part"])
+        table, rows, lost = _parse(text, columns, first)
         images = _images(table, source, path)
         return Chunk(
             images=images,
-            annotations=_annotations(table, rows, images, path, with_pictures=source.images is not None),
+            annotations=_annotations(
+                table, rows, images, path, first + _no_text(text), with_pictures=source.images is not None
+            ),
             categories=_categories(table),
             quarantine=pa.Table.from_pylist(
                 [{"source_file": path, "reason": "unreadable-row"} | row for row in lost], chunk.QUARANTINE
@@ -132,6 +135,21 @@ def _parse(text: bytes, columns: list[str], first: int) -> tuple[pa.Table, np.nd
     return table, first + np.delete(lines, list(bad)), lost
 
 
+def _no_text(text: bytes) -> np.ndarray:
+    """Numbers of the lines that hold NUL or bytes that are no UTF-8."""
+    if not _is_text(text):
+        return np.flatnonzero([not _is_text(line) for line in text.split(b"\n")])
+    return np.zeros(0, np.int64)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
+
+
 def _images(table: pa.Table, source: Source, path: str) -> pa.Table:
     """A row for each picture that the lines name, with the size from its header."""
     names = [f"{name}.jpg" for name in pc.unique(table["ImageID"]).to_pylist() if name]
@@ -152,9 +170,13 @@ def _images(table: pa.Table, source: Source, path: str) -> pa.Table:
     )
 
 
-def _annotations(table: pa.Table, rows: np.ndarray, images: pa.Table, path: str, *, with_pictures: bool) -> pa.Table:
+def _annotations(
+    table: pa.Table, rows: np.ndarray, images: pa.Table, path: str, no_text: np.ndarray, *, with_pictures: bool
+) -> pa.Table:
     count = table.num_rows
     defects: dict[int, Defects] = {}
+    for index in np.flatnonzero(np.isin(rows, no_text)).tolist():
+        defects.setdefault(index, Defects()).note("wrong-type", "", "bytes that are no text")
     images_of, names = (_names(table, field, defects) for field in ("ImageID", "LabelName"))
     keys = pc.binary_join_element_wise(images_of, pa.scalar(".jpg"), "")
     place = pc.index_in(keys, value_set=images["key"].combine_chunks(), skip_nulls=True)

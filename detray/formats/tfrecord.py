@@ -126,16 +126,16 @@ def _quarantine(lost: list[tuple[int | None, str, str]], file: str) -> pa.Table:
     )
 
 
-def _text(features: dict[str, Value], name: str) -> str | None:
+def _text(features: dict[str, Value], name: str, defects: Defects) -> str | None:
     found = features.get(name)
     if not found or not isinstance(found[0], memoryview):
         return None
-    return values.clean(bytes(found[0][:_MAX_NAME]).decode("utf-8", "replace"))
+    return str(_read(found[0][:_MAX_NAME], name, memoryview, defects))
 
 
 def _image(features: dict[str, Value], file: str, number: int) -> Row:
     defects = Defects()
-    name = _text(features, "image/filename") or _text(features, "image/source_id")
+    name = _text(features, "image/filename", defects) or _text(features, "image/source_id", defects)
     if name is None:
         defects.note("missing-field", "image/filename", "")
     sides: dict[str, int | None] = {}
@@ -189,10 +189,13 @@ def _plain(value: int | float | memoryview) -> int | float | str:
 
 
 def _read(value: int | float | memoryview, field: str, kind: type, defects: Defects) -> int | float | str:
-    """A value, noted where it stands in a list of another kind: TensorFlow refuses such a record."""
+    """A value, noted where it is no text, or in a list of another kind: TensorFlow refuses such a record."""
     if not isinstance(value, kind) and not isinstance(value, memoryview):
         defects.note("wrong-type", field, f"{value} in {_LISTS[type(value)]}")
-    return _plain(value)
+    found = _plain(value)
+    if isinstance(found, str) and ("\ufffd" in found or "\0" in found):
+        defects.note("wrong-type", field, found)
+    return found
 
 
 def _count(features: dict[str, Value]) -> int:

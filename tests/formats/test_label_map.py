@@ -76,6 +76,12 @@ def test_what_is_malformed_is_said(tmp_path: Path, name: str, text: str, line: i
     assert (line, observed) in [(problem.line, problem.observed) for problem in found.problems]
 
 
+def test_a_key_that_stands_twice_is_said(tmp_path: Path) -> None:
+    found = read_label_map(write(tmp_path, "a.json", '{"1": "cat", "2": "dog", "1": "bird"}'))
+    assert found.names == {1: "bird", 2: "dog"}
+    assert [problem.observed for problem in found.problems] == ["key '1' stands 2 times"]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

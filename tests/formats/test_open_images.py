@@ -91,6 +91,17 @@ def test_boxes_of_a_picture_that_is_not_there_are_said_so(data: Path, read_sourc
     assert "no readable picture" in found.images["defects"].to_pylist()[0][0]["observed"]
 
 
+@pytest.mark.parametrize("bad", [b"x\0click", b"x\xffclick"])
+def test_bytes_that_are_no_text_are_noted(data: Path, read_source, monkeypatch: pytest.MonkeyPatch, bad: bytes) -> None:
+    monkeypatch.setattr(open_images, "CHUNK_BYTES", 50)
+    lines = [b"too,few\n", b"\n", *[GOOD.encode()] * 3, GOOD.encode().replace(b"xclick", bad), GOOD.encode()]
+    rows = read_source(source(data, HEADER.encode() + b"".join(lines))).annotations.to_pylist()
+    noted = {row["annotation_row"]: row["defects"] for row in rows}
+    assert noted.pop(5) == [{"rule": "wrong-type", "field": "", "observed": "bytes that are no text"}]
+    assert set(noted) == {2, 3, 4, 6}
+    assert not any(noted.values())
+
+
 @pytest.mark.parametrize(("old", "field"), [("aaa", "ImageID"), ("/m/01", "LabelName")])
 def test_an_empty_name_is_said_so(data: Path, read_source, old: str, field: str) -> None:
     found = read_source(source(data, HEADER + GOOD + GOOD.replace(old, "")))

@@ -176,6 +176,8 @@ def test_a_bad_value_costs_its_own_field(tmp_path: Path, read_source, change: di
         ({"image/object/class/label": [2.0, 1.0]}, "annotations", "class/label", "2.0 in a FloatList"),
         ({"image/object/class/text": [2, 1]}, "annotations", "class/text", "2 in an Int64List"),
         ({"image/object/class/text": [b"x" * 9999, b"cat"]}, "annotations", "class/text", "9999 characters"),
+        ({"image/object/class/text": [b"\xff", b"cat"]}, "annotations", "class/text", "\ufffd"),
+        ({"image/filename": [b"a\0.jpg"]}, "images", "image/filename", "a\0.jpg"),
         ({"image/width": [200.0]}, "images", "image/width", "200.0 in a FloatList"),
         ({"image/width": [0]}, "images", "image/width", "0"),
     ],
