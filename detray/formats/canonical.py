@@ -244,8 +244,11 @@ def _note_lost(images: pa.Table, lost: Sequence[int], field: str) -> pa.Table:
         return images
     defects = images["defects"].to_pylist()
     for index in lost:
-        noted = Defects(defects[index] or ())
-        noted.note("path-outside-root", field, images["file_name"][index].as_py())
+        noted, name = Defects(defects[index] or ()), images["file_name"][index].as_py()
+        if "\0" not in name:
+            noted.note("path-outside-root", field, name)
+        elif not noted:  # else the reader said so
+            noted.note("wrong-type", "file_name", name)
         defects[index] = noted
     column = chunk.IMAGES.field("defects")
     return images.set_column(images.schema.get_field_index("defects"), column, pa.array(defects, column.type))

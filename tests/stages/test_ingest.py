@@ -175,6 +175,15 @@ def test_names_that_lead_out_are_defects(tmp_path: Path, ingested, with_pictures
     assert outcome.counts == {"in": 3, "kept": 3, "quarantined": 0}
 
 
+def test_a_name_with_a_zero_byte_is_one_defect(tmp_path: Path, ingested) -> None:
+    path = write_coco(tmp_path, images=[image(1, "a\0.jpg"), image(2)])
+    store, _ = ingested(dataset_from_files([str(path)], images=str(tmp_path)))
+    assert [row and [one["rule"] for one in row] for row in store.read("images")["defects"].to_pylist()] == [
+        ["wrong-type"],
+        None,
+    ]
+
+
 def test_unreadable_files_are_quarantined_and_counted(tmp_path: Path, ingested) -> None:
     (tmp_path / "good.xml").write_text("<annotation><filename>a.jpg</filename></annotation>")
     (tmp_path / "bad.xml").write_text("<annotation>")
