@@ -220,6 +220,7 @@ def time_detray(folder: Path, inner: int) -> list[float]:
     from detray.evaluate.matching import match_shard
     from detray.evaluate.metrics import Names, class_tables
     from detray.evaluate.settings import EvaluateSettings
+    from detray.evaluate.slice_columns import resolve
     from detray.evaluate.summary import confusion_table, summary_metrics
     from detray.store import Store
 
@@ -230,7 +231,7 @@ def time_detray(folder: Path, inner: int) -> list[float]:
     names = Names("b", "val", "benchmark", tables.class_names(shards[0].categories))
 
     def evaluate() -> float:
-        found = [match_shard(shard, settings, run="b", model="benchmark") for shard in shards]
+        found = [match_shard(shard, settings, resolve(settings.slices), run="b", model="benchmark") for shard in shards]
         ids = class_ids(shards[0].categories, *(part.detections["category_id"] for part in found))
         held = np.sum([_count(part.detections, ids) for part in found], axis=0)
         cuts = np.searchsorted(np.cumsum(held), np.arange(GROUP_ROWS, held.sum(), GROUP_ROWS))

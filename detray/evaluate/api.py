@@ -1,5 +1,7 @@
 """The whole evaluation of tables in memory: no files, no Ray."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,6 +14,7 @@ from detray.evaluate.inputs import no_known_image
 from detray.evaluate.matching import ShardMatches, match_shard
 from detray.evaluate.metrics import Names, class_numbers, class_tables
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.slice_columns import Slice, resolve, survey
 from detray.evaluate.slices import slice_table
 from detray.evaluate.summary import confusion_table, summary_metrics
 from detray.tables import Shard
@@ -45,8 +48,10 @@ def evaluate_tables(
 
     Raises:
         DetrayError: no detection names an image of its split.
+        UsageError: a slice names no column.
     """
     settings = settings or EvaluateSettings()
+    slices = resolve(settings.slices, [survey(images, annotations, settings.slices)])
     results = []
     for split in (pc.unique(predictions["split"]) if predictions.num_rows else pc.unique(images["split"])).to_pylist():
 
@@ -56,19 +61,21 @@ def evaluate_tables(
         known = (of_split(images), of_split(annotations), of_split(categories))
         shard = Shard(split, *known, of_split(predictions))
         other = None if against is None else Shard(split, *known, of_split(against))
-        results.append(_evaluate_split(shard, other, settings, run))
+        results.append(_evaluate_split(shard, other, settings, slices, run))
     if not results:
         return {name: schema.empty(name) for name in TABLES}
     return {name: pa.concat_tables([result[name] for result in results]) for name in TABLES}
 
 
-def _evaluate_split(shard: Shard, other: Shard | None, settings: EvaluateSettings, run: str) -> dict[str, pa.Table]:
+def _evaluate_split(
+    shard: Shard, other: Shard | None, settings: EvaluateSettings, slices: Sequence[Slice], run: str
+) -> dict[str, pa.Table]:
     """The tables of one split, all of which is in ``shard``; ``other`` holds the other model's predictions."""
-    found = _matched(shard, settings, run)
+    found = _matched(shard, settings, slices, run)
     names = Names(run, shard.split, _model(shard), tables.class_names(shard.categories))
     parts = [found]
     if other is not None:
-        parts.append(_matched(other, settings, run))
+        parts.append(_matched(other, settings, (), run))
     seen = [column["category_id"] for part in parts for column in (part.detections, part.boxes)]
     ids = class_ids(shard.categories, *seen)
     rows, *other_rows = (ClassRows.of(ids, part.detections, part.boxes, part.repairs) for part in parts)
@@ -91,8 +98,8 @@ def _evaluate_split(shard: Shard, other: Shard | None, settings: EvaluateSetting
     }
 
 
-def _matched(shard: Shard, settings: EvaluateSettings, run: str) -> ShardMatches:
-    found = match_shard(shard, settings, run=run, model=_model(shard))
+def _matched(shard: Shard, settings: EvaluateSettings, slices: Sequence[Slice], run: str) -> ShardMatches:
+    found = match_shard(shard, settings, slices, run=run, model=_model(shard))
     n = shard.predictions.num_rows
     if n and found.left_out["detections of an unknown image"] == n:
         raise DetrayError(no_known_image(shard.split, n))

@@ -5,7 +5,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from detray import schema, tables
-from detray.evaluate.bootstrap import interval, mean_of_known
+from detray.evaluate.bootstrap import MIN_IMAGES, interval, mean_of_known
 from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.metrics import Names
 
@@ -46,13 +46,24 @@ def verdicts(low: Floats, high: Floats) -> NDArray[np.str_]:
     return np.where(low > 0, "better", np.where(high < 0, "worse", "unclear"))
 
 
-def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> tuple[float | None, float | None, float | None]:
-    """What the other model gains in AP over all classes with boxes, and the ends of its paired interval;
-    None where that is not known. Arguments as in `comparison_table`."""
-    delta = mean_of_known((_by_class(other_numbers)[2] - _by_class(numbers)[2]).T)
+def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> tuple[float | None, float | None, float | None, str]:
+    """What the other model gains in AP over all classes with boxes, the ends of its paired interval, and the
+    verdict; None where something is not known. Arguments as in `comparison_table`.
+
+    In every resample that has the one image of a class, the class gains the same: images alone do not
+    tell how far that is chance. Such classes, of too few images, are resampled too, as a group.
+    """
+    _, n_images, ap = _by_class(numbers)
+    gains = _by_class(other_numbers)[2] - ap
+    few = np.flatnonzero((n_images > 0) & (n_images < MIN_IMAGES))
+    if len(few):
+        drawn = np.random.default_rng(0).choice(few, (len(few), gains.shape[1]))
+        drawn[:, 0] = few
+        gains[few] = gains[drawn, np.arange(gains.shape[1])]
+    delta = mean_of_known(gains.T)
     low, high = interval(delta[None, 1:], delta[:1])
     gain, low_end, high_end = (float(value) if np.isfinite(value) else None for value in (delta[0], low[0], high[0]))
-    return gain, low_end, high_end
+    return gain, low_end, high_end, str(verdicts(low, high)[0])
 
 
 def _by_class(numbers: pa.Table) -> tuple[Ints, Ints, Floats]:

@@ -1,5 +1,6 @@
 """One shard: its match table, and what the metrics of its classes are made from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from detray.evaluate.pairs import overlapping
 from detray.evaluate.partners import Partners
 from detray.evaluate.pascal import pascal_match
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.slice_columns import Slice
 from detray.evaluate.slices import sliced
 from detray.tables import Shard
 
@@ -51,8 +53,11 @@ class ShardMatches:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # sides near the largest float, whose areas are infinite
-def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: str) -> ShardMatches:
-    """Match the detections of a shard to its boxes; nothing outside the shard plays a part."""
+def match_shard(
+    shard: Shard, settings: EvaluateSettings, slices: Sequence[Slice] = (), *, run: str, model: str
+) -> ShardMatches:
+    """Match the detections of a shard to its boxes, and sort them into ``slices``; nothing outside the
+    shard plays a part."""
     scene = read_scene(shard, settings)
     gt, dt = scene.gt, scene.dt
     if scene.masks is None:
@@ -88,7 +93,7 @@ def match_shard(shard: Shard, settings: EvaluateSettings, *, run: str, model: st
         _box_rows(scene, missed),
         _repair_rows(scene, mended),
         confusion_counts(gt, dt, found, pairs, settings.confusion_score),
-        *sliced(shard, scene, found, own, turn, settings.slices),
+        *sliced(shard, scene, found, own, turn, slices),
         scene.left_out | {"detections over max_detections": int((~found.kept).sum())},
     )
 

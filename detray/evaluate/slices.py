@@ -6,8 +6,7 @@ counts in the slice that its own box lies in or, where a box alone does not tell
 """
 
 import hashlib
-import json
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
-from detray.errors import DetrayError
 from detray.evaluate.accumulate import EVERY_LEVEL, precision_at_recall, true_positives
 from detray.evaluate.assignment import assign
 from detray.evaluate.bootstrap import LEVEL_50
@@ -25,13 +23,13 @@ from detray.evaluate.kernel import Floats, Ints, Matches, union
 from detray.evaluate.metrics import Names
 from detray.evaluate.order import pair_codes, ranked_order, stable_argsort
 from detray.evaluate.pairs import Pairs
+from detray.evaluate.slice_columns import Slice, texts
 from detray.tables import Shard
 
 SIZES = np.array([0.0, 16.0, 32.0, 64.0, 128.0, 256.0, np.inf])
 """Edges of the slices ``size``: the square root of the area, in pixels."""
 ASPECTS = np.array([0.0, 1 / 3, 2 / 3, 3 / 2, 3.0, np.inf])
 """Edges of the slices ``aspect``: width divided by height."""
-MAX_LABEL = 200
 
 _BOXES = pa.schema([("key", pa.int64()), ("slice", pa.string()), ("value", pa.string()), ("category_id", pa.int64())])
 _DETECTIONS = pa.schema(
@@ -59,7 +57,7 @@ class Labels:
 
 
 def sliced(
-    shard: Shard, scene: Scene, found: Matches, own: Pairs, turn: Ints, slices: tuple[str, ...]
+    shard: Shard, scene: Scene, found: Matches, own: Pairs, turn: Ints, slices: Sequence[Slice]
 ) -> tuple[pa.Table, pa.Table]:
     """The detections and the boxes of each slice of a shard: scratch tables sorted by category_id.
 
@@ -70,13 +68,13 @@ def sliced(
         shard, scene, found: the shard, its rows and their matches.
         own: pairs of the same class with an IoU of at least .5, of detections that are kept.
         turn: ``[m]`` the place of each detection.
-        slices: names, as in ``evaluate.slices``.
+        slices: what slices, as of `slice_columns.resolve`.
     """
     gt, dt = scene.gt, scene.dt
     ignored = gt.ignored()[:, :1]
     detections, boxes = [_DETECTIONS.empty_table()], [_BOXES.empty_table()]
-    for name in slices:
-        labels = _labels(shard, scene, name)
+    for chosen in slices:
+        labels = _labels(shard, scene, chosen)
         outside = labels.box[:, None] != np.arange(len(labels.values))
         sets = ignored if labels.by_image else ignored | outside
         levels = assign(own, turn, sets, gt.crowd)
@@ -89,7 +87,7 @@ def sliced(
                 counted &= np.where(labels.detection == place, EVERY_LEVEL, 0 if labels.by_image else matched)
             rows = np.flatnonzero(found.kept & (counted != 0))
             mine = gt.category[~ignored[:, 0] & ~outside[:, place]]
-            key = _key(name, value)
+            key = _key(chosen.name, value)
             detections.append(
                 pa.table(
                     [
@@ -104,7 +102,7 @@ def sliced(
                     schema=_DETECTIONS,
                 )
             )
-            text = (pa.repeat(pa.scalar(part), len(mine)) for part in (name, value))
+            text = (pa.repeat(pa.scalar(part), len(mine)) for part in (chosen.name, value))
             boxes.append(pa.table([np.full(len(mine), key), *text, mine], schema=_BOXES))
     return _by_class(detections), _by_class(boxes)
 
@@ -133,7 +131,7 @@ def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table
         tables.numpy(rows, "hit")[order],
         tables.numpy(rows, "counted")[order],
     )
-    ap = precision_at_recall(hits, tables.numpy(groups, "count_all")[:, None]).mean(axis=2)
+    precision = precision_at_recall(hits, tables.numpy(groups, "count_all")[:, None])
     return schema.from_columns(
         "slices",
         names.of(tables.numpy(groups, "category_id"))
@@ -141,8 +139,8 @@ def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table
             "slice": groups["slice"],
             "value": groups["value"],
             "n_ground_truth": groups["count_all"],
-            "ap": ap.mean(axis=1),
-            "ap50": ap[:, LEVEL_50],
+            "ap": precision.reshape(len(precision), -1).mean(axis=1),  # summed as the AP of a class
+            "ap50": precision[:, LEVEL_50].mean(axis=1),
         },
         run=names.run,
     )
@@ -163,59 +161,20 @@ def _key(name: str, value: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{name}\0{value}".encode(), digest_size=8).digest()) >> 1
 
 
-def _labels(shard: Shard, scene: Scene, name: str) -> Labels:
+def _labels(shard: Shard, scene: Scene, chosen: Slice) -> Labels:
     gt, dt = scene.gt, scene.dt
-    if name == "size":
+    if chosen.name == "size":
         return _binned(SIZES, np.sqrt(np.maximum(gt.area, 0)), np.sqrt(np.maximum(dt.areas(), 0)), " px")
-    if name == "aspect":
+    if chosen.name == "aspect":
         return _binned(ASPECTS, _aspect(gt.box), _aspect(dt.box), "")
-    column, by_image = _column(name)
-    texts = _texts(shard.images if by_image else shard.annotations, column)
-    if by_image:
-        listed = pa.table({"image_id": shard.images["image_id"], "text": texts})
+    if chosen.table == "images":
+        listed = pa.table({"image_id": shard.images["image_id"], "text": texts(shard.images, chosen)})
         box, found = (tables.lookup(pa.array(image), listed, "image_id", "text") for image in (gt.image, dt.image))
         values = pa.concat_arrays([box, found]).drop_null().unique().sort()
         return Labels(values.to_pylist(), _place(box, values), _place(found, values), by_image=True)
-    box = texts.take(pa.array(scene.gt_row))
+    box = texts(shard.annotations, chosen).take(pa.array(scene.gt_row))
     values = box.drop_null().unique().sort()
     return Labels(values.to_pylist(), _place(box, values), None)
-
-
-def _column(name: str) -> tuple[str, bool]:
-    """The column or attribute that ``name`` means, and whether it is one of images."""
-    table, dot, column = name.partition(".")
-    if dot and table in ("images", "annotations"):
-        return column, table == "images"
-    of_images = name in schema.schema("images").names or name not in schema.schema("annotations").names
-    return name, of_images
-
-
-def _texts(table: pa.Table, name: str) -> pa.Array:
-    """The value of the column or attribute ``name`` in each row, as the name of a slice; NULL where there is none."""
-    if name in table.column_names:
-        column = table[name].combine_chunks()
-        if pa.types.is_nested(column.type):
-            raise DetrayError(f"evaluate.slices: the column {name} holds lists, which make no slices; name another one")
-        known = column.dictionary_encode()
-        return pa.array([_text(value) for value in known.dictionary.to_pylist()], pa.string()).take(known.indices)
-    rows = table["attributes"].to_pylist()
-    return pa.array([_text(json.loads(row).get(name)) if row else None for row in rows], pa.string())
-
-
-def _text(value: object) -> str | None:
-    """Numbers fall into intervals of powers of two, which do not depend on the other rows."""
-    if value is None or isinstance(value, dict | list):
-        return None
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        if not math.isfinite(value):
-            return None
-        if value <= 0:
-            return "below 0" if value < 0 else "0"
-        low = 2.0 ** math.floor(math.log2(value))
-        return f"[{low:g}, {2 * low:g})"
-    return str(value)[:MAX_LABEL]
 
 
 def _place(texts: pa.Array, values: pa.Array) -> Ints:

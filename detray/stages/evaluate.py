@@ -15,8 +15,10 @@ from detray.errors import DetrayError
 from detray.evaluate.api import TABLES
 from detray.evaluate.images import first_ranks
 from detray.evaluate.inputs import no_known_image
+from detray.evaluate.slice_columns import SHAPES, Slice, resolve
+from detray.stages import evaluate_summary as show
 from detray.stages import evaluate_tasks as tasks
-from detray.stages.base import Context, Outcome, StageDefinition, Table
+from detray.stages.base import Context, Outcome, StageDefinition
 from detray.stages.precomputed import checking, read_file
 from detray.store import Json, ShardKey, Stage, Store
 
@@ -29,8 +31,9 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     config, store = context.config, context.store
     predicted = store.manifest("predict") or {}
     model = predicted.get("facts", {}).get("model", "detections")
-    work = tasks.Work(stage, config.name, model, config.evaluate, _other(config.evaluate.against))
     keys = store.shards(config.predict.splits)
+    columns, slices = _slices(context, stage, keys, done)
+    work = tasks.Work(stage, config.name, model, config.evaluate, slices, _other(config.evaluate.against, model))
     splits = list(dict.fromkeys(key.split for key in keys))
     matched = context.run_tasks("match", partial(tasks.match, work), {f"match-{key.name}": key for key in keys}, done)
     left_out = _refuse_strangers(context, matched)
@@ -51,18 +54,28 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     }
     summaries = context.run_tasks("summary", partial(tasks.summarise, work), wholes, done)
     n = sum(receipt["facts"]["detections"] for receipt in matched)
+
+    def of_split(split: str, receipts: Sequence[Json]) -> list[Json]:
+        return [receipt["facts"] for receipt in receipts if receipt["facts"]["split"] == split]
+
     return Outcome(
-        [*matched, *others, *classes, *counted, *ranked, *summaries],
+        [*columns, *matched, *others, *classes, *counted, *ranked, *summaries],
         counts={"in": n + sum(left_out[reason] for reason in _NOT_KEPT), "kept": n, "quarantined": 0},
         facts={"model": model, "left_out": left_out},
         seeds={"bootstrap": config.evaluate.seed},
         summary=[
-            _numbers_table(summaries),
-            *(_classes_table(receipt) for receipt in summaries),
-            *([_comparison(classes, work.other.model, summaries)] if work.other else []),
+            show.numbers_table(summaries),
+            *(table for split in splits for table in show.class_tables(split, of_split(split, classes))),
+            *(table for split in splits for table in show.images_table(of_split(split, ranked))),
+            *([show.comparison_table(work.other.model, summaries, classes)] if work.other else []),
         ],
         notes=[
             *_nothing_left(predicted, n),
+            *(
+                note
+                for split in splits
+                for note in show.notes(split, of_split(split, classes), config.evaluate.bootstrap > 0)
+            ),
             *(f"{count} {what} {_FATE.get(what, 'take no part')}" for what, count in left_out.items() if count),
         ],
     )
@@ -87,13 +100,25 @@ def _nothing_left(predicted: Json, n: int) -> list[str]:
     return [f"nothing is left to score: all {read:,} detections were left out before"] if read and not n else []
 
 
-def _other(against: str | None) -> tasks.Other | None:
+def _slices(
+    context: Context, stage: Stage, keys: Sequence[ShardKey], done: dict[str, Json]
+) -> tuple[list[Json], tuple[Slice, ...]]:
+    """What slices, and the receipts of the tasks that looked for it; shapes need no looking."""
+    names = context.config.evaluate.slices
+    if set(names) <= set(SHAPES):
+        return [], resolve(names)
+    look = partial(tasks.look_for_slices, stage, names)
+    receipts = context.run_tasks("find slices", look, {f"columns-{key.name}": key for key in keys}, done)
+    return receipts, resolve(names, [receipt["facts"]["survey"] for receipt in receipts])
+
+
+def _other(against: str | None, model: str) -> tasks.Other | None:
+    """The other model, by a name that is not ``model``."""
     if against is None:
         return None
     manifest = Store(against).manifest("predict")
-    if manifest is None:
-        return tasks.Other(Path(against).stem, None)
-    return tasks.Other(manifest["facts"].get("model", against), against)
+    name = Path(against).stem if manifest is None else manifest["facts"].get("model", against)
+    return tasks.Other(against if name == model else name, None if manifest is None else against)
 
 
 def _match_others(context: Context, work: tasks.Work, keys: Sequence[ShardKey], done: dict[str, Json]) -> list[Json]:
@@ -134,6 +159,12 @@ def _refuse_strangers(context: Context, matched: Sequence[Json]) -> Counter[str]
             strangers = read
         if strangers:
             raise DetrayError(no_known_image(", ".join(context.config.predict.splits), strangers))
+        bare = left_out["detections without a mask"]
+        if bare:
+            raise DetrayError(
+                f"none of the {bare} detections has a mask, which evaluate.iou_type segm compares: set it to bbox, or"
+                " give detections with a segmentation"
+            )
     return left_out
 
 
@@ -161,46 +192,7 @@ def _groups(context: Context, number: int, split: str, matched: Sequence[Json]) 
 def _rankings(split: str, counted: Sequence[Json]) -> list[tasks.Ranking]:
     mine = [receipt for receipt in counted if receipt["facts"]["split"] == split]
     first = first_ranks([dict(receipt["facts"]["histogram"]) for receipt in mine])
-    return [tasks.Ranking(receipt["shard"], ranks) for receipt, ranks in zip(mine, first, strict=True)]
-
-
-def _numbers_table(summaries: Sequence[Json]) -> Table:
-    rows = [
-        (receipt["facts"]["split"], model, values)
-        for receipt in summaries
-        for model, values in receipt["facts"]["values"]
-    ]
-    metrics = list(rows[0][2]) if rows else []
-    return Table(
-        "COCO numbers",
-        ("split", "model", *metrics),
-        [[split, model, *(_rounded(values[metric]) for metric in metrics)] for split, model, values in rows],
-    )
-
-
-def _classes_table(receipt: Json) -> Table:
-    facts = receipt["facts"]
-    rows = [[_rounded(entry[name]) for name in tasks.SHOWN] for entry in facts["classes"]]
-    shown = "" if len(rows) == facts["n_classes"] else f", the weakest {len(rows)} of {facts['n_classes']}"
-    return Table(f"Classes of {facts['split']}{shown}", tuple(tasks.SHOWN.values()), rows)
-
-
-def _comparison(classes: Sequence[Json], other: str, summaries: Sequence[Json]) -> Table:
-    """The mean over all classes, then the classes where the models can be told apart, most changed first."""
-    means = [["all classes", None, None, *receipt["facts"]["gain"], None] for receipt in summaries]
-    decided = [list(row.values()) for receipt in classes for row in receipt["facts"]["decided"]]
-    decided.sort(key=lambda row: -abs(row[3]))
-    shown = decided[: tasks.MAX_CLASSES_SHOWN]
-    total = sum(receipt["facts"]["compared"] for receipt in classes)
-    return Table(
-        f"Against {other}: {len(decided)} of {total} classes differ",
-        ("class", "AP", f"AP of {other}", "difference", "low", "high", "verdict"),
-        [[_rounded(value) for value in row] for row in means + shown],
-    )
-
-
-def _rounded(value: object) -> object:
-    return round(value, 4) if isinstance(value, float) else value
+    return [tasks.Ranking(split, receipt["shard"], ranks) for receipt, ranks in zip(mine, first, strict=True)]
 
 
 STAGE = StageDefinition(

@@ -14,8 +14,10 @@ from detray.evaluate.comparisons import comparison_table, mean_gain
 from detray.evaluate.matching import SCRATCH, ShardMatches, match_shard
 from detray.evaluate.metrics import Names, class_numbers, class_tables
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.slice_columns import Slice, survey
 from detray.evaluate.slices import slice_table
 from detray.evaluate.summary import confusion_table, summary_metrics
+from detray.stages.evaluate_summary import MAX_IMAGES_SHOWN, WORST, of_classes
 from detray.stages.precomputed import Checking, checked
 from detray.store import Json, ShardKey, Stage, Store
 from detray.tables import Shard
@@ -27,21 +29,6 @@ BY_CLASS = (*REDUCED, *SLICED)
 BATCH_ROWS = 4096
 """Their rows that are read in one go."""
 _PREFIX = {"match": "", "other": "other-"}
-MAX_CLASSES_SHOWN = 40
-SHOWN = {
-    "category_name": "class",
-    "n_ground_truth": "boxes",
-    "n_detections": "detections",
-    "ap": "AP",
-    "ap_low": "low",
-    "ap_high": "high",
-    "ap50": "AP50",
-    "recall50": "recall50",
-    "best_f1_threshold": "best score",
-}
-"""Columns of class_metrics that the summary shows, and their titles."""
-COMPARED = ["category_name", "ap_a", "ap_b", "delta", "delta_low", "delta_high", "verdict"]
-"""Columns of comparisons that the summary shows."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +47,7 @@ class Work:
     run: str
     model: str
     settings: EvaluateSettings
+    slices: tuple[Slice, ...]
     other: Other | None
 
     def names(self, split: str) -> Names:
@@ -89,6 +77,7 @@ class Counting:
 class Ranking:
     """Counted images, and the rank of the first with each number of errors."""
 
+    split: str
     counted: str
     first: images.Histogram
 
@@ -103,10 +92,16 @@ class Whole:
     groups: tuple[str, ...]
 
 
+def look_for_slices(stage: Stage, names: tuple[str, ...], key: ShardKey) -> Json:
+    """What a shard tells of the columns that slice."""
+    images, annotations = (stage.store.read_range(table, key) for table in ("images", "annotations"))
+    return stage.write(f"columns-{key.name}", {}, {"survey": survey(images, annotations, names)})
+
+
 def match(work: Work, key: ShardKey) -> Json:
     """Match a shard's detections: the match table, and scratch for the steps that follow."""
     shard = work.stage.store.read_shard(key, predictions=True)
-    found = match_shard(shard, work.settings, run=work.run, model=work.model)
+    found = match_shard(shard, work.settings, work.slices, run=work.run, model=work.model)
     for name in SCRATCH:
         work.stage.write_scratch(f"{name}/{key.name}", getattr(found, name), batch_rows=BATCH_ROWS)
     return work.stage.write(f"match-{key.name}", {"matches": found.matches}, _facts(key, found))
@@ -165,9 +160,8 @@ def reduce(work: Work, group: Group) -> Json:
         work.stage.write_scratch(f"other-numbers/{group.name}", numbers)
         written["comparisons"] = comparison_table(found.numbers, numbers, names, work.other.model)
     compared = written.get("comparisons", schema.empty("comparisons"))
-    decided = compared.filter(pc.is_in(compared["verdict"], value_set=pa.array(["better", "worse"])))
-    facts = {"split": group.split, "compared": compared.num_rows, "decided": decided.select(COMPARED).to_pylist()}
-    return work.stage.write(group.name, written, facts)
+    shown = of_classes(found.class_metrics, found.errors, written["slices"], compared)
+    return work.stage.write(group.name, written, {"split": group.split, "n_classes": len(ids)} | shown)
 
 
 def _of_group(work: Work, group: Group, step: str, parts: tuple[str, ...]) -> dict[str, pa.Table]:
@@ -207,7 +201,8 @@ def count(work: Work, task: Counting) -> Json:
 def rank(work: Work, task: Ranking) -> Json:
     """Write a shard's images with their ranks in the split."""
     rows = images.ranked(work.stage.read_scratch(task.counted), task.first)
-    return work.stage.write(f"ranks-{task.counted}", {"image_metrics": rows})
+    worst = rows.filter(pc.less_equal(rows["rank"], MAX_IMAGES_SHOWN)).select(WORST).to_pylist()
+    return work.stage.write(f"ranks-{task.counted}", {"image_metrics": rows}, {"split": task.split, "worst": worst})
 
 
 def summarise(work: Work, whole: Whole) -> Json:
@@ -218,21 +213,13 @@ def summarise(work: Work, whole: Whole) -> Json:
         return pa.concat_tables([stage.read_scratch(f"{prefix}/{name}") for name in whole.groups])
 
     confusion = [stage.read_scratch(f"confusion/{name}") for name in whole.shards]
-    metrics = of_groups("metrics")
     found = summary_metrics(of_groups("numbers"), names)
-    weakest = metrics.filter(pc.equal(metrics["area_range"], "all")).sort_by([("ap", "ascending")])
     values, gain = [(work.model, _values(found))], None
     if work.other is not None:
         other_numbers = of_groups("other-numbers")
         values.append((work.other.model, _values(summary_metrics(other_numbers, names))))
         gain = mean_gain(of_groups("numbers"), other_numbers)
-    facts = {
-        "split": whole.split,
-        "values": values,
-        "gain": gain,
-        "n_classes": weakest.num_rows,
-        "classes": weakest.slice(0, MAX_CLASSES_SHOWN).select(list(SHOWN)).to_pylist(),
-    }
+    facts = {"split": whole.split, "values": values, "gain": gain}
     written = {"summary_metrics": found, "confusion": confusion_table(confusion, names, work.settings)}
     return stage.write(whole.name, written, facts)
 

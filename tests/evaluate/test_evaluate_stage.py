@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pytest
 from coco_oracle import as_tables
 
+from detray import console
 from detray.cluster.executor import SerialExecutor
-from detray.errors import DetrayError
+from detray.errors import DetrayError, UsageError
 from detray.evaluate.api import TABLES, evaluate_tables
 from detray.settings import convert
 from detray.stages import evaluate as stage_module
@@ -163,4 +164,102 @@ def test_another_model_is_compared_from_a_file_and_from_a_folder(shared: Path, t
         outcome = run_stage(prepared(tmp_path / f"out{number}", tables, 3), config)
         ours = Store(str(tmp_path / f"out{number}")).read("comparisons")
         assert in_order(ours).equals(in_order(expected)), against
-        assert outcome.summary[-1].title == "Against b: 1 of 80 classes differ"
+        table = outcome.summary[-1]
+        assert table.title.startswith("Against b: 1 of 70 measured classes differ")
+        everything, person = table.rows
+        assert (everything[0], person[0], person[-1]) == ("all of val", "person", "worse")
+        assert everything[2] - everything[1] == pytest.approx(everything[3]) == pytest.approx(person[3] / 70)
+        assert everything[-1] in ("worse", "unclear")
+
+
+def test_another_model_of_the_same_name_is_told_by_its_path(shared: Path, tmp_path: Path) -> None:
+    tables = coco(shared)
+    (tmp_path / "a.json").write_text("[]")
+    config = convert({"name": "test", "evaluate": {"against": str(tmp_path / "a.json")}}, Config, "test")
+    run_stage(prepared(tmp_path / "out", tables, 1), config)
+    names = pc.unique(Store(str(tmp_path / "out")).read("comparisons")["other_model"]).to_pylist()
+    assert names == [str(tmp_path / "a.json")]
+
+
+def summary_of(outcome: Outcome, start: str) -> tuple[tuple[str, ...], list[list]]:
+    (table,) = (table for table in outcome.summary if table.title.startswith(start))
+    return table.columns, table.rows
+
+
+def test_the_summary_says_what_a_person_wants_to_know_first(shared: Path, tmp_path: Path) -> None:
+    outcome = run_stage(prepared(tmp_path, coco(shared), 2))
+    columns, rows = summary_of(outcome, "Classes of val, the weakest 40 of 70")
+    metrics = {row["category_name"]: row for row in Store(str(tmp_path)).read("class_metrics").to_pylist()[::-1]}
+    shown = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+    assert list(shown)[:2] == ["umbrella", "pizza"]
+    assert shown["pizza"]["costliest error"] == shown["umbrella"]["costliest error"] == "all missed"
+    assert shown["airplane"]["costliest error"].startswith("classification +0.5")
+    for row in shown.values():
+        stored = metrics[row["class"]]
+        assert (row["AP"], row["AP75"], row["prec."]) == (stored["ap"], stored["ap75"], stored["best_f1_precision"])
+        if stored["ap_low"] is None:
+            assert row["95% interval"] is None
+        else:
+            assert row["95% interval"] == f"{stored['ap_low']:.3f} to {stored['ap_high']:.3f}"
+    assert "val: 10 classes without boxes and so without AP" in outcome.notes
+    assert [note for note in outcome.notes if note.endswith("with boxes in too few images (under 5) for an interval")]
+    assert len(summary_of(outcome, "Worst images of val")[1]) == 5
+    assert len(summary_of(outcome, "Slices of val whose AP is 0.05 or more below")[1]) >= 2
+    for table in outcome.summary:
+        lines = console.table(table.title, table.columns, table.rows).splitlines()
+        assert max(len(line) for line in lines) <= 120, table.title
+
+
+def test_a_split_without_boxes_says_so(shared: Path, tmp_path: Path) -> None:
+    images, annotations, *rest = coco(shared)
+    outcome = run_stage(prepared(tmp_path, (images, annotations.slice(0, 0), *rest), 1))
+    assert "val: there are no boxes to find, so no class has an AP" in outcome.notes
+
+
+def test_detections_without_masks_cannot_be_scored_by_masks(shared: Path, tmp_path: Path) -> None:
+    config = convert({"name": "test", "evaluate": {"iou_type": "segm"}}, Config, "test")
+    with pytest.raises(DetrayError, match="none of the 734 detections has a mask"):
+        run_stage(prepared(tmp_path, coco(shared), 2), config)
+
+
+def with_attributes(table: pa.Table, values: list[dict | None]) -> pa.Table:
+    place = table.column_names.index("attributes")
+    texts = pa.array([value and json.dumps(value) for value in values], pa.string())
+    return table.set_column(place, table.schema.field(place), texts)
+
+
+def sliced_by(tables: Tables, root: Path, *names: str, n_shards: int = 3) -> dict[str, list[str]]:
+    """The values of each slice, as the stage has them and as they are in memory."""
+    config = convert({"name": "test", "evaluate": {"bootstrap": 0, "slices": list(names)}}, Config, "test")
+    store = prepared(root, tables, n_shards)
+    run_stage(store, config)
+    found = store.read("slices")
+    assert in_order(found).equals(in_order(evaluate_tables(*tables, config.evaluate, "test")["slices"]))
+    pairs = sorted(set(zip(found["slice"].to_pylist(), found["value"].to_pylist(), strict=True)))
+    return {name: [value for slice_, value in pairs if slice_ == name] for name in names}
+
+
+def test_few_whole_numbers_are_slices_and_many_fall_into_intervals(shared: Path, tmp_path: Path) -> None:
+    images, annotations, *rest = coco(shared)
+    n = images.num_rows
+    hours = [{"hour": row % 3, "frame": row - 50, "night": row % 2 == 0, "heat": row / 8} for row in range(n)]
+    occluded = [{"occluded": row % 3} if row % 4 else None for row in range(annotations.num_rows)]
+    tables = (with_attributes(images, hours), with_attributes(annotations, occluded), *rest)
+    found = sliced_by(tables, tmp_path, "hour", "frame", "night", "images.heat", "occluded")
+    assert found["hour"] == found["occluded"] == ["0", "1", "2"]
+    assert found["night"] == ["false", "true"]
+    assert {"(-64, -32]", "(-2, -1]", "0", "[1, 2)", "[32, 64)"} <= set(found["frame"])
+    assert {"0", "[0.125, 0.25)", "[8, 16)"} <= set(found["images.heat"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("camra", "'camera'"), ("annotations.ocluded", "'annotations.occluded'"), ("siez", "'size'"), ("tags", "lists")],
+)
+def test_a_slice_that_no_table_has_is_refused(shared: Path, tmp_path: Path, name: str, words: str) -> None:
+    images, annotations, *rest = coco(shared)
+    images = with_attributes(images, [{"camera": "a", "tags": ["x"]}] * images.num_rows)
+    annotations = with_attributes(annotations, [{"occluded": 1}] * annotations.num_rows)
+    config = convert({"name": "test", "evaluate": {"slices": [name]}}, Config, "test")
+    with pytest.raises(UsageError, match=words):
+        run_stage(prepared(tmp_path, (images, annotations, *rest), 2), config)

@@ -13,6 +13,7 @@ from detray.boxes import pairwise_iou
 from detray.evaluate.accumulate import true_positives
 from detray.evaluate.api import evaluate_tables
 from detray.evaluate.bootstrap import interval, weights
+from detray.evaluate.comparisons import mean_gain
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision, match
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.weighted import RecallPoints, WeightedRanking
@@ -434,3 +435,20 @@ def test_slices_by_size_are_coco_areas_with_other_limits(drawn: tuple[GroundTrut
         ).to_pylist()
         expected = oracle.eval["precision"][:, :, index, 0, 2].mean()
         assert (mine[0]["ap"] if mine else -1) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("n_images", "verdict"), [(4, "unclear"), (5, "worse")])
+def test_all_classes_together_differ_by_chance_where_each_has_few_images(n_images: int, verdict: str) -> None:
+    """Gains of one image a class are the same in all resamples, and tell nothing all the same."""
+    rng = np.random.default_rng(0)
+    ap = rng.uniform(0.3, 0.7, (20, 1)).repeat(101, axis=1)
+    gain = rng.normal(-0.02, 0.1, (20, 1)) + rng.normal(0, 0.001, (20, 101))
+
+    def numbers(values: np.ndarray) -> pa.Table:
+        columns = {"category_id": np.repeat(np.arange(20), 101), "resample": np.tile(np.arange(-1, 100), 20)}
+        return pa.table(columns | {"n_images": np.full(20 * 101, n_images), "AP": values.ravel()})
+
+    total, low, high, said = mean_gain(numbers(ap), numbers(ap + gain))
+    assert total == pytest.approx(gain[:, 0].mean())
+    assert low < total < high
+    assert said == verdict

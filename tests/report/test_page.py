@@ -11,6 +11,7 @@ from report_sample import MODEL, WEAK, finding, write_all, write_ingest, write_s
 
 from detray.demo.draw import draw_dataset
 from detray.demo.shapes import CLASSES
+from detray.report.sections.evaluation import by_start
 from detray.store import Store
 
 VOID = {"meta", "br"}
@@ -199,6 +200,12 @@ def test_ap_on_slices_of_the_data(full: Page) -> None:
     text = " ".join(table.text.split())
     assert text.startswith("classall[0, 16) px[16, 32) px[128, 256) px")
     assert f"{CLASSES[WEAK - 1]}0.060 0.030 7 0.090 3" in text
+
+
+def test_values_of_slices_stand_in_the_order_of_their_numbers() -> None:
+    values = ["roof", "[1, 2)", "(-64, -32]", "10", "0", "[0.125, 0.25)", "2", "north"]
+    ordered = ["(-64, -32]", "0", "[0.125, 0.25)", "[1, 2)", "2", "10", "north", "roof"]
+    assert sorted(values, key=by_start) == ordered
 
 
 def test_detections_that_fit_no_image_are_diagnosed_without_an_evaluation(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """How good the model is: COCO's numbers, each class, and what its AP is lost to."""
 
-import math
 import re
 from collections import Counter
 
@@ -103,9 +102,7 @@ def _slices(reader: Reader, evaluation: Evaluation, metrics: list[Row]) -> list[
 
 def by_start(value: str) -> tuple[bool, float, str]:
     """A key that sorts values of slices: numbers and intervals by their start, then words."""
-    start = re.match(r"\[?(-?[\d.]+(?:e[+-]?\d+)?)", value)
-    if value.startswith("below "):
-        return False, -math.inf, value
+    start = re.match(r"[\[(]?(-?[\d.]+(?:e[+-]?\d+)?)", value)
     return (False, float(start[1]), value) if start else (True, 0.0, value)
 
 

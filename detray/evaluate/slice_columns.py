@@ -1,0 +1,142 @@
+"""What ``evaluate.slices`` names: shapes of boxes, and columns or attributes of images and annotations.
+
+Which table has a column, and how its numbers are cut, is decided once for the whole data set from
+what `survey` tells of each shard, so that slices are the same however the data set is cut.
+"""
+
+import difflib
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from detray import schema
+from detray.errors import UsageError
+
+SHAPES = ("size", "aspect")
+"""Slices by the shape of boxes, which need no column."""
+TABLES = ("images", "annotations")
+MAX_WHOLE = 12
+"""Different whole numbers up to which each is a slice of its own; more fall into intervals."""
+MAX_LABEL = 200
+LARGEST = sys.float_info.max
+MAX_NAMES = 1000
+"""Attributes of a shard among which the nearest to an unknown name is looked for."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A column that slices: ``name`` as configured; of a shape ``table`` is None."""
+
+    name: str
+    table: str | None = None
+    column: str = ""
+    is_whole: bool = False
+    """Whole numbers are values of their own."""
+
+
+def survey(images: pa.Table, annotations: pa.Table, names: Sequence[str]) -> dict[str, Any]:
+    """What a shard tells of the columns that ``names`` may mean: JSON for `resolve`.
+
+    By table: ``attributes``, all that its rows have, and of each column that has values which kinds
+    they are of (words, numbers, lists) and its different whole numbers, as far as they matter.
+    """
+    found: dict[str, Any] = {}
+    for table, rows in zip(TABLES, (images, annotations), strict=True):
+        columns = {column: _kinds(unique(rows, column)[0]) for name in names for column in _columns(name, table)}
+        found_texts = rows["attributes"].unique().drop_null().to_pylist() if "attributes" in rows.column_names else []
+        found[table] = {
+            "columns": {column: kinds for column, kinds in columns.items() if any(kinds.values())},
+            "attributes": sorted({key for text in found_texts for key in json.loads(text or "{}")})[:MAX_NAMES],
+        }
+    return found
+
+
+def resolve(names: Sequence[str], surveys: Sequence[dict[str, Any]] = ()) -> tuple[Slice, ...]:
+    """What ``names`` mean, given the surveys of all shards.
+
+    Raises:
+        UsageError: no table has a column or attribute of that name, or it holds lists.
+    """
+    return tuple(Slice(name) if name in SHAPES else _resolved(name, surveys) for name in dict.fromkeys(names))
+
+
+def _resolved(name: str, surveys: Sequence[dict[str, Any]]) -> Slice:
+    places = [(table, column) for table in TABLES for column in _columns(name, table)]
+    for table, column in places:
+        kinds = [part[table]["columns"][column] for part in surveys if column in part[table]["columns"]]
+        if not kinds:
+            continue
+        if all(kind["lists"] and not (kind["words"] or kind["numbers"] or kind["whole"]) for kind in kinds):
+            raise UsageError(f"evaluate.slices: '{name}' of the {table} holds lists, which make no slices")
+        whole = {number for kind in kinds for number in kind["whole"]}
+        return Slice(name, table, column, len(whole) <= MAX_WHOLE and not any(kind["numbers"] for kind in kinds))
+    for table, column in places:
+        if column in schema.schema(table).names:  # a column without any value
+            return Slice(name, table, column)
+    known = [*SHAPES, *schema.schema("images").names]
+    known += [key for part in surveys for key in part["images"]["attributes"]]
+    known += [f"annotations.{key}" for part in surveys for key in part["annotations"]["attributes"]]
+    known += [f"annotations.{key}" for key in schema.schema("annotations").names]
+    near = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=1, cutoff=0)
+    raise UsageError(f"evaluate.slices: no image and no annotation has '{name}'; the nearest name is '{near[0]}'")
+
+
+def _columns(name: str, table: str) -> list[str]:
+    """The column of ``table`` that ``name`` may mean; none where it means one of the other table or a shape."""
+    stated, dot, column = name.partition(".")
+    if dot and stated in TABLES:
+        return [column] if stated == table else []
+    return [] if name in SHAPES else [name]
+
+
+def unique(rows: pa.Table, column: str) -> tuple[list[Any], pa.Array]:
+    """The different values of a column or attribute, and which of them each row has; NULL is none."""
+    is_column = column in rows.column_names
+    if not is_column and "attributes" not in rows.column_names:
+        return [], pa.nulls(rows.num_rows, pa.int32())
+    values = rows[column if is_column else "attributes"].combine_chunks()
+    if pa.types.is_nested(values.type):
+        return [[]] if values.null_count < len(values) else [], pa.nulls(rows.num_rows, pa.int32())
+    known = values.dictionary_encode()
+    found = known.dictionary.to_pylist()
+    return found if is_column else [json.loads(text or "{}").get(column) for text in found], known.indices
+
+
+def _kinds(values: Sequence[Any]) -> dict[str, Any]:
+    scalars = [value for value in values if value is not None and not isinstance(value, dict | list)]
+    whole = {value for value in scalars if isinstance(value, int) and not isinstance(value, bool)}
+    return {
+        "words": any(isinstance(value, str | bool) for value in scalars),
+        "numbers": any(isinstance(value, float) and math.isfinite(value) for value in scalars),
+        # one more than matter tells that they are many
+        "whole": sorted(whole)[: MAX_WHOLE + 1],
+        "lists": any(isinstance(value, dict | list) for value in values),
+    }
+
+
+def texts(rows: pa.Table, chosen: Slice) -> pa.Array:
+    """The slice that each row lies in; NULL where it has no value."""
+    values, place = unique(rows, chosen.column)
+    return pa.array([label(value, is_whole=chosen.is_whole) for value in values], pa.string()).take(place)
+
+
+def label(value: Any, *, is_whole: bool) -> str | None:
+    """A value as the name of its slice: numbers fall into intervals of powers of two, which do not depend on
+    other rows, unless they are few and whole."""
+    if value is None or isinstance(value, dict | list):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        if abs(value) > LARGEST or value != value:
+            return None
+        if value == 0 or (is_whole and isinstance(value, int)):
+            return str(int(value))
+        low = 2.0 ** math.floor(math.log2(abs(value)))
+        return f"[{low:g}, {2 * low:g})" if value > 0 else f"({-2 * low:g}, {-low:g}]"
+    return str(value)[:MAX_LABEL]
