@@ -21,8 +21,8 @@ class EvaluateSettings(Section, frozen=True):
         tuple[str, ...],
         Meta(
             description="size, aspect, or columns or attributes of images or, else, of annotations (annotations.NAME"
-            " where both have it). Each value is a slice with its own AP; numbers are cut at powers of two, but for up to"
-            " 12 different whole ones"
+            " where both have it). Each value is a slice with its own AP; numbers are cut at powers of two, but for up"
+            " to 12 different whole ones"
         ),
     ] = ("size", "aspect")
     against: Annotated[
