@@ -8,14 +8,13 @@ of them; what the difference takes is the cost beyond start-up. Medians of ``--r
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
-from audit import measure
+from audit import Cost, measure, median
 
 WIDTH, HEIGHT = 640, 480
 
@@ -72,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folders = {count: write_pictures(Path(place) / str(count), count) for count in counts}
         (Path(place) / "bare.py").write_text(BARE)
-        seconds: dict[tuple[str, int], list[float]] = {}
+        costs: dict[tuple[str, int], list[Cost]] = {}
         for _ in range(options.repeats):
             for count, folder in folders.items():
                 detray = [sys.executable, "-m", "detray.cli", "audit", str(folder / "annotations.json")]
@@ -85,15 +84,16 @@ def main() -> None:
                     "detray --serial": [*detray, "--serial"],
                 }
                 for name, command in runs.items():
-                    seconds.setdefault((name, count), []).append(measure(command, folder).seconds)
-    print(f"| what | {counts[0]} pictures, s | {counts[1]} pictures, s | pictures/s between | of the bare loop |")
-    print("|---|---|---|---|---|")
+                    costs.setdefault((name, count), []).append(measure(command, folder))
+    print(f"| what | {counts[0]} pictures, s | {counts[1]}, s | pictures/s between | of the bare loop | CPU ms each |")
+    print("|---|---|---|---|---|---|")
     base = 0.0
-    for name in dict.fromkeys(name for name, _ in seconds):
-        first, second = (statistics.median(seconds[name, count]) for count in counts)
+    for name in dict.fromkeys(name for name, _ in costs):
+        first, second = (median(costs[name, count]) for count in counts)
+        cpu = (median(costs[name, counts[1]], "cpu") - median(costs[name, counts[0]], "cpu")) / (counts[1] - counts[0])
         rate = (counts[1] - counts[0]) / (second - first)
         base = rate if name.startswith("bare") else base
-        print(f"| {name} | {first:.1f} | {second:.1f} | {rate:.0f} | {rate / base:.2f} |")
+        print(f"| {name} | {first:.1f} | {second:.1f} | {rate:.0f} | {rate / base:.2f} | {1000 * cpu:.2f} |")
 
 
 if __name__ == "__main__":
