@@ -42,7 +42,8 @@ def check(data: Summary, limits: Limits) -> Sequence[Fact]:
         if not len(histogram[0]):
             continue
         share, side = unreached(histogram, data.reach)
-        if share >= limits["max_unreached"] or side < limits["min_side"]:
+        lacks_anchors = share >= limits["max_unreached"]
+        if lacks_anchors or side < limits["min_side"]:
             size = f"{data.reach.input_width} x {data.reach.input_height}"
             n = int(histogram[1].sum())
             facts.append(
@@ -51,7 +52,8 @@ def check(data: Summary, limits: Limits) -> Sequence[Fact]:
                     f"median side {side:.1f} px at {size}; no anchor reaches {share:.0%} of {n} boxes",
                     category_id=category_id,
                     category_name=name,
-                    count=round(share * n),
+                    count=round(share * n) if lacks_anchors else n,
+                    threshold="max_unreached" if lacks_anchors else "min_side",
                 )
             )
     return facts
