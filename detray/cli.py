@@ -38,6 +38,9 @@ VERBS = {
     "run": "all stages that the configuration asks for",
 }
 
+MAX_ROWS_UNASKED = 12
+"""Rows up to which the tables of stages on the way to the one that was asked for are shown."""
+
 EXAMPLES = """examples:
   detray audit annotations.json --images pictures/
   detray evaluate gt.json dets.json --against other.json
@@ -260,8 +263,7 @@ def _print_summary(
         print(json.dumps(answer, indent=1))
         return
     for result in results:
-        # of an earlier stage whose results stood already, a line is enough
-        _print_stage(result, is_brief=result.status == "current" and result is not results[-1])
+        _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
     for table in closing[0]:
         print(f"\n{console.table(table.title, table.columns, table.rows)}")
     print()
@@ -270,19 +272,24 @@ def _print_summary(
     print(f"results: {config.output}")
 
 
-def _print_stage(result: Result, *, is_brief: bool) -> None:
+def _print_stage(result: Result, *, is_asked: bool) -> None:
+    """A stage's summary; of one that nobody asked for what is short, and nothing where its results stood already."""
     from detray import console
 
     counts = "".join(f", {value:,} {name}" for name, value in result.manifest["counts"].items())
     heading = f"== {result.stage}: {result.status}, {result.manifest['seconds']['total']:.1f} s{counts}"
-    if is_brief:
+    if result.status == "current" and not is_asked:
         print(heading)
         return
     print(f"\n{heading}")
     for note in result.manifest["notes"]:
         print(console.printable(note))
     for table in result.tables:
-        print(f"\n{console.table(table.title, table.columns, table.rows)}")
+        if is_asked or len(table.rows) <= MAX_ROWS_UNASKED:
+            print(f"\n{console.table(table.title, table.columns, table.rows)}")
+        else:
+            title = console.printable(table.title.partition(" (")[0])
+            print(f"\n{title}: {len(table.rows)} rows, which detray {result.stage} shows")
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -120,6 +120,28 @@ def test_earlier_stages_that_stand_take_a_line_each(
     assert "COCO numbers" in again
 
 
+def test_long_tables_of_stages_on_the_way_are_left_to_their_verb(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = [{"id": number, "name": f"class {number}"} for number in range(1, 15)]
+    boxes = [
+        {"id": entry["id"], "image_id": 1, "category_id": entry["id"], "bbox": [9, 9, 9, 9], "area": 81, "iscrowd": 0}
+        for entry in classes
+    ]
+    truth, detections = tmp_path / "gt.json", tmp_path / "dt.json"
+    images = [{"id": 1, "file_name": "a.jpg", "width": 99, "height": 99}]
+    truth.write_text(json.dumps({"images": images, "categories": classes, "annotations": boxes}))
+    detections.write_text(json.dumps([box | {"score": 0.9} for box in boxes]))
+    places = (truth, detections, "--serial", "--output", tmp_path / "out")
+    assert detray("diagnose", *places) == 0
+    shown = capsys.readouterr().out
+    assert "14 rows, which detray evaluate shows" in shown
+    assert "COCO numbers\n" in shown
+    assert "\nclass 14 " not in shown
+    assert detray("evaluate", *places) == 0
+    assert "\nclass 14 " in capsys.readouterr().out
+
+
 def test_a_verb_goes_on_from_the_folder_of_an_earlier_run(truth: Path, tmp_path: Path) -> None:
     assert detray("ingest", truth, "--serial", "--output", tmp_path / "out") == 0
     assert detray("audit", "--serial", "--output", tmp_path / "out") == 0
