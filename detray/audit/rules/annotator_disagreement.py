@@ -25,6 +25,7 @@ from detray.audit.summary import Summary
 from detray.audit.tally import Ints, Tally, bin_centres
 
 MAX_CHANCE = 0.001
+_BOXES = "pair:boxes:"
 
 Pair = tuple[str, str]
 
@@ -80,7 +81,7 @@ def agreement(tally: Tally, one: str, pairs: Sequence[Pair]) -> Agreement:
 
 
 def _boxes(tally: Tally, pair: Pair) -> int:
-    return int(tally.histogram(f"pair:boxes:{'|'.join(pair)}")[1].sum())
+    return int(tally.histogram(_BOXES + "|".join(pair))[1].sum())
 
 
 def at_fault(judged: Collection[Pair], poor: Collection[Pair]) -> dict[Pair, str]:
@@ -105,15 +106,26 @@ def at_fault(judged: Collection[Pair], poor: Collection[Pair]) -> dict[Pair, str
     return found
 
 
+def _pairs(data: Summary, split: str) -> Iterator[Pair]:
+    """The annotators who share images: of many, most share none."""
+    people = set(data.annotators(split))
+    for measure in data.tallies[split].measures:
+        if measure.startswith(_BOXES):
+            names = measure.removeprefix(_BOXES).split("|")  # a name may hold the sign, too
+            cuts = (("|".join(names[:cut]), "|".join(names[cut:])) for cut in range(1, len(names)))
+            yield from [(one, other) for one, other in cuts if one in people and other in people][:1]
+
+
 def check(data: Summary, limits: Limits) -> Sequence[Fact]:
     return [fact for split in data.splits for fact in _in_split(data, split, limits)]
 
 
 def _in_split(data: Summary, split: str, limits: Limits) -> Iterator[Fact]:
-    tally, people = data.tallies[split], data.annotators(split)
-    pairs = [(one, other) for place, one in enumerate(people) for other in people[place + 1 :]]
+    tally = data.tallies[split]
     judged = {
-        pair: agreement(tally, pair[0], [pair]) for pair in pairs if _boxes(tally, pair) >= max(limits["min_boxes"], 1)
+        pair: agreement(tally, pair[0], [pair])
+        for pair in _pairs(data, split)
+        if _boxes(tally, pair) >= max(limits["min_boxes"], 1)
     }
     broken = {pair: found.breaks(limits) for pair, found in judged.items()}
     faults: defaultdict[str, defaultdict[Pair, list[str]]] = defaultdict(lambda: defaultdict(list))
