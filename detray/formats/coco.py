@@ -48,7 +48,6 @@ _HEAD_BYTES = 1 << 16
 _TOP_KEY = re.compile(rb'^\s*\{\s*"(images|annotations|categories|info|licenses|type|videos)"\s*:')
 _ANY_LIST = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 
-Name = Annotated[str, Meta(pattern=r"^[^\x00]+$")]
 Side = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
@@ -56,7 +55,7 @@ class ImageRow(Row, forbid_unknown_fields=True, gc=False):
     """An element of ``images``."""
 
     id: Int64
-    file_name: Name
+    file_name: Annotated[str, Meta(min_length=1)]
     width: Side
     height: Side
 
@@ -71,7 +70,7 @@ class AnnotationRow(Row, forbid_unknown_fields=True, gc=False):
     area: float | None = None
     iscrowd: Annotated[int, Meta(ge=0, le=1)] = 0
     segmentation: Raw = UNSET
-    annotator: Name | None = None
+    annotator: str | None = None
     difficult: Annotated[int, Meta(ge=0, le=1)] | bool = 0
 
 
@@ -79,7 +78,7 @@ class CategoryRow(Row, forbid_unknown_fields=True, gc=False):
     """An element of ``categories``."""
 
     id: Int64
-    name: Name
+    name: Annotated[str, Meta(pattern=r"^[^\x00]+$")]
 
 
 def repair_image(row: dict[str, Any], defects: Defects) -> ImageRow:
