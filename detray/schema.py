@@ -211,7 +211,7 @@ _TABLES = (
             SPLIT,
             *CLASS,
             _count("n_images", "Images with at least one box of the class"),
-            _count("n_boxes", "Boxes, crowds included"),
+            _count("n_boxes", "Boxes, crowds included; what several annotators drew counts for each"),
             _count("n_crowd", "Crowd boxes"),
             _number("share", "Share of the split's boxes", "0 to 1"),
             _number("boxes_per_image", "Mean over the images that hold the class"),
