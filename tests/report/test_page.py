@@ -195,6 +195,20 @@ def test_without_an_audit_boxes_are_counted_and_faults_are_not(tmp_path: Path) -
         assert f"{name}{number} {n}" in section
 
 
+def test_suspects_that_are_likely_wrong_are_counted_and_shown(tmp_path: Path) -> None:
+    store = write_all(tmp_path)
+    rows = store.read("label_errors").to_pylist()
+    for row, score in zip(rows, (0.9, 0.3, 0.2), strict=True):
+        row["score"] = score
+    write_stage(store, "diagnose", {"diagnoses": [], "label_errors": rows})
+    page = make_page(store)
+    section = page.one("section", id="suspects").text
+    assert "1 is worth a look: it is likelier wrong than right" in section
+    assert "of all 3 suspects: 3 wrong class (1)" in section
+    assert ("0.90" in section, "0.30" in section) == (True, False)
+    assert "labels worth a look1 of 3 suspected" in " ".join(page.one("section", id="answer").text.split())
+
+
 def test_ap_on_slices_of_the_data(full: Page) -> None:
     (table,) = (element for element in full.all("div") if element.attributes.get("aria-label") == "AP by size")
     text = " ".join(table.text.split())

@@ -173,7 +173,10 @@ def suspects(sources: Sources, evaluation: Evaluation) -> Content | None:
             entry["likely"] += score is not None and score >= LIKELY
     if not counts:
         return None
-    rows = reader.best("label_errors", by, "score", 2 * EXAMPLES, evaluation.filter)
+    wanted = evaluation.filter
+    if any(entry["likely"] for entry in counts.values()):
+        wanted &= pc.field("score") >= LIKELY
+    rows = reader.best("label_errors", by, "score", 2 * EXAMPLES, wanted)
     where = paths(reader.of_images("images", evaluation.split, sorted({row["image_id"] for row in rows})))
     shown = []
     for row in sorted(rows, key=lambda row: -row["score"]):
