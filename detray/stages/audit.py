@@ -187,7 +187,8 @@ def _parts(raw: Mapping[str, int]) -> dict[str, list[str]]:
 
 def _reach(config: Config) -> Reach | None:
     """What the detector that this configuration trains can see; None where it trains none, or nobody asked for one."""
-    if not config.audit.detector or config.detector.path is not None or config.detector.kind != "retinanet" or TRAIN not in config.dataset.splits:
+    trains = config.detector.path is None and config.detector.kind == "retinanet" and TRAIN in config.dataset.splits
+    if not trains or not config.audit.detector:
         return None
     sides = sorted({scale * stride for stride in anchors.STRIDES.values() for scale in anchors.SCALES})
     return Reach(config.detector.input_width, config.detector.input_height, tuple((side, side) for side in sides))
