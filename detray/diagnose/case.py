@@ -159,8 +159,9 @@ class Case:
 
     @cached_property
     def n_seen(self) -> int:
-        """Boxes that a detection of the class, or a confident one of another, meets."""
-        return self.view.n_boxes - int(self.lost.sum())
+        """Boxes that a detection of the class, or a confident one of another, meets; at least half of all,
+        so that errors at a few of many lost boxes are not most of what there is to see."""
+        return max(self.view.n_boxes - int(self.lost.sum()), (self.view.n_boxes + 1) // 2)
 
     @cached_property
     def usually_missed(self) -> float:
@@ -297,7 +298,8 @@ class Case:
         is_skewed = score_depth(lowest, self.true_median) <= score_depth(self.true_median, high)
         if self.around.cut is not None and lowest <= self.around.cut + t.SAME_CUT:
             # what all lose to the cut they lose about alike
-            return is_skewed or float(self.lost.mean()) <= t.CUT_ALIKE * self.around.missed + t.CUT_MISSED_SHARE
+            is_alike = float(self.lost.mean()) <= t.CUT_ALIKE * self.around.missed + t.CUT_MISSED_SHARE
+            return is_alike or (is_skewed and self.is_depressed is True)
         reference = self.reference
         below = reference.position(lowest)
         if below is None or reference.lowest_score is None:

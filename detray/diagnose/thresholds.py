@@ -64,7 +64,6 @@ DEPRESSED_POSITION = Threshold(
     0.15, f"place of the class's median true score among the other classes' true scores: {_SUITE}"
 )
 ONE_KIND = Threshold(0.7, f"share of the outscoring false detections that are of one kind: {_SUITE}")
-GOOD_AP50 = Threshold(0.5, "diagnose.weak_below: from it on AP50 is not what makes a class weak")
 UNTIGHT_SHARE = Threshold(0.6, f"share of true detections that fail at IoU .75: {_SUITE}")
 HIGH_CUT = Threshold(0.2, f"lowest score of a class: exporters keep .05 or less, demos cut at .3 to .7: {_SUITE}")
 CUT_PRECISION = Threshold(0.8, f"precision of what a cut leaves: {_SUITE}")
@@ -78,7 +77,7 @@ CAPPED_MISSED_SHARE = Threshold(0.5, "most of the missed boxes")
 AS_GOOD = Threshold(0.97, f"a usual input size is taken if it hits this share of what the best size hits: {_SUITE}")
 MIXED_UP_LEAD = Threshold(0.3, f"by which the best other image must fit better than the second best: {_SUITE}")
 WRONG_SHARE = Threshold(
-    0.25, f"share of the boxes, or of the confident detections, that contradict the labels: {_SUITE}"
+    0.2, f"share of the boxes, or of the confident detections, that contradict the labels: {_SUITE}"
 )
 SCATTER_WORKING = Threshold(0.5, f"share of the contradictions that come from classes that work: {_SUITE}")
 FLAGGED_SHARE = Threshold(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
@@ -101,9 +100,8 @@ NOISY_SHARE = Threshold(0.4, f"the same where the audit confirms loose boxes: {_
 FEW_REST = Threshold(0.2, f"share of the boxes in images below the cap that is too small to compare with: {_SUITE}")
 DEPRESSED_ERRORS = Threshold(3, "standard errors: one false call in a thousand classes")
 DUPLICATE_MANY = Threshold(0.5, f"confident duplicates for each true detection: {_SUITE}")
-RANKED_RECALL = Threshold(0.3, f"recall from which there is a ranking to judge: {_SUITE}")
 OWN_CUT = Threshold(0.1, f"lowest score of a class above that of the others: {_SUITE}")
-WRONG_OF_ALL = Threshold(0.15, f"share of all boxes of the class: {_SUITE}")
+WRONG_OF_ALL = Threshold(0.12, f"share of all boxes of the class: {_SUITE}")
 SPURIOUS_SHARE = Threshold(
     0.03, "boxes that mark nothing; of ten test sets 3.3% of the labels were wrong (Northcutt et al., NeurIPS 2021)"
 )
@@ -126,4 +124,5 @@ CUT_DEPTH = Threshold(0.8, f"depth of the scores below their median, for each of
 CUT_ALIKE = Threshold(1.5, f"times the share of boxes that the median class misses: {_SUITE}")
 LIGHT_SHARE = Threshold(0.25, "share of the AP that the costliest cause costs: below it a cause is not what matters")
 TIGHTER = Threshold(0.2, f"share of untight true detections beyond that of the classes that work: {_SUITE}")
+AS_TIGHT = Threshold(0.02, "IoU by which medians differ by chance")
 TRUE_COVER_IOU = Threshold(0.65, f"median IoU of detections that found the object: by chance it is .5 to .6: {_SUITE}")

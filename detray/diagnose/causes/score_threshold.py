@@ -30,7 +30,11 @@ class ScoreThreshold:
             return None
         cut = float(view.found.score[kept].min())
         precision = n_true / (n_true + n_false)
-        if cut < t.HIGH_CUT or not case.is_cut(cut) or not (precision >= t.CUT_PRECISION or case.is_own_cut(cut)):
+        if (
+            cut < t.HIGH_CUT
+            or not case.is_cut(cut)
+            or not (precision >= t.CUT_PRECISION or case.is_own_cut(cut) or case.around.cut is not None)
+        ):
             return None
         by_size = case.size_auc
         if case.is_capped or (by_size is not None and by_size.value - by_size.error >= t.BY_SIZE_ALONE):

@@ -29,22 +29,28 @@ class WrongLabels:
         # those that one class alone has are confused with it
         covered = case.confused & (boxes.cover_category != dominant_class(boxes.cover_category[case.confused]))
         on_other = case.on_others & (found.other_category != dominant_class(found.other_category[case.on_others]))
+        own = boxes.iou[~view.missed]
         auc = view.auc(on_other, case.floor)
         n_high = int((on_other & (found.score >= case.true_median)).sum())
         is_out = (
             auc is not None
             and not auc.is_bad
             and auc.value <= t.LIKE_TRUE_AUC
-            and _is_tight(found.other_iou[on_other])
+            and _is_tight(found.other_iou[on_other], own)
             and n_high >= t.ABOVE_CLUTTER * case.usual_false(case.true_median)
         )
-        is_into = covered.sum() >= t.WRONG_OF_ALL * len(boxes) and _is_tight(boxes.cover_iou[covered])
+        is_into = covered.sum() >= t.WRONG_OF_ALL * len(boxes) and _is_tight(boxes.cover_iou[covered], own)
         into = _scattered(boxes.cover_category[covered], case) if is_into else 0
         out = _scattered(found.other_category[on_other], case) if is_out else 0
         n_into, n_out = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0
         n_true = int(view.true.sum())
         share = max(n_into / max(case.n_seen, 1), n_out / max(n_out + case.n_seen, 1))
         if share < t.WRONG_SHARE or max(n_into, n_out) < t.WRONG_BOXES:
+            return None
+        # what is drawn as the class and is none does not count; what is the class and drawn as another does
+        mended = view.ap_with(without=covered if n_into else None, labelled=on_other if n_out else None)
+        gain = case.gain(mended)
+        if gain is None or gain < t.LEAST_GAIN:
             return None
         parts = []
         if n_into:
@@ -57,11 +63,9 @@ class WrongLabels:
                 f"{n_out} confident detections of {case.label} sit on boxes of {out} other classes, beside {n_true}"
                 " true ones"
             )
-        # what is drawn as the class and is none does not count; what is the class and drawn as another does
-        mended = view.ap_with(without=covered if n_into else None, labelled=on_other if n_out else None)
         return Verdict(
             confidence=cause.confidence(share, t.WRONG_SHARE, 0.6),
-            d_ap=case.gain(mended),
+            d_ap=gain,
             numbers={
                 "covered": n_into,
                 "n_ground_truth": len(boxes),
@@ -78,9 +82,10 @@ class WrongLabels:
         )
 
 
-def _is_tight(iou: Floats) -> bool:
-    """Whether detections sit on boxes as on their own objects, not as on a neighbour's."""
-    return len(iou) > 0 and float(np.median(iou)) >= t.TRUE_COVER_IOU
+def _is_tight(iou: Floats, own: Floats) -> bool:
+    """Whether detections sit on boxes as true ones do (of the class, ``own``), not as on a neighbour's."""
+    usual = min(t.TRUE_COVER_IOU, float(np.median(own))) if len(own) >= t.MIN_HITS else t.TRUE_COVER_IOU
+    return len(iou) > 0 and float(np.median(iou)) >= usual - t.AS_TIGHT
 
 
 def _scattered(others: Ints, case: Case) -> int:
