@@ -23,7 +23,7 @@ from detray.errors import DetrayError, UsageError
 from detray.formats import values
 from detray.formats.json_file import JsonFile, open_json
 from detray.formats.json_lists import JsonList, cut, find_lists, find_only_list
-from detray.formats.json_rows import Int64, Raw, Row, WrongCut, box_columns, column, raw_text, read_rows
+from detray.formats.json_rows import Int64, Raw, Row, Rows, WrongCut, box_columns, column, raw_text, read_blocks
 from detray.formats.values import Defects
 from detray.tables import lookup
 
@@ -123,7 +123,11 @@ def read(part: Part) -> pa.Table:
         WrongCut: the part does not parse and was not cut exactly: plan the file again with ``exact``.
         BrokenJson: the file is not JSON there.
     """
-    found = read_rows(open_json(part.path), part.start, part.end, DetectionRow, _repair, exact=part.exact)
+    blocks = read_blocks(open_json(part.path), part.start, part.end, DetectionRow, _repair, exact=part.exact)
+    return number_ranks([_table(found, part.path) for found in blocks])
+
+
+def _table(found: Rows[DetectionRow], path: str) -> pa.Table:
     rows, count = found.rows, len(found.rows)
     masks = [raw_text(row.segmentation) for row in rows]
     boxes = list(map(attrgetter("bbox"), rows))
@@ -136,8 +140,8 @@ def read(part: Part) -> pa.Table:
         **box_columns(boxes),
         "score": column(rows, "score", pa.float64()),
         "segmentation": pa.array(masks, pa.string()) if any(masks) else pa.nulls(count, pa.string()),
-        "rank": pa.array(np.arange(1, count + 1, dtype=np.int32)),
-        "source_file": pa.repeat(part.path, count),
+        "rank": pa.nulls(count, pa.int32()),  # counted by `number_ranks`
+        "source_file": pa.repeat(path, count),
         "defects": pa.array(defects, _DEFECTS) if defects else pa.nulls(count, _DEFECTS),
     }
     return pa.table(columns, schema=RAW)
@@ -156,8 +160,8 @@ def read_all(path: str | Path) -> pa.Table:
 
 
 def number_ranks(parts: Sequence[pa.Table]) -> pa.Table:
-    """The parts of one file, in order, as one table whose ``rank`` counts through."""
-    whole = pa.concat_tables(parts) if parts else RAW.empty_table()
+    """Tables that follow one another, as one whose ``rank`` counts through."""
+    whole = pa.concat_tables(parts).combine_chunks() if parts else RAW.empty_table()
     ranks = pa.array(np.arange(1, whole.num_rows + 1, dtype=np.int32))
     return whole.set_column(RAW.get_field_index("rank"), RAW.field("rank"), ranks)
 
