@@ -230,14 +230,18 @@ def test_detections_of_another_tool_are_taken_over_in_the_order_of_images(tmp_pa
     config = _config(detector=DetectorSettings(kind="predictions", path=path))
     outcome = _run(predict.STAGE, store, config)
     assert outcome.counts == {"in": 43, "kept": 40, "quarantined": 3}
-    assert outcome.facts == {"model": "other"}
+    assert outcome.facts == {
+        "model": "other",
+        "left_out": {"negative-size": 1, "unknown-image": 2},
+        "placed": 40,
+    }
     found = store.read("predictions")
     expected = sorted(range(40), key=lambda number: (rows[number]["image_id"], number))
     assert found["height"].to_pylist() == expected
     assert found["rank"].to_pylist() == [number + 1 for number in expected]
     assert {row["row"]: row["reason"] for row in store.read("quarantine", "predict").to_pylist()} == {
         40: "unknown-image",
-        41: "unreadable-row",
+        41: "unknown-image",
         42: "negative-size",
     }
     for key in store.shards(["val"]):
