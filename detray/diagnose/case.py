@@ -160,7 +160,10 @@ class Case:
     @cached_property
     def n_seen(self) -> int:
         """Boxes that a detection of the class, or a confident one of another, meets; at least half of all,
-        so that errors at a few of many lost boxes are not most of what there is to see."""
+        so that errors at a few of many lost boxes are not most of what there is to see; all of a class that
+        is never detected."""
+        if not len(self.view.found):
+            return self.view.n_boxes
         return max(self.view.n_boxes - int(self.lost.sum()), (self.view.n_boxes + 1) // 2)
 
     @cached_property
