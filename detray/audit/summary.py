@@ -35,8 +35,8 @@ class Summary:
     """The data set in counts.
 
     ``tallies`` of each split; the table ``categories`` of all; the label map, if one is stated; the
-    detector, if one is to be trained; ``evidence`` gathered for hypotheses, by split; and counts of
-    raw findings, as `findings.GROUPS`.
+    detector, if one is to be trained; ``evidence`` gathered for hypotheses, by split; counts of raw
+    findings, as `findings.GROUPS`; and the format of each split's files, where it is known.
     """
 
     tallies: Mapping[str, Tally]
@@ -45,6 +45,7 @@ class Summary:
     reach: Reach | None = None
     evidence: Mapping[str, Tally] = field(default_factory=dict)
     groups: pa.Table = field(default_factory=GROUPS.empty_table)
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:

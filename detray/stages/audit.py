@@ -119,7 +119,14 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     merged = context.run_tasks("merge", partial(_merge, work, *names), buckets, done)
 
     with context.timed("summary"):
-        data = Summary(_tallies(work, merged), store.read("categories"), _label_map(config), reach)
+        ingested = store.manifest("ingest") or {}
+        data = Summary(
+            _tallies(work, merged),
+            store.read("categories"),
+            _label_map(config),
+            reach,
+            formats=ingested.get("facts", {}).get("formats", {}),
+        )
         for split, counted in data.tallies.items():
             stage.write_scratch(f"spread/{split}", outliers.spreads(counted))
         wanted = engine.suspects(data, active)

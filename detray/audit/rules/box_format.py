@@ -3,8 +3,9 @@
 Failure: corners read as width and height, centres as corners, y before x, or shares of the image as pixels: every
 box is wrong, nothing is learned, and the AP of the class (or of all) is nil.
 Number: a box is implausible if it reaches over 2 px beyond the image or has a side below 1 px. Where at least
-`min_implausible` of the boxes of a split, class, annotator or source file are, all are read in each other format: x, y,
-x2, y2; centre, width, height; y before x; shares of the image. The format that leaves the fewest implausible is named
+`min_implausible` of the boxes of a split, class, annotator or source file are, the numbers that stand in the file are
+read in each other format: x, y, width, height; x, y, x2, y2; centre, width, height; y before x; pixels or shares of the
+image. The format that leaves the fewest implausible is named
 if `min_fit` of the boxes are plausible in it, and it is so often better and so rarely worse that chance (Hoeffding's
 bound for the sign test) is below 0.001. From `min_boxes` boxes on. A warning, as that is evidence and no proof; an
 error, and fatal for a whole split, where not one box is possible as stated and every one is in the other format.
@@ -12,6 +13,7 @@ Source: Hoeffding, JASA 58 (1963); the formats of COCO, Pascal VOC, YOLO and TF 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -46,16 +48,26 @@ EXPLAINS = (
 )
 
 FORMATS = {
+    "x, y, width, height": ("sides", False, False),
     "x, y, x2, y2": ("corners", False, False),
     "centre x, y, width, height": ("centre", False, False),
     "y, x, height, width": ("sides", True, False),
     "y, x, y2, x2": ("corners", True, False),
+    "x2, y2, x, y": ("corners backwards", False, False),
     "shares of the image": ("sides", False, True),
     "x, y, x2, y2 as shares of the image": ("corners", False, True),
     "centre x, y, width, height as shares of the image": ("centre", False, True),
     "y, x, y2, x2 as shares of the image": ("corners", True, True),
 }
 """By name: what the four numbers are, whether y stands before x, and whether they are shares. Simpler ones first."""
+
+OWN = {
+    "voc": "x, y, x2, y2",
+    "yolo": "centre x, y, width, height as shares of the image",
+    "tfrecord": "x, y, x2, y2 as shares of the image",
+    "open_images": "x, y, x2, y2 as shares of the image",
+}
+"""What stands in files of each format; in others x, y, width, height."""
 
 SWAPPED = {
     "x, y, x2, y2": "y, x, y2, x2",
@@ -64,15 +76,37 @@ SWAPPED = {
 """Formats that shares, and square images, do not tell from those with y before x."""
 
 
-def read_as(boxes: Floats, sizes: Floats, kind: str, swapped: bool, shares: bool) -> Floats:
-    """Boxes ``[n, 4]`` in another format as x, y, width, height in px; ``sizes`` ``[n, 2]`` of their images."""
-    numbers = boxes[:, [1, 0, 3, 2]] if swapped else boxes
+@dataclass(frozen=True)
+class Tried:
+    """Groups of a split whose boxes are read anew, and the format in which its files were read."""
+
+    own: str
+    groups: tuple[Group, ...]
+
+
+def read_as(numbers: Floats, sizes: Floats, kind: str, swapped: bool, shares: bool) -> Floats:
+    """Four numbers a box ``[n, 4]`` as x, y, width, height in px; ``sizes`` ``[n, 2]`` of their images."""
+    if swapped:
+        numbers = numbers[:, [1, 0, 3, 2]]
     if shares:
         numbers = numbers * np.tile(sizes, 2)
     first, second = numbers[:, :2], numbers[:, 2:]
-    if kind == "corners":
+    if kind == "corners backwards":
+        first, second = second, first
+    if kind.startswith("corners"):
         return np.concatenate([first, second - first], axis=1)
     return np.concatenate([first - second / 2, second], axis=1) if kind == "centre" else numbers
+
+
+def as_written(boxes: Floats, sizes: Floats, kind: str, swapped: bool, shares: bool) -> Floats:
+    """The numbers of which `read_as` made ``boxes``, for the formats in `OWN` and x, y, width, height."""
+    first, second = boxes[:, :2], boxes[:, 2:]
+    if kind == "corners":
+        second = first + second
+    elif kind == "centre":
+        first = first + second / 2
+    numbers = np.concatenate([first, second], axis=1)
+    return numbers / np.tile(sizes, 2) if shares else numbers
 
 
 def plausible(boxes: Floats, sizes: Floats) -> NDArray[np.bool_]:
@@ -91,8 +125,12 @@ def suspects(data: Summary, limits: Limits) -> Suspects:
         if not _is_suspect(everything, tally, limits):
             groups = [group for group in groups if _is_suspect(group, tally, limits)]
         if groups:
-            found[split] = groups
+            found[split] = [Tried(_own(data, split), tuple(groups))]
     return found
+
+
+def _own(data: Summary, split: str) -> str:
+    return OWN.get(data.formats.get(split, ""), next(iter(FORMATS)))
 
 
 def _is_suspect(group: Group, tally: Tally, limits: Limits) -> bool:
@@ -100,15 +138,19 @@ def _is_suspect(group: Group, tally: Tally, limits: Limits) -> bool:
     return placed >= limits["min_boxes"] and group.count(tally, "implausible") >= limits["min_implausible"] * placed
 
 
-def gather(view: View, groups: Sequence[Group]) -> Iterator[pa.Table]:
+def gather(view: View, suspected: Sequence[Tried]) -> Iterator[pa.Table]:
     """For each format, how its reading of the suspects' boxes compares, as counts under `NEITHER` to `WORSE`."""
+    (tried,) = suspected
     placed = ~np.isnan(view.overhang)
     own = plausible(view.boxes, view.image_sizes(np.arange(len(placed))))
-    for suffix, ids, rows, codes in members(view, groups):
+    for suffix, ids, rows, codes in members(view, tried.groups):
         rows, codes = rows[placed[rows]], codes[placed[rows]]
-        boxes, sizes, as_stated = view.boxes[rows], view.image_sizes(rows), own[rows]
+        sizes, as_stated = view.image_sizes(rows), own[rows]
+        numbers = as_written(view.boxes[rows], sizes, *FORMATS[tried.own])
         for name, how in FORMATS.items():
-            fits = plausible(read_as(boxes, sizes, *how), sizes)
+            if name == tried.own:
+                continue
+            fits = plausible(read_as(numbers, sizes, *how), sizes)
             key = np.where(fits, np.where(as_stated, BOTH, BETTER), np.where(as_stated, WORSE, NEITHER))
             yield counts.count(f"format:{name}{suffix}", ids, codes, key)
 
@@ -124,9 +166,12 @@ def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:
 
 def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
     """The format that explains a group's boxes."""
+    own = _own(data, group.split)
     misfits: dict[str, int] = {}
     best: tuple[int, str, float, bool] | None = None
     for name in FORMATS:
+        if name == own:
+            continue
         keys, n = group.histogram(data.evidence[group.split], f"format:{name}")
         seen = dict(zip(keys.tolist(), n.tolist(), strict=True))
         neither, both, better, worse = (seen.get(key, 0) for key in (NEITHER, BOTH, BETTER, WORSE))
@@ -140,15 +185,17 @@ def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
         return None
     fewest, name, confidence, is_proven = best
     swapped = SWAPPED.get(name)
-    if swapped is not None and misfits[swapped] <= fewest:
+    if swapped is not None and misfits.get(swapped, fewest + 1) <= fewest:
         name += ", or y before x"
+    if FORMATS[own][2] and not FORMATS[best[1]][2]:
+        name += " in pixels"
     n_boxes = group.count(data.tallies[group.split], "placed")
     return group.fact(
         f"{n_boxes} boxes{group.whose} read better as {name}",
         n_boxes,
         confidence=confidence,
         kind=name,
-        expected="x, y, width, height in pixels",
+        expected=own if FORMATS[own][2] else f"{own} in pixels",
         severity=(FATAL if group.is_whole else ERROR) if is_proven else WARNING,
         explains=EXPLAINS,
     )
@@ -160,7 +207,7 @@ RULE = HypothesisRule(
     severity=WARNING,
     scope="class",
     problem="its boxes are written in another format",
-    fix="convert the boxes to x, y, width, height in pixels",
+    fix="write the boxes in the format of their file",
     doc=__doc__,
     thresholds=(
         Threshold("min_implausible", 0.05, "of the boxes", 0.001, 1.0, "from this share on other formats are tried"),
