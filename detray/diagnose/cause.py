@@ -73,6 +73,11 @@ def confidence(value: float, threshold: float, full: float = 1.0) -> float:
     return round(0.5 + 0.5 * min(max((value - threshold) / (full - threshold), 0.0), 1.0), 3)
 
 
+def number(n: int, one: str, many: str) -> str:
+    """So many things as sentences write it: 1 box, 2 boxes."""
+    return f"{n} {one if n == 1 else many}"
+
+
 def percent(share: float) -> str:
     """A share as sentences write it."""
     return f"{100 * share:.0f}%"

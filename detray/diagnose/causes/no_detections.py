@@ -1,6 +1,6 @@
 from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Verdict, number
 
 
 class NoDetections:
@@ -27,7 +27,7 @@ class NoDetections:
             confidence=1.0,
             d_ap=None,
             numbers={"n_detections": 0, "n_ground_truth": n},
-            sentence=f"No detection is labelled {case.label}, which has {n} boxes.",
+            sentence=f"No detection is labelled {case.label}, which has {number(n, 'box', 'boxes')}.",
             remedy="Check the number of classes of the model's head and its class weights; then tune the focal loss"
             " and oversample the class.",
             config=tuning.tune(case.name, focal_alpha=[0.25, 0.4], focal_gamma=[1.0, 1.5, 2.0], oversample=[1, 4, 8]),

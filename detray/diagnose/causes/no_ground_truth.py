@@ -1,6 +1,6 @@
 from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Verdict, number
 
 
 class NoGroundTruth:
@@ -25,7 +25,7 @@ class NoGroundTruth:
             confidence=1.0,
             d_ap=None,
             numbers={"n_ground_truth": 0, "n_detections": n},
-            sentence=f"{case.label} has no box in this split (and {n} detections): it has no AP, which is not an AP"
+            sentence=f"{case.label} has no box in this split (and {number(n, 'detection', 'detections')}): it has no AP, which is not an AP"
             " of 0.",
             remedy="Add boxes of the class to the split, or evaluate on a split that holds it.",
         )
