@@ -25,7 +25,7 @@ class NoGroundTruth:
             confidence=1.0,
             d_ap=None,
             numbers={"n_ground_truth": 0, "n_detections": n},
-            sentence=f"{case.label} has no box in this split (and {number(n, 'detection', 'detections')}): it has no AP,"
-            " which is not an AP of 0.",
+            sentence=f"{case.label} has no box in this split (and {number(n, 'detection', 'detections')}): it has no"
+            " AP, which is not an AP of 0.",
             remedy="Add boxes of the class to the split, or evaluate on a split that holds it.",
         )
