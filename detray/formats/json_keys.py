@@ -53,13 +53,9 @@ def repeated(text: bytes, spans: Sequence[Span]) -> Iterator[tuple[int, dict[str
     """Of the elements of a list at ``spans`` in ``text`` the numbers of those with a repeated key, and its values."""
     places = np.flatnonzero(_is_colon(text))
     borders = np.searchsorted(places, np.array(spans, np.int64).reshape(-1, 2))
-    counts = borders[:, 1] - borders[:, 0]
-    values, firsts, often = np.unique(counts, return_index=True, return_counts=True)
-    usual = int(np.argmax(often)) if len(often) else 0
-    is_usual = len(often) > 0 and _is_plain(text[slice(*spans[firsts[usual]])], int(values[usual]))
-    for index in np.flatnonzero((counts != values[usual]) | (not is_usual)).tolist():
+    for index, (start, end) in enumerate(borders.tolist()):
         row = text[slice(*spans[index])]
-        if not _is_plain(row, int(counts[index])) and (names := _repeated_names(row)):
+        if not _is_plain(row, end - start) and (names := _repeated_names(row)):
             yield index, names
 
 

@@ -13,6 +13,7 @@ from detray.settings import read_yaml
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo")
+MAX_INDEX = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ def read_data_file(path: str, allowed: tuple[str, ...]) -> YoloData:
 def _names(value: Any, path: str) -> dict[int, str]:
     if isinstance(value, list):
         return {index: str(name) for index, name in enumerate(value)}
-    if isinstance(value, dict) and all(isinstance(key, int) and not isinstance(key, bool) for key in value):
+    if isinstance(value, dict) and all(type(key) is int and 0 <= key <= MAX_INDEX for key in value):
         return {key: str(name) for key, name in value.items()}
-    raise DetrayError(f"{path}: names: a list of class names, or a mapping of indices to names, is expected")
+    raise DetrayError(f"{path}: names: a list of class names, or a mapping of indices, 0 or more, to names, is expected")
 
 
 def place_of(data: YoloData, stated: str, allowed: tuple[str, ...]) -> str | None:

@@ -10,6 +10,7 @@ and unknown images are what tells of wrong formats and ids.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.diagnose.api import cases_of, is_weak, weak_classes
+from detray.diagnose.catalogue import CAUSES
+from detray.diagnose.cause import MAPPING
 from detray.diagnose.label_errors import label_errors
 from detray.diagnose.label_map import label_map_of, miscounted
 from detray.diagnose.observe import Observation, Tally
@@ -35,6 +38,9 @@ from detray.store import Json, ShardKey, Stage
 
 CLASSES_A_TASK = 16
 MAX_CLASSES_SHOWN = 40
+MANY = 10
+"""Classes that share a fault of their file from which the summary has one row for all."""
+OF_FILES = tuple(cause.name for cause in CAUSES if cause.group == MAPPING)
 NAMED_BY = ["image_id", "annotation_row"]
 """What names an annotation where several source files number theirs alike."""
 UNSEEN = ("nan-score", "not-finite-box", "unreadable-row", "score-out-of-range")
@@ -238,12 +244,35 @@ def _work(context: Context, stage: Stage, split: str, prefix: str, metrics: pa.T
 
 
 def _summary(split: str, shown: Sequence[list[Any]]) -> Table:
-    top = sorted((row for row in shown if row[3] <= 2), key=lambda row: (row[1] is None, row[1], row[0] or "", row[3]))
-    rows = [
-        [name, _rounded(ap), _rounded(ap50), rank, cause, _rounded(d_ap), sentence]
-        for name, ap, ap50, rank, cause, d_ap, sentence in top[: 2 * MAX_CLASSES_SHOWN]
-    ]
-    return Table(f"Diagnoses of {split}", ("class", "AP", "AP50", "rank", "cause", "AP regained", "why"), rows)
+    """The first two causes of each class; a fault of a whole file, which many classes share, in one row."""
+    first = {cause: [row for row in shown if row[3] == 1 and row[4] == cause] for cause in OF_FILES}
+    shared = {cause: rows for cause, rows in first.items() if len(rows) >= MANY}
+    told = {row[0] for rows in shared.values() for row in rows}
+    top = sorted(
+        (row for row in shown if row[3] <= 2 and row[0] not in told),
+        key=lambda row: (row[1] is None, row[1], row[0] or "", row[3]),
+    )
+    rows = [_in_one(found) for found in shared.values()] + top[: 2 * MAX_CLASSES_SHOWN]
+    return Table(
+        f"Diagnoses of {split}",
+        ("class", "AP", "AP50", "rank", "cause", "AP regained", "why"),
+        [
+            [name, _rounded(ap), _rounded(ap50), rank, cause, _rounded(d_ap), sentence]
+            for name, ap, ap50, rank, cause, d_ap, sentence in rows
+        ],
+    )
+
+
+def _in_one(rows: Sequence[list[Any]]) -> list[Any]:
+    """One row for many classes of one cause: means, and what is said of the class that loses most."""
+    ap, ap50, d_ap = (_mean([row[place] for row in rows]) for place in (1, 2, 5))
+    worst = max(rows, key=lambda row: row[5] or 0.0)
+    return [f"{len(rows)} classes", ap, ap50, 1, worst[4], d_ap, worst[6]]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _rounded(value: float | None) -> float | None:

@@ -89,6 +89,22 @@ def test_rows_that_the_evaluation_leaves_out_are_looked_at(tmp_path: Path) -> No
     assert {row["cause"] for row in _rows(store) if row["rank"] == 1} == {"box_format"}
 
 
+@pytest.mark.parametrize(("n_classes", "told"), [(12, 1), (3, 3)])
+def test_a_fault_of_a_whole_file_is_one_line_of_the_summary(
+    n_classes: int, told: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    world = scenes.detect(rng, scenes.uniform(rng, 80, n_classes), scenes.Quality())
+    world.dt_box = np.concatenate([world.dt_box[:, :2], world.dt_box[:, :2] + world.dt_box[:, 2:]], axis=1)
+    gt, dt = scenes.coco_files(world, tmp_path)
+    assert cli.main(["diagnose", str(gt), str(dt), "--serial", "--output", str(tmp_path / "out")]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "box_format" in line]
+    assert len(lines) == told
+    assert lines[0].startswith("12 classes") == (told == 1)
+    first = {row["category_id"] for row in _rows(Store(str(tmp_path / "out"))) if row["cause"] == "box_format"}
+    assert len(first) == n_classes
+
+
 def test_detections_of_unknown_images_alone_are_diagnosed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     world = scenes.detect(rng, scenes.uniform(rng, 40, 3), scenes.Quality())

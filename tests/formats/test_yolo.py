@@ -73,6 +73,13 @@ def test_a_data_file_may_not_lead_out(data: Path, read_source) -> None:
         read_source(source)
 
 
+@pytest.mark.parametrize("index", ["-1", "true", "zero", "9" * 30])
+def test_an_index_that_is_none_is_refused(data: Path, read_source, index: str) -> None:
+    (data / "data.yaml").write_text(f"train: images/train\nnames: {{{index}: cat}}\n")
+    with pytest.raises(DetrayError, match="mapping of indices, 0 or more"):
+        read_source(Source("yolo", "train", (str(data / "data.yaml"),)))
+
+
 def test_pictures_turned_by_exif_are_measured_as_displayed(data: Path, read_source) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
