@@ -72,7 +72,9 @@ def _names(value: Any, path: str) -> dict[int, str]:
         return {index: str(name) for index, name in enumerate(value)}
     if isinstance(value, dict) and all(type(key) is int and 0 <= key <= MAX_INDEX for key in value):
         return {key: str(name) for key, name in value.items()}
-    raise DetrayError(f"{path}: names: a list of class names, or a mapping of indices, 0 or more, to names, is expected")
+    raise DetrayError(
+        f"{path}: names: a list of class names, or a mapping of indices, 0 or more, to names, is expected"
+    )
 
 
 def place_of(data: YoloData, stated: str, allowed: tuple[str, ...]) -> str | None:
