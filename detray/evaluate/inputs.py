@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from detray import tables
 from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints
-from detray.evaluate.masks import Mask, areas, read_mask
+from detray.evaluate.masks import areas
 from detray.evaluate.settings import EvaluateSettings
+from detray.masks import Mask, read_mask
 from detray.tables import Shard
 
 TRUTH_COLUMNS = (

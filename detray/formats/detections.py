@@ -4,19 +4,20 @@
 is what diagnosis looks at; `validate` divides them into `predictions` and `quarantine`.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import UNSET, Meta
+from msgspec import UNSET
 
 from detray import schema
 from detray.errors import DetrayError, UsageError
@@ -25,6 +26,7 @@ from detray.formats.json_file import JsonFile, open_json
 from detray.formats.json_lists import JsonList, cut, find_lists, find_only_list
 from detray.formats.json_rows import Int64, Raw, Row, Rows, WrongCut, box_columns, column, raw_text, read_blocks
 from detray.formats.values import Defects
+from detray.masks import read_mask
 from detray.tables import lookup
 
 _SIDES = ("x", "y", "width", "height")
@@ -333,17 +335,6 @@ def _details(bad: pa.Table) -> pa.Array:
     return pc.binary_join_element_wise(*texts, "")
 
 
-_Side = Annotated[int, Meta(ge=1, le=1 << 20)]
-_Run = Annotated[int, Meta(ge=0, lt=1 << 32)]
-
-
-class _RunLengths(msgspec.Struct):
-    """COCO's mask: ``size`` is height, width; ``counts`` are runs down the columns, or their compressed text."""
-
-    size: tuple[_Side, _Side]
-    counts: Annotated[str, Meta(pattern="^[0-o]+$")] | list[_Run]
-
-
 def _repair(row: dict[str, Any], defects: Defects) -> DetectionRow:
     """A detection that is not as it should be."""
     fields: dict[str, Any] = {name: values.integer_of(row, name, defects) for name in ("image_id", "category_id")}
@@ -358,7 +349,7 @@ def _repair(row: dict[str, Any], defects: Defects) -> DetectionRow:
 def _fill_boxes(boxes: list[tuple[float | None, ...] | None], masks: Sequence[str | None]) -> None:
     """Replace each None: by the bounds of the row's run-length encoded mask, as pycocotools' loadRes does."""
     lacking = [index for index, box in enumerate(boxes) if box is None]
-    codes = {index: code for index in lacking if (code := _run_lengths(masks[index]))}
+    codes = {index: code for index in lacking if (code := read_mask(masks[index], math.nan, math.nan))}
     for index in lacking:
         boxes[index] = (None,) * 4
     if codes:
@@ -366,17 +357,3 @@ def _fill_boxes(boxes: list[tuple[float | None, ...] | None], masks: Sequence[st
 
         for index, box in zip(codes, mask.toBbox(list(codes.values())).tolist(), strict=True):
             boxes[index] = tuple(box)
-
-
-def _run_lengths(text: str | None) -> dict[str, Any] | None:
-    """A run-length code that is safe to hand to C; None if the text is none."""
-    try:
-        code = msgspec.json.decode(text or "", type=_RunLengths)
-    except (msgspec.DecodeError, ValueError):
-        return None
-    if isinstance(code.counts, str):
-        return {"size": list(code.size), "counts": code.counts.encode()}
-    from pycocotools import mask
-
-    found: dict[str, Any] = mask.frPyObjects({"size": list(code.size), "counts": code.counts}, *code.size)
-    return found

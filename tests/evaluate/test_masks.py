@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask
 
-from detray.evaluate.masks import read_mask, run_lengths
+from detray.masks import read_mask, run_lengths
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))

@@ -78,6 +78,10 @@ def test_good_rows_keep_their_order_and_names(tmp_path: Path) -> None:
         ('"category_id": 99', "unknown-category"),
         ('"segmentation": {"size": [0, 0], "counts": "abc"}, "bbox": null', "unreadable-row"),
         ('"segmentation": {"size": [9, 9], "counts": "\\u0000\\u7fff"}, "bbox": null', "unreadable-row"),
+        # run lengths that do not add up, or break off, send C code beyond its memory
+        ('"segmentation": {"size": [9, 9], "counts": "34"}, "bbox": null', "unreadable-row"),
+        ('"segmentation": {"size": [9, 9], "counts": "``"}, "bbox": null', "unreadable-row"),
+        ('"segmentation": {"size": [9, 9], "counts": [3, 9000]}, "bbox": null', "unreadable-row"),
     ],
 )
 def test_a_bad_row_is_quarantined_with_its_reason(tmp_path: Path, change: str, reason: str) -> None:
