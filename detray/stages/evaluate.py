@@ -7,11 +7,11 @@ order; *summary* puts a split together. The driver sees counts of rows and histo
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from detray.errors import DetrayError
+from detray.errors import DetrayError, UsageError
 from detray.evaluate.api import TABLES
 from detray.evaluate.images import first_ranks
 from detray.evaluate.inputs import no_known_image
@@ -19,7 +19,8 @@ from detray.evaluate.slice_columns import SHAPES, Slice, resolve
 from detray.stages import evaluate_summary as show
 from detray.stages import evaluate_tasks as tasks
 from detray.stages.base import Context, Outcome, StageDefinition
-from detray.stages.precomputed import checking, read_file
+from detray.stages.config import Config
+from detray.stages.precomputed import Account, checking, read_file
 from detray.store import Json, ShardKey, Stage, Store
 
 MIN_GROUP_ROWS, MAX_GROUP_ROWS = 50_000, 250_000
@@ -33,14 +34,18 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     model = predicted.get("facts", {}).get("model", "detections")
     keys = store.shards(config.predict.splits)
     columns, slices = _slices(context, stage, keys, done)
-    work = tasks.Work(stage, config.name, model, config.evaluate, slices, _other(config.evaluate.against, model))
+    work = tasks.Work(stage, config.name, model, config.evaluate, slices, _other(config, model))
     splits = list(dict.fromkeys(key.split for key in keys))
     matched = context.run_tasks("match", partial(tasks.match, work), {f"match-{key.name}": key for key in keys}, done)
-    left_out = _refuse_strangers(context, matched)
-    others = _match_others(context, work, keys, done)
+    read = predicted.get("counts", {}).get("in", 0) if "placed" in predicted.get("facts", {}) else 0
+    left_out = _left_out(config, matched, 0 if predicted.get("facts", {}).get("placed") else read)
+    n = sum(receipt["facts"]["detections"] for receipt in matched)
+    other = _match_other(context, work, work.other, keys, done) if work.other else Outcome([])
 
     groups = [
-        group for number, split in enumerate(splits) for group in _groups(context, number, split, [*matched, *others])
+        group
+        for number, split in enumerate(splits)
+        for group in _groups(context, number, split, [*matched, *other.receipts])
     ]
     classes = context.run_tasks("classes", partial(tasks.reduce, work), {group.name: group for group in groups}, done)
     names = {split: tuple(group.name for group in groups if group.split == split) for split in splits}
@@ -53,14 +58,13 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         for name, split in ((f"summary-{number:03d}", split) for number, split in enumerate(splits))
     }
     summaries = context.run_tasks("summary", partial(tasks.summarise, work), wholes, done)
-    n = sum(receipt["facts"]["detections"] for receipt in matched)
 
     def of_split(split: str, receipts: Sequence[Json]) -> list[Json]:
         return [receipt["facts"] for receipt in receipts if receipt["facts"]["split"] == split]
 
     return Outcome(
-        [*columns, *matched, *others, *classes, *counted, *ranked, *summaries],
-        counts={"in": n + sum(left_out[reason] for reason in _NOT_KEPT), "kept": n, "quarantined": 0},
+        [*columns, *matched, *other.receipts, *classes, *counted, *ranked, *summaries],
+        counts={name: count + other.counts.get(name, 0) for name, count in _counts(n, left_out).items()},
         facts={"model": model, "left_out": left_out},
         seeds={"bootstrap": config.evaluate.seed},
         summary=[
@@ -68,15 +72,17 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
             *(table for split in splits for table in show.class_tables(split, of_split(split, classes))),
             *(table for split in splits for table in show.images_table(of_split(split, ranked))),
             *([show.comparison_table(work.other.model, summaries, classes)] if work.other else []),
+            *other.summary,
         ],
         notes=[
-            *_nothing_left(predicted, n),
+            *_nothing_left(read, n),
             *(
                 note
                 for split in splits
                 for note in show.notes(split, of_split(split, classes), config.evaluate.bootstrap > 0)
             ),
-            *(f"{count} {what} {_FATE.get(what, 'take no part')}" for what, count in left_out.items() if count),
+            *_fates(left_out),
+            *other.notes,
         ],
     )
 
@@ -89,15 +95,25 @@ _NOT_KEPT = (
     "detections over max_detections",
 )
 _FATE = {
-    "detections of a class that ground truth lacks": "stand in the match table alone: such a class has no AP",
+    "detections of a class that ground truth lacks": "count for no AP: such a class has none",
     "detections over max_detections": "of an image and class are left out",
 }
 
 
-def _nothing_left(predicted: Json, n: int) -> list[str]:
+def _counts(n: int, left_out: Mapping[str, int], quarantined: int = 0) -> dict[str, int]:
+    """The counts of an outcome in which ``n`` detections are scored."""
+    kept_not = sum(left_out[reason] for reason in _NOT_KEPT)
+    return {"in": n + kept_not + quarantined, "kept": n, "quarantined": quarantined}
+
+
+def _nothing_left(read: int, n: int) -> list[str]:
     """What to say where every row of a file of detections was left out."""
-    read = predicted.get("counts", {}).get("in", 0) if "placed" in predicted.get("facts", {}) else 0
     return [f"nothing is left to score: all {read:,} detections were left out before"] if read and not n else []
+
+
+def _fates(left_out: Mapping[str, int]) -> list[str]:
+    """What became of rows that do not take part as the others do."""
+    return [f"{count:,} {what} {_FATE.get(what, 'take no part')}" for what, count in left_out.items() if count]
 
 
 def _slices(
@@ -112,58 +128,77 @@ def _slices(
     return receipts, resolve(names, [receipt["facts"]["survey"] for receipt in receipts])
 
 
-def _other(against: str | None, model: str) -> tasks.Other | None:
-    """The other model, by a name that is not ``model``."""
+def _other(config: Config, model: str) -> tasks.Other | None:
+    """The other model, by a name that is not ``model``.
+
+    Raises:
+        UsageError: it is a file of detections, and several splits are evaluated.
+    """
+    against, splits = config.evaluate.against, config.predict.splits
     if against is None:
         return None
     manifest = Store(against).manifest("predict")
+    if manifest is None and len(splits) != 1:
+        raise UsageError(f"{against}: a file of detections is of one split, but predict.splits names {len(splits)}")
     name = Path(against).stem if manifest is None else manifest["facts"].get("model", against)
     return tasks.Other(against if name == model else name, None if manifest is None else against)
 
 
-def _match_others(context: Context, work: tasks.Work, keys: Sequence[ShardKey], done: dict[str, Json]) -> list[Json]:
-    """Match the other model's detections; the receipts.
+def _match_other(
+    context: Context, work: tasks.Work, other: tasks.Other, keys: Sequence[ShardKey], done: dict[str, Json]
+) -> Outcome:
+    """Match the other model's detections; the receipts, and what there is to say of rows that are left out.
 
     Raises:
-        DetrayError: none of them names an image of the data set.
+        DetrayError: as `_left_out`.
     """
-    if work.other is None:
-        return []
-    split, is_file = context.config.predict.splits[0], work.other.folder is None
-    readings = read_file(context, work.stage, done, str(work.settings.against), split) if is_file else []
+    config = context.config
+    path, split, is_file = str(config.evaluate.against), config.predict.splits[0], other.folder is None
+    readings = read_file(context, work.stage, done, path, split) if is_file else []
     parts = {
-        f"other-{key.name}": (key, checking(readings, key, unnamed=False) if work.other.folder is None else None)
-        for key in keys
+        f"other-{key.name}": (key, checking(readings, key, unnamed=key is keys[0]) if is_file else None) for key in keys
     }
     matched = context.run_tasks("match other", partial(tasks.match_other, work), parts, done)
-    n = sum(receipt["facts"]["rows"] for receipt in readings)
-    if n and not any(receipt["facts"]["detections"] for receipt in matched):
-        raise DetrayError(f"{work.settings.against}: " + no_known_image(", ".join(context.config.predict.splits), n))
-    return [*readings, *matched]
+    facts = [receipt["facts"] for receipt in matched]
+    account = Account.of(readings, [fact["account"] for fact in facts if is_file])
+    read = account.counts["in"]
+    left_out = _left_out(config, matched, 0 if account.placed else read, f"{path}: ")
+    n = sum(fact["detections"] for fact in facts)
+    of_detections = {what: count for what, count in left_out.items() if what.startswith("detections")}
+    notes = [*account.notes(), *_nothing_left(read, n), *_fates(of_detections)]
+    name = show.short(other.model, 40)
+    return Outcome(
+        [*readings, *matched],
+        counts=_counts(n, left_out, account.counts["quarantined"]),
+        summary=account.tables(f"Detections of {name} left out"),
+        notes=[f"{name}: {note}" for note in notes],
+    )
 
 
-def _refuse_strangers(context: Context, matched: Sequence[Json]) -> Counter[str]:
+def _left_out(config: Config, matched: Sequence[Json], strangers: int, source: str = "") -> Counter[str]:
     """How many rows were left out, by reason.
 
+    Args:
+        matched: the receipts of a model's matches.
+        strangers: rows of its file, if none of them names an image of the data set.
+        source: what begins the sentence of an error.
+
     Raises:
-        DetrayError: there are detections, and none names an image of the data set.
+        DetrayError: there are detections, and none names an image of the data set, or none has a mask,
+            where masks are compared.
     """
     left_out: Counter[str] = Counter()
     for receipt in matched:
         left_out.update(receipt["facts"]["left_out"])
     if not any(receipt["facts"]["detections"] for receipt in matched):
-        predicted = context.store.manifest("predict") or {}
-        read = predicted.get("counts", {}).get("in", 0)
-        strangers = left_out["detections of an unknown image"]
-        if read and predicted.get("facts", {}).get("placed") == 0:
-            strangers = read
+        strangers = strangers or left_out["detections of an unknown image"]
         if strangers:
-            raise DetrayError(no_known_image(", ".join(context.config.predict.splits), strangers))
+            raise DetrayError(source + no_known_image(", ".join(config.predict.splits), strangers))
         bare = left_out["detections without a mask"]
         if bare:
             raise DetrayError(
-                f"none of the {bare} detections has a mask, which evaluate.iou_type segm compares: set it to bbox, or"
-                " give detections with a segmentation"
+                f"{source}none of the {bare} detections has a mask, which evaluate.iou_type segm compares: set it to"
+                " bbox, or give detections with a segmentation"
             )
     return left_out
 

@@ -108,13 +108,14 @@ def match(work: Work, key: ShardKey) -> Json:
 
 
 def match_other(work: Work, task: tuple[ShardKey, Checking | None]) -> Json:
-    """Match the other model's detections of a shard's images: scratch alone."""
+    """Match the other model's detections of a shard's images: scratch, and rows of a file that are left out."""
     key, checking = task
     other = work.other
     if other is None:
         raise ValueError("there is no other model")
+    written, account = {}, None
     if checking is not None:
-        predictions = checked(work.stage, work.run, other.model, checking)[1]
+        predictions, written["quarantine"], account = checked(work.stage, work.run, other.model, checking)
     else:
         predictions = Store(str(other.folder)).read_range("predictions", key)
     shard = work.stage.store.read_shard(key)
@@ -122,7 +123,7 @@ def match_other(work: Work, task: tuple[ShardKey, Checking | None]) -> Json:
     found = match_shard(shard, work.settings, run=work.run, model=other.model)
     for name in REDUCED:
         work.stage.write_scratch(f"other-{name}/{key.name}", getattr(found, name), batch_rows=BATCH_ROWS)
-    return work.stage.write(f"other-{key.name}", {}, _facts(key, found))
+    return work.stage.write(f"other-{key.name}", written, _facts(key, found) | {"account": account})
 
 
 def _facts(key: ShardKey, found: ShardMatches) -> Json:

@@ -56,29 +56,50 @@ def take_over(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     check = partial(check_shard, stage, config.name, model, classes)
     tasks = {key.name: checking(readings, key, unnamed=key is keys[0]) for key in keys}
     receipts = context.run_tasks("check detections", check, tasks, done)
-    counts = {name: sum(receipt["facts"][name] for receipt in receipts) for name in ("in", "kept", "placed")}
-    placed, left_out = counts.pop("placed"), _left_out(receipts)
+    account = Account.of(readings, [receipt["facts"] for receipt in receipts])
     return Outcome(
         [*readings, *receipts],
-        counts=counts | {"quarantined": counts["in"] - counts["kept"]},
-        facts={"model": model, "placed": placed, "left_out": {reason: n for reason, n, _, _ in left_out}},
+        counts=account.counts,
+        facts={"model": model, "placed": account.placed, "left_out": {row[0]: row[1] for row in account.left_out}},
         summary=[
-            Table("detections", ("model", "read", "kept"), [[model, counts["in"], counts["kept"]]]),
-            *([Table("Detections left out", ("reason", "rows", "why", "first"), left_out)] if left_out else []),
+            Table("detections", ("model", "read", "kept"), [[model, account.counts["in"], account.counts["kept"]]]),
+            *account.tables("Detections left out"),
         ],
-        notes=[
-            f"{named:,} detections name their image by its file name"
-            for named in [sum(receipt["facts"].get("named", 0) for receipt in readings)]
-            if named
-        ],
+        notes=account.notes(),
     )
 
 
-def _left_out(receipts: list[Json]) -> list[list[Any]]:
+@dataclass(frozen=True)
+class Account:
+    """What became of the rows of a file of detections. ``counts`` as in `Outcome`; ``placed`` rows name an
+    image of the data set, ``named`` ones by its file name; ``left_out`` are the rows of `tables`."""
+
+    counts: dict[str, int]
+    placed: int
+    named: int
+    left_out: list[list[Any]]
+
+    @staticmethod
+    def of(readings: list[Json], checks: list[Json]) -> "Account":
+        """From the receipts of `read_file` and the facts of `checked` for all shards."""
+        read, kept, placed = (sum(facts[name] for facts in checks) for name in ("in", "kept", "placed"))
+        named = sum(receipt["facts"].get("named", 0) for receipt in readings)
+        return Account({"in": read, "kept": kept, "quarantined": read - kept}, placed, named, _left_out(checks))
+
+    def tables(self, title: str) -> list[Table]:
+        """Why rows were left out; no table where none was."""
+        return [Table(title, ("reason", "rows", "why", "first"), self.left_out)] if self.left_out else []
+
+    def notes(self) -> list[str]:
+        """What else there is to say of the rows."""
+        return [f"{self.named:,} detections name their image by its file name"] if self.named else []
+
+
+def _left_out(checks: list[Json]) -> list[list[Any]]:
     """Why rows were left out: reason, how many, what it means, and the first in the file."""
     found: dict[str, list[tuple[int, int, str]]] = {}
-    for receipt in receipts:
-        for reason, n, row, detail in receipt["facts"]["left_out"]:
+    for facts in checks:
+        for reason, n, row, detail in facts["left_out"]:
             found.setdefault(reason, []).append((row, n, detail))
     rows = []
     for reason, words in detections.REASONS.items():
@@ -177,23 +198,14 @@ def names_of(store: Store, split: str) -> dict[int, str]:
 
 def check_shard(stage: Stage, run: str, model: str, classes: Mapping[int, int], task: Checking) -> Json:
     """Write the predictions of a shard's images, sorted by image and then as in the file; and what is left out."""
-    raw, predictions, quarantine = checked(stage, run, model, task, classes)
-    left_out = detections.left_out(quarantine)
-    placed = predictions.num_rows
-    if raw.num_rows and not placed:  # detections that cannot be scored may name images all the same
-        images = stage.store.read_range("images", task.key, ("image_id",))["image_id"]
-        placed = pc.sum(pc.is_in(raw["image_id"], value_set=pc.unique(images).drop_null())).as_py()
-    return stage.write(
-        task.key.name,
-        {"predictions": predictions, "quarantine": quarantine},
-        {"in": raw.num_rows, "kept": predictions.num_rows, "placed": placed, "left_out": left_out},
-    )
+    predictions, quarantine, facts = checked(stage, run, model, task, classes)
+    return stage.write(task.key.name, {"predictions": predictions, "quarantine": quarantine}, facts)
 
 
 def checked(
     stage: Stage, run: str, model: str, task: Checking, classes: Mapping[int, int] = MappingProxyType({})
-) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """The rows of a shard's images, their predictions, and what is left out; ``classes`` as in
+) -> tuple[pa.Table, pa.Table, Json]:
+    """The predictions of a shard's images, what is left out, and the facts for `Account`; ``classes`` as in
     `detections.with_classes`."""
     store, key = stage.store, task.key
     raw = pa.concat_tables(
@@ -201,16 +213,23 @@ def checked(
     )
     raw = detections.with_classes(raw, classes)
     raw = raw.take(pc.sort_indices(raw, [("image_id", "ascending"), ("rank", "ascending")]))
+    images = store.read_range("images", key, ("image_id", "file_name"))
     predictions, quarantine = detections.validate(
         raw,
-        store.read_range("images", key, ("image_id", "file_name")),
+        images,
         store.read("categories", filters=[("split", "=", key.split)]),
         run=run,
         model=model,
         split=key.split,
         stage=stage.name,
     )
-    return raw, predictions, quarantine
+    placed = predictions.num_rows
+    if raw.num_rows and not placed:  # detections that cannot be scored may name images all the same
+        known = pc.unique(images["image_id"]).drop_null()
+        placed = pc.sum(pc.is_in(raw["image_id"], value_set=known)).as_py()
+    left_out = detections.left_out(quarantine)
+    facts = {"in": raw.num_rows, "kept": predictions.num_rows, "placed": placed, "left_out": left_out}
+    return predictions, quarantine, facts
 
 
 def _slice(stage: Stage, name: str, before: int, task: Checking) -> pa.Table:

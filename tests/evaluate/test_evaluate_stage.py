@@ -147,29 +147,99 @@ def test_another_model_is_compared_from_a_file_and_from_a_folder(shared: Path, t
     prepared(tmp_path / "other", (*tables[:3], other), 2)
     manifest = Store(str(tmp_path / "other")).path("predict", "manifest.json")
     Path(manifest).write_text(Path(manifest).read_text().replace('"model": "a"', '"model": "b"'))
-    found = [
+    written(tmp_path / "b.json", other)
+    for number, name in enumerate(("b.json", "other")):
+        store = prepared(tmp_path / f"out{number}", tables, 3)
+        outcome = run_stage(store, against(str(tmp_path / name)))
+        assert in_order(store.read("comparisons")).equals(in_order(expected)), name
+        table = outcome.summary[-1]  # no row is left out
+        assert table.title.startswith("Against b: 1 of 70 measured classes differ")
+        everything, person = table.rows
+        assert (everything[0], person[0], person[-1]) == ("all of val", "person", "worse")
+        assert everything[2] - everything[1] == pytest.approx(everything[3]) == pytest.approx(person[3] / 70)
+        assert everything[-1] in ("worse", "unclear")
+
+
+def written(path: Path, predictions: pa.Table, *further: object) -> str:
+    """A COCO results file of ``predictions`` and ``further`` rows."""
+    rows: list[object] = [
         {
             "image_id": row["image_id"],
             "category_id": row["category_id"],
             "bbox": [row[side] for side in ("x", "y", "width", "height")],
             "score": row["score"],
         }
-        for row in other.to_pylist()
+        for row in predictions.to_pylist()
     ]
-    (tmp_path / "b.json").write_text(json.dumps(found))
-    for number, against in enumerate(("b.json", "other")):
-        config = convert(
-            {"name": "test", "evaluate": {"bootstrap": 8, "against": str(tmp_path / against)}}, Config, "test"
-        )
-        outcome = run_stage(prepared(tmp_path / f"out{number}", tables, 3), config)
-        ours = Store(str(tmp_path / f"out{number}")).read("comparisons")
-        assert in_order(ours).equals(in_order(expected)), against
-        table = outcome.summary[-1]
-        assert table.title.startswith("Against b: 1 of 70 measured classes differ")
-        everything, person = table.rows
-        assert (everything[0], person[0], person[-1]) == ("all of val", "person", "worse")
-        assert everything[2] - everything[1] == pytest.approx(everything[3]) == pytest.approx(person[3] / 70)
-        assert everything[-1] in ("worse", "unclear")
+    path.write_text(json.dumps([*rows, *further]))
+    return str(path)
+
+
+def against(path: str, **settings: object) -> Config:
+    return convert({"name": "test", "evaluate": {"bootstrap": 8, "against": path, **settings}}, Config, "test")
+
+
+@pytest.mark.parametrize("n_shards", [1, 3])
+def test_bad_rows_of_the_other_file_are_counted_and_named(shared: Path, tmp_path: Path, n_shards: int) -> None:
+    tables = coco(shared)
+    images, predictions = tables[0], tables[-1]
+    good = {"image_id": images["image_id"][0].as_py(), "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+    bad = {
+        "unknown-image": [{"image_id": 10**9}, {"image_id": "nobody.jpg"}],
+        "unknown-category": [{"category_id": 4242}],
+        "nan-score": [{"score": float("nan")}],
+        "score-out-of-range": [{"score": 7}],
+        "negative-size": [{"bbox": [1, 2, -3, 4]}],
+        "unreadable-row": [{"bbox": [1]}, {"image_id": None}],
+    }
+    named = good | {"image_id": images["file_name"][0].as_py()}
+    further = [named, *(good | change for changes in bad.values() for change in changes)]
+    path = written(tmp_path / "b.json", predictions, *further)
+    outcome = run_stage(prepared(tmp_path / "out", tables, n_shards), against(path))
+
+    expected = {reason: len(changes) for reason, changes in bad.items()}
+    _, rows = summary_of(outcome, "Detections of b left out")
+    assert {row[0]: row[1] for row in rows} == expected
+    assert outcome.counts == {"in": 2 * 734 + 9, "kept": 2 * 734 + 1, "quarantined": 8}
+    assert "b: 1 detections name their image by its file name" in outcome.notes
+    found = Store(str(tmp_path / "out")).read("quarantine", "evaluate")
+    assert pc.unique(found["source_file"]).to_pylist() == [path]
+    assert sorted(found["row"].to_pylist()) == list(range(735, 735 + 8))
+    counts = found["reason"].value_counts().to_pylist()
+    assert {count["values"]: count["counts"] for count in counts} == expected
+
+
+def test_rows_of_the_other_model_that_take_no_part_are_named(shared: Path, tmp_path: Path) -> None:
+    *tables, predictions = coco(shared)
+    store = prepared(tmp_path / "out", (*tables, predictions.slice(0, 0)), 2)
+    outcome = run_stage(store, against(written(tmp_path / "b.json", predictions), max_detections=1))
+    (note,) = (note for note in outcome.notes if note.startswith("b: "))
+    assert note.endswith("detections over max_detections of an image and class are left out")
+    assert outcome.counts["in"] == predictions.num_rows == outcome.counts["kept"] + int(note.split()[1])
+
+
+def test_another_file_of_which_nothing_is_left_says_so(shared: Path, tmp_path: Path) -> None:
+    *tables, predictions = coco(shared)
+    place = predictions.column_names.index("score")
+    score = predictions.set_column(place, predictions.schema.field(place), pa.array([7.0] * len(predictions)))
+    store = prepared(tmp_path / "out", (*tables, predictions), 2)
+    outcome = run_stage(store, against(written(tmp_path / "b.json", score)))
+    assert "b: nothing is left to score: all 734 detections were left out before" in outcome.notes
+
+
+def test_another_file_of_other_images_ends_with_its_name(shared: Path, tmp_path: Path) -> None:
+    tables = coco(shared)
+    path = written(tmp_path / "b.json", tables[-1].slice(0, 0), {"image_id": 10**9, "category_id": 1, "score": 0.5})
+    with pytest.raises(DetrayError, match=r"b\.json: none of the 1 detections names an image of the split val"):
+        run_stage(prepared(tmp_path / "out", tables, 2), against(path))
+
+
+def test_another_file_is_of_one_split(shared: Path, tmp_path: Path) -> None:
+    tables = coco(shared)
+    path = written(tmp_path / "b.json", tables[-1])
+    settings = {"name": "test", "evaluate": {"against": path}, "predict": {"splits": ["val", "test"]}}
+    with pytest.raises(UsageError, match=r"b\.json: a file of detections is of one split, but predict.splits names 2"):
+        run_stage(prepared(tmp_path / "out", tables, 2), convert(settings, Config, "test"))
 
 
 def test_another_model_of_the_same_name_is_told_by_its_path(shared: Path, tmp_path: Path) -> None:
