@@ -122,7 +122,8 @@ def write_store(folder: Path, detections: int, classes: int) -> None:
     store = Store(str(folder))
     keys = []
     for index, low in enumerate(range(0, images, IMAGES_PER_SHARD)):
-        keys.append(ShardKey(index, "val", low, min(low + IMAGES_PER_SHARD, images)))
+        high = min(low + IMAGES_PER_SHARD, images)
+        keys.append(ShardKey(index, "val", low, high, high - low))
     ingest, predict = store.stage("ingest"), store.stage("predict")
     ingest.begin("benchmark")
     predict.begin("benchmark")

@@ -1,11 +1,12 @@
-"""The stage ``evaluate``: images matched shard by shard, metrics reduced class by class.
+"""The stage ``evaluate``: images matched piece by piece, metrics reduced class by class.
 
-In steps of parallel tasks: *match* matches the images of a shard and leaves the match table and,
+In steps of parallel tasks: *match* matches some images of a shard and leaves the match table and,
 in scratch, what the metrics need, sorted by class; *classes* reads the rows of some classes from
-all shards; *images* counts the errors of each image at the scores found; *ranks* puts images in
+all pieces; *images* counts the errors of each image at the scores found; *ranks* puts images in
 order; *summary* puts a split together. The driver sees counts of rows and histograms.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -23,6 +24,8 @@ from detray.stages.config import Config
 from detray.stages.precomputed import Account, checking, read_file
 from detray.store import Json, ShardKey, Stage, Store
 
+PIECE_ROWS = 250_000
+"""Detections that one task matches, which takes some 650 bytes for each."""
 MIN_GROUP_ROWS, MAX_GROUP_ROWS = 50_000, 250_000
 """Detections of the classes that one task reduces: some 150 MB, but for one huge class."""
 
@@ -36,7 +39,9 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     columns, slices = _slices(context, stage, keys, done)
     work = tasks.Work(stage, config.name, model, config.evaluate, slices, _other(config, model))
     splits = list(dict.fromkeys(key.split for key in keys))
-    matched = context.run_tasks("match", partial(tasks.match, work), {f"match-{key.name}": key for key in keys}, done)
+    pieces = _pieces(keys, sum(part["rows"] for part in store.files("predictions", "predict")))
+    parts = {f"match-{piece.name}": piece for piece in pieces}
+    matched = context.run_tasks("match", partial(tasks.match, work), parts, done)
     read = predicted.get("counts", {}).get("in", 0) if "placed" in predicted.get("facts", {}) else 0
     left_out = _left_out(config, matched, 0 if predicted.get("facts", {}).get("placed") else read)
     n = sum(receipt["facts"]["detections"] for receipt in matched)
@@ -45,16 +50,16 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     groups = [
         group
         for number, split in enumerate(splits)
-        for group in _groups(context, number, split, [*matched, *other.receipts])
+        for group in _groups(context, number, split, matched, other.receipts)
     ]
     classes = context.run_tasks("classes", partial(tasks.reduce, work), {group.name: group for group in groups}, done)
     names = {split: tuple(group.name for group in groups if group.split == split) for split in splits}
-    counting = {f"images-{key.name}": tasks.Counting(key, names[key.split]) for key in keys}
+    counting = {f"images-{piece.name}": tasks.Counting(piece, names[piece.shard.split]) for piece in pieces}
     counted = context.run_tasks("images", partial(tasks.count, work), counting, done)
     ranking = {f"ranks-{task.counted}": task for split in splits for task in _rankings(split, counted)}
     ranked = context.run_tasks("ranks", partial(tasks.rank, work), ranking, done)
     wholes = {
-        name: tasks.Whole(name, split, tuple(key.name for key in keys if key.split == split), names[split])
+        name: tasks.Whole(name, split, tuple(p.name for p in pieces if p.shard.split == split), names[split])
         for name, split in ((f"summary-{number:03d}", split) for number, split in enumerate(splits))
     }
     summaries = context.run_tasks("summary", partial(tasks.summarise, work), wholes, done)
@@ -155,10 +160,13 @@ def _match_other(
     config = context.config
     path, split, is_file = str(config.evaluate.against), config.predict.splits[0], other.folder is None
     readings = read_file(context, work.stage, done, path, split) if is_file else []
+    held = [receipt["facts"] for receipt in readings] if is_file else Store(path).files("predictions", "predict")
+    pieces = _pieces(keys, sum(part["rows"] for part in held))
     parts = {
-        f"other-{key.name}": (key, checking(readings, key, unnamed=key is keys[0]) if is_file else None) for key in keys
+        f"other-{piece.name}": (piece, checking(readings, piece.shard, unnamed=piece is pieces[0]) if is_file else None)
+        for piece in pieces
     }
-    matched = context.run_tasks("match other", partial(tasks.match_other, work), parts, done)
+    matched = context.run_tasks("match other", partial(tasks.match_other, work, other), parts, done)
     facts = [receipt["facts"] for receipt in matched]
     account = Account.of(readings, [fact["account"] for fact in facts if is_file])
     read = account.counts["in"]
@@ -203,15 +211,26 @@ def _left_out(config: Config, matched: Sequence[Json], strangers: int, source: s
     return left_out
 
 
-def _groups(context: Context, number: int, split: str, matched: Sequence[Json]) -> list[tasks.Group]:
-    """The classes of a split in groups of about equally many detections."""
+def _pieces(keys: Sequence[ShardKey], detections: int) -> list[tasks.Piece]:
+    """The images of ``keys`` in pieces of about `PIECE_ROWS` detections, which are taken to lie evenly."""
+    images = max(sum(key.n_images for key in keys), 1)
+    counts = [max(math.ceil(detections * key.n_images / images / PIECE_ROWS), 1) for key in keys]
+    return [tasks.Piece(key, number, of) for key, of in zip(keys, counts, strict=True) for number in range(of)]
+
+
+def _groups(
+    context: Context, number: int, split: str, matched: Sequence[Json], other: Sequence[Json]
+) -> list[tasks.Group]:
+    """The classes of a split in groups of about equally many detections, from the receipts of both models."""
     categories = context.store.read("categories", columns=["category_id"], filters=[("split", "=", split)])
     rows: Counter[int] = Counter(dict.fromkeys(categories["category_id"].drop_null().to_pylist(), 0))
-    facts = [receipt["facts"] for receipt in matched if receipt["facts"].get("split") == split]
-    for fact in facts:
-        rows.update(dict(fact["classes"]))
+    pieces = []
+    for receipts in (matched, other):
+        facts = [receipt["facts"] for receipt in receipts if receipt["facts"].get("split") == split]
+        for fact in facts:
+            rows.update(dict(fact["classes"]))
+        pieces.append(tuple(fact["piece"] for fact in facts))
     limit = min(max(sum(rows.values()) / (2 * context.executor.workers), MIN_GROUP_ROWS), MAX_GROUP_ROWS)
-    shards = tuple(dict.fromkeys(fact["key"] for fact in facts))
     ids = sorted(rows)
     groups, low, held = [], 0, 0
     for place, category in enumerate(ids):
@@ -219,7 +238,7 @@ def _groups(context: Context, number: int, split: str, matched: Sequence[Json]) 
         if held >= limit or place == len(ids) - 1:
             # the name says which classes, so that a run that goes on takes up only the same groups
             name = f"classes-{number:03d}-{low:06d}-{place:06d}"
-            groups.append(tasks.Group(name, split, tuple(ids[low : place + 1]), shards))
+            groups.append(tasks.Group(name, split, tuple(ids[low : place + 1]), *pieces))
             low, held = place + 1, 0
     return groups
 

@@ -1,6 +1,6 @@
 """The tasks of the stage evaluate: plain functions that write their own shards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -56,20 +56,59 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Some of a shard's images, so that a task holds few detections: part ``number`` of ``of`` like ones."""
+
+    shard: ShardKey
+    number: int
+    of: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.shard.name}-{self.number:04d}"
+
+    def key(self, store: Store) -> ShardKey:
+        """The range of images."""
+        if self.of == 1:
+            return self.shard
+        ids = np.unique(tables.numpy(store.read_range("images", self.shard, ("image_id",)), "image_id", 0)).tolist()
+        cuts = [ids[len(ids) * number // self.of] for number in range(1, self.of)] if ids else []
+        ends = [self.shard.low, *cuts, self.shard.high]
+        return replace(self.shard, low=ends[self.number], high=ends[self.number + 1])
+
+    def read(self, store: Store) -> Shard:
+        """The images with their annotations, and no predictions; annotations without an image are in the first."""
+        shard, key = store.read_shard(self.shard), self.key(store)
+        if self.of == 1:
+            return shard
+        images, annotations = (self._within(rows, key) for rows in (shard.images, shard.annotations))
+        return replace(shard, images=images, annotations=annotations)
+
+    def _within(self, rows: pa.Table, key: ShardKey) -> pa.Table:
+        image, holds = rows["image_id"], pa.scalar(True)
+        if key.low is not None:
+            holds = pc.and_(holds, pc.greater_equal(image, key.low))
+        if key.high is not None:
+            holds = pc.and_(holds, pc.less(image, key.high))
+        return rows.filter(pc.fill_null(holds, self.number == 0))
+
+
+@dataclass(frozen=True)
 class Group:
-    """Some classes of a split, by rising id, and the shards that hold their rows."""
+    """Some classes of a split, by rising id, and the pieces that hold the rows of either model."""
 
     name: str
     split: str
     ids: tuple[int, ...]
-    shards: tuple[str, ...]
+    pieces: tuple[str, ...]
+    other_pieces: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Counting:
-    """A shard whose images are counted, and the groups that hold its split's classes."""
+    """Images to be counted, and the groups that hold their split's classes."""
 
-    key: ShardKey
+    piece: Piece
     groups: tuple[str, ...]
 
 
@@ -84,11 +123,11 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Whole:
-    """A split: all its shards and groups of classes."""
+    """A split: all its pieces and groups of classes."""
 
     name: str
     split: str
-    shards: tuple[str, ...]
+    pieces: tuple[str, ...]
     groups: tuple[str, ...]
 
 
@@ -98,35 +137,35 @@ def look_for_slices(stage: Stage, names: tuple[str, ...], key: ShardKey) -> Json
     return stage.write(f"columns-{key.name}", {}, {"survey": survey(images, annotations, names)})
 
 
-def match(work: Work, key: ShardKey) -> Json:
-    """Match a shard's detections: the match table, and scratch for the steps that follow."""
-    shard = work.stage.store.read_shard(key, predictions=True)
+def match(work: Work, piece: Piece) -> Json:
+    """Match the detections of a piece: the match table, and scratch for the steps that follow."""
+    store = work.stage.store
+    shard = replace(piece.read(store), predictions=store.read_range("predictions", piece.key(store)))
     found = match_shard(shard, work.settings, work.slices, run=work.run, model=work.model)
     for name in SCRATCH:
-        work.stage.write_scratch(f"{name}/{key.name}", getattr(found, name), batch_rows=BATCH_ROWS)
-    return work.stage.write(f"match-{key.name}", {"matches": found.matches}, _facts(key, found))
+        work.stage.write_scratch(f"{name}/{piece.name}", getattr(found, name), batch_rows=BATCH_ROWS)
+    return work.stage.write(f"match-{piece.name}", {"matches": found.matches}, _facts(piece, found))
 
 
-def match_other(work: Work, task: tuple[ShardKey, Checking | None]) -> Json:
-    """Match the other model's detections of a shard's images: scratch, and rows of a file that are left out."""
-    key, checking = task
-    other = work.other
-    if other is None:
-        raise ValueError("there is no other model")
-    written, account = {}, None
+def match_other(work: Work, other: Other, task: tuple[Piece, Checking | None]) -> Json:
+    """Match the other model's detections of a piece: scratch, and rows of a file that are left out."""
+    piece, checking = task
+    store, written, account = work.stage.store, {}, None
     if checking is not None:
-        predictions, written["quarantine"], account = checked(work.stage, work.run, other.model, checking)
+        predictions, written["quarantine"], account = checked(
+            work.stage, work.run, other.model, replace(checking, key=piece.key(store))
+        )
     else:
-        predictions = Store(str(other.folder)).read_range("predictions", key)
-    shard = work.stage.store.read_shard(key)
-    shard = Shard(shard.split, shard.images, shard.annotations, shard.categories, predictions)
-    found = match_shard(shard, work.settings, run=work.run, model=other.model)
+        predictions = Store(str(other.folder)).read_range("predictions", piece.key(store))
+    found = match_shard(
+        replace(piece.read(store), predictions=predictions), work.settings, run=work.run, model=other.model
+    )
     for name in REDUCED:
-        work.stage.write_scratch(f"other-{name}/{key.name}", getattr(found, name), batch_rows=BATCH_ROWS)
-    return work.stage.write(f"other-{key.name}", written, _facts(key, found) | {"account": account})
+        work.stage.write_scratch(f"other-{name}/{piece.name}", getattr(found, name), batch_rows=BATCH_ROWS)
+    return work.stage.write(f"other-{piece.name}", written, _facts(piece, found) | {"account": account})
 
 
-def _facts(key: ShardKey, found: ShardMatches) -> Json:
+def _facts(piece: Piece, found: ShardMatches) -> Json:
     columns = {name: tables.numpy(getattr(found, name), "category_id") for name in BY_CLASS}
     ids = np.union1d(columns["detections"], columns["boxes"])
     held = {
@@ -134,8 +173,8 @@ def _facts(key: ShardKey, found: ShardMatches) -> Json:
         for name, column in columns.items()
     }
     return {
-        "split": key.split,
-        "key": key.name,
+        "split": piece.shard.split,
+        "piece": piece.name,
         "classes": list(zip(ids.tolist(), held["detections"], strict=True)),
         "held": held,
         "detections": found.detections.num_rows,
@@ -144,7 +183,7 @@ def _facts(key: ShardKey, found: ShardMatches) -> Json:
 
 
 def reduce(work: Work, group: Group) -> Json:
-    """The tables about some classes, from the rows of all shards."""
+    """The tables about some classes, from the rows of all pieces."""
     ids, names = np.array(group.ids, np.int64), work.names(group.split)
     found = class_tables(ClassRows.of(ids, **_of_group(work, group, "match", REDUCED)), names, work.settings)
     work.stage.write_scratch(f"numbers/{group.name}", found.numbers)
@@ -168,10 +207,10 @@ def reduce(work: Work, group: Group) -> Json:
 def _of_group(work: Work, group: Group, step: str, parts: tuple[str, ...]) -> dict[str, pa.Table]:
     """The rows of the group's classes of scratch tables that are sorted by class; no others are read."""
     pieces: dict[str, list[pa.Table]] = {part: [] for part in parts}
-    for shard in group.shards:
-        receipt = work.stage.receipt(f"{step}-{shard}")
+    for piece in group.pieces if step == "match" else group.other_pieces:
+        receipt = work.stage.receipt(f"{step}-{piece}")
         if receipt is None:
-            raise DetrayError(f"{work.stage.name}: the receipt of {step}-{shard} is gone; run the stage again")
+            raise DetrayError(f"{work.stage.name}: the receipt of {step}-{piece} is gone; run the stage again")
         facts = receipt["facts"]
         ids = [number for number, _ in facts["classes"]]
         first, last = np.searchsorted(ids, group.ids[0]), np.searchsorted(ids, group.ids[-1], side="right")
@@ -179,28 +218,29 @@ def _of_group(work: Work, group: Group, step: str, parts: tuple[str, ...]) -> di
             ends = np.cumsum([0, *facts["held"][part]])
             low, high = int(ends[first]), int(ends[last])
             batches = range(low // BATCH_ROWS, -(-high // BATCH_ROWS)) if high > low else ()
-            rows = work.stage.read_scratch(f"{_PREFIX[step]}{part}/{shard}", batches=batches)
+            rows = work.stage.read_scratch(f"{_PREFIX[step]}{part}/{piece}", batches=batches)
             pieces[part].append(rows.slice(low % BATCH_ROWS, high - low))
     return {part: pa.concat_tables(found) for part, found in pieces.items()}
 
 
 def count(work: Work, task: Counting) -> Json:
-    """Count the errors of a shard's images at the scores found for the classes."""
-    key, stage = task.key, work.stage
+    """Count the errors of images at the scores found for the classes."""
+    piece, stage = task.piece, work.stage
+    split = piece.shard.split
     found, histogram = images.image_rows(
-        stage.store.read_range("images", key, ("image_id", "file_name")),
-        work.names(key.split),
-        stage.read_scratch(f"detections/{key.name}"),
-        stage.read_scratch(f"boxes/{key.name}"),
+        stage.store.read_range("images", piece.key(stage.store), ("image_id", "file_name")),
+        work.names(split),
+        stage.read_scratch(f"detections/{piece.name}"),
+        stage.read_scratch(f"boxes/{piece.name}"),
         pa.concat_tables([stage.read_scratch(f"metrics/{name}") for name in task.groups]),
     )
-    name = f"images-{key.name}"
+    name = f"images-{piece.name}"
     stage.write_scratch(name, found)
-    return stage.write(name, {}, {"split": key.split, "histogram": sorted(histogram.items())})
+    return stage.write(name, {}, {"split": split, "histogram": sorted(histogram.items())})
 
 
 def rank(work: Work, task: Ranking) -> Json:
-    """Write a shard's images with their ranks in the split."""
+    """Write counted images with their ranks in the split."""
     rows = images.ranked(work.stage.read_scratch(task.counted), task.first)
     worst = rows.filter(pc.less_equal(rows["rank"], MAX_IMAGES_SHOWN)).select(WORST).to_pylist()
     return work.stage.write(f"ranks-{task.counted}", {"image_metrics": rows}, {"split": task.split, "worst": worst})
@@ -213,7 +253,7 @@ def summarise(work: Work, whole: Whole) -> Json:
     def of_groups(prefix: str) -> pa.Table:
         return pa.concat_tables([stage.read_scratch(f"{prefix}/{name}") for name in whole.groups])
 
-    confusion = [stage.read_scratch(f"confusion/{name}") for name in whole.shards]
+    confusion = [stage.read_scratch(f"confusion/{name}") for name in whole.pieces]
     found = summary_metrics(of_groups("numbers"), names)
     values, gain = [(work.model, _values(found))], None
     if work.other is not None:

@@ -38,7 +38,7 @@ def prepared(root: Path, tables: Tables, n_shards: int) -> Store:
     ids = sorted(images["image_id"].to_pylist())
     cuts = [ids[len(ids) * number // n_shards] for number in range(1, n_shards)]
     keys = [
-        ShardKey(number, "val", low, high)
+        ShardKey(number, "val", low, high, len(ids) // n_shards)
         for number, (low, high) in enumerate(zip([None, *cuts], [*cuts, None], strict=True))
     ]
 
@@ -75,10 +75,13 @@ def in_order(table: pa.Table) -> pa.Table:
     return table.combine_chunks().sort_by([(key, "ascending") for key in keys])
 
 
-@pytest.mark.parametrize(("n_shards", "group_rows"), [(1, 10_000), (3, 50), (10, 1)])
-def test_the_tables_depend_neither_on_shards_nor_on_groups(
-    shared: Path, tmp_path: Path, n_shards: int, group_rows: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("n_shards", "piece_rows", "group_rows"), [(1, 10_000, 10_000), (3, 100, 50), (10, 10_000, 1), (1, 3, 10_000)]
+)
+def test_the_tables_depend_neither_on_shards_nor_on_pieces_nor_on_groups(
+    shared: Path, tmp_path: Path, n_shards: int, piece_rows: int, group_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stage_module, "PIECE_ROWS", piece_rows)
     monkeypatch.setattr(stage_module, "MIN_GROUP_ROWS", group_rows)
     monkeypatch.setattr(stage_module, "MAX_GROUP_ROWS", group_rows)
     tables = coco(shared)
@@ -87,6 +90,24 @@ def test_the_tables_depend_neither_on_shards_nor_on_groups(
     run_stage(store)
     for name in TABLES:
         assert in_order(store.read(name)).equals(in_order(expected[name])), name
+
+
+def test_no_row_of_a_shard_falls_between_its_pieces(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, annotations, categories, predictions = coco(shared)
+    changes = pa.array([None, -5, 10**9, *annotations["image_id"].to_pylist()[3:]], pa.int64())
+    place = annotations.column_names.index("image_id")
+    annotations = annotations.set_column(place, annotations.schema.field(place), changes)
+    found = []
+    for piece_rows in (10_000, 50):
+        monkeypatch.setattr(stage_module, "PIECE_ROWS", piece_rows)
+        store = prepared(tmp_path / str(piece_rows), (images, annotations, categories, predictions), 1)
+        found.append((run_stage(store).facts["left_out"], in_order(store.read("class_metrics"))))
+    (whole, metrics), (cut, metrics_of_cut) = found
+    assert whole == cut
+    assert cut["annotations of an unknown image"] == 3
+    assert metrics.equals(metrics_of_cut)
 
 
 def test_a_run_that_stopped_goes_on_from_its_whole_shards(
@@ -179,8 +200,11 @@ def against(path: str, **settings: object) -> Config:
     return convert({"name": "test", "evaluate": {"bootstrap": 8, "against": path, **settings}}, Config, "test")
 
 
-@pytest.mark.parametrize("n_shards", [1, 3])
-def test_bad_rows_of_the_other_file_are_counted_and_named(shared: Path, tmp_path: Path, n_shards: int) -> None:
+@pytest.mark.parametrize(("n_shards", "piece_rows"), [(1, 10_000), (3, 10_000), (2, 100)])
+def test_bad_rows_of_the_other_file_are_counted_and_named(
+    shared: Path, tmp_path: Path, n_shards: int, piece_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_module, "PIECE_ROWS", piece_rows)
     tables = coco(shared)
     images, predictions = tables[0], tables[-1]
     good = {"image_id": images["image_id"][0].as_py(), "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
