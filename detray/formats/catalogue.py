@@ -33,6 +33,8 @@ def recognise(path: Path) -> Format:
     """
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; check the path")
+    if not path.is_dir() and not path.is_file():
+        raise UsageError(f"{path} is a pipe or a device, not a file")
     for found in FORMATS:
         if found.recognises(path):
             return found

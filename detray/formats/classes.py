@@ -1,8 +1,8 @@
 """The table of classes: those that annotations name, numbered where they have no numbers, and the label map's."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
-from itertools import islice
+from collections.abc import Container, Mapping
+from itertools import count, islice
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +16,38 @@ _CLEAR = 10
 _MAX_CONTRADICTIONS = 1000
 
 
-def number_names(names: Iterable[str], label_map: LabelMap | None) -> dict[str, int]:
-    """An id for each class name: the label map's, for others the next free ones in the order of the names.
+def number_names(stated: Mapping[str, pa.Table], label_map: LabelMap | None) -> dict[str, int]:
+    """An id for each class name that is ``stated`` without one (by split, `chunk.CATEGORIES`).
 
-    Without a label map these are the 1-based positions in the sorted names.
+    The one that most boxes of that name carry elsewhere, else the label map's, else the next free ones in
+    the order of the names: 1-based positions in the sorted names, where no class has a number.
     """
-    known = label_map.ids if label_map else {}
-    following = max([0, *known.values()]) + 1
-    wanted = set(names)
+    pairs = _pairs(stated)
+    known = dict(label_map.ids) if label_map else {}
+    known |= {name: number for number, name in sorted(pairs, key=lambda pair: (pairs[pair], -pair[0]))}
+    taken = {0, *known.values()}
+    for table in stated.values():
+        taken.update(table["category_id"].drop_null().to_pylist())
+    wanted = {
+        name
+        for table in stated.values()
+        for name in table.filter(pc.is_null(table["category_id"]))["category_name"].to_pylist()
+    }
     found = {name: known[name] for name in wanted & known.keys()}
     others = sorted(wanted - known.keys())
-    return found | {name: following + position for position, name in enumerate(others)}
+    start = max(taken) + 1
+    free = (number for number in count(start if start + len(others) < 2**63 else 1) if number not in taken)
+    return found | dict(zip(others, free, strict=False))
+
+
+def _pairs(stated: Mapping[str, pa.Table]) -> Counter[tuple[int, str]]:
+    """How many boxes carry each pair of number and name, where boxes name their class themselves."""
+    pairs: Counter[tuple[int, str]] = Counter()
+    for table in stated.values():
+        for row in table.filter(pc.is_valid(table["boxes"])).to_pylist():
+            if row["category_id"] is not None and row["category_name"] is not None:
+                pairs[row["category_id"], row["category_name"]] += row["boxes"]
+    return pairs
 
 
 def contradictions(stated: Mapping[str, pa.Table]) -> dict[tuple[int, str], tuple[str, str]]:
@@ -35,11 +56,7 @@ def contradictions(stated: Mapping[str, pa.Table]) -> dict[tuple[int, str], tupl
     A number means the name that most of its boxes carry. A name means another number only where
     `_CLEAR` times as many of its boxes say so: two classes may share a name.
     """
-    pairs: Counter[tuple[int, str]] = Counter()
-    for table in stated.values():
-        for row in table.filter(pc.is_valid(table["boxes"])).to_pylist():
-            if row["category_id"] is not None and row["category_name"] is not None:
-                pairs[row["category_id"], row["category_name"]] += row["boxes"]
+    pairs = _pairs(stated)
     names: dict[int, str] = {}
     ids: dict[str, int] = {}
     for number, name in sorted(pairs, key=lambda pair: (-pairs[pair], pair)):

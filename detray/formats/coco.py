@@ -107,8 +107,8 @@ def repair_annotation(row: dict[str, Any], defects: Defects) -> AnnotationRow:
     fields: dict[str, Any] = {name: values.integer_of(row, name, defects) for name in ("id", "image_id", "category_id")}
     fields["bbox"] = values.box_of(row, "bbox", defects)
     fields["area"] = None if row.get("area") is None else values.number(row["area"], "area", defects)
-    fields["iscrowd"] = _flag(row, "iscrowd", defects)
-    fields["difficult"] = _flag(row, "difficult", defects)
+    for name in ("iscrowd", "difficult"):
+        fields[name] = int(values.flag(row.get(name), name, defects))
     if row.get("segmentation") is not None:
         if isinstance(row["segmentation"], list | dict):
             fields["segmentation"] = msgspec.Raw(values.as_json(row["segmentation"], "segmentation", defects).encode())
@@ -126,16 +126,6 @@ def repair_category(row: dict[str, Any], defects: Defects) -> CategoryRow:
     """A category that is not as it should be."""
     fields: dict[str, Any] = {"id": values.integer_of(row, "id", defects), "name": values.text_of(row, "name", defects)}
     return CategoryRow(**fields)
-
-
-def _flag(row: dict[str, Any], field: str, defects: Defects) -> int:
-    value = row.get(field)
-    if value is None or isinstance(value, bool):
-        return int(bool(value))
-    found = values.integer(value, field, defects)
-    if found is not None and found not in (0, 1):
-        defects.note("wrong-type", field, value)
-    return int(bool(found))
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _walk(file: JsonFile, names: Collection[str], *, exact: bool) -> list[JsonLi
             if head[:1] == b"}" and not lists and kept_start == file.start and not between:
                 break
             raise broken(file, position, "the file ends here" if not head else "a key was expected here")
-        name = key[1].decode("utf-8", "replace")
+        name = _name(key[1])
         position += key.end()
         opening = file.read(position, position + 1)
         if name in names and opening != b"n":
@@ -133,6 +133,17 @@ def _walk(file: JsonFile, names: Collection[str], *, exact: bool) -> list[JsonLi
         raise broken(file, position + 1, "something follows the end of the JSON object")
     _check_rest(file, [*between, (kept_start, position + 1)])
     return lists
+
+
+def _name(key: bytes) -> str:
+    """A key as it reads: its letters may be written as escapes."""
+    text = key.decode("utf-8", "replace")
+    if "\\" not in text:
+        return text
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text  # no JSON: the parse of what stands around the lists says where
 
 
 def _check_rest(file: JsonFile, between: Sequence[tuple[int, int]]) -> None:

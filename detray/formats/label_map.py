@@ -214,6 +214,7 @@ def _from_value(value: Any, source: str) -> tuple[list[Entry], list[Problem]]:
 def _from_descriptions(text: str) -> tuple[list[Entry], list[Problem]]:
     """Open Images' class descriptions: machine id and words, a line a class, with or without a header."""
     entries: list[Entry] = []
+    csv.field_size_limit(MAX_BYTES)
     for line, row in enumerate(csv.reader(text.splitlines()), 1):
         if len(row) >= 2 and row[0] != "LabelName":
             entries.append(Entry(len(entries) + 1, row[0].strip(), row[1].strip(), line))

@@ -1,6 +1,7 @@
 """File lists: which annotation files a split of one file an image has."""
 
 import os
+import re
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -15,12 +16,45 @@ MAX_FILE_BYTES = 16 << 20
 MAX_BOXES = 100_000
 """An image with more boxes, or a longer file of one image, is not read: it would fill the memory."""
 _FLAGS = ("-1", "0", "1")
+_NO_TEXT = re.compile("[\udc80-\udcff]")
+"""What Python reads bytes of a file's name as that are no UTF-8 (PEP 383)."""
+NAME_IS_NO_TEXT = "its name is no UTF-8 text; rename it"
 
 
 def files_below(folder: str, suffix: str) -> list[str]:
-    """Full paths of what is no folder in ``folder`` and has that suffix, in the order of their names."""
-    with os.scandir(folder) as entries:
-        return sorted(entry.path for entry in entries if entry.name.lower().endswith(suffix) and not entry.is_dir())
+    """Full paths of what is no folder in ``folder`` and has that suffix, in the order of their names.
+
+    Raises:
+        DetrayError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = [as_text(one.path) for one in entries if one.name.lower().endswith(suffix) and not _is_folder(one)]
+    except OSError as error:
+        raise unreadable_folder(error) from None
+    return sorted(found)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
+
+
+def unreadable_folder(error: OSError) -> DetrayError:
+    """The error for a folder whose content cannot be listed."""
+    return DetrayError(f"{error.filename}: cannot be read ({error.strerror}); check the folder")
+
+
+def as_text(path: str) -> str:
+    """``path`` as tables can hold it: bytes of a name that are no UTF-8 as ``\ufffd`` and their number.
+
+    There is no file of that name, which says so when it is to be read.
+    """
+    if path.isascii():
+        return path
+    return _NO_TEXT.sub(lambda found: f"\ufffd{ord(found[0]) & 0xFF:02x}", path)
 
 
 def listed_names(path: str) -> list[str]:
@@ -73,7 +107,8 @@ def read_bounded(path: str) -> bytes:
         with open_file(path) as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise DetrayError(f"cannot be read: {error.strerror}") from None
+        no_text = isinstance(error, FileNotFoundError) and "\ufffd" in path
+        raise DetrayError(NAME_IS_NO_TEXT if no_text else f"cannot be read: {error.strerror}") from None
     if len(data) > MAX_FILE_BYTES:
         raise DetrayError(f"longer than {MAX_FILE_BYTES >> 20} MiB")
     return data

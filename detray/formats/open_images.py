@@ -83,8 +83,11 @@ def _columns(line: bytes) -> list[str]:
 
 
 def _check_header(path: str) -> None:
-    with open_file(path) as file:
-        columns = _columns(file.readline(MAX_LINE_BYTES))
+    try:
+        with open_file(path) as file:
+            columns = _columns(file.readline(MAX_LINE_BYTES))
+    except OSError as error:
+        raise DetrayError(f"{path}: cannot be read ({error.strerror}); state the CSV file itself") from None
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:
         raise DetrayError(f"{path}, line 1: no column {', '.join(missing)}; Open Images boxes need them all")
@@ -132,7 +135,14 @@ def _parse(text: bytes, columns: list[str], first: int) -> tuple[pa.Table, np.nd
         csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False),
     )
     lost = [{"row": first + int(lines[place]), "detail": detail[:200]} for place, detail in bad.items()]
+    if b'"' in text:
+        table = pa.table([_unquoted(column) for column in table.columns], columns)
     return table, first + np.delete(lines, list(bad)), lost
+
+
+def _unquoted(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Fields without the quotes around them; a quote by itself stays, or it would swallow what follows."""
+    return pc.replace_substring_regex(column, r'^\s*"([^"]*)"\s*$', r"\1")
 
 
 def _no_text(text: bytes) -> np.ndarray:

@@ -8,6 +8,7 @@ from detray.errors import UsageError
 from detray.formats.catalogue import by_name, recognise
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.source import Source
+from detray.formats.values import clean, is_text
 
 
 def resolve(dataset: DatasetSettings) -> list[Source]:
@@ -59,9 +60,14 @@ def stated_path(path: str, root: str, key: str, *, folder: bool = False) -> str:
     if "://" in path:
         raise UsageError(f"{key}: {path} is a URL; data sets are read from disk, so copy or mount it first")
     full = os.path.abspath(Path(root, path).expanduser())  # noqa: PTH100 - resolve() would follow links in a stated path
-    if not Path(full).exists():
+    if not is_text(full):
+        raise UsageError(f"{key}: {clean(full)}: its name is no UTF-8 text; rename it")
+    place = Path(full)
+    if not place.exists():
         raise UsageError(f"{key}: {full}: no such file or folder; check the path")
-    if folder and not Path(full).is_dir():
+    if not place.is_dir() and not place.is_file():
+        raise UsageError(f"{key}: {full} is a pipe or a device, not a file")
+    if folder and not place.is_dir():
         raise UsageError(f"{key}: {full} is not a folder")
     return full
 

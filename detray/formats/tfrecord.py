@@ -17,7 +17,7 @@ from detray.errors import DetrayError
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
-from detray.formats.listing import MAX_BOXES, too_many
+from detray.formats.listing import MAX_BOXES, as_text, too_many
 from detray.formats.source import Source
 from detray.formats.tf_example import BrokenExample, Value, parse_example
 from detray.formats.tfrecord_file import is_record_file, map_file, missing_shards, records, spans
@@ -74,18 +74,21 @@ class TFRecord:
                 rows.append({"file": file, "part": str(span.first), "start": span.start, "end": span.end})
                 if span.broken:
                     rows.append({"file": file, "part": f"{_BROKEN}: {span.broken}"})
-        rows += [{"file": file, "part": _MISSING} for file in missing_shards(files)]
-        return pa.Table.from_pylist([row | {"chunk": number} for number, row in enumerate(rows)], PLAN)
+        last = len(rows)  # one chunk for all that are missing: a name may state any number of shards
+        rows = [row | {"chunk": number} for number, row in enumerate(rows)]
+        rows += [{"file": file, "part": _MISSING, "chunk": last} for file in missing_shards(files)]
+        return pa.Table.from_pylist(rows, PLAN)
 
     def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
-        (piece,) = pieces.to_pylist()
+        piece = pieces.slice(0, 1).to_pylist()[0]
         file, part = piece["file"], piece["part"]
+        if part == _MISSING:
+            return Chunk(quarantine=_lost_files(pieces["file"].to_pylist(), "this shard is not there"))
         if piece["start"] is None:
-            detail = "this shard is not there" if part == _MISSING else part.removeprefix(f"{_BROKEN}: ")
-            return Chunk(quarantine=_quarantine([(None, "unreadable-annotation-file", detail)], file))
+            return Chunk(quarantine=_lost_files([file], part.removeprefix(f"{_BROKEN}: ")))
         images: list[Row] = []
         boxes: list[Row] = []
-        lost: list[tuple[int | None, str, str]] = []
+        lost: list[tuple[int, str, str]] = []
         for number, content in enumerate(records(map_file(file), piece["start"], piece["end"]), int(part)):
             if content is None:
                 lost.append((number, "corrupt-record", "its data does not agree with its checksum"))
@@ -113,13 +116,20 @@ class TFRecord:
 def _files(stated: Path) -> list[str]:
     if stated.is_file():
         return [str(stated)]
-    found = [str(file) for file in sorted(stated.iterdir()) if file.is_file() and is_record_file(file)]
+    found = [as_text(str(file)) for file in sorted(stated.iterdir()) if file.is_file() and is_record_file(file)]
     if not found:
         raise DetrayError(f"{stated}: holds no TFRecord file; check dataset.splits")
     return found
 
 
-def _quarantine(lost: list[tuple[int | None, str, str]], file: str) -> pa.Table:
+def _lost_files(files: list[str], detail: str) -> pa.Table:
+    return pa.Table.from_pylist(
+        [{"source_file": file, "reason": "unreadable-annotation-file", "detail": detail} for file in files],
+        chunk.QUARANTINE,
+    )
+
+
+def _quarantine(lost: list[tuple[int, str, str]], file: str) -> pa.Table:
     return pa.Table.from_pylist(
         [{"source_file": file, "row": row, "reason": reason, "detail": detail} for row, reason, detail in lost],
         chunk.QUARANTINE,
@@ -248,8 +258,8 @@ def _box(lists: dict[str, Value], kept: dict[str, Value], image: Row, index: int
         "width": width,
         "height": height,
         "area": width * height if area is None and width is not None and height is not None else area,
-        "is_crowd": bool(get("is_crowd")),
-        "is_difficult": bool(get("difficult")),
+        "is_crowd": values.flag(get("is_crowd"), "is_crowd", defects),
+        "is_difficult": values.flag(get("difficult"), "difficult", defects),
         "source_file": image["source_file"],
         "attributes": json.dumps({key: _plain(found[index]) for key, found in kept.items()}) if kept else None,
         "defects": defects.or_none(),

@@ -142,6 +142,16 @@ def integer(value: object, field: str, defects: Defects) -> int | None:
     return value
 
 
+def flag(value: object, field: str, defects: Defects) -> bool:
+    """Whether a flag that is written as 0 or 1 is set; what is neither is noted."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    found = integer(value, field, defects)
+    if found is not None and found not in (0, 1):
+        defects.note("wrong-type", field, value)
+    return bool(found)
+
+
 def side(value: int | None, field: str, defects: Defects) -> int | None:
     """A stated width or height of a picture, at least 1 px; None, noted, where it is less."""
     if value is None or value >= 1:

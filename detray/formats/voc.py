@@ -6,7 +6,9 @@ source, segmented, ...) are kept in ``attributes``.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -43,12 +45,11 @@ class Voc:
         if path.is_dir():
             if (path / "Annotations").is_dir():
                 path = path / "Annotations"
-            found = next((file for file in path.glob("*.xml") if file.is_file()), None)
-            return found is not None and self.recognises(found)
+            return any(self.recognises(file) for file in islice(path.glob("*.xml"), 10) if file.is_file())
         if path.suffix.lower() != ".xml":
             return False
         with open_file(path) as file:
-            return b"<annotation" in file.read(_HEAD_BYTES)
+            return b"<annotation" in file.read(_HEAD_BYTES).replace(b"\0", b"")  # of UTF-16 every other byte
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
         """A chunk is some files, in the order of their names."""
@@ -118,6 +119,7 @@ def parse_xml(data: bytes) -> Element:
 
 def _image(root: Element, path: str) -> Row:
     defects = Defects()
+    _note_repeated(root, ("filename", "size"), defects)
     name = (root.findtext("filename") or "").strip()
     if not name:
         defects.note("missing-field", "filename", "")
@@ -125,6 +127,8 @@ def _image(root: Element, path: str) -> Row:
     size = root.find("size")
     if size is None:
         defects.note("missing-field", "size", "")
+    else:
+        _note_repeated(size, ("width", "height"), defects, "size/")
     sides = {side: None if size is None else _side(size, side, defects) for side in ("width", "height")}
     return {
         "file_name": name,
@@ -155,12 +159,24 @@ def _children(item: Element, depth: int) -> dict[str, Any]:
     return {name: texts[0] if len(texts) == 1 else texts for name, texts in found.items()}
 
 
+def _note_repeated(item: Element, names: Sequence[str], defects: Defects, prefix: str = "") -> None:
+    """Note which of the elements that are read once, the first, stand in ``item`` several times."""
+    tags = [child.tag for child in item]
+    if len(set(tags)) == len(tags):
+        return
+    for name in names:
+        if tags.count(name) > 1:
+            texts = (" ".join(" ".join(found.itertext()).split()) for found in item.findall(name))
+            defects.note("repeated-field", f"{prefix}{name}", ", then ".join(texts))
+
+
 def _side(size: Element, name: str, defects: Defects) -> int | None:
     return values.side(values.written_integer(size.findtext(name), f"size/{name}", defects), f"size/{name}", defects)
 
 
 def _box(item: Element, row: int, image: Row) -> Row:
     defects = Defects()
+    _note_repeated(item, ("name", "bndbox", "difficult"), defects)
     name = (item.findtext("name") or "").strip()
     if not name:
         defects.note("missing-field", "name", "")
@@ -169,6 +185,7 @@ def _box(item: Element, row: int, image: Row) -> Row:
         defects.note("missing-field", "bndbox", "")
         corners: list[float | None] = [None] * 4
     else:
+        _note_repeated(found, _CORNERS, defects, "bndbox/")
         corners = [values.written_number(found.findtext(side), f"bndbox/{side}", defects) for side in _CORNERS]
     x, y, right, bottom = corners
     width = None if x is None or right is None else right - x

@@ -3,7 +3,7 @@
 ``class x_centre y_centre width height`` are fractions of the picture, whose header is read for its
 size; ``class x1 y1 x2 y2 x3 y3 ...`` is a polygon, whose bounds are the box. The class of index k has
 the id k + 1. Lines of other lengths (a score, key points) keep their further numbers in ``attributes``,
-which hold the fractions where no image folder is stated.
+which hold the fractions where the picture's size is unknown.
 """
 
 import json
@@ -89,7 +89,7 @@ class Yolo:
             except DetrayError as error:
                 quarantine.append({"source_file": label, "reason": "unreadable-annotation-file", "detail": str(error)})
                 continue
-            image = _image(label, picture, source)
+            image = _image(label, picture, source, allowed)
             images.append(image)
             boxes += [_box(line, row, image) for row, line in enumerate(lines) if line.strip()]
         return Chunk(
@@ -133,15 +133,14 @@ def _stated_pairs(data: YoloData, source: Source) -> list[tuple[str | None, str 
     if source.split not in data.splits:
         known = ", ".join(data.splits) or "none"
         raise DetrayError(f"{data.path}: states no pictures of the split '{source.split}'; it states {known}")
-    pictures: list[str] = []
+    pairs: dict[str, str | None] = {}
     labels: dict[str, str] = {}
     for stated in data.splits[source.split]:
         place = place_of(data, stated, source.folders)
         if place is None:
             raise DetrayError(f"{data.path}: {source.split}: {stated}: no such folder or list below {source.root}")
-        pictures += pictures_of(place, data, source.folders)
+        pairs |= pictures_of(place, data, source.folders)
         labels |= _labels_of(place)
-    pairs = {picture: label_of(picture) for picture in pictures}
     there = set(pairs.values())
     pairs |= {picture: label for label, picture in labels.items() if label not in there}
     return [(pairs[picture], picture) for picture in sorted(pairs)]
@@ -183,7 +182,7 @@ def _stem(path: str, folder: str) -> str:
 
 def _lines(label: str | None, allowed: tuple[str, ...]) -> list[str]:
     """The lines of a label file; a picture without one has no boxes."""
-    if label is None or not Path(label).exists():
+    if label is None or not (Path(label).exists() or "\ufffd" in label):
         return []
     folder, _, name = label.rpartition("/")
     if locate(folder, name, allowed) is None:
@@ -197,16 +196,21 @@ def _lines(label: str | None, allowed: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def _image(label: str | None, picture: str | None, source: Source) -> Row:
+def _image(label: str | None, picture: str | None, source: Source, allowed: tuple[str, ...]) -> Row:
     defects = Defects()
-    size = picture_size(picture)
+    folder, _, last = (picture or label or "").rpartition("/")
+    is_within = picture is None or locate(folder, last, allowed) is not None
+    size = picture_size(picture) if is_within else None
     if size is None and picture is not None:
         defects.note("missing-field", "picture size", "no readable picture")
     path = picture or label or ""
     base = source.images if picture else None
-    name = path.removeprefix(base.rstrip("/") + "/") if base and path.startswith(base) else path.rpartition("/")[2]
+    if base and path.startswith(f"{base.rstrip('/')}/"):
+        name = path.removeprefix(f"{base.rstrip('/')}/")
+    else:
+        name = last if is_within else path
     return {
-        "file_name": name,
+        "file_name": values.text(name, "file_name", defects),
         "width": size and size[0],
         "height": size and size[1],
         "image_row": 0,
@@ -230,10 +234,10 @@ def _box(line: str, row: int, image: Row) -> Row:
     further: dict[str, list[float | None]] = {}
     if len(numbers) < 4:
         defects.note("box-arity", "", line)
-    elif width is None and image["defects"]:
-        defects.note("missing-field", "picture size", "")
     elif width is None:
         further = {"fractions": numbers}
+        if image["defects"]:
+            defects.note("missing-field", "picture size", "")
     elif len(numbers) % 2 == 0 and len(numbers) >= 6:
         points = [None if value is None else value * (width, height)[place % 2] for place, value in enumerate(numbers)]
         box = _bounds(points)
@@ -279,6 +283,9 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
     for stated in source.annotations:
         data = _data(Path(stated), source)
         names |= data.names if data is not None else _named_in(Path(stated))
+    nameless = Defects()
+    nameless.note("missing-field", "name", "")
+    defects = [nameless if name is None else None for _, name in sorted(names.items())]
     if not names:
         names = {box["category_id"] - 1: None for box in boxes if box["category_id"] is not None}
     order = sorted(names)
@@ -288,7 +295,7 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
             "category_name": pa.array([names[index] for index in order], pa.string()),
             "boxes": pa.nulls(len(order), pa.int64()),
             "attributes": pa.nulls(len(order), pa.string()),
-            "defects": pa.nulls(len(order), chunk.CATEGORIES.field("defects").type),
+            "defects": pa.array(defects or [None] * len(order), chunk.CATEGORIES.field("defects").type),
         },
         schema=chunk.CATEGORIES,
     )

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from detray.errors import DetrayError, UsageError
-from detray.formats.listing import listed_names
+from detray.formats.listing import as_text, listed_names, unreadable_folder
 from detray.formats.source import locate
+from detray.formats.values import clean
 from detray.settings import read_yaml
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -18,11 +19,11 @@ MAX_INDEX = 2**31 - 1
 
 @dataclass(frozen=True)
 class YoloData:
-    """A data file: ``names`` by class index, and what it states for each split, as written."""
+    """A data file: ``names`` by class index (None: no text), and what it states for each split, as written."""
 
     path: str
     folder: str
-    names: dict[int, str]
+    names: dict[int, str | None]
     splits: dict[str, tuple[str, ...]]
 
 
@@ -67,14 +68,19 @@ def read_data_file(path: str, allowed: tuple[str, ...]) -> YoloData:
     )
 
 
-def _names(value: Any, path: str) -> dict[int, str]:
+def _names(value: Any, path: str) -> dict[int, str | None]:
     if isinstance(value, list):
-        return {index: str(name) for index, name in enumerate(value)}
+        return {index: _name(name) for index, name in enumerate(value)}
     if isinstance(value, dict) and all(type(key) is int and 0 <= key <= MAX_INDEX for key in value):
-        return {key: str(name) for key, name in value.items()}
+        return {key: _name(name) for key, name in value.items()}
     raise DetrayError(
         f"{path}: names: a list of class names, or a mapping of indices, 0 or more, to names, is expected"
     )
+
+
+def _name(value: Any) -> str | None:
+    """YAML reads the names no, 7 and 1.5 as other things than text; nothing, lists and mappings name no class."""
+    return None if value is None or isinstance(value, list | dict) else clean(str(value))
 
 
 def place_of(data: YoloData, stated: str, allowed: tuple[str, ...]) -> str | None:
@@ -86,13 +92,19 @@ def place_of(data: YoloData, stated: str, allowed: tuple[str, ...]) -> str | Non
     return None
 
 
-def pictures_of(place: str, data: YoloData, allowed: tuple[str, ...]) -> list[str]:
-    """The pictures of a folder, with its folders below, or of a list file, in the order of their names."""
+def pictures_of(place: str, data: YoloData, allowed: tuple[str, ...]) -> dict[str, str | None]:
+    """The pictures of a folder, with its folders below, or of a list file, each with where its labels lie.
+
+    NULL where a list names a place that is not below ``allowed``.
+    """
     if Path(place).is_dir():
-        return [path for path in walk(place) if path.lower().endswith(PICTURE_SUFFIXES)]
-    found = (locate(str(Path(place).parent if name.startswith("./") else data.folder), name, allowed)
-             for name in listed_names(place))  # fmt: skip
-    return sorted(path for path in found if path is not None)
+        return {path: label_of(path) for path in walk(place) if path.lower().endswith(PICTURE_SUFFIXES)}
+    found: dict[str, str | None] = {}
+    for name in listed_names(place):
+        folder = str(Path(place).parent) if name.startswith("./") else data.folder
+        path = locate(folder, name, allowed)
+        found[path or os.path.join(folder, name)] = path and label_of(path)  # noqa: PTH118 - a path as written
+    return found
 
 
 def label_of(picture: str) -> str:
@@ -103,5 +115,14 @@ def label_of(picture: str) -> str:
 
 
 def walk(folder: str) -> list[str]:
-    """All files below a folder, links to folders not followed, in the order of their paths."""
-    return sorted(f"{top}/{name}" for top, _, names in os.walk(folder) for name in names)
+    """All files below a folder, links to folders not followed, in the order of their paths.
+
+    Raises:
+        DetrayError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        if Path(folder).exists():
+            raise unreadable_folder(error)
+
+    return sorted(as_text(f"{top}/{name}") for top, _, names in os.walk(folder, onerror=refuse) for name in names)

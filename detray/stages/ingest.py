@@ -110,7 +110,7 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     job = _Job(stage, context.config.name, tuple(resolve(context.config.dataset)), _label_map(context.config.dataset))
     splits, samples = _read_all(context, job, done)
     if not any(split.count("images") + split.count("annotations") for split in splits):
-        _refuse_nothing(splits)
+        _refuse_nothing(job, splits)
     job = replace(job, splits=splits)
     ranges = _ranges(splits, samples)
     last = f"{len(ranges):05d}"
@@ -128,10 +128,16 @@ def _label_map(dataset: DatasetSettings) -> LabelMap | None:
     return read_label_map(stated_path(dataset.label_map, dataset.root, "dataset.label_map"))
 
 
-def _refuse_nothing(splits: Sequence[_Split]) -> None:
+def _refuse_nothing(job: _Job, splits: Sequence[_Split]) -> None:
     stated = ", ".join(path for split in splits for path in split.source.annotations)
-    lost = sum(split.count("quarantine") for split in splits)
-    why = f": none of its {lost} annotation files can be read" if lost else ""
+    lost = [found for split in splits for found in split.chunks if found.rows["quarantine"]]
+    why = ""
+    if lost:
+        count = sum(found.rows["quarantine"] for found in lost)
+        first = _scratch(job, lost[0], "quarantine").slice(0, 1).to_pylist()[0]
+        why = f": of what it holds nothing can be read, {count} in all, the first {first['source_file']}"
+        why += f", row {first['row']}" if first["row"] is not None else ""
+        why += f": {first['detail'] or first['reason']}"
     raise DetrayError(f"{stated}: the data set is empty{why}; check that the right files are named")
 
 
@@ -254,12 +260,7 @@ def _write_classes(job: _Job, key: str) -> Json:
         for part in split.chunks:
             lost = _scratch(job, part, "quarantine")
             quarantine.append(_quarantine(job, lost, name))
-    names = {
-        name
-        for table in stated.values()
-        for name in table.filter(pc.is_null(table["category_id"]))["category_name"].to_pylist()
-    }
-    ids = number_names(names, job.label_map)
+    ids = number_names(stated, job.label_map)
     wrong = contradictions(stated)
     categories = categories_table(stated, ids, job.label_map, job.run, wrong)
     tables = {"categories": categories, "quarantine": pa.concat_tables(quarantine)}

@@ -1,9 +1,12 @@
 """Running stages: what is stale, in which order, and what its manifest says."""
 
+import contextlib
 import hashlib
 import json
+import os
+import stat
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -135,24 +138,42 @@ def _inputs(paths: Sequence[str]) -> list[Json]:
     """What tells that an outside file or folder has changed: size and time of it and of all below it."""
     found: list[Json] = []
     for path in paths:
-        fs, place = _open(path)
-        info = fs.get_file_info(place)
-        if info.type == pafs.FileType.NotFound:
-            raise UsageError(f"{path}: no such file or folder; check the path")
-        below = fs.get_file_info(pafs.FileSelector(place, recursive=True)) if not info.is_file else [info]
+        below = sorted(_stored_files(path) if "://" in path else _local_files(Path(path).absolute()))
         digest = hashlib.blake2b(digest_size=16)
-        for entry in sorted(below, key=lambda entry: entry.path):
-            if entry.is_file:
-                digest.update(f"{entry.path}\0{entry.size}\0{entry.mtime_ns}\n".encode())
-        found.append({"path": path, "files": sum(e.is_file for e in below), "fingerprint": digest.hexdigest()})
+        for name, size, time in below:
+            digest.update(name + f"\0{size}\0{time}\n".encode())
+        found.append({"path": path, "files": len(below), "fingerprint": digest.hexdigest()})
     return found
 
 
-def _open(path: str) -> tuple[pafs.FileSystem, str]:
-    if "://" in path:
-        fs, place = pafs.FileSystem.from_uri(path)
-        return fs, place
-    return pafs.LocalFileSystem(), str(Path(path).absolute())
+def _stored_files(uri: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, size and time (ns) of the object ``uri``, or of all below it."""
+    fs, place = pafs.FileSystem.from_uri(uri)
+    info = fs.get_file_info(place)
+    if info.type == pafs.FileType.NotFound:
+        raise UsageError(f"{uri}: no such file or folder; check the path")
+    below = fs.get_file_info(pafs.FileSelector(place, recursive=True)) if not info.is_file else [info]
+    return ((entry.path.encode(), entry.size, entry.mtime_ns) for entry in below if entry.is_file)
+
+
+def _local_files(path: Path) -> Iterator[tuple[bytes, int, int]]:
+    """As `_stored_files` on this machine, where names may be any bytes, and links may lead in a circle."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; check the path")
+    seen: set[tuple[int, int]] = set()
+    places = [str(path)]
+    for top, folders, names in os.walk(path, followlinks=True):
+        state = Path(top).stat()
+        if (state.st_dev, state.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        places += [f"{top}/{name}" for name in names]
+    for place in places:
+        with contextlib.suppress(OSError):  # a link that leads nowhere
+            state = os.stat(place)  # noqa: PTH116 - half the cost a file
+            if stat.S_ISREG(state.st_mode):
+                yield os.fsencode(place), state.st_size, state.st_mtime_ns
 
 
 def stages_of(config: Config) -> tuple[str, ...]:

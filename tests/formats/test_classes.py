@@ -24,7 +24,7 @@ def test_machine_ids_are_called_by_their_words(tmp_path: Path, file: str, text: 
     stated = pa.Table.from_pylist(
         [{"category_name": name} for name in ("/m/0k4j", "/m/01g317", "/m/x")], chunk.CATEGORIES
     )
-    ids = number_names(stated["category_name"].to_pylist(), label_map)
+    ids = number_names({"val": stated}, label_map)
     assert ids == {"/m/01g317": 1, "/m/0k4j": 2, "/m/x": 4}
     found = categories_table({"val": stated}, ids, label_map, "run").to_pylist()
     assert {(row["source"], row["category_id"], row["category_name"]) for row in found} == {
@@ -63,3 +63,12 @@ def test_a_pair_that_most_boxes_contradict_is_noted_at_its_rows() -> None:
 def test_two_classes_may_share_a_name() -> None:
     assert contradictions(_pairs(NA_1=50, NA_2=30, cat_3=9)) == {}
     assert contradictions({"val": chunk.CATEGORIES.empty_table()}) == {}
+
+
+def test_a_class_stated_with_and_without_its_number_is_one() -> None:
+    stated = _pairs(cat_1=9, dog_2=9, dog_7=1)
+    more = [{"category_name": name, "boxes": 1} for name in ("dog", "bird", "ape")] + [{"category_id": 40, "boxes": 1}]
+    stated["val"] = pa.concat_tables([stated["val"], pa.Table.from_pylist(more, chunk.CATEGORIES)])
+    assert number_names(stated, None) == {"dog": 2, "ape": 41, "bird": 42}
+    far = pa.Table.from_pylist([{"category_id": 2**63 - 1}, {"category_name": "a"}], chunk.CATEGORIES)
+    assert number_names({"val": far}, None) == {"a": 1}

@@ -40,6 +40,16 @@ def test_lists_are_those_of_the_outermost_object(tmp_path: Path, data: dict, exa
 
 
 @pytest.mark.parametrize("exact", [False, True])
+def test_keys_may_be_written_as_escapes(tmp_path: Path, exact: bool) -> None:
+    text = json.dumps(PLAIN).replace('"annotations":', '"\\u0061nnot\\u0061tions":', 1)
+    file = open_json(write(tmp_path, text))
+    assert [found.name for found in find_lists(file, NAMES, exact=exact)] == [name for name in PLAIN if name in NAMES]
+    twice = text.removesuffix("}") + ', "annotations": []}'
+    with pytest.raises(BrokenJson, match="'annotations' stands twice"):
+        find_lists(open_json(write(tmp_path, twice)), NAMES, exact=exact)
+
+
+@pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("size", [1, 10, 100, 1000, 10**6])
 def test_parts_hold_every_element_once(tmp_path: Path, size: int, exact: bool) -> None:
     file = open_json(write(tmp_path, json.dumps(PLAIN)))

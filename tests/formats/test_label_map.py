@@ -147,3 +147,8 @@ def test_a_written_label_map_is_read_back(tmp_path_factory: pytest.TempPathFacto
     path.write_text(write_label_map(names), encoding="utf-8")
     if names:
         assert read_label_map(path).names == names
+
+
+def test_a_long_field_of_a_csv_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('/m/01,"' + "a" * 200_000 + '"\n')
+    assert len(read_label_map(tmp_path / "a.csv").names[1]) == 200_000

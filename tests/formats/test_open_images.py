@@ -117,6 +117,19 @@ def test_no_boxes(data: Path, read_source, text: str) -> None:
     assert (found.images.num_rows, found.annotations.num_rows) == (0, 0)
 
 
+def test_quotes_around_fields_are_taken_off(data: Path, read_source) -> None:
+    quoted = ['"' + text.strip().replace(",", '","') + '"\n' for text in (HEADER, GOOD)]
+    rows = read_source(source(data, "".join(quoted) + GOOD + '"' + GOOD)).annotations.to_pylist()
+    assert [(row["x"], row["category_name"], row["defects"]) for row in rows[:2]] == [(50, "/m/01", None)] * 2
+    assert (rows[0]["key"], rows[0]["attributes"]) == (rows[1]["key"], rows[1]["attributes"])
+    assert rows[2]["key"] == '"aaa.jpg'  # a quote by itself swallows nothing
+
+
+def test_a_folder_is_no_csv(data: Path, read_source) -> None:
+    with pytest.raises(DetrayError, match="state the CSV file itself"):
+        read_source(Source("val", "open_images", (str(data),), str(data)))
+
+
 def test_hostile_lines(data: Path, read_source, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [b'"aaa,x,"/m/01,1,0,1,0,1,0,0\n', b"a\0b,\xff,/m/01,1,0,1,0,1,0,0\n", b"../../x,s,/m/1,1,0,1,0,1,0,0\n"]
     found = read_source(source(data, HEADER.encode() + b"".join(lines)))

@@ -180,6 +180,8 @@ def test_a_bad_value_costs_its_own_field(tmp_path: Path, read_source, change: di
         ({"image/filename": [b"a\0.jpg"]}, "images", "image/filename", "a\0.jpg"),
         ({"image/width": [200.0]}, "images", "image/width", "200.0 in a FloatList"),
         ({"image/width": [0]}, "images", "image/width", "0"),
+        ({"image/object/is_crowd": [b"0", b"0"]}, "annotations", "is_crowd", "0"),
+        ({"image/object/difficult": [2, 0]}, "annotations", "difficult", "2"),
     ],
 )
 def test_values_of_another_kind_are_noted(
@@ -232,6 +234,15 @@ def test_shards_are_one_split_and_missing_ones_are_named(tmp_path: Path, read_so
     ]
     with pytest.raises(UsageError, match="no file is so named"):
         resolve(DatasetSettings(root=str(tmp_path), splits={"val": SplitSettings(annotations="x-*")}))
+
+
+def test_a_name_may_state_any_number_of_shards(tmp_path: Path) -> None:
+    write(tmp_path, record(example(TWO)), name="a.record-00007-of-99999")
+    source = Source("val", "tfrecord", (str(tmp_path / "a.record-00007-of-99999"),), str(tmp_path))
+    plan = TFRecord().plan(source)
+    assert (plan.num_rows, plan["chunk"][-1].as_py()) == (99_999, 1)
+    lost = TFRecord().read(source, plan.slice(1)).quarantine["source_file"]
+    assert (len(lost), lost[0].as_py()) == (99_998, str(tmp_path / "a.record-00000-of-99999"))
 
 
 def test_recognised_by_content(tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_elements_without_a_column_are_kept(tmp_path: Path, read_source) -> None
         (IMAGE.replace("640", "wide"), "images", ("wrong-type", "size/width", "wide")),
         (IMAGE.replace("640", "0"), "images", ("wrong-type", "size/width", "0")),
         ("<filename>a.jpg</filename>", "images", ("missing-field", "size", "")),
+        (IMAGE + "<filename>b.jpg</filename>", "images", ("repeated-field", "filename", "a.jpg, then b.jpg")),
+        (IMAGE + "<size/>", "images", ("repeated-field", "size", "640 480 3, then ")),
+        (IMAGE + f"<object><name>a</name><name>b</name>{BOX}</object>", "annotations",
+         ("repeated-field", "name", "a, then b")),
+        (IMAGE + f"<object><name>a</name>{BOX}<bndbox><xmin>7</xmin></bndbox></object>", "annotations",
+         ("repeated-field", "bndbox", "1 2 11.5 22, then 7")),
+        (IMAGE + "<object><name>a</name>" + BOX.replace("<ymin>", "<xmin>5</xmin><ymin>") + "</object>", "annotations",
+         ("repeated-field", "bndbox/xmin", "1, then 5")),
     ],
 )  # fmt: skip
 def test_a_bad_value_costs_its_own_field(
@@ -154,5 +162,12 @@ def test_recognised_by_content(tmp_path: Path) -> None:
     assert not Voc().recognises(tmp_path)
     write(tmp_path, b"<html/>", "x.xml")
     assert not Voc().recognises(tmp_path / "x.xml")
-    write(tmp_path, IMAGE, "x.xml")
+    write(tmp_path, "<annotation/>".encode("utf-16"), "y.xml")
+    assert Voc().recognises(tmp_path / "y.xml")
     assert Voc().recognises(tmp_path)
+
+
+def test_of_elements_that_stand_twice_the_first_is_read(tmp_path: Path, read_source) -> None:
+    body = f"{IMAGE}<object><name>a</name><name>b</name>{BOX}<bndbox><xmin>7</xmin></bndbox><part/><part/></object>"
+    (row,) = read_source(write(tmp_path, body)).annotations.to_pylist()
+    assert (row["category_name"], row["x"], row["width"], len(row["defects"])) == ("a", 1, 10.5, 2)

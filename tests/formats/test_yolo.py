@@ -64,6 +64,27 @@ def test_data_files_as_people_write_them(data: Path, read_source, text: str) -> 
     assert read_source(source).annotations.num_rows == 2
 
 
+def test_what_a_list_names_outside_is_an_image_with_a_defect(data: Path, read_source) -> None:
+    Image.new("RGB", (10, 10)).save(data.parent / "out.jpg")
+    (data / "images" / "train" / "link.jpg").symlink_to(data.parent / "out.jpg")
+    names = ["images/train/a.jpg", "../out.jpg", "/elsewhere/b.jpg", "images/train/link.jpg", "images/\0.jpg"]
+    (data / "train.txt").write_text("\n".join(names))
+    (data / "data.yaml").write_text("train: train.txt\nnames: [cat, dog]\n")
+    (source,) = resolve(dataset_from_files([str(data)]))
+    found = {row["file_name"]: row for row in read_source(source).images.to_pylist()}
+    assert set(found) == set(names)
+    assert {name for name, row in found.items() if row["width"]} == {"images/train/a.jpg"}
+
+
+@pytest.mark.parametrize(("names", "read"), [('["\\ud800", b]', ["?", "b"]), ("[null, {a: 1}, 7]", [None, None, "7"])])
+def test_names_that_are_no_text(data: Path, read_source, names: str, read: list) -> None:
+    (data / "data.yaml").write_text(f"train: images/train\nnames: {names}\n")
+    (source,) = resolve(dataset_from_files([str(data)]))
+    found = read_source(source).categories
+    assert found["category_name"].to_pylist() == read
+    assert [one is not None for one in found["defects"].to_pylist()] == [name is None for name in read]
+
+
 def test_a_data_file_may_not_lead_out(data: Path, read_source) -> None:
     inner = data / "inner"
     inner.mkdir()

@@ -12,7 +12,7 @@ from detray.audit.rule import ERROR, WARNING, About, Hits, Limits, Rows
 from detray.audit.view import View
 
 OPTIONAL = (
-    *("area", "iscrowd", "segmentation", "width", "height", "size", "file_name", "annotator"),
+    *("area", "iscrowd", "is_crowd", "segmentation", "width", "height", "size", "file_name", "annotator"),
     *("difficult", "truncated", "pose"),
 )
 """Fields whose loss leaves the row usable; of a path (size/width) the last part counts."""
