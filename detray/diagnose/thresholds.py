@@ -126,3 +126,6 @@ LIGHT_SHARE = Threshold(0.25, "share of the AP that the costliest cause costs: b
 TIGHTER = Threshold(0.2, f"share of untight true detections beyond that of the classes that work: {_SUITE}")
 AS_TIGHT = Threshold(0.02, "IoU by which medians differ by chance")
 TRUE_COVER_IOU = Threshold(0.65, f"median IoU of detections that found the object: by chance it is .5 to .6: {_SUITE}")
+SKIPPED_DRAWN = Threshold(5, "images with boxes from which it can be told how many a class has in one")
+SKIPPED_NUMBER = Threshold(0.3, f"chance, beyond .5, that an image with boxes holds more than one without: {_SUITE}")
+SKIPPED_APART = Threshold(0.2, f"Kolmogorov-Smirnov distance of scores that are told apart: {_SUITE}")
