@@ -13,6 +13,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
+TABLE = 1 << 20
+"""Pairs of an image that are compared in one go; pycocotools keeps a number for each."""
+
 
 def areas(masks: Sequence[Mask]) -> Floats:
     """Pixels of each mask, ``[n]``."""
@@ -40,8 +43,10 @@ def mask_pairs(
         if len(rows):
             det, det_place = np.unique(near.detection[rows], return_inverse=True)
             box, box_place = np.unique(near.box[rows], return_inverse=True)
-            table = mask.iou(
-                [dt_masks[row] for row in det], [gt_masks[row] for row in box], crowd[box].astype(np.uint8).tolist()
-            )
-            iou[rows] = table[det_place, box_place]
+            theirs, is_crowd = [gt_masks[row] for row in box], crowd[box].astype(np.uint8).tolist()
+            step = max(TABLE // len(box), 1)
+            for first in range(0, len(det), step):
+                here = (det_place >= first) & (det_place < first + step)
+                table = mask.iou([dt_masks[row] for row in det[first : first + step]], theirs, is_crowd)
+                iou[rows[here]] = table[det_place[here] - first, box_place[here]]
     return Pairs(near.detection, near.box, iou).take(iou > 0)

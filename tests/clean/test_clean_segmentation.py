@@ -46,6 +46,7 @@ def test_run_lengths_reach_as_far_as_their_mask(data: st.DataObject) -> None:
         '{"size": [0, 5], "counts": "05"}',
         '{"size": [5, 5], "counts": "05P"}',
         '{"size": [5, 5], "counts": "\\u0000"}',
+        '{"size": [5, 5], "counts": "05"}',
         '{"size": [5, 5], "counts": [1, 2]}',
         '{"size": [5, 5], "counts": [-1, 26]}',
         '{"size": [9999999, 5], "counts": "05"}',
