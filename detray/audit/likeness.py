@@ -207,6 +207,6 @@ def _hits(rule: LikenessRule, mine: pa.Table, rows: NDArray[np.int64], kinds: ND
         "images",
         observed=observed,
         severity=np.maximum(rule.severity - kinds, 1).astype(np.int8),
-        confidence=np.where(kinds == KINDS.index(EXACT), 1.0, 1 - distance / 64),
+        confidence=np.where(kinds == KINDS.index(EXACT), 1.0, (65 - distance) / 66),
         share=words,
     )

@@ -85,8 +85,8 @@ def best_partners(first: Ints, second: Ints, iou: Floats, order_of: Ints) -> tup
 
 def repeated(view: View) -> tuple[Ints, Ints]:
     """Rows whose image, class, annotator, crowd flag and box all equal another's, and the first row of each
-    one's group, by place in the file."""
-    rows = np.flatnonzero(view.has_box & (view.image_ids != NO_ID))
+    one's group, by place in the file. Boxes without an area are not compared."""
+    rows = np.flatnonzero((view.shorter_side > 0) & view.has_box & (view.image_ids != NO_ID))
     sides = [(side[rows] + 0.0).view(np.uint64) for side in (view.x, view.y, view.width, view.height)]  # no minus zero
     drawn = view.is_crowd[rows] + 2 * view.annotator_codes[rows]
     keys = mix(view.image_ids[rows], view.category_ids[rows], drawn, *sides)

@@ -3,7 +3,8 @@
 Failure: non-maximum suppression leaves one detection, so all but one of the boxes are always missed: recall and AP
 are capped, and the object weighs double in training.
 Number: annotations of one image and class (and one annotator, and crowd flag) with equal x, y, width and height.
-Every one but the first in the file is found, with the first as other_annotation_id.
+Every one but the first in the file is found, with the first as other_annotation_id. Boxes without an area are left to
+degenerate-box.
 Source: Datumaro's and FiftyOne's duplicate checks (IoU = 1); merged annotation files.
 """
 

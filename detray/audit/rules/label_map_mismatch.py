@@ -3,13 +3,13 @@
 Failure: the model answers with numbers, and the label map turns them into classes: where the two disagree, classes
 are evaluated as each other and have an AP of nil though the model is right. A shift by one (a background class
 counted or not) is the usual case.
-Number: the same name (without case, spaces and punctuation) under different ids; the mapping from one list to the
-other is named, as a shift where it is one. Without a moved name: names under one id that differ, and classes that
-the other list lacks. And whatever the names say, by the boxes of the two splits (size, aspect, place, number in an
-image, share of the images, and the classes beside them; classes in at least 30 images): a mapping of ids, tried as a
-shift and as the best assignment, under which they look alike (mean distance at most 0.15, and at most half of what it
-is as they stand) is named as a warning; its confidence is one less the chance that as many of these measures would
-prefer it, by the sign test, at least 0.99.
+Number: fatal where the same name (without case, spaces and punctuation) stands under different ids; the mapping from
+one list to the other is named, as a shift where it is one. Without a moved name: a warning where names under one id
+differ; an error where the other list lacks a class. And whatever the names say, the boxes of the two splits are
+compared (size, aspect, place, number in an image, share of the images, and the classes beside them; classes in at least
+30 images): a mapping of ids, tried as a shift and as the best assignment, under which they look alike (mean distance at
+most 0.15, and at most half of what it is as they stand) is a warning. Its confidence is one less the chance that as
+many of these measures would prefer it, by the sign test, and at least 0.99.
 Source: TF Object Detection API's label maps start at 1, YOLO's names at 0; Kuhn, "The Hungarian method", 1955.
 """
 

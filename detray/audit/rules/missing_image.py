@@ -2,7 +2,7 @@
 
 Failure: the loader stops there, or leaves the image out in silence together with its boxes.
 Number: whether the file exists. Only where an image folder is stated.
-Source: the image pass.
+Source: torchvision's CocoDetection and most loaders open file_name below the image folder, and raise there.
 """
 
 from collections.abc import Sequence

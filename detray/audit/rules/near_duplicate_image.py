@@ -3,7 +3,8 @@
 Failure: as with exact duplicates; there are fewer different examples than it seems.
 Number: 64-bit difference hashes of two pictures of the split that differ in at most 3 bits, their files not equal
 (those are exact-duplicate-image). Pictures without structure (fewer than 6 bits set, or not set) are not compared.
-Each is found, with the nearest other.
+Each is found, with the nearest other. The confidence is the chance that a further bit would agree, by Laplace's rule of
+succession: 65 less the bits that differ, over 66. It is never 1, as different pictures can have one hash.
 Source: Krawetz, "Kind of Like That" (2013); Manku et al., WWW 2007, for the bands.
 """
 

@@ -4,7 +4,7 @@ Failure: boxes are drawn at the stated size, so on the real picture they sit els
 normalise boxes by the stated size distort them.
 Number: stated width and height against those of the picture as displayed (EXIF orientation applied). Where the two
 are only swapped, and EXIF says so, it is exif-rotation.
-Source: COCO's and Pascal VOC's width and height; the image pass.
+Source: COCO's and Pascal VOC's width and height are those of the picture; conversions divide by them.
 """
 
 from collections.abc import Sequence

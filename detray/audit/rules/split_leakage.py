@@ -4,8 +4,9 @@ Failure: the model is tested on what it was trained on: the measured AP is too h
 remembers best.
 Number: an error where the files' content is equal; a warning where the difference hashes differ in at most 3 of 64
 bits; a suspicion where two names differ in their last number only, after a part that has digits of its own (frames of
-one clip or burst), and the hashes in at most 12 bits. Where no image folder is stated: an error where two splits take
-an image from the same annotation file, a suspicion where only its file name is equal.
+one clip or burst), and the hashes in at most 12 bits. The confidence of hashes is that of near-duplicate-image. Where
+no image folder is stated: an error where two splits take an image from the same annotation file, a suspicion where only
+its file name is equal.
 Source: Barz and Denzler, "Do We Train on Test Data?", J. Imaging 6 (2020); Kapoor and Narayanan, "Leakage and the
 reproducibility crisis", Patterns 4 (2023).
 """

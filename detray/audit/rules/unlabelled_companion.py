@@ -3,11 +3,14 @@
 Failure: plates without their car, cells of one kind without the other: in images where a class nearly always stands
 beside another and here does not, it was probably not drawn, and the model is taught that it is background.
 Number: of the images with the companion, the share that also hold the class. In one split at least `min_share`, unless
-the numbers of its boxes in the images foretell as many without, as where objects come at random (chance at least 0.01);
-or in other splits together at least `min_share` and in this one at most half of that. From `min_images` images with the
-companion on; the first five that lack the class are named.
-Source: association rules, confidence: Agrawal et al., SIGMOD 1993; Chao, Scand. J. Statistics 11 (1984). In the public
-BCCD data set all 19 images that it finds hold cells of the absent class, which were not drawn, or drawn as another.
+so many images without it are no surprise (chance at least 0.01): where it often stands alone in its image, by Chao's
+estimate of the images with none from those with one and with two; where its number differs much from image to image,
+by the negative binomial distribution of that mean and variance. Or in other splits together at least `min_share` and in
+this one at most half of that. From `min_images` images with the companion on; the first five that lack the class are
+named.
+Source: association rules, confidence: Agrawal et al., SIGMOD 1993; Chao, Scand. J. Statistics 11 (1984); Anscombe,
+Biometrika 37 (1950), for the negative binomial. In the public BCCD data set all 19 images that it finds hold cells of
+the absent class, which were not drawn, or drawn as another.
 """
 
 from collections.abc import Iterator, Sequence
@@ -107,13 +110,31 @@ def _by_no_chance(absent: int, counted: Tally, category_id: int) -> bool:
 
     Where its objects come at random f1 images with one and f2 with two foretell f1 (f1 - 1) / 2 (f2 + 1) with none
     (Chao 1984). If far fewer are, it is no such class: it usually stands there, as one number plate on a car.
+    Where its numbers scatter more than that, none is but the low end of them, and more would be a surprise.
     """
     keys, n = counted.histogram("boxes_per_image", category_id)
     once, twice = (int(n[keys == key].sum()) for key in (1, 2))
     foretold = once * (once - 1) / (2 * (twice + 1))
-    if foretold == 0:
-        return True
-    return exp(absent - foretold - absent * log(absent / foretold)) < MAX_CHANCE  # Chernoff's bound, both ways
+    return _chance(absent, foretold) < MAX_CHANCE and (
+        absent > (scattered := _foretold_by_scatter(keys, n)) and _chance(absent, scattered) < MAX_CHANCE
+    )
+
+
+def _chance(seen: int, foretold: float) -> float:
+    """At most how likely it is to see so far from what is foretold, by Chernoff's bound, both ways."""
+    return exp(seen - foretold - seen * log(seen / foretold)) if foretold else 0.0
+
+
+def _foretold_by_scatter(keys: Ints, n: Ints) -> float:
+    """Images with none by a negative binomial distribution of the mean and variance of ``n`` images with ``keys``."""
+    images = int(n.sum())
+    mean = float(n @ keys) / images
+    surplus = float(n @ (keys - mean) ** 2) / images - mean
+    if surplus <= 0:  # they scatter no more than what comes at random
+        return 0.0
+    shape = mean * mean / surplus
+    none = (shape / (shape + mean)) ** shape
+    return images * none / (1 - none)
 
 
 def gather(view: View, suspected: Sequence[Missing]) -> Iterator[pa.Table]:

@@ -2,7 +2,7 @@
 
 Failure: what stands there is lost: its objects are trained on as background and counted as false detections.
 Number: one finding for each file or row that ingest set aside, with its reason.
-Source: ingest's table quarantine.
+Source: the table quarantine, which holds what each stage left out; in is kept plus quarantined.
 """
 
 from detray.audit.rule import ERROR, Rule
