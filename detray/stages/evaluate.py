@@ -34,16 +34,17 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     """Evaluate the predictions of the splits of ``predict.splits``, against another model's if one is named."""
     config, store = context.config, context.store
     predicted = store.manifest("predict") or {}
-    model = predicted.get("facts", {}).get("model", "detections")
+    facts = predicted.get("facts", {})
+    model = facts.get("model", "detections")
     keys = store.shards(config.predict.splits)
     columns, slices = _slices(context, stage, keys, done)
     work = tasks.Work(stage, config.name, model, config.evaluate, slices, _other(config, model))
     splits = list(dict.fromkeys(key.split for key in keys))
     pieces = _pieces(keys, sum(part["rows"] for part in store.files("predictions", "predict")))
-    parts = {f"match-{piece.name}": piece for piece in pieces}
+    parts = {f"{tasks.MATCH}-{piece.name}": piece for piece in pieces}
     matched = context.run_tasks("match", partial(tasks.match, work), parts, done)
-    read = predicted.get("counts", {}).get("in", 0) if "placed" in predicted.get("facts", {}) else 0
-    left_out = _left_out(config, matched, 0 if predicted.get("facts", {}).get("placed") else read)
+    read = predicted.get("counts", {}).get("in", 0) if "placed" in facts else 0  # of a file of detections
+    left_out = _left_out(config, matched, 0 if facts.get("placed") else read)
     n = sum(receipt["facts"]["detections"] for receipt in matched)
     other = _match_other(context, work, work.other, keys, done) if work.other else Outcome([])
 
@@ -162,10 +163,8 @@ def _match_other(
     readings = read_file(context, work.stage, done, path, split) if is_file else []
     held = [receipt["facts"] for receipt in readings] if is_file else Store(path).files("predictions", "predict")
     pieces = _pieces(keys, sum(part["rows"] for part in held))
-    parts = {
-        f"other-{piece.name}": (piece, checking(readings, piece.shard, unnamed=piece is pieces[0]) if is_file else None)
-        for piece in pieces
-    }
+    checks = [checking(readings, piece.shard, unnamed=piece is pieces[0]) if is_file else None for piece in pieces]
+    parts = {f"{tasks.OTHER}-{piece.name}": (piece, check) for piece, check in zip(pieces, checks, strict=True)}
     matched = context.run_tasks("match other", partial(tasks.match_other, work, other), parts, done)
     facts = [receipt["facts"] for receipt in matched]
     account = Account.of(readings, [fact["account"] for fact in facts if is_file])
@@ -228,7 +227,7 @@ def _groups(
     for receipts in (matched, other):
         facts = [receipt["facts"] for receipt in receipts if receipt["facts"].get("split") == split]
         for fact in facts:
-            rows.update(dict(fact["classes"]))
+            rows.update(dict(zip(fact["ids"], fact["held"]["detections"], strict=True)))
         pieces.append(tuple(fact["piece"] for fact in facts))
     limit = min(max(sum(rows.values()) / (2 * context.executor.workers), MIN_GROUP_ROWS), MAX_GROUP_ROWS)
     ids = sorted(rows)

@@ -1,5 +1,6 @@
 """The tasks of the stage evaluate: plain functions that write their own shards."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +29,8 @@ BY_CLASS = (*REDUCED, *SLICED)
 """Scratch tables that are sorted by class."""
 BATCH_ROWS = 4096
 """Their rows that are read in one go."""
-_PREFIX = {"match": "", "other": "other-"}
+MATCH, OTHER = "match", "other"
+"""What the names of shards and scratch begin with: matches of the model's detections, and of the other's."""
 
 
 @dataclass(frozen=True)
@@ -142,53 +144,61 @@ def match(work: Work, piece: Piece) -> Json:
     store = work.stage.store
     shard = replace(piece.read(store), predictions=store.read_range("predictions", piece.key(store)))
     found = match_shard(shard, work.settings, work.slices, run=work.run, model=work.model)
-    for name in SCRATCH:
-        work.stage.write_scratch(f"{name}/{piece.name}", getattr(found, name), batch_rows=BATCH_ROWS)
-    return work.stage.write(f"match-{piece.name}", {"matches": found.matches}, _facts(piece, found))
+    return _keep(work.stage, MATCH, piece, found, SCRATCH, {"matches": found.matches})
 
 
 def match_other(work: Work, other: Other, task: tuple[Piece, Checking | None]) -> Json:
     """Match the other model's detections of a piece: scratch, and rows of a file that are left out."""
     piece, checking = task
-    store, written, account = work.stage.store, {}, None
-    if checking is not None:
-        predictions, written["quarantine"], account = checked(
-            work.stage, work.run, other.model, replace(checking, key=piece.key(store))
-        )
+    stage, written, account = work.stage, {}, None
+    if checking is None:
+        predictions = Store(str(other.folder)).read_range("predictions", piece.key(stage.store))
     else:
-        predictions = Store(str(other.folder)).read_range("predictions", piece.key(store))
-    found = match_shard(
-        replace(piece.read(store), predictions=predictions), work.settings, run=work.run, model=other.model
-    )
-    for name in REDUCED:
-        work.stage.write_scratch(f"other-{name}/{piece.name}", getattr(found, name), batch_rows=BATCH_ROWS)
-    return work.stage.write(f"other-{piece.name}", written, _facts(piece, found) | {"account": account})
+        own = replace(checking, key=piece.key(stage.store))
+        predictions, written["quarantine"], account = checked(stage, work.run, other.model, own)
+    shard = replace(piece.read(stage.store), predictions=predictions)
+    found = match_shard(shard, work.settings, run=work.run, model=other.model)
+    return _keep(stage, OTHER, piece, found, REDUCED, written, account)
 
 
-def _facts(piece: Piece, found: ShardMatches) -> Json:
+def _keep(
+    stage: Stage,
+    step: str,
+    piece: Piece,
+    found: ShardMatches,
+    parts: Sequence[str],
+    written: Mapping[str, pa.Table],
+    account: Json | None = None,
+) -> Json:
+    """Write tables, keep ``parts`` of the matches as scratch, and say how many rows of each class these have."""
+    for name in parts:
+        stage.write_scratch(f"{step}-{name}/{piece.name}", getattr(found, name), batch_rows=BATCH_ROWS)
     columns = {name: tables.numpy(getattr(found, name), "category_id") for name in BY_CLASS}
     ids = np.union1d(columns["detections"], columns["boxes"])
     held = {
         name: (np.searchsorted(column, ids, side="right") - np.searchsorted(column, ids)).tolist()
         for name, column in columns.items()
     }
-    return {
+    facts = {
         "split": piece.shard.split,
         "piece": piece.name,
-        "classes": list(zip(ids.tolist(), held["detections"], strict=True)),
+        "ids": ids.tolist(),
         "held": held,
         "detections": found.detections.num_rows,
         "left_out": found.left_out,
+        "account": account,
     }
+    return stage.write(f"{step}-{piece.name}", written, facts)
 
 
 def reduce(work: Work, group: Group) -> Json:
     """The tables about some classes, from the rows of all pieces."""
     ids, names = np.array(group.ids, np.int64), work.names(group.split)
-    found = class_tables(ClassRows.of(ids, **_of_group(work, group, "match", REDUCED)), names, work.settings)
+    rows = ClassRows.of(ids, **_of_group(work.stage, group.ids, MATCH, group.pieces, REDUCED))
+    found = class_tables(rows, names, work.settings)
     work.stage.write_scratch(f"numbers/{group.name}", found.numbers)
     work.stage.write_scratch(f"metrics/{group.name}", found.class_metrics)
-    sliced = _of_group(work, group, "match", SLICED)
+    sliced = _of_group(work.stage, group.ids, MATCH, group.pieces, SLICED)
     written = {
         "class_metrics": found.class_metrics,
         "pr_curves": found.pr_curves,
@@ -196,7 +206,8 @@ def reduce(work: Work, group: Group) -> Json:
         "slices": slice_table(sliced["sliced_detections"], sliced["sliced_boxes"], names),
     }
     if work.other is not None:
-        numbers = class_numbers(ClassRows.of(ids, **_of_group(work, group, "other", REDUCED)), work.settings)
+        others = ClassRows.of(ids, **_of_group(work.stage, group.ids, OTHER, group.other_pieces, REDUCED))
+        numbers = class_numbers(others, work.settings)
         work.stage.write_scratch(f"other-numbers/{group.name}", numbers)
         written["comparisons"] = comparison_table(found.numbers, numbers, names, work.other.model)
     compared = written.get("comparisons", schema.empty("comparisons"))
@@ -204,23 +215,24 @@ def reduce(work: Work, group: Group) -> Json:
     return work.stage.write(group.name, written, {"split": group.split, "n_classes": len(ids)} | shown)
 
 
-def _of_group(work: Work, group: Group, step: str, parts: tuple[str, ...]) -> dict[str, pa.Table]:
-    """The rows of the group's classes of scratch tables that are sorted by class; no others are read."""
-    pieces: dict[str, list[pa.Table]] = {part: [] for part in parts}
-    for piece in group.pieces if step == "match" else group.other_pieces:
-        receipt = work.stage.receipt(f"{step}-{piece}")
+def _of_group(
+    stage: Stage, ids: Sequence[int], step: str, pieces: Sequence[str], parts: Sequence[str]
+) -> dict[str, pa.Table]:
+    """The rows of the classes ``ids`` of scratch tables that are sorted by class; no others are read."""
+    found: dict[str, list[pa.Table]] = {part: [] for part in parts}
+    for piece in pieces:
+        receipt = stage.receipt(f"{step}-{piece}")
         if receipt is None:
-            raise DetrayError(f"{work.stage.name}: the receipt of {step}-{piece} is gone; run the stage again")
+            raise DetrayError(f"{stage.name}: the receipt of {step}-{piece} is gone; run the stage again")
         facts = receipt["facts"]
-        ids = [number for number, _ in facts["classes"]]
-        first, last = np.searchsorted(ids, group.ids[0]), np.searchsorted(ids, group.ids[-1], side="right")
+        first, last = np.searchsorted(facts["ids"], ids[0]), np.searchsorted(facts["ids"], ids[-1], side="right")
         for part in parts:
             ends = np.cumsum([0, *facts["held"][part]])
             low, high = int(ends[first]), int(ends[last])
             batches = range(low // BATCH_ROWS, -(-high // BATCH_ROWS)) if high > low else ()
-            rows = work.stage.read_scratch(f"{_PREFIX[step]}{part}/{piece}", batches=batches)
-            pieces[part].append(rows.slice(low % BATCH_ROWS, high - low))
-    return {part: pa.concat_tables(found) for part, found in pieces.items()}
+            rows = stage.read_scratch(f"{step}-{part}/{piece}", batches=batches)
+            found[part].append(rows.slice(low % BATCH_ROWS, high - low))
+    return {part: pa.concat_tables(rows) for part, rows in found.items()}
 
 
 def count(work: Work, task: Counting) -> Json:
@@ -230,8 +242,8 @@ def count(work: Work, task: Counting) -> Json:
     found, histogram = images.image_rows(
         stage.store.read_range("images", piece.key(stage.store), ("image_id", "file_name")),
         work.names(split),
-        stage.read_scratch(f"detections/{piece.name}"),
-        stage.read_scratch(f"boxes/{piece.name}"),
+        stage.read_scratch(f"{MATCH}-detections/{piece.name}"),
+        stage.read_scratch(f"{MATCH}-boxes/{piece.name}"),
         pa.concat_tables([stage.read_scratch(f"metrics/{name}") for name in task.groups]),
     )
     name = f"images-{piece.name}"
@@ -253,7 +265,7 @@ def summarise(work: Work, whole: Whole) -> Json:
     def of_groups(prefix: str) -> pa.Table:
         return pa.concat_tables([stage.read_scratch(f"{prefix}/{name}") for name in whole.groups])
 
-    confusion = [stage.read_scratch(f"confusion/{name}") for name in whole.pieces]
+    confusion = [stage.read_scratch(f"{MATCH}-confusion/{name}") for name in whole.pieces]
     found = summary_metrics(of_groups("numbers"), names)
     values, gain = [(work.model, _values(found))], None
     if work.other is not None:
