@@ -23,6 +23,7 @@ from detray.files import open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
+from detray.formats.fractions import judge
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source, locate
 from detray.formats.values import Defects
@@ -191,7 +192,9 @@ def _annotations(
     keys = pc.binary_join_element_wise(images_of, pa.scalar(".jpg"), "")
     place = pc.index_in(keys, value_set=images["key"].combine_chunks(), skip_nulls=True)
     sizes = [images[side].cast(pa.float64()).take(place.combine_chunks()).to_numpy() for side in ("width", "height")]
-    corners = [_numbers(table[side], side, defects) * size for side, size in zip(_SIDES, sizes * 2, strict=True)]
+    fractions = [_numbers(table[side], side, defects) for side in _SIDES]
+    _judge(fractions, np.isnan(sizes[0]), defects)
+    corners = [side * size for side, size in zip(fractions, sizes * 2, strict=True)]
     for index in np.flatnonzero(np.isnan(sizes[0]) & pc.is_valid(keys).to_numpy()).tolist() if with_pictures else ():
         defects.setdefault(index, Defects()).note("missing-field", "picture size", "")
     x, y, right, bottom = corners
@@ -230,6 +233,17 @@ def _numbers(column: pa.ChunkedArray, field: str, defects: dict[int, Defects]) -
         if noted:
             defects[index] = noted
     return found
+
+
+def _judge(corners: list[np.ndarray], unsized: np.ndarray, defects: dict[int, Defects]) -> None:
+    """Note what is wrong with the fractions of boxes whose picture's size is unknown, ``unsized``."""
+    x, y, right, bottom = corners
+    doubtful = (x >= right) | (y >= bottom) | (x < 0) | (y < 0) | (right > 1) | (bottom > 1)
+    for index in np.flatnonzero(unsized & doubtful).tolist():
+        noted = defects.get(index, Defects())
+        judge([x[index], y[index], right[index] - x[index], bottom[index] - y[index]], noted)
+        if noted:
+            defects[index] = noted
 
 
 def _names(table: pa.Table, field: str, defects: dict[int, Defects]) -> pa.ChunkedArray:

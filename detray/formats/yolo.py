@@ -20,6 +20,7 @@ from detray.files import open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
+from detray.formats.fractions import judge, sides
 from detray.formats.listing import FILES_PER_CHUNK, MAX_BOXES, listed_names, read_bounded, too_many
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source, locate
@@ -91,7 +92,10 @@ class Yolo:
                 continue
             image = _image(label, picture, source, allowed)
             images.append(image)
-            boxes += [_box(line, row, image) for row, line in enumerate(lines) if line.strip()]
+            drawn = [_box(line, row, image) for row, line in enumerate(lines) if line.strip()]
+            if image["width"] is None:
+                _note_repeated(drawn)
+            boxes += drawn
         return Chunk(
             images=pa.Table.from_pylist(images, chunk.IMAGES),
             annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),
@@ -236,21 +240,16 @@ def _box(line: str, row: int, image: Row) -> Row:
         defects.note("box-arity", "", line)
     elif width is None:
         further = {"fractions": numbers}
+        judge(_box_of(numbers), defects)
         if image["defects"]:
             defects.note("missing-field", "picture size", "")
-    elif len(numbers) % 2 == 0 and len(numbers) >= 6:
-        points = [None if value is None else value * (width, height)[place % 2] for place, value in enumerate(numbers)]
-        box = _bounds(points)
-        polygon = json.dumps([points]) if None not in points else None
     else:
-        further = {"further": numbers[4:]} if len(numbers) > 4 else {}
-        x, y, w, h = (v if v is None else v * side for v, side in zip(numbers, (width, height) * 2, strict=False))
-        box = [
-            None if x is None or w is None else x - w / 2,
-            None if y is None or h is None else y - h / 2,
-            w,
-            h,
-        ]
+        scaled = [None if value is None else value * (width, height)[place % 2] for place, value in enumerate(numbers)]
+        box = _box_of(scaled)
+        if _is_polygon(numbers):
+            polygon = json.dumps([scaled]) if None not in scaled else None
+        elif len(numbers) > 4:
+            further = {"further": numbers[4:]}
     return {
         "annotation_row": row,
         "category_id": None if index is None else index + 1,
@@ -267,6 +266,33 @@ def _box(line: str, row: int, image: Row) -> Row:
         "defects": defects.or_none(),
         "key": image["key"],
     }
+
+
+def _is_polygon(numbers: list[float | None]) -> bool:
+    return len(numbers) >= 6 and len(numbers) % 2 == 0
+
+
+def _box_of(numbers: list[float | None]) -> list[float | None]:
+    """x, y, width, height of what the numbers of a line draw."""
+    if _is_polygon(numbers):
+        return _bounds(numbers)
+    x, y, w, h = numbers[:4]
+    return [None if x is None or w is None else x - w / 2, None if y is None or h is None else y - h / 2, w, h]
+
+
+def _note_repeated(boxes: list[Row]) -> None:
+    """Note the boxes of one picture that have the class and the fractions of another before them."""
+    seen: set[tuple[float | None, ...]] = set()
+    for box in boxes:
+        numbers = json.loads(box["attributes"])["fractions"] if box["attributes"] else [None] * 4
+        known = [side for side in _box_of(numbers) if side is not None]
+        if len(known) < 4 or min(known[2:]) <= 0:
+            continue  # which is noted as that
+        drawn = (box["category_id"], *known)
+        if drawn in seen:
+            box["defects"] = Defects(box["defects"] or ())
+            box["defects"].note("duplicate-box", "", sides(*known[2:]))
+        seen.add(drawn)
 
 
 def _bounds(points: list[float | None]) -> list[float | None]:

@@ -1,7 +1,7 @@
 """The stage ``audit``: every rule on every shard, then what many rows have in common."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -39,6 +39,8 @@ PICTURES_PER_TASK = 512
 FINDINGS_ROWS = 128 * 1024
 """Rows of a part of the table findings, if no task found more."""
 MAX_CLASSES_SHOWN = 40
+FRACTIONAL = ("open_images", "yolo")
+"""Formats whose boxes are fractions of pictures, and which do not state the pictures' sizes."""
 TRAIN = "train"
 MAX_TRIED = 500
 """Images of the training split that the augmentation is tried on."""
@@ -155,6 +157,7 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     parts = {part: (part, names) for part, names in _parts(raw).items()}
     finished = context.run_tasks("findings", partial(_finish, work), parts, done)
     outcome = _outcome(conclusion, data.groups, statistics, bool(pictured))
+    outcome.notes += _unmeasured(data.formats, stated)
     outcome.receipts = [*receipts, *finished, last]
     outcome.counts |= {"in": n_rows, "kept": n_rows, "quarantined": 0}
     return outcome
@@ -345,6 +348,13 @@ def _outcome(conclusion: Conclusion, groups: pa.Table, statistics: pa.Table, loo
         ],
         notes=notes,
     )
+
+
+def _unmeasured(formats: Mapping[str, str], pictured: Collection[str]) -> list[str]:
+    """Splits whose boxes are fractions of pictures that are not at hand."""
+    names = [name for name, kind in formats.items() if kind in FRACTIONAL and name not in pictured]
+    said = "sizes and overlaps of boxes not judged: they are fractions of pictures whose size is unknown"
+    return [f"{', '.join(names)}: {said}; state the image folder"] if names else []
 
 
 def _heads(conclusion: Conclusion, groups: pa.Table) -> set[str]:

@@ -409,8 +409,8 @@ def _notes(split: _Split) -> Iterator[str]:
         yield f"{name}: not read, but counted: {', '.join(further)}"
     if split.source.images is None and split.source.format in ("open_images", "yolo"):
         yield (
-            f"{name}: boxes are fractions of pictures, and no image folder is stated: they have no place and size;"
-            f" state dataset.splits.{name}.images"
+            f"{name}: boxes are fractions of pictures, and no image folder is stated: they have no place and size in"
+            f" pixels; state dataset.splits.{name}.images"
         )
 
 

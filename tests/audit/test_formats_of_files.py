@@ -1,9 +1,10 @@
-"""Boxes in another format than their file's, whichever that is."""
+"""What the audit says of files of other formats than COCO."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from detray import cli
 from detray.store import Store
@@ -53,3 +54,33 @@ def test_what_stands_in_the_files_of_pascal_voc(tmp_path: Path, write, observed:
     found = _found(_voc(tmp_path / "data", write(_boxes())), tmp_path / "out")
     expected = [(f"200 boxes read better as {observed}", "x, y, x2, y2 in pixels")] if observed else []
     assert found == expected
+
+
+def _yolo(folder: Path) -> Path:
+    """Labels with each fault of geometry, and their pictures."""
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    lines = ["0 0.5 0.5 0.2 0.2", "0 1.5 0.5 0.2 0.2", "0 0.5 0.5 0 0.2", "0 0.5 0.95 0.2 0.2", "0 0.5 0.5 0.2 0.2"]
+    for name in ("a", "b"):
+        (folder / "labels" / f"{name}.txt").write_text("\n".join(lines))
+        Image.new("RGB", (100, 100), "gray").save(folder / "images" / f"{name}.jpg")
+    return folder
+
+
+def test_labels_are_judged_alike_without_their_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, rules = _yolo(tmp_path / "data"), ("fully-outside", "degenerate-box", "out-of-bounds", "duplicate-box")
+    found, said = [], []
+    for number, more in enumerate([(), ("--images", str(data / "images"))]):
+        output = str(tmp_path / f"out{number}")
+        cli.main(["audit", str(data / "labels"), *more, "--serial", "--output", output])
+        rows = Store(output).read("findings", filters=[("rule", "in", rules), ("annotation_row", ">=", 0)]).to_pylist()
+        found.append(sorted((row["image_id"], row["annotation_row"], row["rule"], row["severity"]) for row in rows))
+        said.append("sizes and overlaps of boxes not judged" in capsys.readouterr().out)
+    assert found[0] == found[1]
+    assert [row[1:] for row in found[0][:4]] == [
+        (1, "fully-outside", 3),
+        (2, "degenerate-box", 3),
+        (3, "out-of-bounds", 2),
+        (4, "duplicate-box", 3),
+    ]
+    assert said == [True, False]

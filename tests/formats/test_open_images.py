@@ -85,6 +85,27 @@ def test_without_an_image_folder_fractions_are_kept(data: Path, read_source) -> 
     assert [kept[side] for side in ("XMin", "XMax", "YMin", "YMax")] == ["0.25", "0.75", "0.5", "1"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "defect"),
+    [
+        ("0.25", "0.85", ("degenerate-box", "-0.1 x 0.5 of the picture")),
+        ("0.25", "-0.25", ("out-of-bounds", "0.25 of the picture outside")),
+        ("0.25,0.75", "10,200", ("fully-outside", "at 10, 0.5 of the picture")),
+    ],
+)
+def test_fractions_are_judged_where_the_size_is_unknown(
+    data: Path, read_source, old: str, new: str, defect: tuple[str, str]
+) -> None:
+    bad, near = GOOD.replace(old, new), GOOD.replace("0.75", "1.004")
+    rows = read_source(source(data, HEADER + bad + GOOD + near, images=False)).annotations.to_pylist()
+    assert [row["defects"] and [(one["rule"], one["observed"]) for one in row["defects"]] for row in rows] == [
+        [defect],
+        None,
+        None,
+    ]
+    assert read_source(source(data, HEADER + bad)).annotations["defects"].to_pylist() == [None]
+
+
 def test_boxes_of_a_picture_that_is_not_there_are_said_so(data: Path, read_source) -> None:
     found = read_source(source(data, HEADER + GOOD.replace("aaa", "gone")))
     assert found.annotations["defects"].to_pylist()[0][0]["field"] == "picture size"

@@ -185,6 +185,34 @@ def test_without_an_image_folder_fractions_are_kept(data: Path, read_source) -> 
     assert json.loads(row["attributes"]) == {"fractions": [0.5, 0.25, 0.5, 0.5]}
 
 
+FAULTS = {
+    "0 1.5 0.5 0.2 0.2": ("fully-outside", "at 1.4, 0.4 of the picture"),
+    "0 0.5 0.5 0 0.25": ("degenerate-box", "0 x 0.25 of the picture"),
+    "0 0.5 0.95 0.2 0.2": ("out-of-bounds", "0.05 of the picture outside"),
+    "0 0.1 0.1 1.25 0.1 0.5 0.9": ("out-of-bounds", "0.25 of the picture outside"),
+    "0 0.5 0.5 0.5 0.5": ("duplicate-box", "0.5 x 0.5 of the picture"),
+}
+
+
+def test_fractions_are_judged_where_the_size_is_unknown(data: Path, read_source) -> None:
+    good = ["0 0.5 0.5 0.5 0.5", "1 0.5 0.5 0.5 0.5", "0 0.5 0.5 1.009 1", "0 0.4 0.5 0.5 0.5 0.9"]
+    source = label(data, "\n".join([*good, *FAULTS]))
+    rows = read_source(Source("train", "yolo", source.annotations, source.root)).annotations.to_pylist()
+    assert [row["defects"] for row in rows[: len(good)]] == [None] * len(good)
+    assert [[(one["rule"], one["observed"]) for one in row["defects"]] for row in rows[len(good) :]] == [
+        [fault] for fault in FAULTS.values()
+    ]
+    assert not any(row["defects"] for row in read_source(source).annotations.to_pylist())  # the audit judges pixels
+
+
+def test_fractions_of_a_picture_that_is_gone_are_kept(data: Path, read_source) -> None:
+    source = label(data, "0 0.5 0.95 0.2 0.2\n")
+    (data / "images" / "train" / "a.jpg").unlink()
+    (row,) = read_source(source).annotations.to_pylist()
+    assert json.loads(row["attributes"]) == {"fractions": [0.5, 0.95, 0.2, 0.2]}
+    assert [one["rule"] for one in row["defects"]] == ["out-of-bounds", "missing-field"]
+
+
 def test_a_data_file_above_the_labels_names_the_classes(data: Path, read_source, tmp_path: Path) -> None:
     (source,) = resolve(dataset_from_files([str(data / "labels" / "val")], images=str(data / "images" / "val")))
     assert read_source(source).categories["category_name"].to_pylist() == ["cat", "dog"]

@@ -1,7 +1,7 @@
 """What the schema rules share: the defects that the reader noted in a row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -56,6 +56,14 @@ class FromDefects:
             share=pc.if_else(pc.equal(fields, ""), "the whole row", pc.binary_join_element_wise("field ", fields, "")),
             extra=fields,
         )
+
+
+def noted(view: View, code: str, severity: int) -> Sequence[Hits]:
+    """What the reader noted of boxes that it knows as fractions only, for a rule that else judges pixels."""
+    return [
+        replace(hits, severity=np.full(len(hits.rows), severity, np.int8), share=None)
+        for hits in FromDefects(code)(view, {})
+    ]
 
 
 def _starts(parents: Rows, fields: pa.Array) -> NDArray[np.bool_]:

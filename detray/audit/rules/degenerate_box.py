@@ -2,7 +2,8 @@
 
 Failure: it can match no detection, so it is always missed; as a training target it makes log(width) infinite and
 the loss NaN. Two stand in the public BCCD data set (BloodImage_00338 and _00343, where xmin = xmax).
-Number: width and height as given; either at or below 0 px. Crowd regions count.
+Number: width and height as given; either at or below 0 px. Crowd regions count. So do fractions of a picture whose
+size is unknown.
 Source: torchvision's detection models refuse such boxes ("All bounding boxes should have positive height and
 width"); BCCD (https://github.com/Shenggan/BCCD_Dataset).
 """
@@ -12,13 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.audit.rule import ERROR, Hits, Limits, RowRule
+from detray.audit.rules.defects import noted
 from detray.audit.rules.geometry import sides
 from detray.audit.view import View
 
 
 def check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero(view.has_box & (view.shorter_side <= 0))
-    return [Hits(rows, observed=sides(view, rows))]
+    return [Hits(rows, observed=sides(view, rows)), *noted(view, "degenerate-box", ERROR)]
 
 
 RULE = RowRule(

@@ -3,6 +3,7 @@
 Failure: there is nothing in it. It is a target that no detection can meet, and a sign of wrong coordinates or of
 a box that hangs on the wrong image.
 Number: x at or beyond the stated width, y at or beyond the height, or the right or lower edge at or before 0.
+Of a picture whose size is unknown fractions are judged alike, against 1.
 Source: COCO's data format: box coordinates are measured from the top left image corner and are 0-indexed.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.audit.rule import ERROR, Hits, Limits, RowRule
+from detray.audit.rules.defects import noted
 from detray.audit.text import join, number
 from detray.audit.view import View
 
@@ -19,7 +21,8 @@ def check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero(view.is_outside & (view.shorter_side > 0))  # the others are degenerate-box
     sizes = view.image_sizes(rows)
     size = join(number(sizes[:, 0]), " x ", number(sizes[:, 1]))
-    return [Hits(rows, observed=join("at ", number(view.x[rows]), ", ", number(view.y[rows]), " of ", size))]
+    at = join("at ", number(view.x[rows]), ", ", number(view.y[rows]), " of ", size)
+    return [Hits(rows, observed=at), *noted(view, "fully-outside", ERROR)]
 
 
 RULE = RowRule(

@@ -3,7 +3,8 @@
 Failure: augmentation libraries refuse or clip it, crops shift it, and the part outside is nothing that a model
 can learn; many of them mean that boxes and images are not at the same scale.
 Number: the furthest that any side lies outside the stated width and height, px. Up to `tolerance` px is rounding
-and only noted. Boxes that lie wholly outside are left to fully-outside.
+and only noted. Boxes that lie wholly outside are left to fully-outside. Fractions of a picture whose size is unknown
+are judged against 1, and up to 0.005 is rounding.
 Source: albumentations' check_bboxes; Pascal VOC counts pixels from 1, so xmax = width is inside.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.audit.rule import INFO, WARNING, Hits, Limits, RowRule, Threshold
+from detray.audit.rules.defects import noted
 from detray.audit.text import join, number
 from detray.audit.view import View
 
@@ -27,7 +29,8 @@ def check(view: View, limits: Limits) -> Sequence[Hits]:
             rows,
             observed=join(number(over[rows]), " px outside ", number(sizes[:, 0]), " x ", number(sizes[:, 1])),
             severity=np.where(over[rows] > limits["tolerance"], WARNING, INFO).astype(np.int8),
-        )
+        ),
+        *noted(view, "out-of-bounds", WARNING),
     ]
 
 
