@@ -1,5 +1,6 @@
 """What the causes judge: one weak class with its boxes, its detections, and the classes around it."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -157,14 +158,21 @@ class Case:
         """Missed boxes that no confident detection explains."""
         return self.view.missed & ~self.confused & ~self.loose
 
+    @property
+    def met(self) -> Flags:
+        """Boxes that the class's own detections meet, be it loosely; of those that another class covers
+        nobody knows whether its own would have."""
+        return ~self.lost & ~self.confused
+
     @cached_property
     def n_seen(self) -> int:
-        """Boxes that a detection of the class, or a confident one of another, meets; at least half of all,
-        so that errors at a few of many lost boxes are not most of what there is to see; all of a class that
+        """Boxes that a detection of the class, or a confident one of another, meets; at least 10 or half of all,
+        so that errors at two or three boxes are not most of what there is to see; all of a class that
         is never detected."""
         if not len(self.view.found):
             return self.view.n_boxes
-        return max(self.view.n_boxes - int(self.lost.sum()), (self.view.n_boxes + 1) // 2)
+        least = min((self.view.n_boxes + 1) // 2, int(t.FEW_BOXES))
+        return max(self.view.n_boxes - int(self.lost.sum()), least)
 
     @cached_property
     def usually_missed(self) -> float:
@@ -182,8 +190,8 @@ class Case:
 
     @cached_property
     def size_auc(self) -> Auc | None:
-        """The chance that a found box is larger than a lost one; None without either."""
-        return Auc.of(self.sizes[~self.view.missed], self.sizes[self.lost])
+        """The chance that a box that is met is larger than a lost one; None without either."""
+        return Auc.of(self.sizes[self.met], self.sizes[self.lost])
 
     # what the detections sit on
 
@@ -244,20 +252,22 @@ class Case:
     @cached_property
     def is_depressed(self) -> bool | None:
         """Whether the class's true detections score far below those of the classes that work; None: unknown."""
-        return self.scores_low(t.DEPRESSED_ERRORS)
+        return self.scores_low(t.DEPRESSED_CHANCE)
 
-    def scores_low(self, errors: float) -> bool | None:
-        """The same, by so many standard errors."""
+    def scores_low(self, chance: float) -> bool | None:
+        """The same, where it happens by chance with this probability at most."""
         n = int(self.view.true.sum())
         position = self.reference.position(self.true_median) if n else None
         if position is None:
             return None
-        # the place of a median of n is uncertain by .5 / sqrt(n), and the classes differ among themselves
-        by_chance = 0.5 - errors * 0.5 / np.sqrt(n)
+        position = max(position, 1 / (self.reference.true.total + 1))
+        if chance_of_median(position, n) > chance:
+            return False
+        # the classes differ among themselves
         usual = self.reference.quantile(0.5) or 0.0
-        if position < min(t.FAR_BELOW_POSITION, by_chance) and self.true_median < t.FAR_BELOW * usual:
+        if position < t.FAR_BELOW_POSITION and self.true_median < t.FAR_BELOW * usual:
             return True
-        return bool(position < min(t.DEPRESSED_POSITION, by_chance, self.reference.lowest_usual_position))
+        return bool(position < min(t.DEPRESSED_POSITION, self.reference.lowest_usual_position))
 
     @cached_property
     def has_one_kind_of_false(self) -> bool:
@@ -309,11 +319,26 @@ class Case:
             return is_skewed
         n_true = int(self.view.true.sum())
         depth = self.reference.usual_depth(n_true)
-        if depth is not None and score_depth(lowest, self.true_median) > t.CUT_DEPTH * depth:
+        is_deep = depth is not None and score_depth(lowest, self.true_median) > t.CUT_DEPTH * depth
+        if is_deep and below < t.CUT_POSITION:
             return False  # a class that scores high as a whole is not cut
-        by_chance = (1 - below) ** n_true
+        # a class whose false ones score high has them elsewhere
+        is_usual = int(self.view.false.sum()) <= self.usual_false(lowest)
+        n_false = self.reference.least_false(n_true, below=lowest) if is_usual else 0.0
+        if (1 - below) ** n_true * np.exp(-n_false) < t.CUT_CHANCE:
+            return True
         is_shared = abs(lowest - reference.lowest_score) <= t.SAME_CUT
-        return by_chance < t.CUT_CHANCE or (is_shared and self.is_depressed is True)
+        return self.is_depressed is True and (is_shared or self._ends_early(lowest))
+
+    def _ends_early(self, lowest: float) -> bool:
+        """Whether the true scores end far nearer to their median, for how far they go above it, than those
+        of the classes that work: scores that are low as a whole keep their shape."""
+        scores = self.view.found.score[self.view.true]
+        usual = self.reference.usual_tail(len(scores))
+        high = float(np.quantile(scores, 1 - t.CONFIDENT_QUANTILE))
+        if usual is None or len(scores) < t.FEW_BOXES or high <= self.true_median:
+            return False
+        return (self.true_median - lowest) / (high - self.true_median) < t.CUT_TAIL * usual
 
     @property
     def beyond_cap(self) -> Flags:
@@ -361,6 +386,17 @@ class Case:
             if is_better_elsewhere or is_full_of_boxes:
                 return cap, full, recall, rest
         return None
+
+
+def chance_of_median(position: float, n: int) -> float:
+    """The chance that the median of ``n`` values drawn from others lies below this share of them."""
+    if n > _EXACT:
+        return 0.5 * math.erfc((0.5 - position) * math.sqrt(2 * n))
+    return sum(math.comb(n, k) * position**k * (1 - position) ** (n - k) for k in range((n + 1) // 2, n + 1))
+
+
+_EXACT = 60
+"""Values from which the normal distribution is as good as the binomial."""
 
 
 def dominant_class(classes: Ints) -> int | None:

@@ -64,7 +64,8 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
         cause, verdict, is_explained = entry
         cost = float("inf") if verdict.d_ap is None else -verdict.d_ap
         is_light = cause.group > MAPPING and verdict.d_ap is not None and verdict.d_ap < t.LIGHT_SHARE * most
-        return cause.name not in FIRST, is_explained, is_light, cause.group, cost, order.get(cause.name, len(order))
+        group = 0 if is_explained else cause.group  # of what another cause explains only the cost tells
+        return cause.name not in FIRST, is_explained, is_light, group, cost, order.get(cause.name, len(order))
 
     told = _Told()
     first, last = [], []

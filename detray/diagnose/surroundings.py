@@ -161,6 +161,25 @@ class Others:
         ]
         return float(np.median(depths)) if depths else None
 
+    def usual_tail(self, n: int) -> float | None:
+        """How far the lowest of ``n`` true scores of a class lies below their median, for each step from
+        there to the highest tenth; in the median of the classes, None where none has enough true detections."""
+        tails = []
+        for scores in self.classes:
+            low, middle, high = (scores.true.quantile(q) or 0.0 for q in (1 / n, 0.5, 1 - t.CONFIDENT_QUANTILE))
+            if scores.true.total >= t.FEW_BOXES and high > middle:
+                tails.append((middle - low) / (high - middle))
+        return float(np.median(tails)) if tails else None
+
+    def least_false(self, n_true: int, *, below: float) -> float:
+        """How many false detections a class with ``n_true`` true ones has below a score: the median over
+        the classes of their number, or of their number for each true one, if that is less."""
+        if not self.classes:
+            return 0.0
+        n = np.array([scores.false.total - scores.false.above(below) for scores in self.classes])
+        true = np.array([max(scores.true.total, 1) for scores in self.classes])
+        return min(float(np.median(n)), n_true * float(np.median(n / true)))
+
     def usual_false(self, score: float, n_true: int) -> float:
         """How many false detections a class with ``n_true`` true ones usually has from ``score`` on: the
         median over the classes of their number, or of their number for each true one, if that is more."""

@@ -83,13 +83,14 @@ SCATTER_WORKING = Threshold(0.5, f"share of the contradictions that come from cl
 FLAGGED_SHARE = Threshold(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
 FORGOTTEN = Threshold(0.1, "AP lost against the base model: twice what a change of seed moves")
 FORGOTTEN_AP50 = Threshold(0.2, "the same of AP50, which a change of seed moves by .08 (measured on a rare class)")
+FORGOTTEN_SHARE = Threshold(2 / 3, "AP50 left of the base model's: a third is more than a change of seed moves")
 ABOVE_CLUTTER = Threshold(2, f"times the false detections that the classes that work have at such scores: {_SUITE}")
 SHIFTED = Threshold(0.3, f"Kolmogorov-Smirnov distance above that of the other classes: {_SUITE}")
 SHIFT_BOXES = Threshold(8, "boxes on each side for a distribution to be told")
 SMALL_SIDE = Threshold(32, "COCO's small objects, side in pixels")
 SMALL_LOST_SHARE = Threshold(0.25, f"share of the boxes that nothing touches: {_SUITE}")
-SIZE_AUC = Threshold(0.7, f"chance that a found box is larger than a lost one: {_SUITE}")
-SIZE_ERRORS = Threshold(1.5, f"standard errors by which it must lie above: {_SUITE}")
+SIZE_AUC = Threshold(0.75, f"chance that a found box is larger than a lost one: {_SUITE}")
+SIZE_ERRORS = Threshold(2.5, "standard errors by which it must lie above chance: six false calls in a thousand")
 BY_SIZE_ALONE = Threshold(0.9, f"the same from which the size decides and not the score: {_SUITE}")
 SIZE_RECALL_GAP = Threshold(0.4, f"recall of the larger boxes above that of the smaller: {_SUITE}")
 RARE_SHARE = Threshold(0.2, f"boxes for each box of the median class: {_SUITE}")
@@ -98,7 +99,7 @@ OVERFIT_GAP = Threshold(0.3, f"AP50 in training above AP50 here; a healthy model
 LISTED = Threshold(0.01, "chance below which a suspected label error is not worth a look")
 NOISY_SHARE = Threshold(0.4, f"the same where the audit confirms loose boxes: {_SUITE}")
 FEW_REST = Threshold(0.2, f"share of the boxes in images below the cap that is too small to compare with: {_SUITE}")
-DEPRESSED_ERRORS = Threshold(3, "standard errors: one false call in a thousand classes")
+DEPRESSED_CHANCE = Threshold(0.001, "one false call in a thousand classes")
 DUPLICATE_MANY = Threshold(0.5, f"confident duplicates for each true detection: {_SUITE}")
 OWN_CUT = Threshold(0.1, f"lowest score of a class above that of the others: {_SUITE}")
 WRONG_OF_ALL = Threshold(0.12, f"share of all boxes of the class: {_SUITE}")
@@ -106,7 +107,7 @@ SPURIOUS_SHARE = Threshold(
     0.03, "boxes that mark nothing; of ten test sets 3.3% of the labels were wrong (Northcutt et al., NeurIPS 2021)"
 )
 WRONG_BOXES = Threshold(5, "contradictions from which several classes are no accident")
-RARE_ERRORS = Threshold(1.5, "the same for a class that is known to be rare: few true detections tell little")
+RARE_CHANCE = Threshold(0.06, "the same for a class that is known to be rare: few true detections tell little")
 RAISE_FROM_NIL = Threshold(
     0.25, f"recall that another reading must add where there is none; noise adds under .15: {_SUITE}"
 )
@@ -121,6 +122,10 @@ CUT_STEP = Threshold(0.05, f"share of the range of the scores that is their lowe
 CUT_PILE = Threshold(0.02, f"share of all detections in the lowest bit of a cut range: {_SUITE}")
 CUT_PILE_RATIO = Threshold(0.4, f"detections in the lowest bit for each in the next: {_SUITE}")
 CUT_DEPTH = Threshold(0.8, f"depth of the scores below their median, for each of the usual depth: {_SUITE}")
+CUT_POSITION = Threshold(
+    0.5, f"place of the lowest score among the true ones of other classes: no class is that easy and missed: {_SUITE}"
+)
+CUT_TAIL = Threshold(0.5, f"length of the lower tail of the true scores, for each of the usual length: {_SUITE}")
 CUT_ALIKE = Threshold(1.5, f"times the share of boxes that the median class misses: {_SUITE}")
 LIGHT_SHARE = Threshold(0.25, "share of the AP that the costliest cause costs: below it a cause is not what matters")
 TIGHTER = Threshold(0.2, f"share of untight true detections beyond that of the classes that work: {_SUITE}")

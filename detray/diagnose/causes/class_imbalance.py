@@ -18,11 +18,11 @@ class ClassImbalance:
     name = "class_imbalance"
     group = cause.TRAINING_DATA
     inputs = ()
-    explains = ("missed_objects", "no_detections", "bad_ranking", "background_confusion")
+    explains = ("few_examples", "missed_objects", "no_detections", "bad_ranking", "background_confusion")
 
     def judge(self, case: Case) -> Verdict | None:
         n, typical, where = case.share_of_boxes
-        if not n or n >= t.RARE_SHARE * typical or not case.scores_low(t.RARE_ERRORS):
+        if not n or n >= t.RARE_SHARE * typical or not case.scores_low(t.RARE_CHANCE):
             return None
         if case.n_train is not None and case.n_train < t.FEW_BOXES:
             return None  # weights do not make up for so few examples

@@ -8,7 +8,7 @@ class Forgetting:
     """The model that this one was fine-tuned from was better at the class.
 
     Tells: the base model's AP of the class on the same split is higher by .1, or twice as high,
-    or its AP50 by .2.
+    or its AP50 is higher by .2, or by .1 and a half.
     Source: catastrophic forgetting (McCloskey and Cohen, 1989; Kirkpatrick et al., 2017).
     Example: fine-tuned on night scenes, it loses `bicycle`, of which these have none.
     Remedy: freeze deeper, lower the learning rate, mix in old data.
@@ -21,12 +21,14 @@ class Forgetting:
 
     def judge(self, case: Case) -> Verdict | None:
         bases = case.around.outside.base_aps
-        ap = case.given.ap
-        if bases is None or ap is None or case.category not in bases:
+        ap, ap50 = case.view.ap, case.view.ap50
+        if bases is None or ap is None or ap50 is None or case.category not in bases:
             return None
         base, base50 = bases[case.category]
         much, half = base - ap >= t.FORGOTTEN, base - ap >= t.MIN_GAIN and ap < base / 2
-        if not (much or half or base50 - (case.given.ap50 or 0.0) >= t.FORGOTTEN_AP50):
+        much50 = base50 - ap50 >= t.FORGOTTEN_AP50
+        third = base50 - ap50 >= t.FORGOTTEN and ap50 < t.FORGOTTEN_SHARE * base50
+        if not (much or half or much50 or third):
             return None
         return Verdict(
             confidence=cause.confidence(base - ap, t.FORGOTTEN, 0.4),

@@ -26,10 +26,11 @@ class Localization:
         n, of = int(loose.sum()), len(loose)
         config = tuning.tune(case.name, box_loss_weight=[1.0, 2.0, 4.0])
         remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
-        if n >= min(t.MIN_HITS, of) and n and n / case.n_seen >= t.LOOSE_SHARE:
+        share = n / max(case.n_seen - int(case.confused.sum()), min(of // 2, int(t.FEW_BOXES)), 1)
+        if n >= min(t.MIN_HITS, of) and n and share >= t.LOOSE_SHARE:
             median = float(np.median(view.boxes.iou[loose]))
             return Verdict(
-                confidence=cause.confidence(n / case.n_seen, t.LOOSE_SHARE, 0.6),
+                confidence=cause.confidence(share, t.LOOSE_SHARE, 0.6),
                 d_ap=case.gain(view.ap_with(snapped=(loose, view.boxes.detection))),
                 numbers={"loose": n, "n_ground_truth": of, "median_iou": median},
                 sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are only hit loosely"
@@ -38,15 +39,15 @@ class Localization:
                 config=config,
                 boxes=loose,
             )
-        share, n_true = case.untight_share, int(view.true.sum())
-        if n_true < t.FEW_BOXES or share is None:
+        untight, n_true = case.untight_share, int(view.true.sum())
+        if n_true < t.FEW_BOXES or untight is None:
             return None
-        if share >= max(t.UNTIGHT_SHARE, case.usually_untight + t.TIGHTER):
+        if untight >= max(t.UNTIGHT_SHARE, case.usually_untight + t.TIGHTER):
             return Verdict(
-                confidence=cause.confidence(share, t.UNTIGHT_SHARE),
+                confidence=cause.confidence(untight, t.UNTIGHT_SHARE),
                 d_ap=case.gain(view.ap_with(perfect=view.true)),
-                numbers={"untight": round(share * n_true), "true": n_true},
-                sentence=f"{percent(share)} of the {n_true} true detections of {case.label} hold at IoU .5 and fail at"
+                numbers={"untight": round(untight * n_true), "true": n_true},
+                sentence=f"{percent(untight)} of the {n_true} true detections of {case.label} hold at IoU .5 and fail at"
                 " .75: the detections, or the boxes as drawn, are loose.",
                 remedy=remedy,
                 config=config,

@@ -24,11 +24,15 @@ class MissedObjects:
     def judge(self, case: Case) -> Verdict | None:
         lost = case.lost
         n, of = int(lost.sum()), len(lost)
-        if not n or not len(case.view.found) or n / of < t.MISSED_SHARE + case.usually_missed:
+        if not n or not len(case.view.found):
+            return None
+        # of boxes that other classes cover, or that are hit loosely, nobody can say whether they would be found
+        share = n / (of - int((case.confused | case.loose).sum()))
+        if share < t.MISSED_SHARE + case.usually_missed:
             return None
         weak = int((lost & (case.view.boxes.outcome != o.UNTOUCHED)).sum())
         return Verdict(
-            confidence=cause.confidence(n / of, t.MISSED_SHARE),
+            confidence=cause.confidence(share, t.MISSED_SHARE),
             d_ap=case.gain(case.view.ap_with(found=lost)),
             numbers={"lost": n, "n_ground_truth": of, "score": case.floor, "touched_by_weak": weak},
             sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are met by no confident detection (score"

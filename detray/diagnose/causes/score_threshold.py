@@ -30,11 +30,9 @@ class ScoreThreshold:
             return None
         cut = float(view.found.score[kept].min())
         precision = n_true / (n_true + n_false)
-        if (
-            cut < t.HIGH_CUT
-            or not case.is_cut(cut)
-            or not (precision >= t.CUT_PRECISION or case.is_own_cut(cut) or case.around.cut is not None)
-        ):
+        is_own = case.is_own_cut(cut)
+        is_plain = cut >= t.HIGH_CUT and (precision >= t.CUT_PRECISION or case.around.cut is not None)
+        if not (is_own or is_plain) or not case.is_cut(cut):
             return None
         by_size = case.size_auc
         if case.is_capped or (by_size is not None and by_size.value - by_size.error >= t.BY_SIZE_ALONE):

@@ -26,15 +26,16 @@ class SmallObjects:
 
     def judge(self, case: Case) -> Verdict | None:
         boxes = case.view.boxes
-        lost, hit = case.lost, ~case.view.missed
+        lost, met = case.lost, case.met
         size = case.sizes
         if lost.sum() < t.MIN_HITS or lost.mean() < t.SMALL_LOST_SHARE:
             return None
         typical = float(np.median(size[lost]))
         auc = case.size_auc
-        if auc is not None and hit.sum() >= t.MIN_HITS:
-            border, recall_small, recall_large = _border(size, hit)
-            if auc.value - t.SIZE_ERRORS * auc.error < t.SIZE_AUC or recall_large - recall_small < t.SIZE_RECALL_GAP:
+        if auc is not None and met.sum() >= t.MIN_HITS:
+            border, recall_small, recall_large = _border(size[lost | met], met[lost | met])
+            is_told = auc.value >= t.SIZE_AUC and auc.value - 0.5 >= t.SIZE_ERRORS * auc.error
+            if not is_told or recall_large - recall_small < t.SIZE_RECALL_GAP:
                 return None
             told = f"recall is {percent(recall_small)} up to {border:.0f} px and {percent(recall_large)} above"
             numbers = {

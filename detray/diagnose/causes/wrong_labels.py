@@ -44,13 +44,13 @@ class WrongLabels:
         out = _scattered(found.other_category[on_other], case) if is_out else 0
         n_into, n_out = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0
         n_true = int(view.true.sum())
-        share = max(n_into / max(case.n_seen, 1), n_out / max(n_out + case.n_seen, 1))
+        share = max(n_into / max(case.n_seen, 1), n_out / max(n_out + n_true, 1))
         if share < t.WRONG_SHARE or max(n_into, n_out) < t.WRONG_BOXES:
             return None
         # what is drawn as the class and is none does not count; what is the class and drawn as another does
         mended = view.ap_with(without=covered if n_into else None, labelled=on_other if n_out else None)
         gain = case.gain(mended)
-        if gain is None or gain < t.LEAST_GAIN:
+        if gain is None or gain < t.LEAST_GAIN * min(1, (view.ap or 0.0) / t.LEARNT_AP50):
             return None
         parts = []
         if n_into:
