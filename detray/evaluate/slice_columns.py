@@ -22,6 +22,8 @@ SHAPES = ("size", "aspect")
 TABLES = ("images", "annotations")
 MAX_WHOLE = 12
 """Different whole numbers up to which each is a slice of its own; more fall into intervals."""
+MAX_VALUES = 50
+"""Slices by a column of annotations: a detection that matches nothing counts in each, so they cost time and memory."""
 MAX_LABEL = 200
 LARGEST = sys.float_info.max
 MAX_NAMES = 1000
@@ -37,13 +39,15 @@ class Slice:
     column: str = ""
     is_whole: bool = False
     """Whole numbers are values of their own."""
+    copies: int = 0
+    """In how many slices, at most, a detection counts that matches nothing; 0 where its own box or image decides."""
 
 
 def survey(images: pa.Table, annotations: pa.Table, names: Sequence[str]) -> dict[str, Any]:
     """What a shard tells of the columns that ``names`` may mean: JSON for `resolve`.
 
     By table: ``attributes``, all that its rows have, and of each column that has values which kinds
-    they are of (words, numbers, lists) and its different whole numbers, as far as they matter.
+    they are of (words, numbers, lists) and its different whole numbers and slices, as far as they matter.
     """
     found: dict[str, Any] = {}
     for table, rows in zip(TABLES, (images, annotations), strict=True):
@@ -60,7 +64,7 @@ def resolve(names: Sequence[str], surveys: Sequence[dict[str, Any]] = ()) -> tup
     """What ``names`` mean, given the surveys of all shards.
 
     Raises:
-        UsageError: no table has a column or attribute of that name, or it holds lists.
+        UsageError: no table has a column or attribute of that name, it holds lists, or it makes too many slices.
     """
     return tuple(Slice(name) if name in SHAPES else _resolved(name, surveys) for name in dict.fromkeys(names))
 
@@ -74,7 +78,15 @@ def _resolved(name: str, surveys: Sequence[dict[str, Any]]) -> Slice:
         if all(kind["lists"] and not (kind["words"] or kind["numbers"] or kind["whole"]) for kind in kinds):
             raise UsageError(f"evaluate.slices: '{name}' of the {table} holds lists, which make no slices")
         whole = {number for kind in kinds for number in kind["whole"]}
-        return Slice(name, table, column, len(whole) <= MAX_WHOLE and not any(kind["numbers"] for kind in kinds))
+        is_whole = len(whole) <= MAX_WHOLE and not any(kind["numbers"] for kind in kinds)
+        if table == "images":
+            return Slice(name, table, column, is_whole)
+        n = len({text for kind in kinds for text in kind["slices"]})
+        if n > MAX_VALUES:
+            raise UsageError(
+                f"evaluate.slices: '{name}' of the annotations makes more than {MAX_VALUES} slices, which are too many"
+            )
+        return Slice(name, table, column, is_whole, n + is_whole * len(whole))
     for table, column in places:
         if column in schema.schema(table).names:  # a column without any value
             return Slice(name, table, column)
@@ -110,11 +122,13 @@ def unique(rows: pa.Table, column: str) -> tuple[list[Any], pa.Array]:
 def _kinds(values: Sequence[Any]) -> dict[str, Any]:
     scalars = [value for value in values if value is not None and not isinstance(value, dict | list)]
     whole = {value for value in scalars if isinstance(value, int) and not isinstance(value, bool)}
+    slices = {text for value in scalars if (text := label(value, is_whole=False)) is not None}
     return {
         "words": any(isinstance(value, str | bool) for value in scalars),
         "numbers": any(isinstance(value, float) and math.isfinite(value) for value in scalars),
         # one more than matter tells that they are many
         "whole": sorted(whole)[: MAX_WHOLE + 1],
+        "slices": sorted(slices)[: MAX_VALUES + 1],
         "lists": any(isinstance(value, dict | list) for value in values),
     }
 

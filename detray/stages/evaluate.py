@@ -26,6 +26,8 @@ from detray.store import Json, ShardKey, Stage, Store
 
 PIECE_ROWS = 250_000
 """Detections that one task matches, which takes some 650 bytes for each."""
+COPIES = 5
+"""Slices in each of which a detection counts that take as much again."""
 MIN_GROUP_ROWS, MAX_GROUP_ROWS = 50_000, 250_000
 """Detections of the classes that one task reduces: some 150 MB, but for one huge class."""
 
@@ -40,7 +42,8 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     columns, slices = _slices(context, stage, keys, done)
     work = tasks.Work(stage, config.name, model, config.evaluate, slices, _other(config, model))
     splits = list(dict.fromkeys(key.split for key in keys))
-    pieces = _pieces(keys, sum(part["rows"] for part in store.files("predictions", "predict")))
+    load = 1 + sum(chosen.copies for chosen in slices) / COPIES
+    pieces = _pieces(keys, load * sum(part["rows"] for part in store.files("predictions", "predict")))
     parts = {f"{tasks.MATCH}-{piece.name}": piece for piece in pieces}
     matched = context.run_tasks("match", partial(tasks.match, work), parts, done)
     read = predicted.get("counts", {}).get("in", 0) if "placed" in facts else 0  # of a file of detections
@@ -51,7 +54,7 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     groups = [
         group
         for number, split in enumerate(splits)
-        for group in _groups(context, number, split, matched, other.receipts)
+        for group in _groups(context, number, split, matched, other.receipts, load)
     ]
     classes = context.run_tasks("classes", partial(tasks.reduce, work), {group.name: group for group in groups}, done)
     names = {split: tuple(group.name for group in groups if group.split == split) for split in splits}
@@ -210,7 +213,7 @@ def _left_out(config: Config, matched: Sequence[Json], strangers: int, source: s
     return left_out
 
 
-def _pieces(keys: Sequence[ShardKey], detections: int) -> list[tasks.Piece]:
+def _pieces(keys: Sequence[ShardKey], detections: float) -> list[tasks.Piece]:
     """The images of ``keys`` in pieces of about `PIECE_ROWS` detections, which are taken to lie evenly."""
     images = max(sum(key.n_images for key in keys), 1)
     counts = [max(math.ceil(detections * key.n_images / images / PIECE_ROWS), 1) for key in keys]
@@ -218,9 +221,12 @@ def _pieces(keys: Sequence[ShardKey], detections: int) -> list[tasks.Piece]:
 
 
 def _groups(
-    context: Context, number: int, split: str, matched: Sequence[Json], other: Sequence[Json]
+    context: Context, number: int, split: str, matched: Sequence[Json], other: Sequence[Json], load: float
 ) -> list[tasks.Group]:
-    """The classes of a split in groups of about equally many detections, from the receipts of both models."""
+    """The classes of a split in groups of about equally many detections, from the receipts of both models.
+
+    ``load`` says how many detections each one takes the memory of.
+    """
     categories = context.store.read("categories", columns=["category_id"], filters=[("split", "=", split)])
     rows: Counter[int] = Counter(dict.fromkeys(categories["category_id"].drop_null().to_pylist(), 0))
     pieces = []
@@ -229,7 +235,7 @@ def _groups(
         for fact in facts:
             rows.update(dict(zip(fact["ids"], fact["held"]["detections"], strict=True)))
         pieces.append(tuple(fact["piece"] for fact in facts))
-    limit = min(max(sum(rows.values()) / (2 * context.executor.workers), MIN_GROUP_ROWS), MAX_GROUP_ROWS)
+    limit = min(max(sum(rows.values()) / (2 * context.executor.workers), MIN_GROUP_ROWS), MAX_GROUP_ROWS / load)
     ids = sorted(rows)
     groups, low, held = [], 0, 0
     for place, category in enumerate(ids):

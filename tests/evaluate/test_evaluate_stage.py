@@ -348,12 +348,20 @@ def test_few_whole_numbers_are_slices_and_many_fall_into_intervals(shared: Path,
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("camra", "'camera'"), ("annotations.ocluded", "'annotations.occluded'"), ("siez", "'size'"), ("tags", "lists")],
+    [
+        ("camra", "'camera'"),
+        ("annotations.ocluded", "'annotations.occluded'"),
+        ("siez", "'size'"),
+        ("tags", "lists"),
+        ("uuid", "'uuid' of the annotations makes more than 50 slices"),
+        ("annotations.far", "more than 50 slices"),
+    ],
 )
 def test_a_slice_that_no_table_has_is_refused(shared: Path, tmp_path: Path, name: str, words: str) -> None:
     images, annotations, *rest = coco(shared)
     images = with_attributes(images, [{"camera": "a", "tags": ["x"]}] * images.num_rows)
-    annotations = with_attributes(annotations, [{"occluded": 1}] * annotations.num_rows)
+    marks = [{"occluded": 1, "uuid": f"{row:x}", "far": 2.0 ** (row % 60)} for row in range(annotations.num_rows)]
+    annotations = with_attributes(annotations, marks)
     config = convert({"name": "test", "evaluate": {"slices": [name]}}, Config, "test")
     with pytest.raises(UsageError, match=words):
         run_stage(prepared(tmp_path, (images, annotations, *rest), 2), config)
