@@ -6,7 +6,6 @@ all pieces; *images* counts the errors of each image at the scores found; *ranks
 order; *summary* puts a split together. The driver sees counts of rows and histograms.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,13 +20,12 @@ from detray.stages import evaluate_summary as show
 from detray.stages import evaluate_tasks as tasks
 from detray.stages.base import Context, Outcome, StageDefinition
 from detray.stages.config import Config
+from detray.stages.pieces import cut
 from detray.stages.precomputed import Account, checking, read_file
 from detray.store import Json, ShardKey, Stage, Store
 
-PIECE_ROWS = 250_000
-"""Detections that one task matches, which takes some 650 bytes for each."""
 COPIES = 5
-"""Slices in each of which a detection counts that take as much again."""
+"""Slices in each of which a detection counts that take as much memory as matching it."""
 MIN_GROUP_ROWS, MAX_GROUP_ROWS = 50_000, 250_000
 """Detections of the classes that one task reduces: some 150 MB, but for one huge class."""
 
@@ -43,7 +41,7 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     work = tasks.Work(stage, config.name, model, config.evaluate, slices, _other(config, model))
     splits = list(dict.fromkeys(key.split for key in keys))
     load = 1 + sum(chosen.copies for chosen in slices) / COPIES
-    pieces = _pieces(keys, load * sum(part["rows"] for part in store.files("predictions", "predict")))
+    pieces = cut(keys, load * sum(part["rows"] for part in store.files("predictions", "predict")))
     parts = {f"{tasks.MATCH}-{piece.name}": piece for piece in pieces}
     matched = context.run_tasks("match", partial(tasks.match, work), parts, done)
     read = predicted.get("counts", {}).get("in", 0) if "placed" in facts else 0  # of a file of detections
@@ -165,8 +163,8 @@ def _match_other(
     path, split, is_file = str(config.evaluate.against), config.predict.splits[0], other.folder is None
     readings = read_file(context, work.stage, done, path, split) if is_file else []
     held = [receipt["facts"] for receipt in readings] if is_file else Store(path).files("predictions", "predict")
-    pieces = _pieces(keys, sum(part["rows"] for part in held))
-    checks = [checking(readings, piece.shard, unnamed=piece is pieces[0]) if is_file else None for piece in pieces]
+    pieces = cut(keys, sum(part["rows"] for part in held))
+    checks = [checking(readings, piece, unnamed=piece is pieces[0]) if is_file else None for piece in pieces]
     parts = {f"{tasks.OTHER}-{piece.name}": (piece, check) for piece, check in zip(pieces, checks, strict=True)}
     matched = context.run_tasks("match other", partial(tasks.match_other, work, other), parts, done)
     facts = [receipt["facts"] for receipt in matched]
@@ -211,13 +209,6 @@ def _left_out(config: Config, matched: Sequence[Json], strangers: int, source: s
                 " bbox, or give detections with a segmentation"
             )
     return left_out
-
-
-def _pieces(keys: Sequence[ShardKey], detections: float) -> list[tasks.Piece]:
-    """The images of ``keys`` in pieces of about `PIECE_ROWS` detections, which are taken to lie evenly."""
-    images = max(sum(key.n_images for key in keys), 1)
-    counts = [max(math.ceil(detections * key.n_images / images / PIECE_ROWS), 1) for key in keys]
-    return [tasks.Piece(key, number, of) for key, of in zip(keys, counts, strict=True) for number in range(of)]
 
 
 def _groups(

@@ -19,9 +19,9 @@ from detray.evaluate.slice_columns import Slice, survey
 from detray.evaluate.slices import slice_table
 from detray.evaluate.summary import confusion_table, summary_metrics
 from detray.stages.evaluate_summary import MAX_IMAGES_SHOWN, WORST, of_classes
+from detray.stages.pieces import Piece
 from detray.stages.precomputed import Checking, checked
 from detray.store import Json, ShardKey, Stage, Store
-from detray.tables import Shard
 
 REDUCED = ("detections", "boxes", "repairs")
 SLICED = ("sliced_detections", "sliced_boxes")
@@ -55,44 +55,6 @@ class Work:
     def names(self, split: str) -> Names:
         categories = self.stage.store.read("categories", filters=[("split", "=", split)])
         return Names(self.run, split, self.model, tables.class_names(categories))
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Some of a shard's images, so that a task holds few detections: part ``number`` of ``of`` like ones."""
-
-    shard: ShardKey
-    number: int
-    of: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.shard.name}-{self.number:04d}"
-
-    def key(self, store: Store) -> ShardKey:
-        """The range of images."""
-        if self.of == 1:
-            return self.shard
-        ids = np.unique(tables.numpy(store.read_range("images", self.shard, ("image_id",)), "image_id", 0)).tolist()
-        cuts = [ids[len(ids) * number // self.of] for number in range(1, self.of)] if ids else []
-        ends = [self.shard.low, *cuts, self.shard.high]
-        return replace(self.shard, low=ends[self.number], high=ends[self.number + 1])
-
-    def read(self, store: Store) -> Shard:
-        """The images with their annotations, and no predictions; annotations without an image are in the first."""
-        shard, key = store.read_shard(self.shard), self.key(store)
-        if self.of == 1:
-            return shard
-        images, annotations = (self._within(rows, key) for rows in (shard.images, shard.annotations))
-        return replace(shard, images=images, annotations=annotations)
-
-    def _within(self, rows: pa.Table, key: ShardKey) -> pa.Table:
-        image, holds = rows["image_id"], pa.scalar(True)
-        if key.low is not None:
-            holds = pc.and_(holds, pc.greater_equal(image, key.low))
-        if key.high is not None:
-            holds = pc.and_(holds, pc.less(image, key.high))
-        return rows.filter(pc.fill_null(holds, self.number == 0))
 
 
 @dataclass(frozen=True)
@@ -154,8 +116,7 @@ def match_other(work: Work, other: Other, task: tuple[Piece, Checking | None]) -
     if checking is None:
         predictions = Store(str(other.folder)).read_range("predictions", piece.key(stage.store))
     else:
-        own = replace(checking, key=piece.key(stage.store))
-        predictions, written["quarantine"], account = checked(stage, work.run, other.model, own)
+        predictions, written["quarantine"], account = checked(stage, work.run, other.model, checking)
     shard = replace(piece.read(stage.store), predictions=predictions)
     found = match_shard(shard, work.settings, run=work.run, model=other.model)
     return _keep(stage, OTHER, piece, found, REDUCED, written, account)

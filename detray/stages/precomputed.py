@@ -17,6 +17,7 @@ from detray.formats import detections
 from detray.formats.json_rows import WrongCut
 from detray.formats.label_map import read_category_map
 from detray.stages.base import Context, Outcome, Table
+from detray.stages.pieces import Piece, cut
 from detray.store import Json, ShardKey, Stage, Store
 from detray.tables import class_names, own_classes
 
@@ -34,10 +35,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Checking:
-    """The task that checks the detections of one shard's images. ``parts``: scratch that may hold some,
+    """The task that checks the detections of some images. ``parts``: scratch that may hold some,
     each with how many rows of the file stand before it; ``unnamed``: also the rows without an image."""
 
-    key: ShardKey
+    piece: Piece
     parts: tuple[tuple[str, int], ...]
     unnamed: bool
 
@@ -53,8 +54,9 @@ def take_over(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
     readings = read_file(context, stage, done, path, splits[0])
     model, keys = Path(path).stem, store.shards(splits)
     classes = read_category_map(config.predict.category_map, names_of(store, splits[0]))
-    check = partial(check_shard, stage, config.name, model, classes)
-    tasks = {key.name: checking(readings, key, unnamed=key is keys[0]) for key in keys}
+    check = partial(check_piece, stage, config.name, model, classes)
+    pieces = cut(keys, sum(receipt["facts"]["rows"] for receipt in readings))
+    tasks = {piece.name: checking(readings, piece, unnamed=piece is pieces[0]) for piece in pieces}
     receipts = context.run_tasks("check detections", check, tasks, done)
     account = Account.of(readings, [receipt["facts"] for receipt in receipts])
     return Outcome(
@@ -177,9 +179,9 @@ def _keep(stage: Stage, name: str, rows: pa.Table, facts: Json) -> Json:
     return stage.write(name, {}, facts)
 
 
-def checking(readings: list[Json], key: ShardKey, *, unnamed: bool) -> Checking:
-    """The task for the images of ``key``, with the parts of `read_file` that may hold some."""
-    parts, before = [], 0
+def checking(readings: list[Json], piece: Piece, *, unnamed: bool) -> Checking:
+    """The task for the images of ``piece``, with the parts of `read_file` that may hold some."""
+    parts, before, key = [], 0, piece.shard
     for receipt in readings:
         facts = receipt["facts"]
         is_near = facts["low"] is not None and (
@@ -188,7 +190,7 @@ def checking(readings: list[Json], key: ShardKey, *, unnamed: bool) -> Checking:
         if is_near or (unnamed and facts["unnamed"]):
             parts.append((receipt["shard"], before))
         before += facts["rows"]
-    return Checking(key, tuple(parts), unnamed)
+    return Checking(piece, tuple(parts), unnamed)
 
 
 def names_of(store: Store, split: str) -> dict[int, str]:
@@ -196,20 +198,21 @@ def names_of(store: Store, split: str) -> dict[int, str]:
     return class_names(own_classes(store.read("categories", filters=[("split", "=", split)])))
 
 
-def check_shard(stage: Stage, run: str, model: str, classes: Mapping[int, int], task: Checking) -> Json:
-    """Write the predictions of a shard's images, sorted by image and then as in the file; and what is left out."""
+def check_piece(stage: Stage, run: str, model: str, classes: Mapping[int, int], task: Checking) -> Json:
+    """Write the predictions of a piece's images, sorted by image and then as in the file; and what is left out."""
     predictions, quarantine, facts = checked(stage, run, model, task, classes)
-    return stage.write(task.key.name, {"predictions": predictions, "quarantine": quarantine}, facts)
+    return stage.write(task.piece.name, {"predictions": predictions, "quarantine": quarantine}, facts)
 
 
 def checked(
     stage: Stage, run: str, model: str, task: Checking, classes: Mapping[int, int] = MappingProxyType({})
 ) -> tuple[pa.Table, pa.Table, Json]:
-    """The predictions of a shard's images, what is left out, and the facts for `Account`; ``classes`` as in
+    """The predictions of a piece's images, what is left out, and the facts for `Account`; ``classes`` as in
     `detections.with_classes`."""
-    store, key = stage.store, task.key
+    store, key = stage.store, task.piece.key(stage.store)
     raw = pa.concat_tables(
-        [_slice(stage, name, before, task) for name, before in task.parts] or [detections.RAW.empty_table()]
+        [_slice(stage, name, before, key, unnamed=task.unnamed) for name, before in task.parts]
+        or [detections.RAW.empty_table()]
     )
     raw = detections.with_classes(raw, classes)
     raw = raw.take(pc.sort_indices(raw, [("image_id", "ascending"), ("rank", "ascending")]))
@@ -232,15 +235,15 @@ def checked(
     return predictions, quarantine, facts
 
 
-def _slice(stage: Stage, name: str, before: int, task: Checking) -> pa.Table:
-    """The rows of one scratch table that belong to a task, ranked through the whole file."""
+def _slice(stage: Stage, name: str, before: int, key: ShardKey, *, unnamed: bool) -> pa.Table:
+    """The rows of one scratch table about the images of ``key``, ranked through the whole file."""
     rows = stage.read_scratch(name)
-    unnamed = rows["image_id"].null_count
-    ids = rows["image_id"].slice(unnamed).to_numpy()
-    low = 0 if task.key.low is None else int(np.searchsorted(ids, task.key.low))
-    high = len(ids) if task.key.high is None else int(np.searchsorted(ids, task.key.high))
-    found = rows.slice(unnamed + low, high - low)
-    if task.unnamed:
-        found = pa.concat_tables([rows.slice(0, unnamed), found])
+    first = rows["image_id"].null_count
+    ids = rows["image_id"].slice(first).to_numpy()
+    low = 0 if key.low is None else int(np.searchsorted(ids, key.low))
+    high = len(ids) if key.high is None else int(np.searchsorted(ids, key.high))
+    found = rows.slice(first + low, high - low)
+    if unnamed:
+        found = pa.concat_tables([rows.slice(0, first), found])
     ranks = pc.add(found["rank"].cast(pa.int64()), before).cast(pa.int32())
     return found.set_column(rows.column_names.index("rank"), detections.RAW.field("rank"), ranks)

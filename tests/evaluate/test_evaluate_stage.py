@@ -17,6 +17,7 @@ from detray.evaluate.api import TABLES, evaluate_tables
 from detray.settings import convert
 from detray.stages import evaluate as stage_module
 from detray.stages import evaluate_tasks as task_module
+from detray.stages import pieces
 from detray.stages.base import Context, Outcome
 from detray.stages.config import Config
 from detray.store import ShardKey, Store
@@ -81,7 +82,7 @@ def in_order(table: pa.Table) -> pa.Table:
 def test_the_tables_depend_neither_on_shards_nor_on_pieces_nor_on_groups(
     shared: Path, tmp_path: Path, n_shards: int, piece_rows: int, group_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_module, "PIECE_ROWS", piece_rows)
+    monkeypatch.setattr(pieces, "PIECE_ROWS", piece_rows)
     monkeypatch.setattr(stage_module, "MIN_GROUP_ROWS", group_rows)
     monkeypatch.setattr(stage_module, "MAX_GROUP_ROWS", group_rows)
     tables = coco(shared)
@@ -101,7 +102,7 @@ def test_no_row_of_a_shard_falls_between_its_pieces(
     annotations = annotations.set_column(place, annotations.schema.field(place), changes)
     found = []
     for piece_rows in (10_000, 50):
-        monkeypatch.setattr(stage_module, "PIECE_ROWS", piece_rows)
+        monkeypatch.setattr(pieces, "PIECE_ROWS", piece_rows)
         store = prepared(tmp_path / str(piece_rows), (images, annotations, categories, predictions), 1)
         found.append((run_stage(store).facts["left_out"], in_order(store.read("class_metrics"))))
     (whole, metrics), (cut, metrics_of_cut) = found
@@ -204,7 +205,7 @@ def against(path: str, **settings: object) -> Config:
 def test_bad_rows_of_the_other_file_are_counted_and_named(
     shared: Path, tmp_path: Path, n_shards: int, piece_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_module, "PIECE_ROWS", piece_rows)
+    monkeypatch.setattr(pieces, "PIECE_ROWS", piece_rows)
     tables = coco(shared)
     images, predictions = tables[0], tables[-1]
     good = {"image_id": images["image_id"][0].as_py(), "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
