@@ -55,6 +55,10 @@ class Case:
         """AP regained over the view that the causes after the mapping look at."""
         return None if mended is None or self.view.ap is None else max(mended - self.view.ap, 0.0)
 
+    def is_worth(self, gain: float | None) -> bool:
+        """Whether a mend that regains so much AP is worth a place among the causes."""
+        return gain is not None and gain >= min(t.LEAST_GAIN, t.LEAST_SHARE * (self.view.ap or 0.0)) and gain > 0
+
     # training
 
     @cached_property
@@ -164,15 +168,21 @@ class Case:
         nobody knows whether its own would have."""
         return ~self.lost & ~self.confused
 
-    @cached_property
+    @property
+    def n_met(self) -> int:
+        """How many these are, or more: errors at two or three boxes are not most of what there is to see."""
+        return max(int(self.met.sum()), self._enough)
+
+    @property
     def n_seen(self) -> int:
-        """Boxes that a detection of the class, or a confident one of another, meets; at least 10 or half of all,
-        so that errors at two or three boxes are not most of what there is to see; all of a class that
+        """The same with the boxes that a confident detection of another class covers; all of a class that
         is never detected."""
-        if not len(self.view.found):
-            return self.view.n_boxes
-        least = min((self.view.n_boxes + 1) // 2, int(t.FEW_BOXES))
-        return max(self.view.n_boxes - int(self.lost.sum()), least)
+        return max(int((~self.lost).sum()), self._enough) if len(self.view.found) else self.view.n_boxes
+
+    @property
+    def _enough(self) -> int:
+        """Ten boxes, or half of all where they are few."""
+        return min((self.view.n_boxes + 1) // 2, int(t.FEW_BOXES))
 
     @cached_property
     def usually_missed(self) -> float:

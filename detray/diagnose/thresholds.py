@@ -58,6 +58,7 @@ LIKE_TRUE_UPPER_AUC = Threshold(0.6, "the same among the scores above the median
 LIKE_TRUE_AUC = Threshold(0.7, f"above it false detections score clearly less than true ones: {_SUITE}")
 DUPLICATE_GAIN = Threshold(0.3, f"share of the AP that all false detections cost: {_SUITE}")
 LEAST_GAIN = Threshold(0.01, "AP below which a mend is not worth a place above other causes")
+LEAST_SHARE = Threshold(0.02, "the same as a share of an AP that is below .5")
 MIN_GAIN = Threshold(0.05, "AP that a change of seed alone moves (measured on a rare class)")
 FEW_TRAINING_BOXES = Threshold(20, "boxes in training: twice the 10 images of what LVIS calls rare (CVPR 2019)")
 DEPRESSED_POSITION = Threshold(

@@ -26,7 +26,7 @@ class Localization:
         n, of = int(loose.sum()), len(loose)
         config = tuning.tune(case.name, box_loss_weight=[1.0, 2.0, 4.0])
         remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
-        share = n / max(case.n_seen - int(case.confused.sum()), min(of // 2, int(t.FEW_BOXES)), 1)
+        share = n / max(case.n_met, 1)
         if n >= min(t.MIN_HITS, of) and n and share >= t.LOOSE_SHARE:
             median = float(np.median(view.boxes.iou[loose]))
             return Verdict(
@@ -47,8 +47,8 @@ class Localization:
                 confidence=cause.confidence(untight, t.UNTIGHT_SHARE),
                 d_ap=case.gain(view.ap_with(perfect=view.true)),
                 numbers={"untight": round(untight * n_true), "true": n_true},
-                sentence=f"{percent(untight)} of the {n_true} true detections of {case.label} hold at IoU .5 and fail at"
-                " .75: the detections, or the boxes as drawn, are loose.",
+                sentence=f"{percent(untight)} of the {n_true} true detections of {case.label} hold at IoU .5 and fail"
+                " at .75: the detections, or the boxes as drawn, are loose.",
                 remedy=remedy,
                 config=config,
                 detections=view.true,

@@ -50,7 +50,7 @@ class WrongLabels:
         # what is drawn as the class and is none does not count; what is the class and drawn as another does
         mended = view.ap_with(without=covered if n_into else None, labelled=on_other if n_out else None)
         gain = case.gain(mended)
-        if gain is None or gain < t.LEAST_GAIN * min(1, (view.ap or 0.0) / t.LEARNT_AP50):
+        if not case.is_worth(gain):
             return None
         parts = []
         if n_into:
