@@ -3,7 +3,7 @@
 Boxes of two annotators match where each is the other's best, at IoU of at least 0.5. Counted for
 each pair of annotators, A before B, on the images where both drew, as measures without a class
 named ``pair:<what>:<A>|<B>``. Where several images carry one id nobody knows who drew on which,
-and they are left out.
+and they are left out; so are images that more than `MAX_TOGETHER` drew on.
 
 - ``boxes``: boxes of A (key 0) and of B (key 1);
 - ``count``: images by boxes of A less boxes of B;
@@ -23,6 +23,9 @@ from detray.audit.view import View
 
 MIN_IOU = 0.5
 
+MAX_TOGETHER = 32
+"""Annotators of one image beyond which their pairs are not compared: the field then names something else than people."""
+
 
 def compare_annotators(view: View) -> Iterator[pa.Table]:
     """The tallies of every pair of annotators who drew on the same image of the shard."""
@@ -36,19 +39,26 @@ def compare_annotators(view: View) -> Iterator[pa.Table]:
 
 
 def _images(view: View) -> Ints:
-    """Position of each annotation's image, ``[n]``; -1 where none, or several, have its id."""
+    """Position of each annotation's image, ``[n]``; -1 where none, or several, have its id, or too many drew on it."""
     ids, n = np.unique(view.own_image_ids, return_counts=True)
-    return np.where(np.isin(view.image_ids, ids[n > 1]), -1, view.image_of)
+    images = np.where(np.isin(view.image_ids, ids[n > 1]), -1, view.image_of)
+    drawn, n = np.unique(_who_drew(view, images)[:, 0], return_counts=True)
+    return np.where(np.isin(images, drawn[n > MAX_TOGETHER]), -1, images)
+
+
+def _who_drew(view: View, images: Ints) -> Ints:
+    """Image and annotator, by place, of each pair of them, in order, ``[k, 2]``."""
+    drew = np.flatnonzero((view.annotator_codes >= 0) & (images >= 0))
+    return np.unique(np.stack([images[drew], view.annotator_codes[drew]], axis=1), axis=0)
 
 
 def _together(view: View, images: Ints) -> list[tuple[int, int]]:
     """The pairs of annotators, by place, who share an image: of many, most share none."""
-    drew = np.flatnonzero((view.annotator_codes >= 0) & (images >= 0))
-    both = np.unique(np.stack([images[drew], view.annotator_codes[drew]], axis=1), axis=0)
+    both = _who_drew(view, images)
     image, code = both[:, 0], both[:, 1]
     found: set[tuple[int, int]] = set()
     active = np.arange(len(both))
-    for step in range(1, len(view.annotators)):
+    for step in range(1, MAX_TOGETHER):
         active = active[active + step < len(both)]
         active = active[image[active + step] == image[active]]
         if not len(active):

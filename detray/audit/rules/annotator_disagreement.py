@@ -2,13 +2,14 @@
 
 Failure: the ground truth is what one person made of the guideline; where two differ, no detection can be right for
 both, and the AP that a model can reach is bounded by their agreement.
-Number: for each pair of annotators, on images where both drew at least `min_boxes` boxes together, boxes matched
-one to one at IoU 0.5: the F1 of their boxes, at least `min_f1`; the mean IoU of matches, at least `min_iou`; the
-share of matches with the same class, at least `min_same_class`; how far their numbers of boxes agree, one less the sum
-over images of the difference over all boxes, at least `min_same_count`. And the bias of one against the other: the
-median ratio of side lengths, within `max_bias`; the ratio of their numbers of boxes, within `max_count_bias`, where
-chance would prefer one so often in less than one case in a thousand (sign test over images). Who disagrees with most
-of the others, and more than these with each other, is named in one finding, to which those of his pairs point.
+Number: for each pair of annotators, on images where both drew (and at most 32 in all) at least `min_boxes` boxes
+together, boxes matched one to one at IoU 0.5: the F1 of their boxes, at least `min_f1`; the mean IoU of matches, at
+least `min_iou`; the share of matches with the same class, at least `min_same_class`; how far their numbers of boxes
+agree, one less the sum over images of the difference over all boxes, at least `min_same_count`. And the bias of one
+against the other: the median ratio of side lengths, within `max_bias`; the ratio of their numbers of boxes, within
+`max_count_bias`, where chance would prefer one so often in less than one case in a thousand (sign test over images).
+Who disagrees with most of the others, and more than these with each other, is named in one finding, to which those of
+his pairs point.
 Source: inter-annotator agreement as in LVIS (Gupta et al., CVPR 2019, section 4) and COCO (Lin et al., ECCV 2014,
 appendix); Bray and Curtis, Ecological Monographs 27 (1957), for the numbers.
 """
