@@ -24,7 +24,7 @@ from detray.audit.view import View
 MIN_IOU = 0.5
 
 MAX_TOGETHER = 32
-"""Annotators of one image beyond which their pairs are not compared: the field then names something else than people."""
+"""Annotators of one image beyond which their pairs are not compared: the field then names no people."""
 
 
 def compare_annotators(view: View) -> Iterator[pa.Table]:

@@ -3,6 +3,7 @@
 Failure: lookups by name or by id find one of the two, so the boxes of a class are divided or renamed at random, and
 reports show two rows that cannot be told apart.
 Number: rows of a split's category list that share a name (with different ids) or an id (with different names).
+Each but the first is found, with the first.
 Source: merged category lists; pycocotools keeps the last entry of an id (coco.py, createIndex).
 """
 
@@ -22,16 +23,16 @@ def check(data: Summary, limits: Limits) -> Sequence[Fact]:
         pairs = sorted(
             {(row["category_id"], row["category_name"]) for row in listed.to_pylist() if row["category_name"]}
         )
-        for place, (category_id, name) in enumerate(pairs):
-            for other_id, other in pairs[:place]:
-                if name == other or category_id == other_id:
-                    observed = f"id {other_id} is {other} too"
-                else:
-                    continue
+        by_id: dict[int, tuple[int, str]] = {}
+        by_name: dict[str, tuple[int, str]] = {}
+        for category_id, name in pairs:
+            pair = category_id, name
+            firsts = {by_id.setdefault(category_id, pair), by_name.setdefault(name, pair)} - {pair}
+            for other_id, other in sorted(firsts):
                 facts.append(
                     Fact(
                         split,
-                        observed,
+                        f"id {other_id} is {other} too",
                         category_id=category_id,
                         category_name=name,
                         other_category_name=other,
