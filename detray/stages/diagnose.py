@@ -256,10 +256,7 @@ def _summary(split: str, shown: Sequence[list[Any]]) -> Table:
     return Table(
         f"Diagnoses of {split}",
         ("class", "AP", "AP50", "rank", "cause", "AP regained", "why"),
-        [
-            [name, _rounded(ap), _rounded(ap50), rank, cause, _rounded(d_ap), sentence]
-            for name, ap, ap50, rank, cause, d_ap, sentence in rows
-        ],
+        [[name, ap, ap50, rank, cause, d_ap, sentence] for name, ap, ap50, rank, cause, d_ap, sentence in rows],
     )
 
 
@@ -273,10 +270,6 @@ def _in_one(rows: Sequence[list[Any]]) -> list[Any]:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 def _inputs(config: Config) -> tuple[str, ...]:

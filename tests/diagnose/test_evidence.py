@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import scenes
 import suite
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
 
 from detray.diagnose.api import diagnose_tables
+from detray.diagnose.case import chance_of_median
 from detray.diagnose.observe import bin_score, score_bin
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.view import Auc
@@ -28,6 +32,13 @@ def test_auc_is_the_chance_that_one_is_above_another() -> None:
     assert Auc.of(np.array([1.0]), np.empty(0)) is None
 
 
+@given(st.floats(0, 0.5), st.integers(1, 400))
+def test_the_chance_of_a_median_is_that_of_half_the_values(position: float, n: int) -> None:
+    exact = binom.sf((n + 1) // 2 - 1, n, position)
+    assert chance_of_median(position, n) == pytest.approx(exact, abs=1e-12 if n <= 60 else 0.06)
+    assert (chance_of_median(position, n) < 1e-3) >= (exact < 1e-5)
+
+
 def _world(seed: int, n_classes: int = 6, **quality: float) -> tuple[np.random.Generator, scenes.World]:
     rng = np.random.default_rng(seed)
     return rng, scenes.detect(rng, scenes.uniform(rng, 120, n_classes), scenes.Quality(**quality))
@@ -41,6 +52,16 @@ def test_a_cut_of_the_whole_file_is_named_for_all_that_lose_by_it() -> None:
         assert len(found) >= 4
         first = [causes[0] for causes in found.values()]
         assert first.count("score_threshold") >= len(first) - 1, found
+
+
+@pytest.mark.parametrize(("plant", "is_cut"), [("score_threshold", True), ("bad_ranking", False)])
+def test_no_false_detection_below_tells_a_cut_unless_they_score_high(plant: str, is_cut: bool) -> None:
+    named = []
+    for seed in range(6):
+        rng, world = _world(seed, n_classes=30, clutter=20.0, clutter_mean=-3.0)
+        scenes.PLANTS[plant](rng, world, 12)
+        named.append("score_threshold" in suite.diagnose(world, DiagnoseSettings()).get(12, []))
+    assert named.count(is_cut) >= 5, named
 
 
 def test_scores_that_end_by_themselves_are_no_cut() -> None:
