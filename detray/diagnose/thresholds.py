@@ -135,3 +135,5 @@ TRUE_COVER_IOU = Threshold(0.65, f"median IoU of detections that found the objec
 SKIPPED_DRAWN = Threshold(5, "images with boxes from which it can be told how many a class has in one")
 SKIPPED_NUMBER = Threshold(0.3, f"chance, beyond .5, that an image with boxes holds more than one without: {_SUITE}")
 SKIPPED_APART = Threshold(0.2, f"Kolmogorov-Smirnov distance of scores that are told apart: {_SUITE}")
+OTHER_NUMBER = Threshold(0.2, f"the same of SKIPPED_NUMBER, where it is beyond chance: {_SUITE}")
+MORE_THERE = Threshold(1, f"standard errors beyond chance from which detections stand where no box is: {_SUITE}")

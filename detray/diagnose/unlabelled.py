@@ -141,7 +141,9 @@ class BareImages:
         """Whether scores or numbers are other than those of objects."""
         if self.auc is None or self.numbers is None:
             return False
-        return outscores(self.auc) or self.is_apart or abs(self.numbers.value - 0.5) > t.SKIPPED_NUMBER
+        by_chance = max(_SURE_ERRORS * self.numbers.error, t.OTHER_NUMBER)
+        is_other_number = abs(self.numbers.value - 0.5) > min(by_chance, t.SKIPPED_NUMBER)
+        return outscores(self.auc) or self.is_apart or is_other_number
 
     @property
     def are_skipped(self) -> bool:

@@ -39,7 +39,7 @@ class MissingLabels:
         high = places & (case.view.found.score >= case.true_median)
         upper = case.view.auc(places, case.true_median)
         bare = BareImages.of(case)
-        is_there = 2 * len(bare.scores) >= int(high.sum())
+        is_there = 2 * len(bare.scores) >= int(high.sum()) and bare.errors >= t.MORE_THERE
         if outscores(upper) or (is_there and bare.is_unlike):
             return None  # the model takes something else for the class
         # in a noisy model the false ones fade out below; left-out objects score as the true ones above it
