@@ -29,7 +29,7 @@ from detray.formats.json_lists import BLOCK_BYTES, BrokenJson, blocks, broken
 from detray.formats.json_scan import elements, find_elements
 from detray.formats.values import Defects, as_json, is_text
 
-Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, Meta(gt=-(2**63), le=2**63 - 1)]
 Raw = msgspec.Raw | UnsetType
 NOTHING = ("null", "[]", "{}", '""')
 """How a field says that it holds nothing."""

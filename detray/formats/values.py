@@ -104,7 +104,7 @@ def written_integer(text: str | None, field: str, defects: Defects) -> int | Non
     found = written_number(text, field, defects)
     if found is None:
         return None
-    if not found.is_integer() or not -(2**63) <= found < 2**63:
+    if not found.is_integer() or not -(2**63) < found < 2**63:
         defects.note("wrong-type", field, text)
         return None
     return int(found)
@@ -136,7 +136,7 @@ def integer(value: object, field: str, defects: Defects) -> int | None:
     elif isinstance(value, bool) or not isinstance(value, int):
         defects.note("wrong-type", field, value)
         return None
-    if not -(2**63) <= value < 2**63:
+    if not -(2**63) < value < 2**63:  # the lowest stands for no id where rows are compared
         defects.note("wrong-type", field, value)
         return None
     return value

@@ -74,6 +74,7 @@ BAD = {
     "true": ('"category_id": true', {"category_id": None}, ("wrong-type", "category_id", "true")),
     "too large": (f'"id": {10**30}', {"annotation_id": None}, ("wrong-type", "id", str(10**30))),
     "thousands of digits": (f'"id": {"9" * 6000}', {"annotation_id": None}, ("not-finite", "id", "inf")),
+    "the lowest": (f'"id": {-(2**63)}', {"annotation_id": None}, ("wrong-type", "id", str(-(2**63)))),
     "null id": ('"id": null', {"annotation_id": None}, ("missing-field", "id", "null")),
     "crowd": ('"iscrowd": 7', {"is_crowd": True}, ("wrong-type", "iscrowd", "7")),
     "area": ('"area": "x"', {"area": 14.0}, ("wrong-type", "area", "x")),
