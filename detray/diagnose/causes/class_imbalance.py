@@ -18,7 +18,7 @@ class ClassImbalance:
     name = "class_imbalance"
     group = cause.TRAINING_DATA
     inputs = ()
-    explains = ("few_examples", "missed_objects", "no_detections", "bad_ranking", "background_confusion")
+    explains = ("few_examples", "missed_objects", "no_detections", "bad_ranking")
 
     def judge(self, case: Case) -> Verdict | None:
         n, typical, where = case.share_of_boxes
