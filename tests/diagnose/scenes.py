@@ -45,6 +45,8 @@ class World:
     """Of what is planted: less where several causes share a class."""
     lowest: float = 0.0
     """Score below which the detector writes nothing."""
+    n_left: int = 0
+    """Detections that are left of the class in which something is planted, before files are mixed up."""
 
     def lowered(self, score: Floats, factor: float) -> Floats:
         """Scores that are ``factor`` of what they were above the lowest that is written."""
@@ -730,8 +732,11 @@ then files are written."""
 def plant_all(rng: np.random.Generator, world: World, names: tuple[str, ...], c: int) -> None:
     """Plant several causes in one class, in the order in which they would arise."""
     world.strength = 1.0 if len(names) == 1 else 0.6
+    world.n_left = int((world.dt_class == c).sum())
     for name in sorted(names, key=lambda name: next((k for k, group in enumerate(ORDER, 1) if name in group), 0)):
         PLANTS[name](rng, world, c)
+        if name not in ORDER[-1]:
+            world.n_left = int((world.dt_class == c).sum())
 
 
 TRAINING = {"absent_in_training", "train_eval_shift", "class_imbalance"}

@@ -110,9 +110,7 @@ def is_weak(trial: Trial) -> bool:
 
 def is_visible(trial: Trial) -> bool:
     """Whether plants that do not take all detections away have left some to see them by."""
-    return bool(WITHOUT_DETECTIONS & set(trial.plants) or MAPPING & set(trial.plants)) or (
-        int((trial.world.dt_class == trial.category).sum()) >= 5
-    )
+    return bool(WITHOUT_DETECTIONS & set(trial.plants)) or trial.world.n_left >= 5
 
 
 def said_of_others(trial: Trial, *, are_weak: bool) -> list[str]:
