@@ -84,7 +84,8 @@ def _class_by_class(tally: Tally) -> tuple[dict[int, ClassRemap], dict[int, Clas
     """The assignment of ids to classes (Hungarian method, Kuhn 1955): remaps, and those of few hits.
 
     A class takes part where its own recall is nil; an id where its own recall is nil or it has no
-    boxes, and it covers a share of the class's boxes and most of those that anything covers.
+    boxes, and it covers a share of the class's boxes, and most of those that anything covers or of its
+    own detections are there.
     """
     own = _own_votes(tally)
 
@@ -115,7 +116,8 @@ def _class_by_class(tally: Tally) -> tuple[dict[int, ClassRemap], dict[int, Clas
         target, source = targets[i], sources[j]
         hits = tally.votes.get((target, source), 0)
         remap = ClassRemap(source, target, hits, tally.boxes[target])
-        if target == source or weight[i, j] < t.REMAP_SHARE or hits < t.REMAP_DOMINANCE * covered[target]:
+        is_most = hits >= t.REMAP_DOMINANCE * covered[target] or hits >= t.SOURCE_DOMINANCE * tally.detections[source]
+        if target == source or weight[i, j] < t.REMAP_SHARE or not is_most:
             continue
         (remaps if hits >= t.MIN_HITS else weak)[target] = remap
     return remaps, weak

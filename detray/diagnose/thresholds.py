@@ -25,6 +25,7 @@ CONFIDENT_QUANTILE = Threshold(0.1, "a detection is confident if it scores above
 
 REMAP_SHARE = Threshold(0.1, f"share of a class's boxes that the other class must hit: {_SUITE}")
 REMAP_DOMINANCE = Threshold(0.4, f"share of the covered boxes that go to one other class: {_SUITE}")
+SOURCE_DOMINANCE = Threshold(0.7, f"or share of the id's detections that sit on the class's boxes: {_SUITE}")
 RULE_EXCEPTIONS = Threshold(
     0.2, "boxes labelled as the ids stand, for each that another numbering of all classes explains"
 )
