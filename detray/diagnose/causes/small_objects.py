@@ -28,12 +28,14 @@ class SmallObjects:
         boxes = case.view.boxes
         lost, met = case.lost, case.met
         size = case.sizes
-        if lost.sum() < t.MIN_HITS or lost.mean() < t.SMALL_LOST_SHARE:
+        n, told_of = int(lost.sum()), lost | met
+        share = n / max(int(told_of.sum()), 1)
+        if n < t.MIN_HITS or share < t.SMALL_LOST_SHARE:
             return None
         typical = float(np.median(size[lost]))
         auc = case.size_auc
         if auc is not None and met.sum() >= t.MIN_HITS:
-            border, recall_small, recall_large = _border(size[lost | met], met[lost | met])
+            border, recall_small, recall_large = _border(size[told_of], met[told_of])
             is_told = auc.value >= t.SIZE_AUC and auc.value - 0.5 >= t.SIZE_ERRORS * auc.error
             if not is_told or recall_large - recall_small < t.SIZE_RECALL_GAP:
                 return None
@@ -55,10 +57,10 @@ class SmallObjects:
             border = float(size[lost].max())
             numbers = {"median_size": typical, "recall_small_others": others[0], "recall_large_others": others[1]}
         return Verdict(
-            confidence=cause.confidence(float(lost.mean()), t.SMALL_LOST_SHARE),
+            confidence=cause.confidence(share, t.SMALL_LOST_SHARE),
             d_ap=case.gain(case.view.ap_with(found=lost & (size <= border))),
-            numbers={"lost": int(lost.sum()), "n_ground_truth": len(boxes), "median_lost_size": typical, **numbers},
-            sentence=f"{int(lost.sum())} of {len(boxes)} boxes of {case.label} are missed because they are small:"
+            numbers={"lost": n, "n_ground_truth": len(boxes), "median_lost_size": typical, **numbers},
+            sentence=f"{n} of {len(boxes)} boxes of {case.label} are missed because they are small:"
             f" {told} (side of the box{' after the resize' if case.around.outside.input_size else ''}).",
             boxes=lost & (size <= border),
             remedy="Raise the input size or cut pictures into tiles, and use anchors of the objects' size.",
