@@ -42,8 +42,12 @@ class Trial:
 
     @property
     def causes(self) -> list[str]:
-        """What is said of the class, by rank, beside what is true without a plant."""
-        causes = self.found.get(self.category, [])
+        """What is said of the class in which something is planted."""
+        return self.causes_of(self.category)
+
+    def causes_of(self, category: int) -> list[str]:
+        """What is said of a class, by rank, beside what is true without a plant."""
+        causes = self.found.get(category, [])
         is_extra = self.has_high_cut and "score_threshold" not in self.plants
         return [cause for cause in causes if not (is_extra and cause == "score_threshold")]
 
@@ -115,13 +119,10 @@ def is_visible(trial: Trial) -> bool:
 
 def said_of_others(trial: Trial, *, are_weak: bool) -> list[str]:
     """For each class with boxes that nothing was planted in and that is weak, or works: ``none``, or the
-    first cause that is named of it."""
+    first cause that is named of it, beside what is true without a plant."""
     with_boxes = set(trial.world.gt_class[~trial.world.gt_crowd].tolist())
-    return [
-        trial.found[k][0] if trial.found.get(k) else "none"
-        for k in sorted(with_boxes)
-        if k != trial.category and (k in trial.weak) == are_weak
-    ]
+    others = [k for k in sorted(with_boxes) if k != trial.category and (k in trial.weak) == are_weak]
+    return [next(iter(trial.causes_of(k)), "none") for k in others]
 
 
 MAPPING = {"image_id_mismatch", "label_id_mismatch", "box_format"}
