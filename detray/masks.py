@@ -29,8 +29,8 @@ MERGED = 64
 
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _Polygons = Annotated[list[Annotated[list[float], Meta(min_length=6)]], Meta(min_length=1)]
-_COUNTS = re.compile(r"([P-o]{0,5}[0-O])+")
-"""Five bits a character from '0' on, bit 6 says that the number goes on."""
+_NO_COUNTS = re.compile(r"[^0-o]|[P-o]{6}|[P-o]\Z|\A\Z")
+"""What no such text holds: five bits a character from '0' on, bit 6 says that the number goes on, six at most."""
 
 
 class _RunLengths(msgspec.Struct):
@@ -58,10 +58,11 @@ def _of_run_lengths(shape: _RunLengths) -> Mask | None:
 
     size, counts = list(shape.size), shape.counts
     pixels = size[0] * size[1]
-    if pixels > MAX_PIXELS or (isinstance(counts, str) and not _COUNTS.fullmatch(counts)):
+    if pixels > MAX_PIXELS or (isinstance(counts, str) and _NO_COUNTS.search(counts)):
         return None
     lengths = run_lengths(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-    if lengths.min(initial=0) < 0 or int(lengths.sum()) != pixels:
+    # a sum of 64 bits can come round to the right one again
+    if lengths.min(initial=0) < 0 or lengths.max(initial=0) > pixels or int(lengths.sum()) != pixels:
         return None
     if isinstance(counts, str) and lengths[1:].all():
         return {"size": size, "counts": counts.encode()}
