@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from detray import schema, tables
 from detray.diagnose.api import cases_of, is_weak, weak_classes
 from detray.diagnose.catalogue import CAUSES
-from detray.diagnose.cause import MAPPING
+from detray.diagnose.cause import MAPPING, number
 from detray.diagnose.label_errors import label_errors
 from detray.diagnose.label_map import label_map_of, miscounted
 from detray.diagnose.observe import Observation, Tally
@@ -140,8 +140,8 @@ def run(context: Context, stage: Stage, done: dict[str, Json]) -> Outcome:
         receipts, raw = read_file(context, stage, done, path, split, "detections", classes)
         outcome.receipts += receipts
         outcome.notes += _unseen(context)
-    for number, split in enumerate(context.config.predict.splits):
-        _diagnose_split(context, stage, done, outcome, f"s{number:03d}", split, raw)
+    for place, split in enumerate(context.config.predict.splits):
+        _diagnose_split(context, stage, done, outcome, f"s{place:03d}", split, raw)
     return outcome
 
 
@@ -193,8 +193,8 @@ def _diagnose_split(
     groups = [tuple(classes[start : start + CLASSES_A_TASK]) for start in range(0, len(classes), CLASSES_A_TASK)]
     tasks = {
         name: Judging(name, group, names, last, tuple(keys))
-        for number, group in enumerate(groups)
-        for name in [f"{prefix}-classes-{number:05d}"]
+        for place, group in enumerate(groups)
+        for name in [f"{prefix}-classes-{place:05d}"]
     }
     known = Known(given, repaired, faults, outside)
     judged = context.run_tasks("classes", partial(judge, work, known), tasks, done)
@@ -205,7 +205,8 @@ def _diagnose_split(
     outcome.facts[split] = {"weak": len(work.weak), "diagnoses": len(shown), "label_errors": suspects}
     outcome.summary.append(_summary(split, shown))
     outcome.notes.append(
-        f"{split}: {len(work.weak)} weak classes, {suspects} suspected label errors, {likely} of them likelier than not"
+        f"{split}: {number(len(work.weak), 'class', 'classes')} diagnosed,"
+        f" {number(suspects, 'label', 'labels')} suspected, {likely} of them likelier wrong than right"
     )
     outcome.notes += [f"{split}: {words}" for words in miscounted(given.detections, work.names(), outside.class_lists)]
     if faults.labels is not None:
