@@ -7,7 +7,8 @@ from detray.diagnose.cause import Verdict
 class BackgroundConfusion:
     """Detections on background outscore the true ones.
 
-    Tells: confident detections where no box stands, scoring above the true ones (AUC under .4).
+    Tells: confident detections where no box stands, scoring above the true ones (AUC under .4 of all
+    confident ones, or of those above the median of the true ones).
     Source: error type Bkg of TIDE (Bolya et al., ECCV 2020).
     Example: shadows detected as `person` with score .95.
     Remedy: pictures without objects as negatives, focal gamma.
@@ -24,7 +25,10 @@ class BackgroundConfusion:
         n_true = int(view.true.sum())
         high = places & (view.found.score >= case.true_median)
         n = int(high.sum())
-        if auc is None or not auc.is_bad or n < t.MIN_HITS or n < t.BACKGROUND_SHARE * n_true:
+        # weak ones beside them do not make those that outscore true ones better
+        upper = view.auc(places, case.true_median)
+        is_above = auc is not None and (auc.is_bad or (upper is not None and upper.is_bad))
+        if auc is None or not is_above or n < t.MIN_HITS or n < t.BACKGROUND_SHARE * n_true:
             return None
         return Verdict(
             confidence=cause.confidence(-auc.value, -t.BAD_AUC, 0.0),
