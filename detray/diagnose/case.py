@@ -105,7 +105,7 @@ class Case:
     def sizes(self) -> Floats:
         """Root of each box's area in pixels, after the model's resize where that is known."""
         boxes = self.view.boxes
-        side = np.sqrt(boxes.box[:, 2:].clip(0).prod(axis=1))
+        side = np.sqrt(boxes.box[:, 2:].clip(0)).prod(axis=1)  # an area may be beyond the largest float
         to = self.around.outside.input_size
         if to is None:
             return side

@@ -59,7 +59,8 @@ def _meet(a: Floats, rows_a: Ints, b: Floats, rows_b: Ints) -> Flags:
     """Whether ``a[rows_a[i]]`` and ``b[rows_b[i]]`` meet along x: most pairs of an image do not, and
     these are not worth an IoU."""
     left_a, left_b = a[:, 0][rows_a], b[:, 0][rows_b]
-    return (left_a < left_b + b[:, 2][rows_b]) & (left_b < left_a + a[:, 2][rows_a])
+    with np.errstate(over="ignore"):  # boxes near the largest float
+        return (left_a < left_b + b[:, 2][rows_b]) & (left_b < left_a + a[:, 2][rows_a])
 
 
 def best_of(rows: Ints, value: Floats, n: int) -> Ints:

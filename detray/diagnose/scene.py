@@ -53,7 +53,8 @@ def read_scene(images: pa.Table, annotations: pa.Table, predictions: pa.Table) -
     keep = np.flatnonzero(usable)
     keep = keep[np.lexsort((row[keep], image[keep]))]
     area = tables.numpy(annotations, "area").astype(np.float64)
-    area = np.where(np.isfinite(area), area, box[:, 2] * box[:, 3])
+    with np.errstate(over="ignore"):  # boxes near the largest float
+        area = np.where(np.isfinite(area), area, box[:, 2] * box[:, 3])
     gt = GroundTruth(
         _ids(annotations, "image_id")[keep],
         _ids(annotations, "category_id")[keep],

@@ -61,18 +61,21 @@ def box_shapes(scene: Scene) -> Shapes:
     real = ~scene.gt.crowd & (scene.gt.box[:, 2:] > 0).all(axis=1)
     box, category = scene.gt.box[real], scene.gt.category[real]
     whole = scene.images.size_of(scene.gt.image[real]).prod(axis=1)
-    size = np.sqrt(box[:, 2] * box[:, 3] / np.where(np.isfinite(whole) & (whole > 0), whole, 1.0))
+    with np.errstate(over="ignore"):  # boxes near the largest float
+        size = np.sqrt(box[:, 2] * box[:, 3] / np.where(np.isfinite(whole) & (whole > 0), whole, 1.0))
+        aspect = box[:, 2] / box[:, 3]
     held = np.unique(np.stack([category, scene.gt.image[real]], axis=1), axis=0)
     return Shapes(
         _counts(scene.gt.category[~scene.gt.crowd]),
         _counts(held[:, 0]),
         _counts(category, _bin(size)),
-        _counts(category, _bin(box[:, 2] / box[:, 3])),
+        _counts(category, _bin(aspect)),
     )
 
 
 def _bin(values: np.ndarray) -> Ints:
-    return np.floor(np.log2(values) * BINS_PER_OCTAVE).astype(np.int64)
+    known = values.clip(np.finfo(np.float64).tiny, np.finfo(np.float64).max)  # infinity has no bin
+    return np.floor(np.log2(known) * BINS_PER_OCTAVE).astype(np.int64)
 
 
 def _counts(*keys: Ints) -> Counts:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import scenes
 import suite
@@ -85,6 +86,25 @@ def test_rows_say_what_and_how_much() -> None:
     assert row["category_name"] in row["sentence"]
     assert 0 < row["d_ap"] <= 1 - row["ap"]
     assert 0.5 <= row["confidence"] <= 1
+
+
+@pytest.mark.parametrize("sides", [(1e300, 1e300), (1e308, 1e-9), (1.7e308, 1.7e308)])
+def test_boxes_near_the_largest_float_are_boxes_like_others(sides: tuple[float, float]) -> None:
+    world = _broken(0, ("missing_labels",))
+    usual = scenes.tables_of(world)
+    huge = usual["annotations"]
+    for side, value in zip(("width", "height"), sides, strict=True):
+        place = huge.column_names.index(side)
+        given = huge[side].to_numpy().copy()
+        given[::9] = value
+        huge = huge.set_column(place, huge.schema.field(place), pa.array(given))
+    place = huge.column_names.index("area")
+    huge = huge.set_column(place, huge.schema.field(place), pa.nulls(len(huge), pa.float64()))
+    rows = diagnose_tables(
+        usual["images"], huge, usual["categories"], usual["predictions"], DiagnoseSettings(weak_below=1.0), run="x"
+    ).to_pylist()
+    assert {row["category_name"] for row in rows} == set(world.names.values())
+    assert all("inf" not in row["sentence"].split() and "Infinity" not in row["evidence"] for row in rows)
 
 
 def test_verdicts_do_not_depend_on_the_order_of_rows_and_inputs_stay_as_they_are() -> None:
