@@ -244,7 +244,10 @@ def _box(line: str, row: int, image: Row) -> Row:
         if image["defects"]:
             defects.note("missing-field", "picture size", "")
     else:
-        scaled = [None if value is None else value * (width, height)[place % 2] for place, value in enumerate(numbers)]
+        scaled = [
+            None if value is None else values.number(value * (width, height)[place % 2], f"box[{place}]", defects)
+            for place, value in enumerate(numbers)
+        ]
         box = _box_of(scaled)
         if _is_polygon(numbers):
             polygon = json.dumps([scaled]) if None not in scaled else None

@@ -127,6 +127,8 @@ def test_further_numbers_are_kept(data: Path, read_source) -> None:
         ("cat 0.5 0.5 0.5 0.5", ("wrong-type", "class", "cat")),
         ("-1 0.5 0.5 0.5 0.5", ("wrong-type", "class", "-1")),
         ("0 0.5 nan 0.5 0.5", ("not-finite", "box[1]", "nan")),
+        ("0 1e307 0.5 0.5 0.5", ("not-finite", "box[0]", "inf")),
+        ("0 0 0 0.5 0.5 1e307 0.5", ("not-finite", "box[4]", "inf")),
         ("0 0.5 0.5 0.5", ("box-arity", "", "0 0.5 0.5 0.5")),
         ("0 0.5 0,5 0.5 0.5", ("wrong-type", "box[1]", "0,5")),
         ("0", ("box-arity", "", "0")),
