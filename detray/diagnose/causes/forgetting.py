@@ -32,9 +32,10 @@ class Forgetting:
             return None
         return Verdict(
             confidence=cause.confidence(base - ap, t.FORGOTTEN, 0.4),
-            d_ap=base - ap,
-            numbers={"base_ap": base, "ap": ap},
-            sentence=f"The base model had an AP of {base:.2f} on {case.label}, this one has {ap:.2f}.",
+            d_ap=max(base - ap, 0.0),
+            numbers={"base_ap": base, "base_ap50": base50, "ap": ap, "ap50": ap50},
+            sentence=f"The base model had an AP of {base:.2f} (AP50 {base50:.2f}) on {case.label}, this one has"
+            f" {ap:.2f} ({ap50:.2f}).",
             remedy="Freeze more of the network, lower the learning rate, and mix pictures of the class into the"
             " training data.",
             config=tuning.tune(case.name, freeze_units=[2, 4, 6], learning_rate=[3.0e-4, 1.0e-3, 3.0e-3]),

@@ -8,8 +8,9 @@ from detray.diagnose.observe import BACKGROUND
 class ScoreThreshold:
     """Detections below a high minimum score were thrown away before the evaluation.
 
-    Tells: the lowest score of the class is high, hardly any of its detections are on background, boxes are
-    missed that nothing touches, and the cut is its own or its true scores pile up at it.
+    Tells: the lowest score of the class lies far above that of the other classes, or is high where hardly any of
+    its detections are on background or all classes are cut; boxes are missed that nothing touches, and more true
+    detections are absent below that score than by chance, or the scores pile up at it.
     Source: AP needs the whole curve: COCO results are written without a threshold.
     Example: results exported with the threshold of the demo, .5 or .7.
     Remedy: export with a threshold of .01 or lower.
