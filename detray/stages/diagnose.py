@@ -248,11 +248,12 @@ def _summary(split: str, shown: Sequence[list[Any]]) -> Table:
     """The first two causes of each class; a fault of a whole file, which many classes share, in one row."""
     first = {cause: [row for row in shown if row[3] == 1 and row[4] == cause] for cause in OF_FILES}
     shared = {cause: rows for cause, rows in first.items() if len(rows) >= MANY}
-    told = {row[0] for rows in shared.values() for row in rows}
-    top = sorted(
-        (row for row in shown if row[3] <= 2 and row[0] not in told),
-        key=lambda row: (row[1] is None, row[1], row[0] or "", row[3]),
-    )
+    left, is_told = [], False
+    for row in shown:  # class by class, and two classes may share a name
+        is_told = row[4] in shared if row[3] == 1 else is_told
+        if row[3] <= 2 and not is_told:
+            left.append(row)
+    top = sorted(left, key=lambda row: (row[1] is None, row[1], row[0] or "", row[3]))
     rows = [_in_one(found) for found in shared.values()] + top[: 2 * MAX_CLASSES_SHOWN]
     return Table(
         f"Diagnoses of {split}",

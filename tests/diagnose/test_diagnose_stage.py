@@ -16,6 +16,7 @@ from detray.diagnose.settings import DiagnoseSettings
 from detray.formats import canonical
 from detray.formats.plain import dataset_from_files
 from detray.settings import convert
+from detray.stages import diagnose as stage_module
 from detray.stages import runner
 from detray.stages.base import Context
 from detray.stages.config import Config
@@ -87,6 +88,17 @@ def test_rows_that_the_evaluation_leaves_out_are_looked_at(tmp_path: Path) -> No
     store = _run(tmp_path / "out", gt, dt)
     assert store.read("quarantine", "predict").num_rows > 50
     assert {row["cause"] for row in _rows(store) if row["rank"] == 1} == {"box_format"}
+
+
+def test_a_class_is_not_hidden_by_another_of_its_name_that_shares_a_fault() -> None:
+    shared = [[name, 0.1, 0.2, 1, "label_id_mismatch", 0.3, ""] for name in ("a", *"bcdefghijk")]
+    own = [["a", 0.05, 0.1, rank, cause, 0.3, ""] for rank, cause in enumerate(("missing_labels", "localization"), 1)]
+    rows = stage_module._summary("val", [*shared, *own]).rows
+    assert [(row[0], row[4]) for row in rows] == [
+        ("11 classes", "label_id_mismatch"),
+        ("a", "missing_labels"),
+        ("a", "localization"),
+    ]
 
 
 @pytest.mark.parametrize(("n_classes", "told"), [(12, 1), (3, 3)])
