@@ -237,6 +237,7 @@ def main() -> None:
                 write_dataset(file, int(size * 1e6), classes)
                 for _ in range(options.repeats):
                     for name, command in commands(file, options.modes, size).items():
+                        shutil.rmtree(folder / "out", ignore_errors=True)  # else only the audit would run again
                         runs.setdefault((name, size), []).append(measure(command, folder))
                 if datumaro and size == sizes[0]:
                     write_dataset(file, int(size * 1e6), classes, ', "segmentation": []')
@@ -248,7 +249,7 @@ def main() -> None:
 
 def commands(file: Path, modes: Sequence[str], size: float) -> dict[str, list[str]]:
     """What is compared on a file of ``size`` million annotations."""
-    detray = [sys.executable, "-m", "detray.cli", "audit", str(file), "--format", "coco", "--force"]
+    detray = [sys.executable, "-m", "detray.cli", "audit", str(file), "--format", "coco"]
     detray += ["--output", str(file.parents[1] / "out")]
     found = {}
     if "ray" in modes:

@@ -26,7 +26,7 @@ class Bar:
             self._close()
             self._print(f"{name}:")
         elif status == "current":
-            self._print(f"{name}: current, nothing to do (--force does it again)")
+            self._print(f"{name}: current, nothing to do (detray {name} ... --force does it again)")
         else:
             self._close()
 
