@@ -8,6 +8,7 @@ of them; what the difference takes is the cost beyond start-up. Medians of ``--r
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -75,7 +76,7 @@ def main() -> None:
         for _ in range(options.repeats):
             for count, folder in folders.items():
                 detray = [sys.executable, "-m", "detray.cli", "audit", str(folder / "annotations.json")]
-                detray += ["--images", str(folder / "images"), "--output", str(folder / "out"), "--force"]
+                detray += ["--images", str(folder / "images"), "--output", str(folder / "out")]
                 bare = [sys.executable, str(Path(place) / "bare.py"), str(folder / "images")]
                 runs = {
                     f"bare loop, {options.workers} processes": [*bare, str(options.workers)],
@@ -84,6 +85,7 @@ def main() -> None:
                     "detray --serial": [*detray, "--serial"],
                 }
                 for name, command in runs.items():
+                    shutil.rmtree(folder / "out", ignore_errors=True)
                     costs.setdefault((name, count), []).append(measure(command, folder))
     print(f"| what | {counts[0]} pictures, s | {counts[1]}, s | pictures/s between | of the bare loop | CPU ms each |")
     print("|---|---|---|---|---|---|")
