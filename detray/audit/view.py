@@ -156,14 +156,10 @@ class View:
         0 for what is no object.
         """
         mine = self.is_object & (self.image_of >= 0)
-        cells = np.where(mine, self.drawn_cells, 0)
-        span = self.images.num_rows * len(self.class_ids) * (len(self.annotators) + 1)
-        if span <= 1 << 24:
-            sizes = np.bincount(cells, mine, minlength=1)[cells].astype(np.int64)
-        else:
-            _, back = np.unique(cells, return_inverse=True)
-            sizes = np.bincount(back, mine)[back].astype(np.int64)
-        return np.where(mine, sizes, 0)
+        sizes = np.zeros(len(mine), np.int64)
+        _, back = np.unique(self.drawn_cells[mine], return_inverse=True)
+        sizes[mine] = np.bincount(back)[back]
+        return sizes
 
     @cached_property
     def beside(self) -> Floats:
