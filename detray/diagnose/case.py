@@ -259,14 +259,6 @@ class Case:
         """How many false detections from ``score`` on a class that works would have."""
         return self.reference.usual_false(score, int(self.view.true.sum()))
 
-    def usual_on_other(self, score: float) -> float:
-        """How many of these would sit on boxes of other classes, if as many detections of every other class
-        do as sit on the boxes of this one."""
-        boxes, n = self.view.boxes, self.around.repaired.boxes
-        covered = float((np.nan_to_num(boxes.cover_score, nan=-1.0) >= score).mean()) if len(boxes) else 0.0
-        n_other = sum(n.values()) - n.get(self.category, 0)
-        return min(self.usual_false(score), covered * n_other / max(len(n) - 1, 1))
-
     @cached_property
     def is_depressed(self) -> bool | None:
         """Whether the class's true detections score far below those of the classes that work; None: unknown."""

@@ -37,7 +37,7 @@ class WrongLabels:
             and not auc.is_bad
             and auc.value <= t.LIKE_TRUE_AUC
             and _is_tight(found.other_iou[on_other], own)
-            and n_high >= t.ABOVE_CLUTTER * case.usual_on_other(case.true_median)
+            and n_high >= t.ABOVE_CLUTTER * case.usual_false(case.true_median)
         )
         is_into = covered.sum() >= t.WRONG_OF_ALL * len(boxes) and _is_tight(boxes.cover_iou[covered], own)
         into = _scattered(boxes.cover_category[covered], case) if is_into else 0
