@@ -406,7 +406,7 @@ def chance_of_median(position: float, n: int) -> float:
 
 
 _EXACT = 60
-"""Values from which the normal distribution is as good as the binomial."""
+"""Values up to which the binomial distribution is summed; beyond, the normal one says somewhat more."""
 
 
 def dominant_class(classes: Ints) -> int | None:
