@@ -33,25 +33,25 @@ class Total:
     ``add`` gives the sum of some parts, which may be sums themselves.
     """
 
-    WAITING_ROWS = 1 << 19
+    WAITING_BYTES = 1 << 25
 
     def __init__(self, add: Callable[[Sequence[pa.Table]], pa.Table]) -> None:
         self._add = add
         self._sum = add([])
         self._waiting: list[pa.Table] = []
-        self._rows = 0
+        self._bytes = 0
 
     def add(self, part: pa.Table) -> None:
         self._waiting.append(part)
-        self._rows += part.num_rows
-        if self._rows > max(self.WAITING_ROWS, self._sum.num_rows):
+        self._bytes += part.nbytes
+        if self._bytes > max(self.WAITING_BYTES, self._sum.nbytes):
             self.table()
 
     def table(self) -> pa.Table:
         """The sum of what has been added."""
         if self._waiting:
             self._sum = self._add([self._sum, *self._waiting])
-            self._waiting, self._rows = [], 0
+            self._waiting, self._bytes = [], 0
         return self._sum
 
 

@@ -14,6 +14,7 @@ REPEAT_SHARE = 0.1
 
 MAX_REPEAT = 100.0
 _QUANTILES = (0.05, 0.5, 0.95)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # thousands of classes have a fragment each
 
 
 def class_stats(data: Summary, run: str) -> pa.Table:
@@ -77,7 +78,7 @@ def _fragment(name: str, weight: float, repeat: float) -> str:
     settings = {"class_weights": {name: float(f"{weight:.4g}")}}
     if repeat > 1:
         settings["oversample"] = {name: float(f"{repeat:.4g}")}
-    return str(yaml.safe_dump({"train": settings}, allow_unicode=True))
+    return str(yaml.dump({"train": settings}, Dumper=_DUMPER, allow_unicode=True))
 
 
 def _weights(rows: list[dict[str, object]]) -> None:

@@ -55,7 +55,8 @@ class Group:
         return f" of {name}" if name else ""
 
     def histogram(self, tally: Tally, measure: str) -> Histogram:
-        return pooled([tally.histogram(measure + self.suffix, key) for key in self.category_ids])
+        histograms = [tally.histogram(measure + self.suffix, key) for key in self.category_ids]
+        return histograms[0] if len(histograms) == 1 else pooled(histograms)
 
     def count(self, tally: Tally, measure: str) -> int:
         return int(self.histogram(tally, measure)[1].sum())

@@ -35,12 +35,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from detray import tables
 from detray.audit import tally
 from detray.audit.agreement import compare_annotators
 from detray.audit.groups import of_people_and_files, suffix_of
 from detray.audit.summary import Reach
-from detray.audit.text import join
 from detray.audit.view import NO_ID, View
 
 EDGE_STEPS = 64
@@ -77,16 +75,9 @@ def _of_groups(view: View, places: pa.Table) -> Iterator[pa.Table]:
         held[view.image_of[rows]] = True  # -1, no image, is the last
         yield tally.count_all(f"images{suffix}", np.zeros(np.count_nonzero(held[:-1]), np.int64))
         if len(view.source_files) == 1 and suffix == suffix_of(source_file=view.source_files[0][0]):
-            yield _without_class(places, suffix)
+            yield tally.without_class(places, suffix)
         else:
             yield from _of_places(view, rows, np.array([NO_ID]), nobody, suffix)
-
-
-def _without_class(places: pa.Table, suffix: str) -> pa.Table:
-    """The sum over classes: what a shard's only file holds."""
-    found = places.group_by(["measure", "key"]).aggregate([("n", "sum")]).rename_columns(["measure", "key", "n"])
-    columns = [join(found["measure"], suffix), pa.nulls(found.num_rows, pa.int64()), found["key"], found["n"]]
-    return pa.table(columns, schema=tally.TALLY)
 
 
 def _of_places(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str) -> Iterator[pa.Table]:
@@ -189,14 +180,9 @@ def _companions(ids: Ints, image: Ints, code: Ints) -> pa.Table:
 
     ``image`` and ``code`` (the place of a class in ``ids``) are pairs that differ, in rising order.
     """
-    firsts, seconds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    active = np.arange(len(image))
-    for step in range(1, MAX_COMPANIONS):
-        active = active[active + step < len(image)]
-        active = active[image[active + step] == image[active]]
-        if not len(active):
-            break
-        firsts.append(code[active])
-        seconds.append(code[active + step])
-    found = tally.count("companions", ids, np.concatenate(firsts), np.concatenate(seconds))
-    return found.set_column(2, tally.TALLY.field("key"), pa.array(ids[tables.numpy(found, "key")]))
+    ends = np.append(np.flatnonzero(np.diff(image)) + 1, len(image))
+    later = np.repeat(ends, np.diff(ends, prepend=0)) - np.arange(1, len(image) + 1)  # classes that follow each
+    later = np.minimum(later, MAX_COMPANIONS - 1)
+    first = np.repeat(np.arange(len(image)), later)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(later) - later, later)
+    return tally.count("companions", ids, code[first], code[second], names=ids)

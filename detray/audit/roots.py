@@ -47,9 +47,14 @@ def conclude(
     """
     found = [_of_fact(rule, limits, fact) for rule, limits, fact in facts]
     counted = groups.to_pylist()
+    of_rule: dict[str, list[Row]] = defaultdict(list)
+    for group in counted:
+        of_rule[group["rule"]].append(group)
     roots: dict[int, str] = {}
     for row, (_, _, fact) in zip(found, facts, strict=True):
-        roots = {group["group"]: row["finding_id"] for group in counted if _explains(fact, group)} | roots
+        for group in (group for code in fact.explains for group in of_rule[code]):
+            if _explains(fact, group):
+                roots.setdefault(group["group"], row["finding_id"])
     shared: dict[tuple[str, int, str, str, str | None], list[Row]] = defaultdict(list)
     for group in counted:
         if group["group"] not in roots:
@@ -64,9 +69,9 @@ def conclude(
 
 
 def _explains(fact: Fact, group: Row) -> bool:
+    """Whether a group of findings, of a rule that the fact explains, is about what the fact is about."""
     return (
-        group["rule"] in fact.explains
-        and fact.split in (None, group["split"])
+        fact.split in (None, group["split"])
         and fact.category_id in (None, group["category_id"])
         and fact.annotator in (None, group["annotator"])
         and fact.source_file in (None, group["whole_file"])

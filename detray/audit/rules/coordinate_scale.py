@@ -29,7 +29,7 @@ from detray.audit import tally as counts
 from detray.audit.groups import Group, at_fault, every, members, whole
 from detray.audit.measures import EDGE_STEPS
 from detray.audit.rule import WARNING, Fact, HypothesisRule, Limits, Suspects, Threshold
-from detray.audit.statistics import Histogram, distance, pooled, quantile_key, share_at_most
+from detray.audit.statistics import Histogram, chance_of_distance, distance, pooled, quantile_key, share_at_most
 from detray.audit.summary import Summary
 from detray.audit.tally import BINS_PER_OCTAVE
 from detray.audit.view import View
@@ -41,6 +41,7 @@ MIN_CONFIDENCE = 0.99
 MIN_BEYOND = 0.05  # share of the boxes that reach over the edge, from which they are too large
 MAX_SLOPPY = 1.05  # of the image, where edges may end
 MIN_SKEW = 0.1  # distance of the right edges from the left ones, mirrored
+MAX_CHANCE = 0.001  # of such a distance: thousands of small classes are not read again for nothing
 MAX_SPREAD = 0.15
 ROOMY = 1.25  # times
 MAX_SHARE = 0.9  # of the longer side; nearly square images have no padding to speak of
@@ -118,7 +119,10 @@ def _is_suspect(data: Summary, limits: Limits, group: Group) -> bool:
     edges = edges_of(data, group)
     keys, n = edges.left
     skew = distance((EDGE_STEPS - 1 - keys[::-1], n[::-1]), edges.right)
-    return max(edges.ends) >= MAX_SLOPPY or skew >= MIN_SKEW
+    # the two edges of a box are no two boxes: as many independent ones are half as many
+    n_boxes = max(int(n.sum()) // 2, 1)
+    is_skewed = skew >= MIN_SKEW and chance_of_distance(skew, n_boxes, n_boxes) <= MAX_CHANCE
+    return is_skewed or max(edges.ends) >= MAX_SLOPPY or edges.too_small(limits) is not None
 
 
 def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:

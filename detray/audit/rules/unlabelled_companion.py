@@ -3,11 +3,12 @@
 Failure: plates without their car, cells of one kind without the other: in images where a class nearly always stands
 beside another and here does not, it was probably not drawn, and the model is taught that it is background.
 Number: of the images with the companion, the share that also hold the class. In one split at least `min_share`, unless
-so many images without it are no surprise (chance at least 0.01): where it often stands alone in its image, by Chao's
-estimate of the images with none from those with one and with two; where its number differs much from image to image,
-by the negative binomial distribution of that mean and variance. Or in other splits together at least `min_share` and in
-this one at most half of that. From `min_images` images with the companion on; the first five that lack the class are
-named.
+so many images without it are no surprise (chance at least 0.01, or less than twice as many or few as foretold): where
+it often stands alone in its image, by Chao's estimate of the images with none from those with one and with two; where
+its number differs much from image to image, by the negative binomial distribution of that mean and variance. Both are
+of the whole split, and taken for as large a part of it as the images are that hold both. Or in other splits together at
+least `min_share` and in this one at most half of that. From `min_images` images with the companion on; the first five
+that lack the class are named.
 Source: association rules, confidence: Agrawal et al., SIGMOD 1993; Chao, Scand. J. Statistics 11 (1984); Anscombe,
 Biometrika 37 (1950), for the negative binomial. In the public BCCD data set all 19 images that it finds hold cells of
 the absent class, which were not drawn, or drawn as another.
@@ -31,6 +32,7 @@ from detray.audit.view import View
 
 MAX_NAMED = 5
 MAX_CHANCE = 0.01
+MIN_RATIO = 2.0
 
 Shares = dict[tuple[int, int], tuple[int, int]]
 """By class and companion: images with both, and images with the companion."""
@@ -98,31 +100,38 @@ def _missing(data: Summary, split: str, by_split: dict[str, Shares], limits: Lim
         ]
         there = sum(n for n, _ in elsewhere) / max(sum(n for _, n in elsewhere), 1)
         enough = sum(n for _, n in elsewhere) >= limits["min_images"]
-        if here >= limits["min_share"] and _by_no_chance(images - both, data.tallies[split], one):
+        if here >= limits["min_share"] and _by_no_chance(images - both, both, data.tallies[split], one):
             yield Missing(one, other, images - both, images, f"as in the other {both} of {images} images", here)
         elif enough and there >= limits["min_share"] and here <= there / 2:
             expected = f"in {there:.0%} of them, as in the other splits"
             yield Missing(one, other, images - both, images, expected, there)
 
 
-def _by_no_chance(absent: int, counted: Tally, category_id: int) -> bool:
+def _by_no_chance(absent: int, both: int, counted: Tally, category_id: int) -> bool:
     """Whether the class's numbers in the images that hold it foretell another number without it.
 
     Where its objects come at random f1 images with one and f2 with two foretell f1 (f1 - 1) / 2 (f2 + 1) with none
     (Chao 1984). If far fewer are, it is no such class: it usually stands there, as one number plate on a car.
     Where its numbers scatter more than that, none is but the low end of them, and more would be a surprise.
+
+    Args:
+        absent, both: images of a companion without the class, and with it.
     """
     keys, n = counted.histogram("boxes_per_image", category_id)
     once, twice = (int(n[keys == key].sum()) for key in (1, 2))
-    foretold = once * (once - 1) / (2 * (twice + 1))
-    return _chance(absent, foretold) < MAX_CHANCE and (
-        absent > (scattered := _foretold_by_scatter(keys, n)) and _chance(absent, scattered) < MAX_CHANCE
+    part = both / float(n.sum())
+    foretold = part * once * (once - 1) / (2 * (twice + 1))
+    return _differs(absent, foretold) and (
+        absent > (scattered := part * _foretold_by_scatter(keys, n)) and _differs(absent, scattered)
     )
 
 
-def _chance(seen: int, foretold: float) -> float:
-    """At most how likely it is to see so far from what is foretold, by Chernoff's bound, both ways."""
-    return exp(seen - foretold - seen * log(seen / foretold)) if foretold else 0.0
+def _differs(seen: int, foretold: float) -> bool:
+    """By far, and by no chance: Chernoff's bound on how likely it is to see so far from what is foretold."""
+    if not foretold:
+        return True
+    is_far = not foretold / MIN_RATIO < seen < foretold * MIN_RATIO
+    return is_far and exp(seen - foretold - seen * log(seen / foretold)) < MAX_CHANCE
 
 
 def _foretold_by_scatter(keys: Ints, n: Ints) -> float:
