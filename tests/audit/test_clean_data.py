@@ -1,5 +1,6 @@
 """Nothing wrong is found where nothing is wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from audit_data import dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detray import schema
+from detray.audit import engine, outliers
 from detray.audit.catalogue import RULES
 from detray.audit.engine import audit
 from detray.audit.rule import ERROR, activate
+from detray.tables import Shard
 
 
 def _found(data: Any, cuts: int = 2) -> pa.Table:
@@ -144,3 +148,47 @@ def test_real_data_have_the_faults_that_are_known_and_no_other(shared: Path, tmp
     found = context.store.read("findings", filters=[("severity", ">=", ERROR)])
     counted = found.group_by("rule").aggregate([([], "count_all")]).to_pylist()
     assert {row["rule"]: row["count_all"] for row in counted} == REAL[name]
+
+
+def test_thousands_of_classes_at_random_raise_no_suspicion() -> None:
+    """The commonest class is in nearly all images, each of which has as many boxes; small classes lean by chance."""
+    rng = np.random.default_rng(0)
+    images, boxes, classes = 6_000, 20, 300
+    n = images * boxes
+    weights = 1 / np.arange(1, classes + 1)
+    sides = np.minimum(np.exp(rng.normal(3.5, 0.8, (2, n))), [[576.0], [432.0]])
+    x, y = rng.uniform(0, 640 - sides[0]), rng.uniform(0, 480 - sides[1])
+    numbers = np.arange(n)
+    annotations = {
+        "annotation_id": numbers,
+        "annotation_row": numbers,
+        "image_id": numbers // boxes,
+        "category_id": rng.choice(classes, n, p=weights / weights.sum()),
+        **dict(zip(("x", "y", "width", "height"), (x, y, *sides), strict=True)),
+        "area": sides[0] * sides[1],
+        "is_crowd": np.zeros(n, bool),
+        "is_difficult": np.zeros(n, bool),
+        "source_file": ["data.json"] * n,
+    }
+    pictures = {
+        "image_id": np.arange(images),
+        "image_row": np.arange(images),
+        "file_name": [f"{number}.jpg" for number in range(images)],
+        "width": np.full(images, 640),
+        "height": np.full(images, 480),
+        "source_file": ["data.json"] * images,
+    }
+    of_test = {"run": "test", "split": "val"}
+    tables = {
+        name: schema.conform(
+            pa.table(columns | {key: [text] * len(columns["image_id"]) for key, text in of_test.items()}), name
+        )
+        for name, columns in (("images", pictures), ("annotations", annotations))
+    }
+    listed = dataset(categories={number: f"class {number}" for number in range(classes)})
+    shard = Shard("val", tables["images"], tables["annotations"], listed.categories)
+    active = activate(RULES, {})
+    examined = engine.examine(shard, active)
+    data = replace(listed.summary(), tallies=engine.merge_tallies([("val", examined.tally)]))
+    assert [one for one in engine.suspects(data, active) if one] == []
+    assert not outliers.may_be_any(data.tallies["val"], outliers.spreads(data.tallies["val"]), active)
