@@ -61,3 +61,25 @@ def _accused_by(world: scenes.World, category: int) -> int:
     assert found.schema.equals(schema.empty("label_errors").schema, check_metadata=False)
     rows = [row for row in found.to_pylist() if row["kind"] == "wrong_class" and row["score"] >= LIKELY]
     return sum(row["suggested_category_id"] == category and row["category_id"] != category for row in rows)
+
+
+RARE = 6
+
+
+def test_a_rare_class_of_a_weak_detector_is_not_called_mislabelled() -> None:
+    """A detector that has seen little of a class fires it on objects of all others; so are their false detections
+    as many and as high, though those lie on background."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        world = scenes.detect(rng, scenes.uniform(rng, 120, 6), scenes.Quality(recall=0.9, true_mean=1.0))
+        world.keep_dt(world.dt_class != RARE)
+        rare = np.flatnonzero(world.gt_class == RARE)
+        world.keep_gt(~np.isin(np.arange(len(world.gt_class)), rare[8:]))
+        rare, others = np.flatnonzero(world.gt_class == RARE), np.flatnonzero(world.gt_class != RARE)
+        for rows in (rare, rng.choice(others, 150, replace=False)):
+            boxes = scenes.jitter(rng, world.gt_box[rows], 0.04)
+            world.add_dt(world.gt_image[rows], RARE, boxes, rng.uniform(0.2, 0.5, len(rows)))
+        for category in range(1, RARE):
+            images = world.gt_image[rng.integers(0, len(world.gt_image), 300)]
+            world.add_dt(images, category, scenes.background_boxes(rng, world, images), rng.uniform(0.2, 0.5, 300))
+        assert suite.diagnose(world, DiagnoseSettings())[RARE][0] == "class_imbalance"

@@ -182,7 +182,7 @@ def wanders(n: int, side: int) -> str:
         (wanders(1_000, 20_000), 20_000),
         (json.dumps([[0, 0, 65_536, 0, 65_536, 8_192]] * 1_000), 8_192),
         (json.dumps({"size": [1_448, 1_448], "counts": "1" * 1_448**2}), 1_448),
-        (json.dumps({"size": [1_024, 1_024], "counts": [1] * 2**20}), 1_024),
+        (json.dumps({"size": [1_024, 600], "counts": [1] * 1_024 * 600}), 1_024),
     ],
 )
 def test_a_text_costs_neither_gigabytes_nor_seconds(text: str, side: int) -> None:
