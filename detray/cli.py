@@ -228,7 +228,7 @@ def executor(config: Config, *, serial: bool) -> Iterator[Executor]:
     with ray_session(config.cluster) as own:
         from detray.cluster.ray_executor import RayExecutor
 
-        yield RayExecutor(own)
+        yield RayExecutor(own, config.cluster.gpu_wait_seconds)
 
 
 def _print_summary(

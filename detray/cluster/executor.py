@@ -27,9 +27,17 @@ class Executor(Protocol):
         ...
 
     def map_actors(
-        self, build: Callable[[], Callable[[Task], Json]], tasks: Sequence[Task], *, gpus: float = 0
+        self,
+        build: Callable[[], Callable[[Task], Json]],
+        tasks: Sequence[Task],
+        *,
+        gpus: float = 0,
+        note: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Json]:
-        """Like `map` with state: each actor calls ``build`` once (a model is loaded there) and keeps the result."""
+        """Like `map` with state: each actor calls ``build`` once (a model is loaded there) and keeps the result.
+
+        ``note`` is told what the work waits for.
+        """
         ...
 
     def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
@@ -46,7 +54,12 @@ class SerialExecutor:
         return map(function, tasks)
 
     def map_actors(
-        self, build: Callable[[], Callable[[Task], Json]], tasks: Sequence[Task], *, gpus: float = 0
+        self,
+        build: Callable[[], Callable[[Task], Json]],
+        tasks: Sequence[Task],
+        *,
+        gpus: float = 0,
+        note: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Json]:
         return map(build(), tasks) if tasks else iter(())
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 import ray
 from ray.exceptions import RayError
+from ray.util import placement_group, remove_placement_group
 
 from detray import errors
 from detray.cluster.executor import Json
@@ -66,9 +67,11 @@ class _Actor:
 class RayExecutor:
     """Runs tasks on the Ray cluster that this process is connected to (see `session.ray_session`)."""
 
-    def __init__(self, own: bool = False) -> None:
-        """``own``: the cluster is this process's alone, and never grows."""
+    def __init__(self, own: bool = False, gpu_wait: float = 0) -> None:
+        """``own``: the cluster is this process's alone, and never grows; ``gpu_wait``: seconds that another
+        one gets to grow by the first GPU."""
         self._own = own
+        self._gpu_wait = 0 if own else gpu_wait
 
     @property
     def workers(self) -> int:
@@ -93,24 +96,23 @@ class RayExecutor:
                 ray.cancel(reference, force=True)
 
     def map_actors(
-        self, build: Callable[[], Callable[[Task], Json]], tasks: Sequence[Task], *, gpus: float = 0
+        self,
+        build: Callable[[], Callable[[Task], Json]],
+        tasks: Sequence[Task],
+        *,
+        gpus: float = 0,
+        note: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Json]:
         if not tasks:
             return
         from ray import data  # slow to import
 
         _quieten(data)
-        resources = ray.cluster_resources()
-        if gpus:
-            there = resources.get("GPU", 0)
-            if there < gpus:
-                raise UsageError(
-                    f"cluster.gpus_per_actor is {gpus:g} but the cluster has {there:g} GPUs; set it to 0 for CPUs"
-                )
-            size = max(1, int(there / gpus))
-        else:
-            size = self.workers
+        size = max(1, int(self._await_gpus(gpus, note) / gpus)) if gpus else self.workers
         size = min(size, len(tasks))
+        # actors that wait for a GPU are what makes a shared cluster grow
+        largest = len(tasks) if gpus and not self._own else size
+        resources = ray.cluster_resources()
         # an actor holds a CPU for good; the reads that feed it need one more or nothing ever starts
         cpus = 1 if resources.get("CPU", 0) >= size + SPARE_CPUS else 0
         options: dict[str, Any] = {"num_gpus": gpus} if gpus else {}
@@ -119,7 +121,7 @@ class RayExecutor:
             fn_constructor_args=(ray.put((build, list(tasks))),),
             batch_size=1,
             batch_format="pyarrow",
-            compute=data.ActorPoolStrategy(size=size),
+            compute=data.ActorPoolStrategy(min_size=size, max_size=largest),
             num_cpus=cpus,
             **options,
         )
@@ -129,6 +131,28 @@ class RayExecutor:
                     yield _value(text)
         except RayError as error:
             raise _failed(error) from error
+
+    def _await_gpus(self, gpus: float, note: Callable[[str], None]) -> float:
+        """The GPUs of the cluster, which is asked to grow where it has fewer than ``gpus``.
+
+        Raises:
+            UsageError: there are still fewer when the time is over.
+        """
+        there = ray.cluster_resources().get("GPU", 0.0)
+        if there < gpus and self._gpu_wait:
+            note(f"waiting up to {self._gpu_wait:g} s for the cluster to start a machine with a GPU")
+            group = placement_group([{"CPU": 1, "GPU": gpus}])  # what waits for a place makes the cluster grow
+            try:
+                group.wait(self._gpu_wait)
+                there = ray.cluster_resources().get("GPU", 0.0)
+            finally:
+                remove_placement_group(group)
+        if there < gpus:
+            waited = f" after {self._gpu_wait:g} s (cluster.gpu_wait_seconds)" if self._gpu_wait else ""
+            raise UsageError(
+                f"cluster.gpus_per_actor is {gpus:g} but the cluster has {there:g} GPUs{waited}; set it to 0 for CPUs"
+            )
+        return float(there)
 
     def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
         from detray.cluster import tuning  # Tune is slow to import

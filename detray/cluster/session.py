@@ -35,6 +35,8 @@ def ray_session(settings: ClusterSettings) -> Iterator[bool]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray packs the working directory into every worker under these launchers, and reinstalls there
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # Ray's C++ side tells of its own internals on the user's terminal
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -55,8 +57,6 @@ def ray_session(settings: ClusterSettings) -> Iterator[bool]:
         finally:
             ray.shutdown()
         return
-    # Ray's C++ side tells of its own internals on the user's terminal
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     folder = tempfile.mkdtemp(prefix="detray-")  # short: Unix socket paths hold 107 bytes
     try:
         try:

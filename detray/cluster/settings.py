@@ -13,3 +13,7 @@ class ClusterSettings(Section, frozen=True):
     address: Annotated[str | None, Meta(description="Ray cluster to join; null: a local one is started")] = None
     cpus_per_task: Annotated[float, Meta(gt=0, le=64, description="CPUs a task holds")] = 1
     gpus_per_actor: Annotated[float, Meta(ge=0, le=16, description="GPUs an inference or training actor holds")] = 0
+    gpu_wait_seconds: Annotated[
+        float,
+        Meta(ge=0, le=86_400, description="time for a shared cluster without a GPU to start a machine with one, s"),
+    ] = 900

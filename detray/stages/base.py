@@ -107,7 +107,7 @@ class Context:
         self.progress.advance(len(receipts))
         with self.timed(label):
             if build is not None:
-                results = self.executor.map_actors(build, left, gpus=gpus)
+                results = self.executor.map_actors(build, left, gpus=gpus, note=self.progress.note)
             elif function is not None:
                 results = self.executor.map(function, left, cpus=self.config.cluster.cpus_per_task)
             for receipt in results:

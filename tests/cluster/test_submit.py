@@ -1,86 +1,25 @@
 """`ray job submit` of the job files, on a head that is started here."""
 
 import json
-import os
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import heads
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+BIN = heads.BIN
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def environment() -> dict[str, str]:
-    # an address of an outer session would win over the head's; the workspace may have left a token file
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    return kept | {
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
 
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
     """A Ray head of three logical CPUs; its dashboard's address, which takes jobs."""
-    gcs, dashboard, agent, metrics, client = free_ports(5)
-    folder = tempfile.mkdtemp(prefix="detray-head-")  # short: sockets lie below it
-    command = [
-        BIN / "ray",
-        "start",
-        "--head",
-        "--block",
-        "--num-cpus=3",
-        "--object-store-memory=200000000",
-        f"--port={gcs}",
-        f"--dashboard-port={dashboard}",
-        f"--dashboard-agent-listen-port={agent}",
-        f"--metrics-export-port={metrics}",
-        f"--ray-client-server-port={client}",
-        f"--temp-dir={folder}",
-    ]
-    log = Path(folder) / "head.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, env=environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", dashboard)) == 0:
-                    break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{dashboard}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(5)  # nothing on it is worth a slower end
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(30)
+    with heads.started("--num-cpus=3") as found:
+        yield f"http://127.0.0.1:{found.dashboard}"
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +34,7 @@ def submit(head: str, tmp_path_factory: pytest.TempPathFactory) -> object:
                 *(BIN / "ray", "job", "submit", "--address", head, "--working-dir", ROOT),
                 *("--runtime-env-json", exclude, "--", "python", f"jobs/{verb}.py", *arguments),
             ],
-            env=environment(),
+            env=heads.environment(),
             capture_output=True,
             text=True,
             timeout=240,

@@ -1,0 +1,89 @@
+"""A shared cluster without a GPU grows by one when a stage asks for it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import heads
+import pytest
+
+from detray.cluster.ray_executor import RayExecutor
+from detray.errors import UsageError
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+DRIVER = """
+import os
+import sys
+import ray
+from ray import cloudpickle
+from detray.cluster.ray_executor import RayExecutor
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+def build():
+    return lambda number: {"number": number, "node": ray.get_runtime_context().get_node_id()}
+
+ray.init(address=sys.argv[1], log_to_driver=False)
+head = ray.get_runtime_context().get_node_id()
+assert "GPU" not in ray.cluster_resources()
+found = list(RayExecutor(gpu_wait=90).map_actors(build, list(range(6)), gpus=1, note=print))
+assert sorted(one["number"] for one in found) == list(range(6))
+assert head not in {one["node"] for one in found}
+print("done")
+"""
+
+UNUSED = (
+    *("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands"),
+    *("head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files", "rsync_exclude", "rsync_filter"),
+)
+"""What a cluster's file must say where nobody fills in its defaults."""
+
+
+def _fake(head: heads.Head) -> str:
+    """Ray's own pretence of a cloud: a machine is one more raylet here."""
+    return f"""
+cluster_name: fake
+max_workers: 1
+upscaling_speed: 1.0
+idle_timeout_minutes: 5
+provider: {{type: fake_multinode, use_node_id_as_ip: true, disable_node_updaters: true,
+  disable_launch_config_check: true, gcs_address: "127.0.0.1:{head.gcs}"}}
+head_node_type: head
+available_node_types:
+  head: {{resources: {{CPU: 2}}, node_config: {{}}, max_workers: 0}}
+  gpu: {{resources: {{CPU: 2, GPU: 1, object_store_memory: 100000000}}, node_config: {{}}, min_workers: 0,
+    max_workers: 1}}
+auth: {{}}
+docker: {{}}
+file_mounts: {{}}
+{chr(10).join(f"{name}: []" for name in UNUSED)}
+"""
+
+
+def test_a_machine_with_a_gpu_is_waited_for(tmp_path: Path) -> None:
+    driver = tmp_path / "driver.py"
+    driver.write_text(DRIVER)
+    with heads.started("--num-cpus=2", "--num-gpus=0", config=_fake) as head:
+        done = subprocess.run(
+            [sys.executable, driver, f"127.0.0.1:{head.gcs}"],
+            env=heads.environment(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, *_, last = done.stdout.splitlines()
+    assert "waiting up to 90 s" in first
+    assert last == "done"
+
+
+def test_a_gpu_that_never_comes_is_said(ray_executor: RayExecutor) -> None:
+    notes: list[str] = []
+    start = time.monotonic()
+    with pytest.raises(UsageError, match=r"has 0 GPUs after 2 s \(cluster.gpu_wait_seconds\); set it to 0"):
+        list(RayExecutor(gpu_wait=2).map_actors(dict, [1], gpus=1, note=notes.append))
+    assert time.monotonic() - start < 30
+    assert len(notes) == 1
