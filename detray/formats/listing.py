@@ -15,14 +15,15 @@ MAX_LIST_BYTES = 1 << 30
 MAX_FILE_BYTES = 16 << 20
 MAX_BOXES = 100_000
 """An image with more boxes, or a longer file of one image, is not read: it would fill the memory."""
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo")
 _FLAGS = ("-1", "0", "1")
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 """What Python reads bytes of a file's name as that are no UTF-8 (PEP 383)."""
 NAME_IS_NO_TEXT = "its name is no UTF-8 text; rename it"
 
 
-def files_below(folder: str, suffix: str) -> list[str]:
-    """Full paths of what is no folder in ``folder`` and has that suffix, in the order of their names.
+def files_below(folder: str, suffix: str | tuple[str, ...]) -> list[str]:
+    """Full paths of what is no folder in ``folder`` and has that suffix, or one of them, in the order of their names.
 
     Raises:
         DetrayError: the folder cannot be read.

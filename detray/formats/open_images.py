@@ -1,14 +1,15 @@
 """Open Images CSV: a row a box (storage.googleapis.com/openimages/web/download_v7.html).
 
 Boxes are fractions of the picture, whose header is read for its size from the image folder
-(``<ImageID>.jpg``); where none is stated, the fractions stay in ``attributes``. Groups (IsGroupOf)
-are crowds. Classes are machine ids (/m/01g317), which a label map names.
+(``<ImageID>.jpg``, else the picture there of that name with another suffix; other tools write the
+suffix into ImageID); where none is stated, the fractions stay in ``attributes``. Groups (IsGroupOf)
+are crowds; -1 says that a flag is not known. Classes are machine ids (/m/01g317), which a label map names.
 """
 
 import io
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.fractions import judge
+from detray.formats.listing import PICTURE_SUFFIXES, files_below
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source, locate
 from detray.formats.values import Defects
@@ -32,6 +34,8 @@ CHUNK_BYTES = 16 << 20
 MAX_LINE_BYTES = 1 << 20
 _REQUIRED = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
+_FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
+_WORDS = {"true": True, "false": False, "": False}
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,12 @@ class OpenImages:
             text = file.read(piece["end"] - piece["start"])
         first = int(piece["part"])
         table, rows, lost = _parse(text, columns, first)
-        images = _images(table, source, path)
+        files = _file_names(table, source)
+        images = _images(files, source, path)
         return Chunk(
             images=images,
             annotations=_annotations(
-                table, rows, images, path, first + _no_text(text), with_pictures=source.images is not None
+                table, rows, files, images, path, first + _no_text(text), with_pictures=source.images is not None
             ),
             categories=_categories(table),
             quarantine=pa.Table.from_pylist(
@@ -161,9 +166,36 @@ def _is_text(data: bytes) -> bool:
     return b"\0" not in data
 
 
-def _images(table: pa.Table, source: Source, path: str) -> pa.Table:
+def _file_names(table: pa.Table, source: Source) -> dict[str, str]:
+    """The picture's file name of each ImageID."""
+    found: dict[str, str] = {}
+    others: dict[str, str] | None = None
+    allowed = source.folders
+    for name in pc.unique(table["ImageID"]).to_pylist():
+        if not name:
+            continue
+        has_suffix = name.lower().endswith(PICTURE_SUFFIXES)
+        found[name] = name if has_suffix else f"{name}.jpg"
+        if source.images is None or _is_there(source.images, found[name], allowed):
+            continue
+        if has_suffix and _is_there(source.images, f"{name}.jpg", allowed):
+            found[name] += ".jpg"
+            continue
+        if others is None:  # listed only where a picture is not called as most are
+            paths = (path.rpartition("/")[2] for path in files_below(source.images, PICTURE_SUFFIXES))
+            others = {file.rpartition(".")[0]: file for file in paths}
+        found[name] = others.get(name, found[name])
+    return found
+
+
+def _is_there(folder: str, name: str, allowed: tuple[str, ...]) -> bool:
+    place = locate(folder, name, allowed)
+    return place is not None and os.path.exists(place)  # noqa: PTH110 - half of pathlib's cost a name
+
+
+def _images(files: Mapping[str, str], source: Source, path: str) -> pa.Table:
     """A row for each picture that the lines name, with the size from its header."""
-    names = [f"{name}.jpg" for name in pc.unique(table["ImageID"]).to_pylist() if name]
+    names = list(dict.fromkeys(files.values()))
     allowed = source.folders
     places = [source.images and locate(source.images, name, allowed) for name in names]
     sizes = [picture_size(place or None) for place in places]
@@ -182,14 +214,21 @@ def _images(table: pa.Table, source: Source, path: str) -> pa.Table:
 
 
 def _annotations(
-    table: pa.Table, rows: np.ndarray, images: pa.Table, path: str, no_text: np.ndarray, *, with_pictures: bool
+    table: pa.Table,
+    rows: np.ndarray,
+    files: Mapping[str, str],
+    images: pa.Table,
+    path: str,
+    no_text: np.ndarray,
+    *,
+    with_pictures: bool,
 ) -> pa.Table:
     count = table.num_rows
     defects: dict[int, Defects] = {}
     for index in np.flatnonzero(np.isin(rows, no_text)).tolist():
         defects.setdefault(index, Defects()).note("wrong-type", "", "bytes that are no text")
     images_of, names = (_names(table, field, defects) for field in ("ImageID", "LabelName"))
-    keys = pc.binary_join_element_wise(images_of, pa.scalar(".jpg"), "")
+    keys = _looked_up(images_of, files, pa.string())
     place = pc.index_in(keys, value_set=images["key"].combine_chunks(), skip_nulls=True)
     sizes = [images[side].cast(pa.float64()).take(place.combine_chunks()).to_numpy() for side in ("width", "height")]
     fractions = [_numbers(table[side], side, defects) for side in _SIDES]
@@ -198,7 +237,7 @@ def _annotations(
     for index in np.flatnonzero(np.isnan(sizes[0]) & pc.is_valid(keys).to_numpy()).tolist() if with_pictures else ():
         defects.setdefault(index, Defects()).note("missing-field", "picture size", "")
     x, y, right, bottom = corners
-    groups = table["IsGroupOf"] if "IsGroupOf" in table.column_names else pa.nulls(count, pa.string())
+    flags = {name: _flags(table[name], name, defects) for name in _FLAGS if name in table.column_names}
     return chunk.table(
         chunk.ANNOTATIONS,
         count,
@@ -208,7 +247,7 @@ def _annotations(
         width=pa.array(right - x, from_pandas=True),
         height=pa.array(bottom - y, from_pandas=True),
         area=pa.array((right - x) * (bottom - y), from_pandas=True),
-        is_crowd=pc.fill_null(pc.equal(groups, "1"), False),
+        is_crowd=flags.get("IsGroupOf", np.zeros(count, np.bool_)),
         is_difficult=np.zeros(count, np.bool_),
         source_file=path,
         attributes=_attributes(
@@ -233,6 +272,31 @@ def _numbers(column: pa.ChunkedArray, field: str, defects: dict[int, Defects]) -
         if noted:
             defects[index] = noted
     return found
+
+
+def _looked_up(column: pa.ChunkedArray, values: Mapping[str, Any], type: pa.DataType) -> pa.ChunkedArray:
+    """What ``values`` has for each text of ``column``; NULL for NULL."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    found = pa.array([values[text] for text in encoded.dictionary.to_pylist()], type)
+    return pa.chunked_array([found.take(encoded.indices)])
+
+
+def _flags(column: pa.ChunkedArray, field: str, defects: dict[int, Defects]) -> pa.ChunkedArray:
+    """Whether a flag is set; noted where it is neither 1 nor 0 (or true and false), nor -1, which says not known."""
+    read = {text: _flag(text) for text in pc.unique(column).to_pylist()}
+    unclear = [text for text, found in read.items() if found is None]
+    for index in np.flatnonzero(pc.is_in(column, value_set=pa.array(unclear, pa.string())).to_numpy()).tolist():
+        defects.setdefault(index, Defects()).note("wrong-type", field, column[index].as_py())
+    return _looked_up(column, {text: bool(found) for text, found in read.items()}, pa.bool_())
+
+
+def _flag(text: str) -> bool | None:
+    """What a flag says; None if it is none."""
+    word = text.strip().lower()
+    if word in _WORDS:
+        return _WORDS[word]
+    number = values.parse_number(word)
+    return number == 1 if number in (1, 0, -1) else None
 
 
 def _judge(corners: list[np.ndarray], unsized: np.ndarray, defects: dict[int, Defects]) -> None:

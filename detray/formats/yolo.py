@@ -21,12 +21,18 @@ from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.fractions import judge, sides
-from detray.formats.listing import FILES_PER_CHUNK, MAX_BOXES, listed_names, read_bounded, too_many
+from detray.formats.listing import (
+    FILES_PER_CHUNK,
+    MAX_BOXES,
+    PICTURE_SUFFIXES,
+    listed_names,
+    read_bounded,
+    too_many,
+)
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source, locate
 from detray.formats.values import Defects
 from detray.formats.yolo_data import (
-    PICTURE_SUFFIXES,
     YoloData,
     data_file_in,
     is_data_file,

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from detray.errors import DetrayError, UsageError
-from detray.formats.listing import as_text, listed_names, unreadable_folder
+from detray.formats.listing import PICTURE_SUFFIXES, as_text, listed_names, unreadable_folder
 from detray.formats.source import locate
 from detray.formats.values import clean
 from detray.settings import read_yaml
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo")
 MAX_INDEX = 2**31 - 1
 
 

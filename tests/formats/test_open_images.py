@@ -174,3 +174,54 @@ def test_recognised_by_content(data: Path) -> None:
     assert OpenImages().recognises(data / "boxes.csv")
     source(data, "a,b\n")
     assert not OpenImages().recognises(data / "boxes.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_set"),
+    [("1", True), ("True", True), ("true", True), ("1.0", True), (" TRUE ", True)]
+    + [(text, False) for text in ("0", "0.0", "False", "-1", "")],
+)
+def test_flags_are_read_as_tools_write_them(data: Path, read_source, text: str, is_set: bool) -> None:
+    rows = read_source(source(data, HEADER + GOOD.replace(",1,0\n", f",1,{text}\n"))).annotations.to_pylist()
+    assert [(row["is_crowd"], row["defects"]) for row in rows] == [(is_set, None)]
+
+
+@pytest.mark.parametrize("text", ["x", "2", "nan", "yes"])
+@pytest.mark.parametrize(("field", "line"), [("IsGroupOf", ",1,{}\n"), ("IsOccluded", ",{},0\n")])
+def test_a_flag_that_is_none_is_said_at_its_row(data: Path, read_source, text: str, field: str, line: str) -> None:
+    bad = GOOD.replace(",1,0\n", line.format(text))
+    rows = read_source(source(data, HEADER + GOOD + bad)).annotations.to_pylist()
+    said = [{"rule": "wrong-type", "field": field, "observed": text}]
+    assert [(row["is_crowd"], row["defects"]) for row in rows] == [(False, None), (False, said)]
+
+
+@pytest.mark.parametrize(
+    ("file", "image_id"),
+    [
+        ("ccc.JPG", "ccc"),  # another suffix than .jpg
+        ("b2.c.d.jpeg", "b2.c.d"),
+        ("e e.png", "e e"),
+        ("im 00.jpg", "im 00.jpg"),  # the suffix is in the id
+        ("c.png", "c.png"),
+        ("a.png.jpg", "a.png"),
+    ],
+)
+def test_pictures_are_found_whatever_their_suffix(data: Path, read_source, file: str, image_id: str) -> None:
+    Image.new("RGB", (400, 100)).save(
+        data / "images" / file, "JPEG" if file.lower().endswith(("jpg", "jpeg")) else "PNG"
+    )
+    found = read_source(source(data, HEADER + GOOD + GOOD.replace("aaa", image_id)))
+    assert found.images.select(["file_name", "width", "defects"]).to_pylist() == [
+        {"file_name": "aaa.jpg", "width": 200, "defects": None},
+        {"file_name": file, "width": 400, "defects": None},
+    ]
+    assert found.annotations.select(["key", "x"]).to_pylist() == [
+        {"key": "aaa.jpg", "x": 50},
+        {"key": file, "x": 100},
+    ]
+
+
+def test_a_suffix_in_the_id_is_not_written_twice(data: Path, read_source) -> None:
+    found = read_source(source(data, HEADER + GOOD.replace("aaa", "aaa.jpg") + GOOD, images=False))
+    assert found.images["file_name"].to_pylist() == ["aaa.jpg"]
+    assert found.annotations["key"].to_pylist() == ["aaa.jpg"] * 2
