@@ -322,17 +322,17 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
     nameless.note("missing-field", "name", "")
     defects = [nameless if name is None else None for _, name in sorted(names.items())]
     if not names:
-        names = {box["category_id"] - 1: None for box in boxes if box["category_id"] is not None}
+        drawn = Counter(box["category_id"] for box in boxes if box["category_id"] is not None)
+        return chunk.table(
+            chunk.CATEGORIES, len(drawn), category_id=sorted(drawn), boxes=[drawn[key] for key in sorted(drawn)]
+        )
     order = sorted(names)
-    return pa.table(
-        {
-            "category_id": pa.array([index + 1 for index in order], pa.int64()),
-            "category_name": pa.array([names[index] for index in order], pa.string()),
-            "boxes": pa.nulls(len(order), pa.int64()),
-            "attributes": pa.nulls(len(order), pa.string()),
-            "defects": pa.array(defects or [None] * len(order), chunk.CATEGORIES.field("defects").type),
-        },
-        schema=chunk.CATEGORIES,
+    return chunk.table(
+        chunk.CATEGORIES,
+        len(order),
+        category_id=[index + 1 for index in order],
+        category_name=[names[index] for index in order],
+        defects=defects,
     )
 
 
