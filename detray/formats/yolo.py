@@ -9,6 +9,7 @@ which hold the fractions where the picture's size is unknown.
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
