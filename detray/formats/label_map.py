@@ -3,26 +3,30 @@
 ``.pbtxt`` is the TF Object Detection API's StringIntLabelMap (object_detection/protos/
 string_int_label_map.proto) in protobuf's text format; ``.yaml``, ``.json`` and ``.txt`` hold names, ``.csv`` Open
 Images' class descriptions.
-Positions count from 1, as everywhere in detray; a mapping's own numbers are kept, except under
-``names`` of a YOLO data file, which counts from 0.
+Positions count from 1, as everywhere in detray; a mapping's own numbers are kept, also under ``names``.
+A YOLO data file, which has train, val, test, nc or path beside ``names``, counts from 0: its class k has the id
+k + 1, as in the reader of YOLO labels.
 """
 
 import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
 from detray.errors import DetrayError, UsageError
 from detray.files import open_file
-from detray.formats.values import clean, describe
+from detray.formats.values import clean, describe, is_text
+from detray.formats.yolo_data import SPLITS
 from detray.settings import parse_yaml
 
 MAX_BYTES = 16 << 20
 _PLACEHOLDER = "???"  # TensorFlow Lite's label files mark unused numbers so
+_YOLO_KEYS = frozenset(("path", "nc", *(key for keys in SPLITS.values() for key in keys)))
 _NUMBERED = re.compile(r"(-?\d+)\s*[:,\s]\s*(\S.*)")
 
 
@@ -89,7 +93,7 @@ def read_label_map(path: str | Path) -> LabelMap:
     """
     text = _text(Path(path))
     suffix = Path(path).suffix.lower()
-    if suffix in (".pbtxt", ".pbt", ".prototxt") or re.match(r"\s*(#[^\n]*\n\s*)*item\s*:?\s*\{", text):
+    if suffix in (".pbtxt", ".pbt", ".prototxt") or re.match(r"\s*(#[^\n]*\n\s*)*item\s*:?\s*[{<\[]", text):
         entries, problems = _from_pbtxt(text)
     elif suffix in (".yaml", ".yml"):
         entries, problems = _from_value(parse_yaml(text, str(path)), str(path))
@@ -187,6 +191,9 @@ def _check(entries: list[Entry]) -> Iterator[Problem]:
             yield Problem(entry.line, f"id {entry.id} has no name", "a name for each class")
         elif labels[entry.label] > 1:
             yield Problem(entry.line, f"name {entry.label!r} stands {labels[entry.label]} times", "each name once")
+        for name in dict.fromkeys((entry.name, entry.display_name)):
+            if name is not None and not is_text(name):
+                yield Problem(entry.line, f"name {name!r}", "a name without the character NUL")
 
 
 # names in YAML, JSON and text
@@ -196,8 +203,9 @@ def _from_value(value: Any, source: str) -> tuple[list[Entry], list[Problem]]:
     """Names, mappings of numbers and names either way, COCO categories, or a YOLO data file."""
     if isinstance(value, dict) and isinstance(value.get("names"), list | dict):
         names = value["names"]
-        numbered = enumerate(names) if isinstance(names, list) else names.items()
-        return _pairs(((_integer(index), name) for index, name in numbered), lambda number: number + 1)
+        if isinstance(names, dict) and not _YOLO_KEYS.isdisjoint(value):
+            return _pairs(((_integer(index), name) for index, name in names.items()), lambda number: number + 1)
+        value = names
     if isinstance(value, dict) and isinstance(value.get("categories"), list):
         value = value["categories"]
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
@@ -268,6 +276,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))")
+_INTEGER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,22}|[1-9][0-9]{0,18})")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -287,18 +296,33 @@ def _tokens(text: str) -> list[_Token]:
     return found
 
 
-def _unquote(text: str) -> str:
-    """A quoted string's value; octal and hexadecimal escapes are bytes of UTF-8."""
+def _unquote(literals: Sequence[str]) -> str:
+    """The value of quoted strings one behind the other, which protobuf joins.
+
+    Octal and hexadecimal escapes are bytes of UTF-8.
+    """
     data = bytearray()
-    end = 1
-    for match in _ESCAPE.finditer(text, 1, len(text) - 1):
-        data += text[end : match.start()].encode()
-        if match[1] or match[2]:
-            data.append((int(match[1], 8) if match[1] else int(match[2], 16)) & 0xFF)
-        else:
-            data += _ESCAPES.get(match[3], match[3]).encode()
-        end = match.end()
-    return bytes(data + text[end:-1].encode()).decode("utf-8", "replace")
+    for text in literals:
+        end = 1
+        for match in _ESCAPE.finditer(text, 1, len(text) - 1):
+            data += text[end : match.start()].encode()
+            if match[1] or match[2]:
+                data.append((int(match[1], 8) if match[1] else int(match[2], 16)) & 0xFF)
+            else:
+                data += _ESCAPES.get(match[3], match[3]).encode()
+            end = match.end()
+        data += text[end:-1].encode()
+    return bytes(data).decode("utf-8", "replace")
+
+
+def _int32(text: str) -> int | None:
+    """The int32 that protobuf reads from a literal, which may be hexadecimal or octal; None if it is none."""
+    if _INTEGER.fullmatch(text) is None:
+        return None
+    digits = text.lstrip("-")
+    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits.startswith("0") else 10
+    found = int(digits, base) * (-1 if text.startswith("-") else 1)
+    return found if -(2**31) <= found < 2**31 else None
 
 
 def _from_pbtxt(text: str) -> tuple[list[Entry], list[Problem]]:
@@ -307,39 +331,64 @@ def _from_pbtxt(text: str) -> tuple[list[Entry], list[Problem]]:
     entries: list[Entry] = []
     problems: list[Problem] = []
     index = 0
+    in_list = False  # item: [{...}, {...}]
     while index < len(tokens):
         token = tokens[index]
-        is_item = token.kind == "word" and token.value == "item"
-        opening = index + 1 + (index + 1 < len(tokens) and tokens[index + 1].value == ":")
-        if not is_item or opening >= len(tokens) or tokens[opening].value not in "{<":
+        if token.value in (",", ";") or (in_list and token.value == "]"):
+            in_list = in_list and token.value != "]"
+            index += 1
+            continue
+        opening = index if in_list else _behind_name(tokens, index)
+        if opening is not None and not in_list and tokens[opening].value == "[":
+            in_list, index = True, opening + 1
+            continue
+        if opening is None or tokens[opening].value not in ("{", "<"):
             problems.append(Problem(token.line, token.value[:200], "item { ... }"))
-            index = next((i for i in range(index + 1, len(tokens)) if tokens[i].value == "item"), len(tokens))
+            behind = index + (not in_list)  # within a list an item may begin here
+            in_list = False
+            index = next((i for i in range(behind, len(tokens)) if tokens[i].value == "item"), len(tokens))
             continue
         index, fields = _item(tokens, opening + 1, problems)
         entries.append(_entry(fields, token.line, problems))
     return entries, problems
 
 
-def _item(tokens: list[_Token], index: int, problems: list[Problem]) -> tuple[int, list[tuple[str, _Token]]]:
-    """The fields of the item whose inside begins at ``index``, and the position behind it."""
-    fields: list[tuple[str, _Token]] = []
+def _behind_name(tokens: Sequence[_Token], index: int) -> int | None:
+    """Where what is called ``item`` at ``index`` begins; None if something else stands there."""
+    if tokens[index].value != "item":
+        return None
+    index += 1 + (index + 1 < len(tokens) and tokens[index + 1].value == ":")
+    return index if index < len(tokens) else None
+
+
+_Field = tuple[str, list[_Token]]
+
+
+def _item(tokens: Sequence[_Token], index: int, problems: list[Problem]) -> tuple[int, list[_Field]]:
+    """The fields of the item whose inside begins at ``index``, and the position behind it.
+
+    A field's value is its tokens: one, or several texts that are joined. What stands in a list or in a
+    message within the item (keypoints) is passed over.
+    """
+    fields: list[_Field] = []
     depth, start = 1, tokens[index - 1].line
     while index < len(tokens):
         token = tokens[index]
         following = tokens[index + 1] if index + 1 < len(tokens) else None
-        if token.value in ("{", "<"):
+        if token.value in ("{", "<", "["):
             depth += 1
-        elif token.value in ("}", ">"):
+        elif token.value in ("}", ">", "]"):
             depth -= 1
             if depth == 0:
                 return index + 1, fields
         elif token.kind == "word" and token.value == "item" and following and following.value in ("{", ":"):
             break
         elif depth == 1 and token.kind == "word" and following and following.value == ":":
-            value = tokens[index + 2] if index + 2 < len(tokens) else None
-            if value is not None and value.kind in ("text", "word"):
+            value = _value(tokens, index + 2)
+            if value:
                 fields.append((token.value, value))
-                index += 2
+            # what opens a list or a message is met next
+            index += 1 + (0 if value and value[0].kind == "mark" else len(value))
         elif depth == 1 and token.value not in (",", ";") and not (following and following.value in ("{", "<")):
             problems.append(Problem(token.line, token.value[:200], "name: 'value'"))
         index += 1
@@ -347,7 +396,17 @@ def _item(tokens: list[_Token], index: int, problems: list[Problem]) -> tuple[in
     return index, fields
 
 
-def _entry(fields: list[tuple[str, _Token]], line: int, problems: list[Problem]) -> Entry:
+def _value(tokens: Sequence[_Token], index: int) -> list[_Token]:
+    """The tokens of a value that begins at ``index``: a word, texts, or what opens a list or a message."""
+    if index >= len(tokens):
+        return []
+    first = tokens[index]
+    if first.kind == "text":
+        return list(takewhile(lambda token: token.kind == "text", islice(tokens, index, None)))
+    return [first] if first.kind == "word" or first.value in ("[", "{", "<") else []
+
+
+def _entry(fields: list[_Field], line: int, problems: list[Problem]) -> Entry:
     counts = Counter(name for name, _ in fields if name in ("id", "name", "display_name"))
     if repeated := {name: count for name, count in counts.items() if count > 1}:
         said = " and ".join(f"{count} times '{name}'" for name, count in repeated.items())
@@ -355,14 +414,16 @@ def _entry(fields: list[tuple[str, _Token]], line: int, problems: list[Problem])
     last = dict(fields)
     number = None
     if "id" in last:
-        number = _integer(last["id"].value)
+        token = last["id"][0]
+        number = _int32(token.value)
         if number is None:
-            problems.append(Problem(last["id"].line, f"id {last['id'].value[:200]}", "a whole number as id"))
+            problems.append(Problem(token.line, f"id {token.value[:200]}", "a whole number as id"))
     names = {}
     for field in ("name", "display_name"):
         if field in last:
-            token = last[field]
-            names[field] = _unquote(token.value) if token.kind == "text" else token.value
-            if token.kind != "text":
+            token = last[field][0]
+            is_text = token.kind == "text"
+            names[field] = _unquote([literal.value for literal in last[field]]) if is_text else token.value
+            if not is_text:
                 problems.append(Problem(token.line, f"{field}: {token.value[:200]}", "a name in quotes"))
     return Entry(number, names.get("name"), names.get("display_name"), line)

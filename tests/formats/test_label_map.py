@@ -1,6 +1,8 @@
 """Label maps in every form people write them, the malformed ones told apart."""
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,6 +46,11 @@ def test_one_item_for_three_classes(shared: Path) -> None:
         ("a.txt", "1 cat\n3: dög\n"),
         ("a.txt", "cat\n???\ndög\n"),
         ("a.yaml", "path: .\nnames: {0: cat, 2: dög}\n"),
+        ("a.yaml", "val: images\nnames: {0: cat, 2: dög}\n"),
+        ("a.yaml", "nc: 3\nnames: {0: cat, 2: dög}\n"),
+        ("a.yaml", "names: {1: cat, 3: dög}\n"),  # no YOLO data file: the numbers are ids
+        ("a.json", '{"names": {"1": "cat", "3": "dög"}}'),
+        ("a.json", '{"names": {"cat": 1, "dög": 3}}'),
     ],
 )
 def test_one_map_in_many_forms(tmp_path: Path, name: str, text: str) -> None:
@@ -69,11 +76,78 @@ def test_positions_count_from_one(tmp_path: Path, name: str, text: str) -> None:
         ("a.pbtxt", "items { id: 1 }", 1, "items"),
         ("a.yaml", "1: a\n2: [x]\n", None, '["x"] as the name of id 2'),
         ("a.txt", "1 a\n1 b\n", 2, "id 1 stands 2 times"),
+        ("a.txt", "a\nb\0c\n", 2, r"name 'b\x00c'"),
+        ("a.json", '["a\\u0000"]', None, r"name 'a\x00'"),
+        ("a.pbtxt", "item { id: [1, 2] name: 'a' }", 1, "id ["),
+        ("a.pbtxt", "item { id: 09 name: 'a' }", 1, "id 09"),
+        ("a.pbtxt", "item { id: 0x80000000 name: 'a' }", 1, "id 0x80000000"),
+        ("a.pbtxt", "item: [{ id: 1 name: 'a' }\nitem { id: 2 name: 'b' }", 2, "item"),
     ],
 )
 def test_what_is_malformed_is_said(tmp_path: Path, name: str, text: str, line: int | None, observed: str) -> None:
     found = read_label_map(write(tmp_path, name, text))
     assert (line, observed) in [(problem.line, problem.observed) for problem in found.problems]
+
+
+_NAME = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+_ID = st.integers(1, 2**31 - 1)
+
+
+def _quoted(text: str, quote: str) -> str:
+    special = {ord(quote), ord("\\"), *range(32), *range(127, 256)}
+    return quote + "".join(f"\\{byte:03o}" if byte in special else chr(byte) for byte in text.encode()) + quote
+
+
+@st.composite
+def _item_text(draw: st.DrawFn) -> str:
+    """An item as protobuf's text format may write it."""
+    name, number = draw(_NAME), draw(_ID)
+    cut = draw(st.integers(0, len(name)))
+    literals = [_quoted(part, draw(st.sampled_from("'\""))) for part in (name[:cut], name[cut:])]
+    fields = [
+        f"id: {draw(st.sampled_from(['{}', '{:#x}', '0{:o}'])).format(number)}",
+        "name: " + draw(st.sampled_from([" ", "\n # and\n"])).join(literals),
+        draw(
+            st.sampled_from(["", "ancestor_ids: [1, 2]", "ancestor_ids: 3", "ancestor_ids: []", "instance_count: 0x3"])
+        ),
+        draw(st.sampled_from(["", "keypoints { id: 5 label: 'nose' }", "keypoints: [{ id: 5 }, < label: 'ear' >]"])),
+    ]
+    opening, closing = draw(st.sampled_from([("{", "}"), ("<", ">")]))
+    return f"{opening}{draw(st.sampled_from([' ', ', ', '; '])).join(field for field in fields if field)}{closing}"
+
+
+@given(st.lists(_item_text(), min_size=1, max_size=4), st.booleans())
+def test_what_protobuf_reads_is_read_alike(
+    tmp_path_factory: pytest.TempPathFactory, items: list[str], in_list: bool
+) -> None:
+    text = f"item: [{', '.join(items)}]" if in_list else "\n".join(f"item: {item}" for item in items)
+    expected = pytest.importorskip("google.protobuf.text_format").Parse(text, label_map_message()())
+    found = read_label_map(write(tmp_path_factory.mktemp("map"), "a.pbtxt", text))
+    assert [(entry.id, entry.name) for entry in found.entries] == [(item.id, item.name) for item in expected.item]
+    assert not [problem for problem in found.problems if "times" not in problem.observed]
+
+
+@lru_cache
+def label_map_message() -> Any:
+    """object_detection/protos/string_int_label_map.proto, proto2."""
+    descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
+    field = descriptor_pb2.FieldDescriptorProto
+    optional, repeated = field.LABEL_OPTIONAL, field.LABEL_REPEATED
+    file = descriptor_pb2.FileDescriptorProto(name="label_map.proto", package="t", syntax="proto2")
+    points, item, labels = (file.message_type.add(name=name) for name in ("KeypointMap", "Item", "LabelMap"))
+    points.field.add(name="id", number=1, label=optional, type=field.TYPE_INT32)
+    points.field.add(name="label", number=2, label=optional, type=field.TYPE_STRING)
+    item.field.add(name="name", number=1, label=optional, type=field.TYPE_STRING)
+    item.field.add(name="id", number=2, label=optional, type=field.TYPE_INT32)
+    item.field.add(name="display_name", number=3, label=optional, type=field.TYPE_STRING)
+    item.field.add(name="keypoints", number=4, label=repeated, type=field.TYPE_MESSAGE, type_name=".t.KeypointMap")
+    item.field.add(name="ancestor_ids", number=5, label=repeated, type=field.TYPE_INT32)
+    item.field.add(name="instance_count", number=8, label=optional, type=field.TYPE_INT32)
+    labels.field.add(name="item", number=1, label=repeated, type=field.TYPE_MESSAGE, type_name=".t.Item")
+    pool = pytest.importorskip("google.protobuf.descriptor_pool").DescriptorPool()
+    pool.Add(file)
+    factory = pytest.importorskip("google.protobuf.message_factory")
+    return factory.GetMessageClass(pool.FindMessageTypeByName("t.LabelMap"))
 
 
 def test_a_key_that_stands_twice_is_said(tmp_path: Path) -> None:
