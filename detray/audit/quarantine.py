@@ -9,7 +9,11 @@ from detray.audit.findings import RAW
 from detray.audit.rule import Rule
 from detray.audit.text import hash_text, hash_texts, hexadecimal, integer, join, mix
 
-_ENTRIES = {"corrupt-record": ("image", "record"), "category-without-id": ("class", "category entry")}
+_ENTRIES = {
+    "corrupt-record": ("image", "record"),
+    "category-without-id": ("class", "category entry"),
+    "listed-image-missing": ("split", "name"),
+}
 """By reason: what the row of a file is about, and what a sentence calls it. Others are rows of annotations."""
 
 

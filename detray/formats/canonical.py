@@ -142,7 +142,7 @@ def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
     """The images of one range, as `chunk.IMAGES`, in the order of their key.
 
     An image that a format without ids mentions several times is one row, the first, and so is one
-    that several files of the split state alike.
+    that several files of the split state alike: name, size and further fields.
     """
     moved = (_moved(piece.images, "image_row", piece.image_base) for piece in pieces)
     table = _merged(chunk.IMAGES.empty_table(), moved, by)
@@ -154,13 +154,13 @@ def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
     files = table["source_file"].cast(pa.string())
     if len(pc.unique(files)) <= 1:
         return table
-    first_file: dict[tuple[int | None, str | None], str] = {}
-    identities = zip(table["image_id"].to_pylist(), table["file_name"].to_pylist(), strict=True)
-    # stated twice within one file it is a fault of the data, and stays for the audit to find
-    repeats = [
-        key[0] is not None and first_file.setdefault(key, file) != file
-        for key, file in zip(identities, files.to_pylist(), strict=True)
-    ]
+    first: dict[tuple[int | None, str | None], dict[str, Any]] = {}
+    repeats = []
+    for row in table.select(["image_id", "file_name", "width", "height", "attributes", "source_file"]).to_pylist():
+        known = first.setdefault((row["image_id"], row["file_name"]), row)
+        # stated twice within one file, or otherwise, it is a fault of the data, and stays for the audit to find
+        is_other_file = row["image_id"] is not None and row["source_file"] != known["source_file"]
+        repeats.append(is_other_file and row | {"source_file": None} == known | {"source_file": None})
     return table.filter(pc.invert(pa.array(repeats, pa.bool_())))
 
 
@@ -216,10 +216,31 @@ def keep_listed(images: pa.Table, annotations: pa.Table, names: Collection[str],
 
 
 def _is_listed(name: str | None, wanted: frozenset[str]) -> bool:
-    if name is None:
-        return True
+    return name is None or any(form in wanted for form in _forms(name))
+
+
+def _forms(name: str) -> list[str]:
+    """How a list may call an image: with or without its folder and its suffix."""
     last = name.rpartition("/")[2]
-    return any(form in wanted for form in (name, last, name.rpartition(".")[0], last.rpartition(".")[0]) if form)
+    return [form for form in (name, last, name.rpartition(".")[0], last.rpartition(".")[0]) if form]
+
+
+def missing_of_list(names: Sequence[str], found: Iterable[pa.Table], path: str) -> pa.Table:
+    """What a list names and no image is called, as rows of `chunk.QUARANTINE`; ``row`` is the place in ``names``."""
+    left = dict.fromkeys(names)
+    for images in found:
+        for name in images["file_name"].to_pylist() if "file_name" in images.column_names else []:
+            for form in _forms(name or ""):
+                left.pop(form, None)
+    rows = [number for number, name in enumerate(names) if name in left]
+    return chunk.table(
+        chunk.QUARANTINE,
+        len(rows),
+        source_file=[path] * len(rows),
+        row=rows,
+        reason=["listed-image-missing"] * len(rows),
+        detail=[f"no image is called {names[row]}" for row in rows],
+    )
 
 
 def place_images(images: pa.Table, source: Source) -> tuple[pa.Array, pa.Table]:

@@ -64,7 +64,7 @@ def listed_names(path: str) -> list[str]:
     Pascal's lists of a class hold a flag (-1, 0 or 1) behind the name, which is not read.
 
     Raises:
-        UsageError: it cannot be read or is no text.
+        UsageError: it cannot be read, is no text, or names nothing.
     """
     try:
         with open_file(path) as file:
@@ -80,7 +80,10 @@ def listed_names(path: str) -> list[str]:
     for line in lines:
         name, space, flag = line.strip().rpartition(" ")
         names.append(name.strip() if space and flag in _FLAGS else line.strip())
-    return list(dict.fromkeys(name for name in names if name))
+    found = list(dict.fromkeys(name for name in names if name))
+    if not found:
+        raise UsageError(f"{path}: names no image")
+    return found
 
 
 def file_plan(files: Iterable[str]) -> pa.Table:

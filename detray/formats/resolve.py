@@ -29,6 +29,7 @@ def _source(name: str, split: SplitSettings, root: str) -> Source:
     if not any(stated):
         raise UsageError(f"{place}.annotations: no file or folder is stated")
     annotations = tuple(found for path in stated for found in _matches(path, root, f"{place}.annotations"))
+    _refuse_twice(annotations, f"{place}.annotations")
     reader = recognise(Path(annotations[0])) if split.format == "auto" else by_name(split.format)
     return Source(
         split=name,
@@ -38,6 +39,15 @@ def _source(name: str, split: SplitSettings, root: str) -> Source:
         images=split.images and stated_path(split.images, root, f"{place}.images", folder=True),
         list=split.list and stated_path(split.list, root, f"{place}.list"),
     )
+
+
+def _refuse_twice(paths: Sequence[str], key: str) -> None:
+    seen = set()
+    for path in paths:
+        found = Path(path).stat()
+        if (found.st_dev, found.st_ino) in seen:
+            raise UsageError(f"{key}: {path} is named twice")
+        seen.add((found.st_dev, found.st_ino))
 
 
 def _matches(path: str, root: str, key: str) -> list[str]:

@@ -253,8 +253,14 @@ def _write_classes(job: _Job, key: str) -> Json:
     """Write the table categories, and the rows that readers put in quarantine, as the shard ``key``."""
     stated: dict[str, pa.Table] = {}
     quarantine = [schema.empty("quarantine")]
+    unlisted: dict[str, int] = {}
     for split in job.splits:
         name = split.source.split
+        if split.source.list is not None and not by_name(split.source.format).applies_list:
+            images = (_scratch(job, part, "images") for part in split.chunks)
+            lost = canonical.missing_of_list(listed_names(split.source.list), images, split.source.list)
+            unlisted[name] = lost.num_rows
+            quarantine.append(_quarantine(job, lost, name))
         found = [_scratch(job, part, "categories") for part in split.chunks]
         stated[name] = pa.concat_tables([CHUNK_TABLES["categories"].empty_table(), *found])
         for part in split.chunks:
@@ -266,7 +272,8 @@ def _write_classes(job: _Job, key: str) -> Json:
     tables = {"categories": categories, "quarantine": pa.concat_tables(quarantine)}
     own = categories.filter(pc.equal(categories["source"], "annotations"))
     classes = {name: len(pc.unique(own.filter(pc.equal(own["split"], name))["category_id"])) for name in stated}
-    facts = {"ids": ids, "classes": classes, "wrong": [[*pair, *said] for pair, said in wrong.items()]}
+    said = [[*pair, *both] for pair, both in wrong.items()]
+    facts = {"ids": ids, "classes": classes, "wrong": said, "unlisted": unlisted}
     return job.stage.write(key, tables, facts)
 
 
@@ -371,11 +378,12 @@ def _write(job: _Job, item: _Range) -> Json:
 
 def _outcome(job: _Job, shards: Sequence[Json], classes: Json) -> Outcome:
     keys = [receipt["facts"]["shard"] for receipt in shards]
+    unlisted = classes["facts"]["unlisted"]
     rows = []
     for split in job.splits:
         name = split.source.split
         own = [receipt for receipt in shards if receipt["facts"]["shard"]["split"] == name]
-        lost = split.count("quarantine")
+        lost = split.count("quarantine") + unlisted.get(name, 0)
         images, boxes = (
             sum(receipt["facts"]["shard"][key] for receipt in own) for key in ("n_images", "n_annotations")
         )
@@ -383,7 +391,7 @@ def _outcome(job: _Job, shards: Sequence[Json], classes: Json) -> Outcome:
         rows.append([name, split.source.format, images, boxes, classes["facts"]["classes"][name], defects, lost])
     # every row that a file states is kept or quarantined, save repeats of an image and what a list leaves out
     read = sum(split.count(name) for split in job.splits for name in ("images", "annotations", "quarantine"))
-    read -= sum(receipt["facts"]["left"] for receipt in shards)
+    read += sum(unlisted.values()) - sum(receipt["facts"]["left"] for receipt in shards)
     kept = sum(row[2] + row[3] for row in rows)
     return Outcome(
         receipts=[*shards, classes],

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from detray.cluster.executor import SerialExecutor
-from detray.errors import DetrayError
+from detray.errors import DetrayError, UsageError
 from detray.formats import canonical, json_lists, listing, open_images
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
@@ -322,3 +322,57 @@ def test_yolo_classes_keep_their_index(tmp_path: Path, ingested) -> None:
         {"category_id": 2, "category_name": "ant"},
     ]
     assert store.read("images")["path"].to_pylist() == [str(tmp_path / "images" / "a.png")]
+
+
+def test_names_of_a_list_that_no_image_has_are_counted(tmp_path: Path, ingested) -> None:
+    write_coco(tmp_path, images=[image(1), image(2, "deep/2.png")], annotations=[box(1, 1), box(2, 2)])
+    (tmp_path / "list.txt").write_text("zzz\n2\n\n../x\nzzz\n")
+    split = SplitSettings(annotations="val.json", list="list.txt")
+    store, outcome = ingested(DatasetSettings(root=str(tmp_path), splits={"val": split}))
+    assert outcome.counts == {"in": 4, "kept": 2, "quarantined": 2}
+    lost = store.read("quarantine", "ingest").select(["split", "source_file", "row", "reason", "detail"]).to_pylist()
+    assert [(one["row"], one["detail"]) for one in lost] == [
+        (0, "no image is called zzz"),
+        (2, "no image is called ../x"),
+    ]
+    of_list = {"split": "val", "source_file": str(tmp_path / "list.txt"), "reason": "listed-image-missing"}
+    assert all(one.items() >= of_list.items() for one in lost)
+
+
+def test_a_list_that_names_nothing_is_refused(tmp_path: Path, ingested) -> None:
+    write_coco(tmp_path, images=[image(1)])
+    (tmp_path / "list.txt").write_text("\n \n")
+    split = SplitSettings(annotations="val.json", list="list.txt")
+    with pytest.raises(UsageError, match=r"list\.txt: names no image"):
+        ingested(DatasetSettings(root=str(tmp_path), splits={"val": split}))
+
+
+@pytest.mark.parametrize(
+    ("other", "rows"),
+    [
+        ({}, [0]),
+        ({"width": 50}, [0, 0]),
+        ({"id": 7}, [0, 0]),
+        ({"note": "not to be lost"}, [0, 0]),
+    ],
+)
+def test_an_image_of_two_files_is_one_only_where_they_say_the_same(
+    tmp_path: Path, ingested, other: dict[str, Any], rows: list[int]
+) -> None:
+    for name, entry in (("a.json", image(1)), ("b.json", image(1) | other)):
+        write_coco(tmp_path, name, images=[entry])
+    split = SplitSettings(annotations=("a.json", "b.json"))
+    store, outcome = ingested(DatasetSettings(root=str(tmp_path), splits={"val": split}))
+    images = store.read("images")
+    assert images["image_row"].to_pylist() == rows
+    assert outcome.counts["kept"] == len(rows)
+    if "note" in other:
+        assert images["attributes"].to_pylist() == [None, '{"note": "not to be lost"}']
+
+
+def test_a_file_that_is_named_twice_is_refused(tmp_path: Path, ingested) -> None:
+    write_coco(tmp_path, images=[image(1)])
+    (tmp_path / "link.json").symlink_to("val.json")
+    split = SplitSettings(annotations=("val.json", "link.json"))
+    with pytest.raises(UsageError, match=r"link\.json is named twice"):
+        ingested(DatasetSettings(root=str(tmp_path), splits={"val": split}))
