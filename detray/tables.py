@@ -85,12 +85,32 @@ def lookup(keys: pa.ChunkedArray | pa.Array, table: pa.Table, key: str, value: s
     return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
 
 
+OWN_SOURCES = ("annotations", "boxes")
+"""Where a split's own classes come from: its files list them, or only its boxes name them."""
+
+
 def own_classes(categories: pa.Table) -> pa.Table:
-    """Rows of a split's classes as its own files list them, else as the label map does; in the order of ids."""
-    listed = categories.filter(pc.equal(categories["source"], "annotations"))
-    if not listed.num_rows:
-        listed = categories.filter(pc.equal(categories["source"], "label_map"))
-    return listed.sort_by([("category_id", "ascending"), ("category_name", "ascending")])
+    """A split's own classes, else the label map's: a row for each pair of id and name, in the order of ids."""
+    return _first_of(categories, [OWN_SOURCES, ("label_map",)])
+
+
+def listed_classes(categories: pa.Table) -> pa.Table:
+    """The list that a split's boxes have to keep to, as `own_classes`: its files', else the label map's.
+
+    Without rows where only the boxes themselves name classes.
+    """
+    return _first_of(categories, [("annotations",), ("label_map",)])
+
+
+def _first_of(categories: pa.Table, sources: Sequence[Sequence[str]]) -> pa.Table:
+    """The distinct classes of the first of some sources that has any."""
+    found = (categories.filter(pc.is_in(categories["source"], value_set=pa.array(one))) for one in sources)
+    rows = next((one for one in found if one.num_rows), categories.slice(0, 0))
+    ordered = rows.sort_by([("category_id", "ascending"), ("category_name", "ascending")])
+    pairs = list(zip(ordered["category_id"].to_pylist(), ordered["category_name"].to_pylist(), strict=True))
+    return ordered.filter(
+        pa.array([pair != before for pair, before in zip(pairs, [None, *pairs], strict=False)], pa.bool_())
+    )
 
 
 def class_names(categories: pa.Table) -> dict[int, str]:

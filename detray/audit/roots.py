@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from detray import schema
 from detray.audit.findings import hash_of
-from detray.audit.rule import Fact, Rule
+from detray.audit.rule import Effect, Fact, Rule
 
 MIN_SHARED = 10
 """Findings of one rule, severity and split from which they count as one fault."""
@@ -55,6 +55,11 @@ def conclude(
         for group in (group for code in fact.explains for group in of_rule[code]):
             if _explains(fact, group):
                 roots.setdefault(group["group"], row["finding_id"])
+    for row, (_, _, fact) in zip(found, facts, strict=True):
+        for effect in fact.effects:
+            for other in found:
+                if _is_effect(other, effect) and other is not row:
+                    other["root_cause_id"] = row["finding_id"]
     shared: dict[tuple[str, int, str, str, str | None], list[Row]] = defaultdict(list)
     for group in counted:
         if group["group"] not in roots:
@@ -75,6 +80,16 @@ def _explains(fact: Fact, group: Row) -> bool:
         and fact.category_id in (None, group["category_id"])
         and fact.annotator in (None, group["annotator"])
         and fact.source_file in (None, group["whole_file"])
+    )
+
+
+def _is_effect(row: Row, effect: Effect) -> bool:
+    """Whether a finding on a class, which has no root yet, is such an effect."""
+    return (
+        row["rule"] == effect.rule
+        and row["root_cause_id"] is None
+        and effect.split in (None, row["split"])
+        and row["category_id"] in effect.category_ids
     )
 
 
@@ -129,7 +144,7 @@ def _roots_of_classes(found: Iterable[Row], rules: Mapping[str, Rule]) -> list[R
     """One finding for each rule and split that many classes have in common; theirs then point to it."""
     shared: dict[tuple[str, int, str | None], list[Row]] = defaultdict(list)
     for row in found:
-        if row["scope"] == "class" and rules[row["rule"]].scope == "class":
+        if row["scope"] == "class" and rules[row["rule"]].scope == "class" and row.get("root_cause_id") is None:
             shared[row["rule"], row["severity"], row["split"]].append(row)
     roots = []
     for (code, severity, split), members in shared.items():

@@ -82,9 +82,9 @@ class Fact:
     """A finding about a class, a split or the data set.
 
     ``explains`` names rules whose rows of that split, class, annotator and source file (all where None)
-    have this finding as their root cause. ``share`` tells apart several facts of one rule about the
-    same split and class. ``threshold`` names the one that it breaks, the rule's first where None;
-    ``root`` is the fact of the same rule that explains it.
+    have this finding as their root cause; ``effects`` are findings on classes that have. ``share`` tells
+    apart several facts of one rule about the same split and class. ``threshold`` names the one that it
+    breaks, the rule's first where None; ``root`` is the fact of the same rule that explains it.
     """
 
     split: str | None
@@ -97,11 +97,21 @@ class Fact:
     confidence: float = 1.0
     severity: int | None = None
     explains: tuple[str, ...] = ()
+    effects: "tuple[Effect, ...]" = ()
     share: str | None = None
     annotator: str | None = None
     source_file: str | None = None
     threshold: str | None = None
     root: "Fact | None" = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a rule finds about some classes of a split (of any where None) as the effect of something else."""
+
+    rule: str
+    category_ids: frozenset[int]
+    split: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

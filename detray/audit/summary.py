@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from detray import tables
 from detray.audit.findings import GROUPS
 from detray.audit.tally import Tally
 from detray.audit.view import MAX_FILES, distinct_classes
@@ -53,11 +55,31 @@ class Summary:
 
     @cached_property
     def classes(self) -> dict[str, dict[int, str]]:
-        """Name by id of each split's own classes."""
-        split = self.categories["split"].to_numpy()
+        """Name by id of each split's own classes, without those that boxes name and the list has not."""
+        found = {split: class_names(distinct_classes(rows)) for split, rows in self.categories_of.items()}
         return {
-            name: class_names(distinct_classes(self.categories.filter(pa.array(split == name)))) for name in self.splits
+            split: {key: name for key, name in names.items() if key in (self.listed[split] or names)}
+            for split, names in found.items()
         }
+
+    @cached_property
+    def stated(self) -> dict[str, dict[int, str | None]]:
+        """As `classes`; None where a class has no name of its own."""
+        return {split: _by_id(tables.own_classes(rows)) for split, rows in self.categories_of.items()}
+
+    @cached_property
+    def listed(self) -> dict[str, dict[int, str | None]]:
+        """As `stated`, of the list that the split's boxes have to keep to; empty where only they name classes."""
+        return {split: _by_id(tables.listed_classes(rows)) for split, rows in self.categories_of.items()}
+
+    @cached_property
+    def categories_of(self) -> dict[str, pa.Table]:
+        """The rows of the table ``categories`` of each split."""
+        return {name: self.categories.filter(pc.equal(self.categories["split"], name)) for name in self.splits}
+
+    def has_list(self, split: str) -> bool:
+        """Whether the split's own files list its classes."""
+        return "annotations" in self.categories_of[split]["source"].to_pylist()
 
     def annotators(self, split: str) -> list[str]:
         """Who is known to have drawn in a split."""
@@ -92,3 +114,9 @@ class Summary:
     def images(self) -> dict[str, dict[int, int]]:
         """Images that hold the class, by split and class; classes without are absent."""
         return {split: self.tallies[split].per_class("boxes_per_image") for split in self.splits}
+
+
+def _by_id(classes: pa.Table) -> dict[int, str | None]:
+    """Name by id, the first of each id."""
+    pairs = zip(classes["category_id"].to_pylist(), classes["category_name"].to_pylist(), strict=True)
+    return dict(reversed(list(pairs)))

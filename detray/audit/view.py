@@ -264,8 +264,10 @@ class View:
 
     @cached_property
     def has_known_class(self) -> NDArray[np.bool_]:
-        """Each annotation's class is among `classes`, ``[n]``."""
-        return np.isin(self.class_ids, tables.numpy(self.classes, "category_id"))[self.class_codes]
+        """Each annotation's class is on the list of classes, or there is none and the boxes name it, ``[n]``."""
+        listed = tables.listed_classes(self.categories)
+        known = listed if listed.num_rows else self.classes
+        return np.isin(self.class_ids, tables.numpy(known, "category_id"))[self.class_codes]
 
     def names(self, category_ids: pa.Array) -> pa.Array:
         """Names of classes; NULL for unknown ones."""

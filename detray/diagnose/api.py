@@ -96,8 +96,9 @@ def diagnose_tables(
 
 
 def own_names(categories: pa.Table) -> dict[int, str]:
-    """The classes that the annotations list, by id."""
-    return tables.class_names(categories.filter(pc.equal(categories["source"], "annotations")))
+    """The classes that the annotations list or name, by id."""
+    own = pc.is_in(categories["source"], value_set=pa.array(tables.OWN_SOURCES))
+    return tables.class_names(categories.filter(own))
 
 
 def count_findings(findings: pa.Table, split: str) -> dict[tuple[int, str], int]:

@@ -29,6 +29,7 @@ CATEGORIES = pa.schema(
         pa.field("category_id", pa.int64()),
         pa.field("category_name", pa.string()),
         pa.field("boxes", pa.int64()),  # how many say so, where the boxes themselves name their class
+        pa.field("source_file", pa.string()),  # where it lists its classes
         pa.field("attributes", pa.string()),
         schema.DEFECTS.field().remove_metadata(),
     ]

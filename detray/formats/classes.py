@@ -1,8 +1,9 @@
 """The table of classes: those that annotations name, numbered where they have no numbers, and the label map's."""
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from itertools import count, islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -102,9 +103,10 @@ def categories_table(
 
     Args:
         stated: by split the classes as its files state them (`chunk.CATEGORIES`), in their order.
-            A class that several files state alike is one row; one without a name gets the label
-            map's. A split whose classes have no numbers gets every name of ``ids``. Machine ids
-            (/m/01g317) are called by the label map's words for them.
+            A class that several files state alike is one row, but where they contradict each other
+            each says so by itself. One without a name gets the label map's. A split whose classes
+            have no numbers gets every name of ``ids``. Machine ids (/m/01g317) are called by the label
+            map's words for them. The source is ``boxes`` where it is they that name the class.
         ids: the number of each name that has none of its own.
         label_map: its classes become rows of every split.
         run: the configuration's name.
@@ -118,21 +120,32 @@ def categories_table(
         return words.get(name) or name if name.startswith("/") else name
 
     for split, table in stated.items():
-        own: dict[tuple[int, str | None], dict[str, object]] = {}
-        for row in table.to_pylist():
-            if row["category_id"] is not None and (row["category_id"], row["category_name"]) not in wrong:
-                name = call(row["category_name"] or "") or labels.get(row["category_id"])
-                own.setdefault((row["category_id"], name), row | {"category_name": name})
+        stating = table.filter(pc.is_valid(table["category_id"])).to_pylist()
+        disputed = _disputed(stating)
+        own: dict[tuple[int, str | None, str | None], dict[str, object]] = {}
+        for row in stating:
+            pair = row["category_id"], row["category_name"]
+            if pair not in wrong:
+                name = call(pair[1] or "") or labels.get(pair[0])
+                source = "annotations" if row.pop("boxes") is None else "boxes"
+                file = row["source_file"] if pair in disputed else None
+                own.setdefault((pair[0], name, file), row | {"category_name": name, "source": source})
         if table["category_id"].null_count:
-            numbered = [(number, call(name)) for name, number in ids.items()]
-            own |= {key: {"category_id": key[0], "category_name": key[1]} for key in numbered}
-        for row in own.values():
-            row.pop("boxes", None)
-            rows.append(row | {"split": split, "source": "annotations"})
-        named = {name for _, name in own}
+            for name, number in ids.items():
+                row = {"category_id": number, "category_name": call(name), "source": "boxes"}
+                own.setdefault((number, call(name), None), row)
+        rows += [row | {"split": split} for row in own.values()]
+        named = {name for _, name, _ in own}
         for entry in label_map.entries if label_map else ():
             if entry.id is not None:
                 # an entry is called as the annotations call it, by its name or its display name
                 name = entry.name if entry.name in named else entry.label
                 rows.append({"split": split, "category_id": entry.id, "category_name": name, "source": "label_map"})
     return schema.from_rows("categories", rows, run=run)
+
+
+def _disputed(stating: Sequence[Mapping[str, Any]]) -> set[tuple[int, str | None]]:
+    """Pairs of id and name of which one file says the id, or the name, with another than an other file does."""
+    pairs = {(row["category_id"], row["category_name"]) for row in stating if row["source_file"] is not None}
+    names, ids = Counter(name for _, name in pairs), Counter(number for number, _ in pairs)
+    return {(number, name) for number, name in pairs if names[name] > 1 or ids[number] > 1}

@@ -265,6 +265,7 @@ def _categories(found: Rows[CategoryRow], path: str) -> Chunk:
         len(rows),
         category_id=[row.id for row in rows],
         category_name=[row.name for row in rows],
+        source_file=[path] * len(rows),
         attributes=found.attributes,
         defects=defects,
     )

@@ -2,7 +2,8 @@
 
 Failure: tools that take an id for an index make outputs for classes that are not there, or read past the end; ids
 and places get mixed up, which shifts every class.
-Number: ids listed against the span from the lowest to the highest.
+Number: ids listed against the span from the lowest to the highest. Where only boxes name classes there is no list,
+and a class without boxes is no gap.
 Source: COCO numbers its 80 classes from 1 to 90; most trainers map them to 80 outputs and back.
 """
 
@@ -15,7 +16,7 @@ from detray.audit.summary import Summary
 def check(data: Summary, limits: Limits) -> Sequence[Fact]:
     return [
         Fact(split, f"{len(names)} ids from {min(names)} to {max(names)}", count=len(names))
-        for split, names in data.classes.items()
+        for split, names in data.listed.items()
         if names and max(names) - min(names) + 1 > len(names)
     ]
 

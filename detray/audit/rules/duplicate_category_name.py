@@ -9,8 +9,6 @@ Source: merged category lists; pycocotools keeps the last entry of an id (coco.p
 
 from collections.abc import Sequence
 
-import pyarrow.compute as pc
-
 from detray import tables
 from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
@@ -19,7 +17,7 @@ from detray.audit.summary import Summary
 def check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split in data.splits:
-        listed = tables.own_classes(data.categories.filter(pc.equal(data.categories["split"], split)))
+        listed = tables.own_classes(data.categories_of[split])
         pairs = sorted(
             {(row["category_id"], row["category_name"]) for row in listed.to_pylist() if row["category_name"]}
         )

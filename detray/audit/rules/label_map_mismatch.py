@@ -1,60 +1,69 @@
-"""Names and ids of classes differ between splits, or between the data and the label map.
+"""Names and ids of classes differ between splits, between the files of one, or between the data and the label map.
 
 Failure: the model answers with numbers, and the label map turns them into classes: where the two disagree, classes
 are evaluated as each other and have an AP of nil though the model is right. A shift by one (a background class
 counted or not) is the usual case.
 Number: fatal where the same name (without case, spaces and punctuation) stands under different ids; the mapping from
 one list to the other is named, as a shift where it is one. Without a moved name: a warning where names under one id
-differ; an error where the other list lacks a class. And whatever the names say, the boxes of the two splits are
-compared (size, aspect, place, number in an image, share of the images, and the classes beside them; classes in at least
-30 images): a mapping of ids, tried as a shift and as the best assignment, under which they look alike (mean distance at
-most 0.15, and at most half of what it is as they stand) is a warning. Its confidence is one less the chance that as
-many of these measures would prefer it, by the sign test, and at least 0.99.
+differ; an error where the other list lacks a class (what boxes name, where no file lists classes, is no list). Of
+files of one split that contradict each other, each is compared with the one that most files and the label map agree
+with. And whatever the names say, the boxes of the two splits are compared (size, aspect, place, number in an image,
+share of the images, and the classes beside them; classes in at least 30 images): a mapping of ids, tried as a shift and
+as the best assignment, under which they look alike (mean distance at most 0.15, and at most half of what it is as they
+stand) is a warning. Its confidence is one less the chance that as many of these measures would prefer it, by the sign
+test, and at least 0.99.
 Source: TF Object Detection API's label maps start at 1, YOLO's names at 0; Kuhn, "The Hungarian method", 1955.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
 
 from detray.audit.resemblance import remapped
-from detray.audit.rule import ERROR, FATAL, WARNING, Fact, Limits, SummaryRule
+from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, Limits, SummaryRule
+from detray.audit.rules.drift import reference
 from detray.audit.rules.names import plain
 from detray.audit.summary import Summary
 
-Names = Mapping[int, str]
+Names = Mapping[int, str | None]
+"""Name by id; None for a class that has none."""
+
 MAX_NAMED = 5
 
 
 def moved(own: Names, other: Names) -> dict[int, int]:
     """Ids in ``own`` whose name stands under another id in ``other``, and that id."""
-    ids = {plain(name): category_id for category_id, name in other.items()}
+    ids = {plain(name): category_id for category_id, name in other.items() if name is not None}
     return {
         category_id: ids[plain(name)]
         for category_id, name in own.items()
-        if plain(name) in ids and ids[plain(name)] != category_id and plain(other.get(category_id, "")) != plain(name)
+        if name is not None
+        and ids.get(plain(name), category_id) != category_id
+        and plain(other.get(category_id) or "") != plain(name)
     }
 
 
-def compare(own: Names, other: Names) -> tuple[str, int] | None:
-    """How ``other`` differs from ``own`` in words, and how severe that is; None if it does not."""
-    elsewhere = moved(own, other)
-    if elsewhere:
-        return _in_words(elsewhere, own), FATAL
-    renamed = [
-        f"id {key} is {name} here and {other[key]} there"
-        for key, name in sorted(own.items())
-        if key in other and plain(other[key]) != plain(name)
+def _renamed(own: Names, other: Names) -> list[str]:
+    """Ids that have another name in ``other``, in words."""
+    pairs = [(key, name, other.get(key)) for key, name in sorted(own.items())]
+    return [
+        f"id {key} is {name} here and {there} there"
+        for key, name, there in pairs
+        if name is not None and there is not None and plain(name) != plain(there)
     ]
-    if renamed:
-        return _some(renamed), WARNING
-    lacking = [name for key, name in sorted(own.items()) if key not in other]
-    return (f"it lacks {_some(lacking)}", ERROR) if lacking else None
 
 
 def _in_words(elsewhere: Mapping[int, int], own: Names) -> str:
     shifts = {there - here for here, there in elsewhere.items()}
     if len(shifts) == 1 and len(elsewhere) > 1:
         return f"{len(elsewhere)} classes are shifted by {shifts.pop():+d}"
-    return _some([f"{own[here]} is {here} here and {there} there" for here, there in sorted(elsewhere.items())])
+    return _some(
+        [
+            f"{own.get(here) or f'class {here}'} is {here} here and {there} there"
+            for here, there in sorted(elsewhere.items())
+        ]
+    )
 
 
 def _some(texts: Sequence[str]) -> str:
@@ -63,28 +72,110 @@ def _some(texts: Sequence[str]) -> str:
 
 
 def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+    own: dict[str, Names] = {}
     facts = []
-    first = next((split for split in ("train", *data.splits) if data.classes.get(split)), None)
     for split in data.splits:
-        own = data.classes[split]
+        of_files, own[split] = _by_files(data, split)
+        facts += of_files
+    first = next((split for split in ("train", *data.splits) if own.get(split)), None)
+    for split in data.splits:
         if data.label_map is not None:
-            facts += _by_names(split, "the label map", own, data.label_map.names)
-        if first is not None and split != first and own:
+            names = data.label_map.names
+            # a name that boxes give and the map spells in another way got its id from the reader
+            spelt = own[split] if data.has_list(split) else _spelt_alike(own[split], names)
+            facts += _by_names(data, split, "the label map", spelt, names, is_list=data.has_list(split))
+        if first is not None and split != first and own[split]:
+            are_lists = data.has_list(split) and data.has_list(first)
             looks = _by_looks(data, split, first)
-            facts += _by_names(split, f"split {first}", own, data.classes[first], looks) or (
+            facts += _by_names(data, split, f"split {first}", own[split], own[first], looks, is_list=are_lists) or (
                 [looks] if looks is not None else []
             )
     return facts
 
 
-def _by_names(split: str, name: str, own: Names, other: Names, looks: Fact | None = None) -> list[Fact]:
-    found = compare(own, other) if own and other else None
-    if found is None:
+def _spelt_alike(own: Names, other: Names) -> Names:
+    exact = set(other.values())
+    alike = {plain(name) for name in exact if name is not None}
+    return {key: name for key, name in own.items() if name in exact or plain(name or "") not in alike}
+
+
+def _by_names(
+    data: Summary, split: str, name: str, own: Names, other: Names, looks: Fact | None = None, *, is_list: bool
+) -> list[Fact]:
+    """How the list ``other``, called ``name``, differs from a split's; what it lacks only where both are lists."""
+    if not own or not other:
         return []
-    observed, severity = found
-    explained = ("unknown-category",) if severity == FATAL else ()
-    text = f"against {name}: {observed}" + (f"; {looks.observed}" if looks is not None else "")
-    return [Fact(split, text, severity=severity, share=name, explains=explained)]
+    elsewhere, renamed = moved(own, other), _renamed(own, other)
+    lacking = [own[key] or f"class {key}" for key in sorted(own) if key not in other] if is_list else []
+    more: dict[str, Any] = {}
+    if elsewhere:
+        observed, severity = f"against {name}: {_in_words(elsewhere, own)}", FATAL
+        more = {"explains": ("unknown-category",), "effects": _effects(data, split, elsewhere)}
+    elif renamed:
+        observed, severity = f"against {name}: {_some(renamed)}", WARNING
+    elif lacking:
+        observed, severity = f"{name} lacks {_some(lacking)}", ERROR
+    else:
+        return []
+    observed += f"; {looks.observed}" if looks is not None else ""
+    return [Fact(split, observed, severity=severity, share=name, **more)]
+
+
+def _effects(data: Summary, split: str, elsewhere: Mapping[int, int]) -> tuple[Effect, ...]:
+    """What else is found on classes that stand under each other's ids."""
+    ids = frozenset([*elsewhere, *elsewhere.values()])
+    drifting = None if split == reference(data) else split  # all are compared with that one
+    return (
+        *(Effect(rule, ids, split) for rule in ("duplicate-category-name", "category-id-zero")),
+        Effect("class-missing-in-split", ids),
+        Effect("split-drift", ids, drifting),
+    )
+
+
+def _by_files(data: Summary, split: str) -> tuple[list[Fact], Names]:
+    """What files of a split say of its classes that other files contradict, and the split's list without that."""
+    rows = data.categories_of[split].to_pylist()
+    told: dict[str, dict[int, str]] = defaultdict(dict)
+    for row in rows:
+        if row["source"] == "annotations" and row["source_file"] and row["category_name"]:
+            told[row["source_file"]].setdefault(row["category_id"], row["category_name"])
+    if len(told) < 2:
+        return [], data.stated[split]
+    votes = _votes(data)
+    right = max(sorted(told), key=lambda file: sum(votes[key, plain(name)] for key, name in told[file].items()))
+    facts, wrong = [], {}
+    for file, own in sorted(told.items()):
+        elsewhere, renamed = moved(own, told[right]), _renamed(own, told[right])
+        if file == right or not (elsewhere or renamed):
+            continue
+        wrong[file] = {*elsewhere, *(key for key in own if plain(told[right].get(key, own[key])) != plain(own[key]))}
+        text = _in_words(elsewhere, own) if elsewhere else _some(renamed)
+        facts.append(
+            Fact(
+                split,
+                f"of {PurePath(file).name}, against {PurePath(right).name}: {text}",
+                severity=FATAL if elsewhere else WARNING,
+                share=file,
+                source_file=file,
+                count=len(elsewhere or renamed),
+                explains=("unknown-category",) if elsewhere else (),
+                effects=_effects(data, split, elsewhere),
+            )
+        )
+    kept = [row for row in rows if row["category_id"] not in wrong.get(row["source_file"], ())]
+    return facts, {row["category_id"]: row["category_name"] for row in reversed(kept) if row["source"] == "annotations"}
+
+
+def _votes(data: Summary) -> Counter[tuple[int, str]]:
+    """How many lists of classes, of files and the label map, give each id each name."""
+    found = Counter(
+        (row["category_id"], plain(row["category_name"]))
+        for rows in data.categories_of.values()
+        for row in rows.to_pylist()
+        if row["source"] == "annotations" and row["category_name"]
+    )
+    found.update((key, plain(name)) for key, name in (data.label_map.names if data.label_map else {}).items())
+    return found
 
 
 def _by_looks(data: Summary, split: str, other: str) -> Fact | None:
@@ -92,8 +183,15 @@ def _by_looks(data: Summary, split: str, other: str) -> Fact | None:
     found = remapped(data, split, other)
     if found is None:
         return None
-    text = f"by its boxes, against split {other}: {_in_words(found.ids, data.classes[split])}"
-    return Fact(split, text, confidence=found.confidence, severity=WARNING, share="boxes", count=len(found.ids))
+    return Fact(
+        split,
+        f"by its boxes, against split {other}: {_in_words(found.ids, data.stated[split])}",
+        confidence=found.confidence,
+        severity=WARNING,
+        share="boxes",
+        count=len(found.ids),
+        effects=_effects(data, split, found.ids),
+    )
 
 
 RULE = SummaryRule(

@@ -2,8 +2,9 @@
 
 Failure: tools fail with a KeyError, or skip the row in silence; a box without an image or class is lost to
 training and evaluation alike.
-Number: one finding for each absent field of each row, as the reader met it. A warning where the field has a
-substitute (area, iscrowd, stated size), else an error.
+Number: one finding for each absent field of each row, as the reader met it. A warning where the row is of use without
+it (the stated size of an image), else an error. An absent area or iscrowd is none: LVIS has no iscrowd, and the area
+of a box follows from its sides.
 Source: COCO's data format (https://cocodataset.org/#format-data), the Pascal VOC development kit.
 """
 
