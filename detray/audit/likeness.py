@@ -37,6 +37,9 @@ MAX_STEPS = 64
 
 EXACT, NEAR, BURST = "exact", "near", "burst"
 KINDS = (EXACT, NEAR, BURST)
+_SHARED = ("the same file", f"at most {MAX_DISTANCE} of 64 bits differ", "the same burst")
+"""What the findings of each kind have in common."""
+
 _BANDS = MAX_DISTANCE + 2
 _MASKS = [
     np.uint64(sum(1 << bit for bit in range(64) if bit % _BANDS in pair)) for pair in combinations(range(_BANDS), 2)
@@ -208,5 +211,5 @@ def _hits(rule: LikenessRule, mine: pa.Table, rows: NDArray[np.int64], kinds: ND
         observed=observed,
         severity=np.maximum(rule.severity - kinds, 1).astype(np.int8),
         confidence=np.where(kinds == KINDS.index(EXACT), 1.0, (65 - distance) / 66),
-        share=words,
+        share=pa.array(_SHARED).take(pa.array(kinds)),
     )
