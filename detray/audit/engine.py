@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from detray import tables
 from detray.audit import findings, likeness, measures, outliers, tally
 from detray.audit.augmented import Trial, try_augmentation
+from detray.audit.explained import unexplained
 from detray.audit.picture_measures import measure_pictures
 from detray.audit.pictures import PictureView
 from detray.audit.roots import Conclusion, conclude
@@ -193,7 +194,7 @@ def judge(data: Summary, active: Active) -> Conclusion:
         if isinstance(rule, SummaryRule | HypothesisRule)
         for fact in rule.check(data, limits)
     ]
-    return conclude(facts, data.groups, {rule.code: rule for rule, _ in active.rules}, data.classes)
+    return conclude(unexplained(facts), data.groups, {rule.code: rule for rule, _ in active.rules}, data.classes)
 
 
 def merge_tallies(parts: Iterable[tuple[str, pa.Table]]) -> dict[str, Tally]:

@@ -5,7 +5,7 @@ measure is counted without a class, under the measure's name and the group's suf
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,13 +28,17 @@ def suffix_of(annotator: str | None = None, source_file: str | None = None) -> s
 
 @dataclass(frozen=True)
 class Group:
-    """Boxes of one split: those of ``category_ids``, or of an annotator, or of a source file."""
+    """Boxes of one split: those of ``category_ids``, or of an annotator, or of a source file.
+
+    ``without`` are the suffixes of annotators and files whose boxes are left out.
+    """
 
     split: str
     category_ids: tuple[int, ...] = (NO_ID,)
     category_name: str | None = None
     annotator: str | None = None
     source_file: str | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def is_class(self) -> bool:
@@ -56,6 +60,10 @@ class Group:
 
     def histogram(self, tally: Tally, measure: str) -> Histogram:
         histograms = [tally.histogram(measure + self.suffix, key) for key in self.category_ids]
+        if self.without:
+            left_out = [tally.histogram(measure + suffix) for suffix in self.without]
+            keys, n = pooled([*histograms, *((keys, -n) for keys, n in left_out)])
+            return keys[n > 0], n[n > 0]  # an annotator's boxes may have no class
         return histograms[0] if len(histograms) == 1 else pooled(histograms)
 
     def count(self, tally: Tally, measure: str) -> int:
@@ -111,32 +119,54 @@ def every(data: Summary, split: str) -> list[Group]:
 
 def at_fault(
     data: Summary, split: str, is_judged: Callable[[Group], bool], verdict: Callable[[Group], Fact | None]
-) -> Iterator[Fact]:
-    """A fault told of the groups that explain it: some annotators, or files; else the whole split; else classes.
+) -> Sequence[Fact]:
+    """A fault told of the groups that explain it: some annotators, files or classes, or else the whole split.
+
+    Groups explain the fault of the whole split if the boxes of all others show none. A fault of one class may show in
+    what an annotator drew, and the reverse: of several explanations that is told which leaves the smallest share of
+    implausible boxes (to a percent), and of those the one of the fewest boxes.
 
     Args:
         data, split: what is judged.
         is_judged: whether a group has enough boxes.
         verdict: the fault of a group, if it has one.
     """
-    for several in (annotators(data, split), files(data, split)):
-        judged = [group for group in several if is_judged(group)]
-        found = [fact for group in judged if (fact := verdict(group)) is not None]
-        if 0 < len(found) < len(judged):
-            yield from found
-            return
-    members = [group for group in classes(data, split) if is_judged(group)]
-    of_class = [fact for group in members if (fact := verdict(group)) is not None]
+    tally = data.tallies[split]
     everything = whole(data, split)
     shared = verdict(everything) if is_judged(everything) else None
-    if shared is not None:
-        boxes = data.boxes[split]
-        alike = {fact.category_id for fact in of_class if fact.share == shared.share}
-        same = sum(boxes[group.category_ids[0]] for group in members if group.category_ids[0] in alike)
-        if same >= MOST * sum(boxes[group.category_ids[0]] for group in members):
-            yield shared
-            return
-    yield from of_class
+    explanations: list[tuple[float, int, list[Fact]]] = []
+    for several in (annotators(data, split), files(data, split), classes(data, split)):
+        judged = [group for group in several if is_judged(group)]
+        found = {group: fact for group in judged if (fact := verdict(group)) is not None}
+        if found and (shared is None or not _is_of_all(data, shared, judged, found)):
+            rest = _rest(everything, list(found))
+            if shared is None or (is_judged(rest) and verdict(rest) is None):
+                left = rest.count(tally, "implausible") / max(rest.count(tally, "placed"), 1)
+                facts = list(found.values())
+                explanations.append((round(left, 2), sum(fact.count or 0 for fact in facts), facts))
+    if explanations:
+        return min(explanations, key=lambda one: one[:2])[-1]
+    return [] if shared is None else [shared]
+
+
+def _is_of_all(data: Summary, shared: Fact, judged: Sequence[Group], found: Mapping[Group, Fact]) -> bool:
+    """Whether the groups ``found`` with the fault of the whole split are all that can be judged; of classes, nearly."""
+    alike = [group for group in judged if group in found and found[group].share == shared.share]
+    if not judged[0].is_class:
+        return len(alike) == len(judged)
+    boxes = data.boxes[judged[0].split]
+    same, of_all = (sum(boxes[group.category_ids[0]] for group in groups) for groups in (alike, judged))
+    return same >= MOST * of_all
+
+
+def _rest(everything: Group, groups: Sequence[Group]) -> Group:
+    """What is left of a split without ``groups``."""
+    of_classes = {key for group in groups if group.is_class for key in group.category_ids}
+    return replace(
+        everything,
+        category_ids=tuple(key for key in everything.category_ids if key not in of_classes),
+        without=tuple(group.suffix for group in groups if group.suffix),
+    )
 
 
 def members(view: View, groups: Sequence[Group]) -> Iterator[tuple[str, Ints, Ints, Ints]]:

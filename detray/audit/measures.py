@@ -44,6 +44,8 @@ from detray.audit.view import NO_ID, View
 EDGE_STEPS = 64
 MIN_EDGE, MAX_EDGE = -EDGE_STEPS, 4 * EDGE_STEPS
 OVER_TOLERANCE = 2.0  # px: further outside is implausible
+EDGE_ROUNDING = 1 / 16
+"""Of a step: about what few digits in a file, and arithmetic, move an edge by."""
 EFFECTIVE_BINS = 8  # an octave
 EFFECTIVE_BASE = 1 << 12
 MAX_COMPANIONS = 64
@@ -99,8 +101,9 @@ def _of_places(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str) -> I
         ("top", "bottom", view.y, view.height, view.image_height),
     ):
         scale = EDGE_STEPS / full[sized]
-        yield count(low, sized, _edge(place[sized] * scale))
-        yield count(high, sized, _edge((place[sized] + length[sized]) * scale))
+        # on the border of two bins a box begins in the later one and ends in the earlier one, also if it is mirrored
+        yield count(low, sized, _edge(np.floor(place[sized] * scale + EDGE_ROUNDING)))
+        yield count(high, sized, _edge(np.ceil((place[sized] + length[sized]) * scale - EDGE_ROUNDING) - 1))
 
 
 def _of_sizes(view: View, rows: Rows, reach: Reach | None) -> Iterator[pa.Table]:
@@ -146,8 +149,8 @@ def _rounded(values: Floats) -> Ints:
     return np.rint(values).astype(np.int64)
 
 
-def _edge(place: Floats) -> Ints:
-    return np.floor(np.clip(place, MIN_EDGE, MAX_EDGE)).astype(np.int64)
+def _edge(bins: Floats) -> Ints:
+    return np.clip(bins, MIN_EDGE, MAX_EDGE).astype(np.int64)
 
 
 def _grid(*sides: Floats) -> Ints:

@@ -82,9 +82,10 @@ class Fact:
     """A finding about a class, a split or the data set.
 
     ``explains`` names rules whose rows of that split, class, annotator and source file (all where None)
-    have this finding as their root cause; ``effects`` are findings on classes that have. ``share`` tells
-    apart several facts of one rule about the same split and class. ``threshold`` names the one that it
-    breaks, the rule's first where None; ``root`` is the fact of the same rule that explains it.
+    have this finding as their root cause, and whose facts about these are not told; ``effects`` are
+    findings on classes that have this root. ``share`` tells apart several facts of one rule about the
+    same split and class. ``threshold`` names the one that it breaks, the rule's first where None;
+    ``root`` is the fact of the same rule that explains it.
     """
 
     split: str | None

@@ -34,8 +34,8 @@ def _voc(folder: Path, numbers: np.ndarray) -> Path:
     return folder
 
 
-def _found(data: Path, output: Path) -> list[tuple[str, str]]:
-    cli.main(["audit", str(data), "--serial", "--output", str(output)])
+def _found(data: Path, output: Path, *more: str) -> list[tuple[str, str]]:
+    cli.main(["audit", str(data), *more, "--serial", "--output", str(output)])
     rows = Store(str(output)).read("findings", filters=[("rule", "=", "box-format")]).to_pylist()
     return [(row["observed"], row["expected"]) for row in rows]
 
@@ -54,6 +54,37 @@ def test_what_stands_in_the_files_of_pascal_voc(tmp_path: Path, write, observed:
     found = _found(_voc(tmp_path / "data", write(_boxes())), tmp_path / "out")
     expected = [(f"200 boxes read better as {observed}", "x, y, x2, y2 in pixels")] if observed else []
     assert found == expected
+
+
+def _open_images(folder: Path, corners: np.ndarray) -> Path:
+    """``corners``: the numbers in the columns XMin, XMax, YMin, YMax."""
+    folder.mkdir()
+    lines = ["ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf"]
+    for place, rows in enumerate(np.array_split(corners, 20)):
+        lines += [f"{place},xclick,/m/01,1," + ",".join(f"{number:.6f}" for number in row) + ",0" for row in rows]
+        Image.new("L", (WIDTH, HEIGHT)).save(folder / f"{place}.jpg")
+    (folder / "val.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("order", "sides", "observed"),
+    [
+        ([0, 2, 1, 3], (WIDTH, HEIGHT), None),
+        ([0, 1, 2, 3], (WIDTH, HEIGHT), "x, y, x2, y2 as shares of the image, in the columns of x, x2, y, y2"),
+        ([1, 3, 0, 2], (HEIGHT, WIDTH), "y, x, y2, x2 as shares of width and height in this order"),
+    ],
+)
+def test_what_stands_in_the_columns_of_open_images(
+    tmp_path: Path, order: list[int], sides: tuple[int, int], observed: str | None
+) -> None:
+    """``order`` of x, y, x2, y2 in the columns; ``sides`` that x and y are divided by."""
+    box = _boxes()
+    shares = np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1) / np.tile(sides, 2)
+    data = _open_images(tmp_path / "data", shares[:, order])
+    found = _found(data / "val.csv", tmp_path / "out", "--images", str(data))
+    expected = "x, y, x2, y2 as shares of the image"
+    assert found == ([(f"200 boxes read better as {observed}", expected)] if observed else [])
 
 
 def _yolo(folder: Path) -> Path:

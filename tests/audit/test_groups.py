@@ -1,14 +1,17 @@
 """A fault is told of the annotator, source file, class or split that explains it, and their rows point to it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from audit_data import dataset
 
 from detray.audit.catalogue import RULES
-from detray.audit.engine import audit
-from detray.audit.rule import activate
-from detray.audit.view import MAX_FILES
+from detray.audit.engine import audit, merge_tallies
+from detray.audit.groups import Group, at_fault
+from detray.audit.measures import measure
+from detray.audit.rule import Fact, activate
+from detray.audit.view import MAX_FILES, View
 
 ACTIVE = activate([rule for rule in RULES if rule.code in ("box-format", "out-of-bounds")], {})
 
@@ -60,3 +63,55 @@ def test_a_file_for_each_picture_is_no_group(cuts: int) -> None:
     ]
     assert not [row for row in _found(boxes, cuts) if row["rule"] == "box-format"]
     assert [row for row in _found(boxes[:10], cuts) if row["rule"] == "box-format"]
+
+
+def _named(faulty: tuple[str, ...], rest_is_faulty: bool = False) -> list[str]:
+    """Whom a fault is told of, if the ``faulty`` groups and the whole have it, or also what is left without them."""
+    boxes = [
+        {"scatter": 100 * key, "over": [1, 40], "seed": 10 * key + number, "class": key, "annotator": who}
+        for key in (1, 2, 3)
+        for number, who in enumerate(("a", "b", "c"))
+    ]
+    data = dataset(boxes=boxes, images=40, categories={1: "one", 2: "two", 3: "three"})
+    shards, _ = data.shards()
+    tallies = merge_tallies((shard.split, measure(View(shard))) for shard in shards)
+    summary = replace(data.summary(), tallies=tallies)
+
+    def verdict(group: Group) -> Fact | None:
+        is_rest = bool(group.without) or (not group.is_class and 0 < len(group.category_ids) < 3 and not group.suffix)
+        name = group.annotator or group.category_name
+        bad = rest_is_faulty if is_rest else name in faulty if name else True
+        n_boxes = group.count(summary.tallies["val"], "boxes")
+        return group.fact(name or "all", n_boxes) if bad else None
+
+    return [fact.observed for fact in at_fault(summary, "val", lambda group: True, verdict)]
+
+
+@pytest.mark.parametrize(
+    ("faulty", "rest_is_faulty", "named"),
+    [
+        (("a",), False, ["a"]),
+        (("a", "b"), True, ["all"]),
+        (("three",), False, ["three"]),
+        (("two", "three"), True, ["all"]),
+        (("one", "two", "three"), False, ["all"]),
+        (("a", "b", "one"), False, ["one"]),
+        (("a", "two", "three"), False, ["a"]),
+    ],
+)
+def test_a_fault_is_told_of_the_fewest_boxes_without_which_there_is_none(
+    faulty: tuple[str, ...], rest_is_faulty: bool, named: list[str]
+) -> None:
+    assert _named(faulty, rest_is_faulty) == named
+
+
+def test_a_split_without_an_annotator_or_a_class_is_what_is_left() -> None:
+    boxes = [*_entries(annotator="a"), *_bad(annotator="b")]
+    data = dataset(boxes=boxes, images=40, categories={1: "cell", 2: "vial"})
+    shards, _ = data.shards(3)
+    tally = merge_tallies((shard.split, measure(View(shard))) for shard in shards)["val"]
+    left = Group("val", (1, 2), without=("@b",))
+    assert left.count(tally, "boxes") == 300
+    keys, n = left.histogram(tally, "right")
+    expected = tally.histogram("right@a")
+    assert (keys.tolist(), n.tolist()) == (expected[0].tolist(), expected[1].tolist())

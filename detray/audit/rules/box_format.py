@@ -5,16 +5,18 @@ box is wrong, nothing is learned, and the AP of the class (or of all) is nil.
 Number: a box is implausible if it reaches over 2 px beyond the image or has a side below 1 px. Where at least
 `min_implausible` of the boxes of a split, class, annotator or source file are, the numbers that stand in the file are
 read in each other format: x, y, width, height; x, y, x2, y2; centre, width, height; y before x; pixels or shares of the
-image. The format that leaves the fewest implausible is named
-if `min_fit` of the boxes are plausible in it, and it is so often better and so rarely worse that chance (Hoeffding's
-bound for the sign test) is below 0.001. From `min_boxes` boxes on. A warning, as that is evidence and no proof; an
-error, and fatal for a whole split, where not one box is possible as stated and every one is in the other format.
+image; in Open Images also x, y, x2, y2 in the columns of x, x2, y, y2. The format that leaves the fewest implausible is
+named if `min_fit` of the boxes are plausible in it, and it is so often better and so rarely worse that chance
+(Hoeffding's bound for the sign test) is below 0.001. From `min_boxes` boxes on. A warning, as that is evidence and no
+proof; an error, and fatal for a whole split, where not one box is possible as stated and every one is in the other
+format.
 Source: Hoeffding, JASA 58 (1963); the formats of COCO, Pascal VOC, YOLO and TF Object Detection API.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -45,21 +47,45 @@ EXPLAINS = (
     "full-image-box",
     "size-outlier",
     "extreme-aspect",
+    "coordinate-scale",
+    "quantised-coordinates",
 )
 
+AS_THEY_STAND, Y_FIRST, SPREAD = (0, 1, 2, 3), (1, 0, 3, 2), (0, 2, 1, 3)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How four numbers are read: what they are, in which order, and what they are shares of (None: they are pixels).
+
+    Attributes:
+        kind: sides (the second two are width and height), corners, corners backwards, or centre.
+        order: the places of x, y and the second two.
+        shares: of the image's sides as x and y have them (own), or the other way round (other).
+    """
+
+    kind: Literal["sides", "corners", "corners backwards", "centre"]
+    order: tuple[int, int, int, int] = AS_THEY_STAND
+    shares: Literal["own", "other"] | None = None
+
+
+SPREAD_CORNERS = "x, y, x2, y2 as shares of the image, in the columns of x, x2, y, y2"
+
 FORMATS = {
-    "x, y, width, height": ("sides", False, False),
-    "x, y, x2, y2": ("corners", False, False),
-    "centre x, y, width, height": ("centre", False, False),
-    "y, x, height, width": ("sides", True, False),
-    "y, x, y2, x2": ("corners", True, False),
-    "x2, y2, x, y": ("corners backwards", False, False),
-    "shares of the image": ("sides", False, True),
-    "x, y, x2, y2 as shares of the image": ("corners", False, True),
-    "centre x, y, width, height as shares of the image": ("centre", False, True),
-    "y, x, y2, x2 as shares of the image": ("corners", True, True),
+    "x, y, width, height": Reading("sides"),
+    "x, y, x2, y2": Reading("corners"),
+    "centre x, y, width, height": Reading("centre"),
+    "y, x, height, width": Reading("sides", Y_FIRST),
+    "y, x, y2, x2": Reading("corners", Y_FIRST),
+    "x2, y2, x, y": Reading("corners backwards"),
+    "x, y, width, height as shares of the image": Reading("sides", shares="own"),
+    "x, y, x2, y2 as shares of the image": Reading("corners", shares="own"),
+    "centre x, y, width, height as shares of the image": Reading("centre", shares="own"),
+    "y, x, y2, x2 as shares of the image": Reading("corners", Y_FIRST, "own"),
+    "y, x, y2, x2 as shares of width and height in this order": Reading("corners", Y_FIRST, "other"),
+    SPREAD_CORNERS: Reading("corners", SPREAD, "own"),
 }
-"""By name: what the four numbers are, whether y stands before x, and whether they are shares. Simpler ones first."""
+"""By name. Simpler ones first."""
 
 OWN = {
     "voc": "x, y, x2, y2",
@@ -68,6 +94,9 @@ OWN = {
     "open_images": "x, y, x2, y2 as shares of the image",
 }
 """What stands in files of each format; in others x, y, width, height."""
+
+ONLY_OF = {SPREAD_CORNERS: "open_images"}
+"""Formats of boxes that only files of one format can be mistaken for."""
 
 SWAPPED = {
     "x, y, x2, y2": "y, x, y2, x2",
@@ -78,35 +107,35 @@ SWAPPED = {
 
 @dataclass(frozen=True)
 class Tried:
-    """Groups of a split whose boxes are read anew, and the format in which its files were read."""
+    """Groups of a split whose boxes are read anew, the format in which its files were read, and others to try."""
 
     own: str
+    others: tuple[str, ...]
     groups: tuple[Group, ...]
 
 
-def read_as(numbers: Floats, sizes: Floats, kind: str, swapped: bool, shares: bool) -> Floats:
+def read_as(numbers: Floats, sizes: Floats, how: Reading) -> Floats:
     """Four numbers a box ``[n, 4]`` as x, y, width, height in px; ``sizes`` ``[n, 2]`` of their images."""
-    if swapped:
-        numbers = numbers[:, [1, 0, 3, 2]]
-    if shares:
-        numbers = numbers * np.tile(sizes, 2)
+    numbers = numbers[:, how.order]
+    if how.shares is not None:
+        numbers = numbers * np.tile(sizes if how.shares == "own" else sizes[:, ::-1], 2)
     first, second = numbers[:, :2], numbers[:, 2:]
-    if kind == "corners backwards":
+    if how.kind == "corners backwards":
         first, second = second, first
-    if kind.startswith("corners"):
+    if how.kind in ("corners", "corners backwards"):
         return np.concatenate([first, second - first], axis=1)
-    return np.concatenate([first - second / 2, second], axis=1) if kind == "centre" else numbers
+    return np.concatenate([first - second / 2, second], axis=1) if how.kind == "centre" else numbers
 
 
-def as_written(boxes: Floats, sizes: Floats, kind: str, swapped: bool, shares: bool) -> Floats:
+def as_written(boxes: Floats, sizes: Floats, how: Reading) -> Floats:
     """The numbers of which `read_as` made ``boxes``, for the formats in `OWN` and x, y, width, height."""
     first, second = boxes[:, :2], boxes[:, 2:]
-    if kind == "corners":
+    if how.kind == "corners":
         second = first + second
-    elif kind == "centre":
+    elif how.kind == "centre":
         first = first + second / 2
     numbers = np.concatenate([first, second], axis=1)
-    return numbers / np.tile(sizes, 2) if shares else numbers
+    return numbers if how.shares is None else numbers / np.tile(sizes, 2)
 
 
 def plausible(boxes: Floats, sizes: Floats) -> NDArray[np.bool_]:
@@ -125,12 +154,15 @@ def suspects(data: Summary, limits: Limits) -> Suspects:
         if not _is_suspect(everything, tally, limits):
             groups = [group for group in groups if _is_suspect(group, tally, limits)]
         if groups:
-            found[split] = [Tried(_own(data, split), tuple(groups))]
+            found[split] = [Tried(*_formats(data, split), tuple(groups))]
     return found
 
 
-def _own(data: Summary, split: str) -> str:
-    return OWN.get(data.formats.get(split, ""), next(iter(FORMATS)))
+def _formats(data: Summary, split: str) -> tuple[str, tuple[str, ...]]:
+    """In which format of boxes a split's files were read, and which others they may be in."""
+    of_files = data.formats.get(split, "")
+    own = OWN.get(of_files, next(iter(FORMATS)))
+    return own, tuple(name for name in FORMATS if name != own and ONLY_OF.get(name, of_files) == of_files)
 
 
 def _is_suspect(group: Group, tally: Tally, limits: Limits) -> bool:
@@ -146,11 +178,9 @@ def gather(view: View, suspected: Sequence[Tried]) -> Iterator[pa.Table]:
     for suffix, ids, rows, codes in members(view, tried.groups):
         rows, codes = rows[placed[rows]], codes[placed[rows]]
         sizes, as_stated = view.image_sizes(rows), own[rows]
-        numbers = as_written(view.boxes[rows], sizes, *FORMATS[tried.own])
-        for name, how in FORMATS.items():
-            if name == tried.own:
-                continue
-            fits = plausible(read_as(numbers, sizes, *how), sizes)
+        numbers = as_written(view.boxes[rows], sizes, FORMATS[tried.own])
+        for name in tried.others:
+            fits = plausible(read_as(numbers, sizes, FORMATS[name]), sizes)
             key = np.where(fits, np.where(as_stated, BOTH, BETTER), np.where(as_stated, WORSE, NEITHER))
             yield counts.count(f"format:{name}{suffix}", ids, codes, key)
 
@@ -166,12 +196,10 @@ def _is_judged(data: Summary, limits: Limits, group: Group) -> bool:
 
 def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
     """The format that explains a group's boxes."""
-    own = _own(data, group.split)
+    own, others = _formats(data, group.split)
     misfits: dict[str, int] = {}
     best: tuple[int, str, float, bool] | None = None
-    for name in FORMATS:
-        if name == own:
-            continue
+    for name in others:
         keys, n = group.histogram(data.evidence[group.split], f"format:{name}")
         seen = dict(zip(keys.tolist(), n.tolist(), strict=True))
         neither, both, better, worse = (seen.get(key, 0) for key in (NEITHER, BOTH, BETTER, WORSE))
@@ -187,7 +215,7 @@ def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
     swapped = SWAPPED.get(name)
     if swapped is not None and misfits.get(swapped, fewest + 1) <= fewest:
         name += ", or y before x"
-    if FORMATS[own][2] and not FORMATS[best[1]][2]:
+    if FORMATS[own].shares and not FORMATS[best[1]].shares:
         name += " in pixels"
     n_boxes = group.count(data.tallies[group.split], "placed")
     return group.fact(
@@ -195,7 +223,7 @@ def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
         n_boxes,
         confidence=confidence,
         kind=name,
-        expected=own if FORMATS[own][2] else f"{own} in pixels",
+        expected=own if FORMATS[own].shares else f"{own} in pixels",
         severity=(FATAL if group.is_whole else ERROR) if is_proven else WARNING,
         explains=EXPLAINS,
     )

@@ -3,8 +3,9 @@
 Failure: the images were resized after annotation, or the boxes come from a resized copy or from a model's input, so
 every box is off by a factor: nothing is where its box says.
 Number: where the outermost 0.5% of the edges lie, over a whole split, an annotator, a source file or a class.
-One factor: as shares of the width and height they end at `min_factor` or more, by about the same factor both ways, or
-at 1 / `min_factor` or less though the left and upper edges come as near to 0 as they should.
+One factor: as shares of the width and height they end at `min_factor` or more, by about the same factor both ways,
+and the boxes lie about the middle of that rather than of the image (the mirrored left edges are nearer to the right
+ones), or they end at 1 / `min_factor` or less though the left and upper edges come as near to 0 as they should.
 One canvas, such as 640 x 640: in pixels the edges are spread alike in the smaller and the larger images
 (Kolmogorov-Smirnov distance at most 0.15), and as shares they are not (0.15 more); where all images are of one size,
 the canvas is a square and they are not. And over 5% lie beyond their image, or nothing lies in the outer part of images
@@ -13,7 +14,7 @@ One padded square, as detectors' inputs are: the edges along the longer side of 
 of those along the shorter side lie as far about the middle as its share of the longer, and reach there.
 The confidence is one less the chance that as many images would leave their right part empty as often as their left
 part holds a box; or, of boxes that are too large, that no image holds one of those beyond its edge. From `min_boxes`
-boxes in `min_images` images on.
+boxes in `min_images` images on. What box-format explains is not said again.
 Source: mirror symmetry of photographs, which horizontal flips in training rely on; Kolmogorov-Smirnov.
 """
 
@@ -78,12 +79,26 @@ class Edges:
         left, top = (quantile_key(one, OUTERMOST) for one in (self.left, self.top))
         return left / EDGE_STEPS, top / EDGE_STEPS
 
+    def skew(self, end: float) -> float:
+        """The distance of the right edges from the left ones, mirrored in the middle of 0 and ``end``, a share."""
+        keys, n = self.left
+        return distance((round(end * EDGE_STEPS) - 1 - keys[::-1], n[::-1]), self.right)
+
+    @property
+    def are_mostly_beyond(self) -> bool:
+        """Whether the boxes lie about the middle of what they reach rather than of their images.
+
+        A few boxes that reach beyond their images set the end, too, but the others lie about the images' middle.
+        """
+        end = self.ends[0]
+        return quantile_key(self.right, 0.5) >= EDGE_STEPS or self.skew(end) < self.skew(1)
+
     def too_large(self, limits: Limits) -> float | None:
         """The confidence that boxes reach beyond their images, if they do both ways."""
-        if min(self.ends) < limits["min_factor"] or min(self.starts) < -0.05:
+        if min(self.ends) < limits["min_factor"] or min(self.starts) < -0.05 or not self.are_mostly_beyond:
             return None
         beyond = 1 - min(share_at_most(one, EDGE_STEPS) for one in (self.right, self.bottom))
-        return 1 - (1 - beyond) ** self.n_images if beyond > MIN_BEYOND else None
+        return _sure(1 - (1 - beyond) ** self.n_images) if beyond > MIN_BEYOND else None
 
     def too_small(self, limits: Limits) -> float | None:
         """The confidence that the right and lower parts of the images are empty by no chance, if they are empty."""
@@ -91,8 +106,11 @@ class Edges:
         if not (0 < scale <= 1 / limits["min_factor"] and 0 <= max(self.starts) <= (1 - scale) / 4):
             return None
         mirrored = min(share_at_most(one, (1 - scale) * EDGE_STEPS - 1) for one in (self.left, self.top))
-        confidence = 1 - (1 - mirrored) ** self.n_images
-        return confidence if confidence >= MIN_CONFIDENCE else None
+        return _sure(1 - (1 - mirrored) ** self.n_images)
+
+
+def _sure(confidence: float) -> float | None:
+    return confidence if confidence >= MIN_CONFIDENCE else None
 
 
 def edges_of(data: Summary, group: Group) -> Edges:
@@ -117,10 +135,9 @@ def _is_suspect(data: Summary, limits: Limits, group: Group) -> bool:
     if not _is_judged(data, limits, group):
         return False
     edges = edges_of(data, group)
-    keys, n = edges.left
-    skew = distance((EDGE_STEPS - 1 - keys[::-1], n[::-1]), edges.right)
+    skew = edges.skew(1)
     # the two edges of a box are no two boxes: as many independent ones are half as many
-    n_boxes = max(int(n.sum()) // 2, 1)
+    n_boxes = max(int(edges.left[1].sum()) // 2, 1)
     is_skewed = skew >= MIN_SKEW and chance_of_distance(skew, n_boxes, n_boxes) <= MAX_CHANCE
     return is_skewed or max(edges.ends) >= MAX_SLOPPY or edges.too_small(limits) is not None
 
@@ -209,13 +226,15 @@ def canvas(edges: Edges, axes: Sequence[Reached]) -> float | None:
         (width, across), (height, down) = ((one.size, one.end) for one in axes)
         if width is None or height is None or _ratio(across, down) > SQUARE or _ratio(width, height) <= SAME:
             return None
+        if edges.ends[0] > MAX_SLOPPY and not edges.are_mostly_beyond:
+            return None
     confidence = 0.0
     for one, start in zip(axes, (edges.left, edges.top), strict=True):
         mirrored = share_at_most(start, (1 - 1 / ROOMY) * EDGE_STEPS - 1)
         confidence = max(confidence, 1 - (1 - mirrored) ** (one.roomy * edges.n_images))
         if one.beyond > MIN_BEYOND:
             confidence = max(confidence, 1 - (1 - one.beyond) ** edges.n_images)
-    return confidence if confidence >= MIN_CONFIDENCE else None
+    return _sure(confidence)
 
 
 def letterbox(n_images: int, longer: Reached, begin: Histogram, end: Histogram) -> float | None:
@@ -238,8 +257,7 @@ def letterbox(n_images: int, longer: Reached, begin: Histogram, end: Histogram) 
     if within < 0.98 or quantile_key(first, 0.01) > -80 or quantile_key(last, 0.99) < 80:
         return None
     mirrored = 1 - share_at_most(last, 79)  # as often boxes should stand in the padding before it
-    confidence = 1 - (1 - mirrored) ** (n_images * last[1].sum() / end[1].sum())
-    return confidence if confidence >= MIN_CONFIDENCE else None
+    return _sure(1 - (1 - mirrored) ** (n_images * last[1].sum() / end[1].sum()))
 
 
 def _ratio(a: float, b: float) -> float:
@@ -255,10 +273,10 @@ def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
     """The scale at which the boxes of a group were drawn."""
     names = ("right_px", "bottom_px", "longer_px", "begin_px", "end_px")
     *seen, longer_px, begin, end = (group.histogram(data.evidence[group.split], name) for name in names)
-    if not len(begin[0]):
-        return None
     edges = edges_of(data, group)
     n_boxes = int(edges.left[1].sum())
+    if begin[1].sum() < n_boxes:  # not all were looked at again: there was no suspicion of the group as a whole
+        return None
     subject = f"{n_boxes} boxes{group.whose}"
     right, bottom = edges.ends
     axes = [reached(one) for one in seen]

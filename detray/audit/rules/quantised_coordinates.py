@@ -4,7 +4,7 @@ Failure: corners were rounded, by a tool, a heat map's stride or a conversion, s
 step: small objects lose the IoU that counts, and the model learns the grid.
 Number: the largest step k (of 4, 5, 8, 10, 16, 20, 32, 40, 80, 160 px) that divides x, y, width and height of at
 least `min_share` of the boxes of a split, class, annotator or source file; chance gives 1/k^4. From `min_boxes` boxes
-on.
+on. What box-format explains is not said again: pixels read as shares are multiples of the sides of images.
 Source: the step of feature maps is 4 to 32 px; annotation tools snap to grids.
 """
 
