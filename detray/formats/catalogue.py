@@ -40,5 +40,9 @@ def recognise(path: Path) -> Format:
             return found
     if path.is_file() and path.stat().st_size == 0:
         raise UsageError(f"{path}: the file is empty")
+    if path.is_dir() and not any(path.iterdir()):
+        raise UsageError(f"{path}: the folder is empty; check the path")
+    if TFRecord().is_called_so(path):  # whose reader says what is wrong with it
+        return by_name(TFRecord.name)
     names = ", ".join(item.name for item in FORMATS)
     raise UsageError(f"{path}: its content is of no known format ({names}); state one with --format")

@@ -79,10 +79,10 @@ def _own_splits(path: Path, images: str | None, format: str) -> dict[str, SplitS
     """The splits that a data set states itself; none where it states none."""
     if format in ("auto", Voc.name) and (lists := _voc_lists(path)):
         return {name: _voc_split(path, images, str(found)) for name, found in lists.items()}
+    if (recognise(path).name if format == "auto" else format) != Yolo.name:
+        return {}
     file = path if is_data_file(path) else data_file_in(path) if path.is_dir() else None
-    if format in ("auto", Yolo.name) and file is not None:
-        return _yolo_splits(file, images)
-    return {}
+    return {} if file is None else _yolo_splits(file, images)
 
 
 def _voc_lists(folder: Path) -> dict[str, Path]:
@@ -100,7 +100,7 @@ def _yolo_splits(file: Path, images: str | None) -> dict[str, SplitSettings]:
     allowed = (str(file.parent.resolve()),)
     data = read_data_file(str(file), allowed)
     splits = {}
-    for name, stated in data.splits.items():
+    for name, stated in (data.splits or ({"val": data.whole} if data.whole else {})).items():
         places = [place for part in stated if (place := place_of(data, part, allowed))]
         pictures = images and str(Path(images).absolute())
         if pictures is None and places:

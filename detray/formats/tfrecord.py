@@ -20,7 +20,14 @@ from detray.formats.format import PLAN
 from detray.formats.listing import MAX_BOXES, as_text, too_many
 from detray.formats.source import Source
 from detray.formats.tf_example import BrokenExample, Value, parse_example
-from detray.formats.tfrecord_file import is_record_file, map_file, missing_shards, records, spans
+from detray.formats.tfrecord_file import (
+    is_called_record_file,
+    is_record_file,
+    map_file,
+    missing_shards,
+    records,
+    spans,
+)
 from detray.formats.values import Defects
 
 CHUNK_BYTES = 64 << 20
@@ -61,9 +68,11 @@ class TFRecord:
     applies_list = False
 
     def recognises(self, path: Path) -> bool:
-        if path.is_dir():
-            return any(is_record_file(file) for file in sorted(path.iterdir())[:10] if file.is_file())
-        return is_record_file(path)
+        return any(is_record_file(file) for file in _first_files(path))
+
+    def is_called_so(self, path: Path) -> bool:
+        """Whether the name of ``path``, or of a file in that folder, says that it is of this format."""
+        return any(is_called_record_file(file) for file in _first_files(path))
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
         """A chunk is some records of one file; ``part`` is the number of the first."""
@@ -113,10 +122,16 @@ class TFRecord:
         )
 
 
+def _first_files(path: Path) -> list[Path]:
+    """Some files of a folder, or the file itself."""
+    return [file for file in sorted(path.iterdir())[:10] if file.is_file()] if path.is_dir() else [path]
+
+
 def _files(stated: Path) -> list[str]:
     if stated.is_file():
         return [str(stated)]
-    found = [as_text(str(file)) for file in sorted(stated.iterdir()) if file.is_file() and is_record_file(file)]
+    files = (file for file in sorted(stated.iterdir()) if file.is_file())
+    found = [as_text(str(file)) for file in files if is_called_record_file(file) or is_record_file(file)]
     if not found:
         raise DetrayError(f"{stated}: holds no TFRecord file; check dataset.splits")
     return found

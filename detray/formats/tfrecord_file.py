@@ -3,6 +3,7 @@
 import mmap
 import os
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from detray.formats.crc32c import crc32c, masked
 
 _HEADER, _FOOTER = Struct("<QI"), Struct("<I")
 _SHARD = re.compile(r"(?P<base>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>[^/]*)")
+_SUFFIXES = (".tfrecord", ".tfrecords", ".tfrec", ".record", ".records")
+_HEAD_BYTES = 4096
+_MENDS = {"GZIP": "decompress the file (gunzip)", "ZLIB": "write them again without compression"}
 MAX_SHARDS = 99_999
 
 
@@ -43,10 +47,29 @@ def map_file(path: str) -> memoryview:
 
 
 def is_record_file(path: Path) -> bool:
-    """Whether the file begins with a record's length and the checksum of it."""
+    """Whether the file begins with a record's length and the checksum of it, compressed or not."""
     with open_file(path) as file:
-        head = file.read(_HEADER.size)
-    return len(head) == _HEADER.size and _length(memoryview(head), 0) is not None
+        head = file.read(_HEAD_BYTES)
+    return _length(memoryview(head), 0) is not None or _compression(head) is not None
+
+
+def is_called_record_file(path: Path) -> bool:
+    """Whether the file's name says that it holds records: by its suffix, or as one of many (``-00000-of-00010``)."""
+    if shard := _SHARD.fullmatch(path.name):
+        return Path(shard["base"]).suffix.lower() in ("", *_SUFFIXES)
+    return path.suffix.lower() in _SUFFIXES
+
+
+def _compression(head: bytes | memoryview) -> str | None:
+    """GZIP or ZLIB, where that is how the records of a file are written (tf.io.TFRecordOptions), by its first bytes."""
+    for name, window in (("GZIP", zlib.MAX_WBITS | 16), ("ZLIB", zlib.MAX_WBITS)):
+        try:
+            first = zlib.decompressobj(window).decompress(head, _HEADER.size)
+        except zlib.error:
+            continue
+        if _length(memoryview(first), 0) is not None:
+            return name
+    return None
 
 
 def spans(data: memoryview, size: int, count: int) -> list[Span]:
@@ -59,6 +82,8 @@ def spans(data: memoryview, size: int, count: int) -> list[Span]:
         left = len(data) - position - _HEADER.size - _FOOTER.size
         if length is None:
             broken = f"record {number}, byte {position}: its length does not agree with its checksum"
+            if position == 0 and (compression := _compression(data[:_HEAD_BYTES])):
+                broken = f"its records are {compression}-compressed; {_MENDS[compression]}"
         elif length > left:
             broken = f"record {number}, byte {position}: states {length} bytes where {max(left, 0)} are left"
         if broken is not None or length is None:

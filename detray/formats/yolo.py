@@ -71,7 +71,7 @@ class Yolo:
         pairs: list[tuple[str | None, str | None]] = []
         for stated in source.annotations:
             data = _data(Path(stated), source)
-            if data is not None and not _holds_labels(Path(stated)):
+            if data is not None and _states_pictures(data, Path(stated)):
                 pairs += _stated_pairs(data, source)
             else:
                 pairs += _pair(stated, source)
@@ -123,8 +123,9 @@ def _is_label(path: Path) -> bool:
     return bool(head.strip()) and bool(_LINE.fullmatch(head.splitlines()[0]))
 
 
-def _holds_labels(path: Path) -> bool:
-    return path.is_dir() and data_file_in(path) is None
+def _states_pictures(data: YoloData, stated: Path) -> bool:
+    """Whether pictures are those that the data file states, not those of a stated folder of labels."""
+    return stated.is_file() or (Path(data.path).parent == stated and bool(data.splits or data.whole))
 
 
 def _data(stated: Path, source: Source) -> YoloData | None:
@@ -141,12 +142,18 @@ def _data(stated: Path, source: Source) -> YoloData | None:
 
 def _stated_pairs(data: YoloData, source: Source) -> list[tuple[str | None, str | None]]:
     """Labels and pictures of the split in the order of the pictures, also of labels whose picture is not there."""
-    if source.split not in data.splits:
-        known = ", ".join(data.splits) or "none"
+    places = data.splits.get(source.split, data.whole)
+    if not data.splits and not places:
+        raise DetrayError(
+            f"{data.path}: states no train, val or test, and no folders images and labels stand beside it;"
+            " write where the pictures of a split lie"
+        )
+    if not places:
+        known = ", ".join(data.splits)
         raise DetrayError(f"{data.path}: states no pictures of the split '{source.split}'; it states {known}")
     pairs: dict[str, str | None] = {}
     labels: dict[str, str] = {}
-    for stated in data.splits[source.split]:
+    for stated in places:
         place = place_of(data, stated, source.folders)
         if place is None:
             raise DetrayError(f"{data.path}: {source.split}: {stated}: no such folder or list below {source.root}")
@@ -316,12 +323,17 @@ def _bounds(points: list[float | None]) -> list[float | None]:
 def _categories(source: Source, boxes: list[Row]) -> pa.Table:
     """The classes of the data file or of a file of names; without either, those that boxes name."""
     names: dict[int, str | None] = {}
+    miscounted: str | None = None
     for stated in source.annotations:
         data = _data(Path(stated), source)
         names |= data.names if data is not None else _named_in(Path(stated))
-    nameless = Defects()
-    nameless.note("missing-field", "name", "")
-    defects = [nameless if name is None else None for _, name in sorted(names.items())]
+        miscounted = miscounted or (data.miscounted if data is not None else None)
+    defects = [Defects() for _ in names]
+    for noted, (_, name) in zip(defects, sorted(names.items()), strict=True):
+        if name is None:
+            noted.note("missing-field", "name", "")
+    if miscounted and defects:
+        defects[-1].note("wrong-type", "nc", miscounted)
     if not names:
         drawn = Counter(box["category_id"] for box in boxes if box["category_id"] is not None)
         return chunk.table(
@@ -333,7 +345,7 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
         len(order),
         category_id=[index + 1 for index in order],
         category_name=[names[index] for index in order],
-        defects=defects,
+        defects=[noted.or_none() for noted in defects],
     )
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detray.errors import DetrayError, UsageError
+from detray.errors import DetrayError
 from detray.formats.listing import PICTURE_SUFFIXES, as_text, listed_names, unreadable_folder
 from detray.formats.source import locate
-from detray.formats.values import clean
+from detray.formats.values import clean, describe
 from detray.settings import read_yaml
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -18,29 +18,41 @@ MAX_INDEX = 2**31 - 1
 
 @dataclass(frozen=True)
 class YoloData:
-    """A data file: ``names`` by class index (None: no text), and what it states for each split, as written."""
+    """A data file.
+
+    ``names`` by class index (None: no text), and what it states for each split, as written. A file that states
+    no split leaves the folders images and labels beside it to be understood: their folders train, val and test, else
+    all pictures are the one split, ``whole``. ``miscounted`` says where ``nc`` is not the number of names.
+    """
 
     path: str
     folder: str
     names: dict[int, str | None]
     splits: dict[str, tuple[str, ...]]
+    whole: tuple[str, ...] = ()
+    miscounted: str | None = None
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether ``path`` is YAML with names and at least one split."""
+    """Whether ``path`` is YAML that states names of classes, or pictures of a split.
+
+    Raises:
+        UsageError: it is called YAML and cannot be read as that.
+    """
     if path.suffix.lower() not in (".yaml", ".yml") or not path.is_file():
         return False
-    try:
-        value = read_yaml(path)
-    except UsageError:
-        return False
-    return (
-        isinstance(value, dict) and "names" in value and any(key in value for keys in SPLITS.values() for key in keys)
+    value = read_yaml(path)
+    return isinstance(value, dict) and (
+        "names" in value or any(isinstance(value.get(key), str | list) for keys in SPLITS.values() for key in keys)
     )
 
 
 def data_file_in(folder: Path) -> Path | None:
-    """The data file of a data set's folder; None if it has none."""
+    """The data file of a data set's folder; None if it has none.
+
+    Raises:
+        UsageError: what is called so cannot be read as YAML.
+    """
     return next((folder / name for name in DATA_FILES if is_data_file(folder / name)), None)
 
 
@@ -62,9 +74,22 @@ def read_data_file(path: str, allowed: tuple[str, ...]) -> YoloData:
         found = next((value[key] for key in keys if value.get(key)), None)
         if found is not None:
             splits[split] = tuple(str(part) for part in (found if isinstance(found, list) else [found]))
-    return YoloData(
-        path, folder if folder and Path(folder).is_dir() else home, _names(value.get("names"), path), splits
-    )
+    names = _names(value.get("names"), path)
+    folder = folder if folder and Path(folder).is_dir() else home
+    whole: tuple[str, ...] = ()
+    if not splits and all(Path(folder, name).is_dir() for name in ("images", "labels")):
+        beside = {
+            split: [key for key in keys if Path(folder, "images", key).is_dir()] for split, keys in SPLITS.items()
+        }
+        splits = {split: (f"images/{found[0]}",) for split, found in beside.items() if found}
+        whole = () if splits else ("images",)
+    return YoloData(path, folder, names, splits, whole, _miscounted(value.get("nc"), names))
+
+
+def _miscounted(stated: object, names: dict[int, str | None]) -> str | None:
+    if stated is None or str(stated) in (str(len(names)), str(max(names, default=-1) + 1)):
+        return None
+    return f"{describe(stated)}, and {len(names)} names"
 
 
 def _names(value: Any, path: str) -> dict[int, str | None]:

@@ -33,3 +33,8 @@ def test_nothing_is_taken_for_a_format(reader: Format, tmp_path: Path) -> None:
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file or folder"):
         recognise(tmp_path / "absent")
+
+
+def test_an_empty_folder_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the folder is empty"):
+        recognise(tmp_path)

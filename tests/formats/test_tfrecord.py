@@ -1,8 +1,11 @@
 """TFRecords: own reader against TensorFlow's, and every kind of damage counted."""
 
+import gzip
 import json
 import math
 import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detray.errors import UsageError
+from detray.formats.catalogue import recognise
 from detray.formats.crc32c import crc32c, masked
 from detray.formats.resolve import resolve
 from detray.formats.settings import DatasetSettings, SplitSettings
@@ -251,3 +255,39 @@ def test_recognised_by_content(tmp_path: Path) -> None:
     assert TFRecord().recognises(tmp_path)
     write(tmp_path, bytes(100))
     assert not TFRecord().recognises(tmp_path / "a.record")
+
+
+@pytest.mark.parametrize(("name", "compress"), [("GZIP", gzip.compress), ("ZLIB", zlib.compress)])
+@pytest.mark.parametrize("file", ["a.record", "a.bin.gz"])
+def test_compressed_records_are_said_to_be(
+    tmp_path: Path, read_source, name: str, compress: Callable[[bytes], bytes], file: str
+) -> None:
+    write(tmp_path, compress(record(example(TWO)) * 3), name=file)
+    assert TFRecord().recognises(tmp_path)
+    assert TFRecord().recognises(tmp_path / file)
+    write(tmp_path, record(example(TWO)), name="b.record")
+    found = read_source(Source("val", "tfrecord", (str(tmp_path),), str(tmp_path)))
+    assert found.images.num_rows == 1
+    (lost,) = found.quarantine.to_pylist()
+    assert lost["source_file"] == str(tmp_path / file)
+    assert f"{name}-compressed" in lost["detail"]
+    write(tmp_path, compress(b"some text that is compressed"), name="c.gz")
+    assert not TFRecord().recognises(tmp_path / "c.gz")
+
+
+@pytest.mark.parametrize("name", ["a.tfrecord", "a.record", "train-00000-of-00001", "train.record-00000-of-00001"])
+def test_a_file_called_records_that_is_broken_at_once_is_named(tmp_path: Path, read_source, name: str) -> None:
+    write(tmp_path, b"\1" + record(example(TWO))[1:], name=name)
+    assert recognise(tmp_path).name == recognise(tmp_path / name).name == "tfrecord"
+    write(tmp_path, record(example(TWO)), name="b.record")
+    found = read_source(Source("val", "tfrecord", (str(tmp_path),), str(tmp_path)))
+    assert found.images.num_rows == 1
+    assert [(row["source_file"], row["detail"]) for row in found.quarantine.to_pylist()] == [
+        (str(tmp_path / name), "record 0, byte 0: its length does not agree with its checksum")
+    ]
+
+
+def test_shards_of_something_else_are_no_records(tmp_path: Path) -> None:
+    write(tmp_path, b"some,columns\n1,2\n", name="a.csv-00000-of-00001")
+    with pytest.raises(UsageError, match="of no known format"):
+        recognise(tmp_path)

@@ -1,6 +1,7 @@
 """YOLO labels: fractions of a picture become pixels of it, as displayed."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,57 @@ def test_data_files_as_people_write_them(data: Path, read_source, text: str) -> 
     (data / "data.yaml").write_text(text)
     (source,) = resolve(dataset_from_files([str(data / "data.yaml")]))
     assert read_source(source).annotations.num_rows == 2
+
+
+@pytest.mark.parametrize("stated", ["data.yaml", "."])
+def test_a_data_file_without_splits_has_the_folders_beside_it(data: Path, read_source, stated: str) -> None:
+    (data / "data.yaml").write_text("nc: 2\nnames: [cat, dog]\n")
+    sources = resolve(dataset_from_files([str(data / stated)]))
+    assert {source.split: read_source(source).annotations.num_rows for source in sources} == {"train": 2, "val": 1}
+    for kind in ("images", "labels"):  # as supervision writes them
+        (data / kind / "train").rename(data / f"{kind}-train")
+        shutil.rmtree(data / kind)
+        (data / f"{kind}-train").rename(data / kind)
+    (source,) = resolve(dataset_from_files([str(data / stated)]))
+    found = read_source(source)
+    assert (source.split, found.annotations.num_rows, found.images["width"].to_pylist()) == ("val", 2, [200])
+    assert found.categories["category_name"].to_pylist() == ["cat", "dog"]
+    shutil.rmtree(data / "labels")
+    with pytest.raises(DetrayError, match="no folders images and labels stand beside it"):
+        [read_source(source) for source in resolve(dataset_from_files([str(data / "data.yaml")]))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train: images/train\na: &a [x]\nnames: *a\n", r"data.yaml, line 3: .*aliases"),
+        ("train: !!python/object/apply:os.getcwd []\nnames: [a]\n", "data.yaml, line 1: .*tag"),
+        ("train: images/train\ntrain: images/val\nnames: [a]\n", "data.yaml, line 2: .*stands twice"),
+        ("train: images/train\nnc: 2\n", "data.yaml: names: a list of class names"),
+        (f"train: images/train\nnames: {'[' * 5000}\n", "data.yaml: nested too deeply"),
+    ],
+)
+@pytest.mark.parametrize("stated", ["data.yaml", ".", "labels/train"])
+def test_what_is_wrong_with_a_data_file_is_said(data: Path, read_source, text: str, said: str, stated: str) -> None:
+    (data / "data.yaml").write_text(text)
+    with pytest.raises(DetrayError, match=said):
+        [read_source(source) for source in resolve(dataset_from_files([str(data / stated)]))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nc: 5\nnames: [cat, dog]\n", "5, and 2 names"),
+        ("nc: 1\nnames: {0: cat, 1: dog}\n", "1, and 2 names"),
+        ("nc: 2\nnames: [cat, dog]\n", None),
+        ("nc: 4\nnames: {0: cat, 3: dog}\n", None),
+    ],
+)
+def test_a_number_of_classes_that_the_names_contradict(data: Path, read_source, text: str, said: str | None) -> None:
+    (data / "data.yaml").write_text(f"train: images/train\n{text}")
+    (source,) = resolve(dataset_from_files([str(data)]))
+    noted = [defect for defects in read_source(source).categories["defects"].to_pylist() for defect in defects or ()]
+    assert noted == ([{"rule": "wrong-type", "field": "nc", "observed": said}] if said else [])
 
 
 def test_what_a_list_names_outside_is_an_image_with_a_defect(data: Path, read_source) -> None:
@@ -242,5 +294,5 @@ def test_recognised_by_content(data: Path) -> None:
     assert Yolo().recognises(data / "data.yaml")
     assert Yolo().recognises(data / "labels" / "train")
     assert not Yolo().recognises(data / "images")
-    (data / "other.yaml").write_text("names: [a]\n")
+    (data / "other.yaml").write_text("train: {epochs: 3}\n")
     assert not Yolo().recognises(data / "other.yaml")
