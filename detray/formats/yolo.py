@@ -3,7 +3,8 @@
 ``class x_centre y_centre width height`` are fractions of the picture, whose header is read for its
 size; ``class x1 y1 x2 y2 x3 y3 ...`` is a polygon, whose bounds are the box. The class of index k has
 the id k + 1. Lines of other lengths (a score, key points) keep their further numbers in ``attributes``,
-which hold the fractions where the picture's size is unknown.
+which hold the fractions where the picture's size is unknown. An edge that is outside of the picture by no
+more than the rounding of centre and length is the picture's edge.
 """
 
 import json
@@ -21,7 +22,7 @@ from detray.files import open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
-from detray.formats.fractions import judge, sides
+from detray.formats.fractions import judge, sides, unrounded
 from detray.formats.listing import (
     FILES_PER_CHUNK,
     MAX_BOXES,
@@ -263,6 +264,8 @@ def _box(line: str, row: int, image: Row) -> Row:
             for place, value in enumerate(numbers)
         ]
         box = _box_of(scaled)
+        if None not in box and not _is_polygon(numbers):
+            box = _unrounded(box, (width, height), rest[:4])
         if _is_polygon(numbers):
             polygon = json.dumps([scaled]) if None not in scaled else None
         elif len(numbers) > 4:
@@ -295,6 +298,13 @@ def _box_of(numbers: list[float | None]) -> list[float | None]:
         return _bounds(numbers)
     x, y, w, h = numbers[:4]
     return [None if x is None or w is None else x - w / 2, None if y is None or h is None else y - h / 2, w, h]
+
+
+def _unrounded(box: list[float | None], size: tuple[int, int], written: list[str]) -> list[float | None]:
+    """The box, clipped to the picture where it is outside by the rounding of what is ``written`` alone."""
+    x, y, w, h = (value for value in box if value is not None)
+    (x, w), (y, h) = unrounded(x, w, size[0], written, 0), unrounded(y, h, size[1], written, 1)
+    return [x, y, w, h]
 
 
 def _note_repeated(boxes: list[Row]) -> None:

@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from detray.errors import DetrayError
+from detray.formats import yolo
 from detray.formats.plain import dataset_from_files
 from detray.formats.resolve import resolve
 from detray.formats.source import Source
@@ -192,6 +195,46 @@ def test_a_bad_line_costs_its_own_fields(data: Path, read_source, line: str, def
     assert [row["annotation_row"] for row in rows] == [0, 1, 3]
     assert rows[1]["defects"] == [dict(zip(("rule", "field", "observed"), defect, strict=True))]
     assert [rows[0]["defects"], rows[2]["defects"]] == [None, None]
+
+
+@given(
+    st.tuples(st.integers(2, 4000), st.integers(2, 4000)),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    st.sampled_from(["{:.4f}", "{:.6f}", "{:g}", "{!r}", "{:.5g}"]),
+)
+def test_boxes_within_the_picture_are_read_within_it(size: tuple[int, int], fractions: list[float], form: str) -> None:
+    """Whatever way the writer rounds; the box that is read is the one written, up to the rounding."""
+    (left, right), (top, bottom) = sorted(fractions[:2]), sorted(fractions[2:])
+    if min(right - left, bottom - top) < 0.01:
+        right, bottom = 1.0, 1.0
+        left, top = min(left, 0.9), min(top, 0.9)
+    drawn = (left * size[0], top * size[1], right * size[0], bottom * size[1])
+    written = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+    row = yolo._box("0 " + " ".join(form.format(value) for value in written), 0, _image_of(size))
+    x, y, right, bottom = row["x"], row["y"], row["x"] + row["width"], row["y"] + row["height"]
+    assert (min(x, y) >= 0, row["defects"]) == (True, None)
+    assert max(right - size[0], bottom - size[1]) <= 1e-9
+    assert (x, y, right, bottom) == pytest.approx(drawn, abs=1e-3 * max(size))
+
+
+def _image_of(size: tuple[int, int]) -> dict:
+    return {"width": size[0], "height": size[1], "source_file": "a.txt", "key": "a", "defects": None}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("0 0.333333 0.5 0.666667 0.5", (0, 25, 133.3333, 50)),  # half a unit of the last decimal
+        ("0 0.15 0.5 0.3 0.5", (0, 25, 60, 50)),
+        ("0 0.4999 0.5 1.0000 0.5", (-0.02, 25, 200, 50)),  # a whole unit: as drawn
+        ("0 0.5 0.75 0.5 0.502", (50, 49.9, 100, 50.2)),  # a whole unit of the height: as drawn
+        ("0 0.5 0.5 1.02 0.5", (-2, 25, 204, 50)),  # beyond half a pixel, however few decimals
+        ("0 0.5 0.5 1.003 0.5", (-0.3, 25, 200.6, 50)),
+    ],
+)
+def test_edges_are_clipped_by_no_more_than_what_is_rounded(line: str, expected: tuple[float, ...]) -> None:
+    row = yolo._box(line, 0, _image_of((200, 100)))
+    assert (row["x"], row["y"], row["width"], row["height"]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_labels_and_pictures_that_have_no_partner(data: Path, read_source) -> None:
