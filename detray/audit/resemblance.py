@@ -1,24 +1,32 @@
-"""Which classes of two splits have boxes that look alike, whatever their ids and names say.
+"""Which classes of two lots of boxes look alike, whatever their ids and names say.
 
 A class is known by the size, aspect and place of its boxes, how many stand in an image, in which share
-of the images it stands, and beside which others. Where boxes of one split look like those of another
-only under a mapping of the ids, the ids were mixed up.
+of the images it stands, and beside which others. Where boxes of one split, or of an annotator or a
+source file, look like those of another split only under a mapping of the ids, the ids were mixed up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from detray.audit.groups import Group, of_people_and_files
+from detray.audit.measures import measure
 from detray.audit.statistics import (
     Histogram,
     chance_of_distance,
-    chance_of_preference,
+    chance_of_ranks,
     distance,
     effect_of_shares,
 )
 from detray.audit.summary import Summary
+from detray.audit.tally import Tally
+from detray.audit.view import View
+from detray.tables import Shard
 
 MEASURES = ("size", "aspect", "left", "top", "boxes_per_image")
 MIN_IMAGES = 30
@@ -37,6 +45,61 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Boxes:
+    """The boxes of a split, or of an annotator or a source file of it, by class.
+
+    ``suffix`` ends the names of their measures in ``tally``; ``listed`` are the ids of the split's classes.
+    """
+
+    tally: Tally
+    suffix: str
+    n_images: int
+    listed: Collection[int]
+
+    @cached_property
+    def images(self) -> dict[int, int]:
+        """Images that hold the class; classes without are absent."""
+        return self.tally.per_class(f"boxes_per_image{self.suffix}")
+
+    @cached_property
+    def known(self) -> list[int]:
+        """The classes with images enough to be known by."""
+        return [key for key in self.listed if self.images.get(key, 0) >= MIN_IMAGES]
+
+    def histogram(self, measure: str, key: int) -> Histogram:
+        return self.tally.histogram(f"{measure}{self.suffix}", key)
+
+
+def of_split(data: Summary, split: str) -> Boxes:
+    return Boxes(data.tallies[split], "", data.n_images(split), data.classes[split])
+
+
+def of_group(data: Summary, group: Group) -> Boxes:
+    """The boxes of an annotator or a source file, of which `measure_groups` made evidence."""
+    return Boxes(data.evidence[group.split], group.suffix, group.n_images(data), data.classes[group.split])
+
+
+def measure_groups(view: View, groups: Sequence[Group]) -> Iterator[pa.Table]:
+    """What is counted by class in one shard, for annotators and source files."""
+    wanted = {group.suffix for group in groups}
+    for suffix, rows in of_people_and_files(view):
+        if suffix in wanted:
+            counted = measure(View(Shard(view.split, view.images, view.annotations.take(rows), view.categories)))
+            counted = counted.filter(pc.is_in(counted["measure"], value_set=pa.array([*MEASURES, "companions"])))
+            named = pc.binary_join_element_wise(counted["measure"], suffix, "")
+            yield counted.set_column(0, counted.schema.field(0), named)
+
+
+def differ(here: Boxes, there: Boxes) -> bool:
+    """Whether the boxes of any class that both know look different by no chance."""
+    both = [key for key in here.known if there.images.get(key, 0) >= MIN_IMAGES]
+    return any(
+        len(MEASURES) * len(both) * _chance(here, there, key, distances(here, there, key, key)) < MAX_CHANCE
+        for key in both
+    )
+
+
+@dataclass(frozen=True)
 class Remapped:
     """Classes of one split whose boxes look like those of other ids in another split, and how sure that is."""
 
@@ -44,33 +107,32 @@ class Remapped:
     confidence: float
 
 
-def remapped(data: Summary, split: str, other: str) -> Remapped | None:
-    """The mapping under which a split's boxes look like the other's; None where they do as they are, or under none."""
-    here, there = (_known(data, one) for one in (split, other))
-    strange = [key for key in here if key not in there or _differs(data, split, other, key)]
+def remapped(here: Boxes, there: Boxes) -> Remapped | None:
+    """The mapping under which boxes look like others; None where they do as they are, or under none."""
+    strange = [key for key in here.known if key not in there.known or _is_strange(here, there, key)]
     if len(strange) < 2:
         return None
-    tried = [{key: key + shift for key in here if key + shift in there} for shift in SHIFTS]
-    tried = [ids for ids in tried if len(ids) >= MOST * len(here) - 1] + [_assigned(data, split, other, strange, there)]
+    tried = [{key: key + shift for key in here.known if key + shift in there.known} for shift in SHIFTS]
+    tried = [ids for ids in tried if len(ids) >= MOST * len(here.known) - 1] + [_assigned(here, there, strange)]
     for ids in tried:
-        own = [distances(data, split, other, key, key).mean() for key in ids if key in there]
-        looks = [distances(data, split, other, *pair).mean() for pair in ids.items()]
+        own = [distances(here, there, key, key).mean() for key in ids if key in there.known]
+        looks = [distances(here, there, *pair).mean() for pair in ids.items()]
         if len(ids) < 2 or np.mean(looks) > ALIKE or (own and np.mean(looks) > np.mean(own) / 2):
             continue
-        confidence = preference(data, split, other, ids, {key: key for key in ids})
+        confidence = preference(here, there, ids, {key: key for key in ids})
         if confidence >= MIN_CONFIDENCE:
             return Remapped(ids, confidence)
     return None
 
 
-def _assigned(data: Summary, split: str, other: str, strange: Sequence[int], there: Sequence[int]) -> dict[int, int]:
-    """The best mapping of classes that look strange to each other's ids and to ids that the split has not."""
+def _assigned(here: Boxes, there: Boxes, strange: Sequence[int]) -> dict[int, int]:
+    """The best mapping of classes that look strange to each other's ids and to ids that they have not."""
     from scipy.optimize import linear_sum_assignment
 
-    free = sorted({key for key in there if key in strange or key not in data.classes[split]})
+    free = sorted({key for key in there.known if key in strange or key not in here.listed})
     if len(strange) > MAX_CLASSES or len(free) < len(strange):
         return {}
-    gaps = np.array([[distances(data, split, other, one, two).mean() for two in free] for one in strange])
+    gaps = np.array([[distances(here, there, one, two).mean() for two in free] for one in strange])
     pairs = [
         (strange[row], free[column], gaps[row, column])
         for row, column in zip(*linear_sum_assignment(gaps), strict=True)
@@ -79,65 +141,65 @@ def _assigned(data: Summary, split: str, other: str, strange: Sequence[int], the
     return ids if len(ids) >= len(strange) / 2 else {}
 
 
-def preference(data: Summary, split: str, other: str, mapping: Mapping[int, int], against: Mapping[int, int]) -> float:
+def preference(here: Boxes, there: Boxes, mapping: Mapping[int, int], against: Mapping[int, int]) -> float:
     """The confidence that boxes look alike under one mapping of ids more than under another.
 
-    One less the chance, by the sign test, that as many measures of as many classes would prefer it; where
-    they differ by less than `TIE` they prefer neither.
+    One less the chance, by Wilcoxon's signed-rank test, that the measures of the classes would prefer it so
+    much; where they differ by no more than `TIE` they prefer neither.
     """
-    better = worse = 0
+    gains = [np.zeros(0)]
     for key in mapping:
         if key not in against or mapping[key] == against[key]:
             continue
         mine, theirs = (
-            np.append(distances(data, split, other, key, one[key]), _beside(data, split, other, key, one))
+            np.append(distances(here, there, key, one[key]), _beside(here, there, key, one))
             for one in (mapping, against)
         )
-        better += int((mine < theirs - TIE).sum())
-        worse += int((mine > theirs + TIE).sum())
-    return 1 - chance_of_preference(better, worse)
+        gains.append(theirs - mine)
+    gain = np.concatenate(gains)
+    return 1 - chance_of_ranks(gain[np.abs(gain) > TIE])
 
 
-def distances(data: Summary, split: str, other: str, one: int, two: int) -> Floats:
-    """How much the boxes of class ``one`` of a split differ from those of class ``two`` of another: 0 to 1 for each of
-    `MEASURES`, and for the share of images."""
+def distances(here: Boxes, there: Boxes, one: int, two: int) -> Floats:
+    """How much boxes of class ``one`` differ from others of class ``two``: 0 to 1 for each of `MEASURES`, and for the
+    share of images."""
     found = [
         distance(a, b) if len(a[0]) and len(b[0]) else 1.0
         for measure in MEASURES
-        for a, b in [(data.tallies[split].histogram(measure, one), data.tallies[other].histogram(measure, two))]
+        for a, b in [(here.histogram(measure, one), there.histogram(measure, two))]
     ]
-    shares = [data.images[name].get(key, 0) / max(data.n_images(name), 1) for name, key in ((split, one), (other, two))]
+    shares = [boxes.images.get(key, 0) / max(boxes.n_images, 1) for boxes, key in ((here, one), (there, two))]
     return np.array([*found, effect_of_shares(*(min(share, 1.0) for share in shares)) / np.pi])
 
 
-def _known(data: Summary, split: str) -> Sequence[int]:
-    """The classes with images enough to be known by."""
-    return [key for key in data.classes[split] if data.images[split].get(key, 0) >= MIN_IMAGES]
-
-
-def _differs(data: Summary, split: str, other: str, key: int) -> bool:
+def _is_strange(here: Boxes, there: Boxes, key: int) -> bool:
     """Whether a class's boxes look unlike those under the same id, and by no chance."""
-    gaps = distances(data, split, other, key, key)
-    n, m = (data.images[name].get(key, 0) for name in (split, other))
-    if gaps.mean() < UNLIKE or min(n, m) == 0:
-        return bool(min(n, m) == 0)
-    return len(MEASURES) * len(data.classes[split]) * chance_of_distance(float(gaps[:-1].max()), n, m) < MAX_CHANCE
+    gaps = distances(here, there, key, key)
+    if not there.images.get(key, 0):
+        return True
+    return (
+        bool(gaps.mean() >= UNLIKE) and len(MEASURES) * len(here.listed) * _chance(here, there, key, gaps) < MAX_CHANCE
+    )
 
 
-def _beside(data: Summary, split: str, other: str, key: int, mapping: Mapping[int, int]) -> float:
+def _chance(here: Boxes, there: Boxes, key: int, gaps: Floats) -> float:
+    return chance_of_distance(float(gaps[:-1].max()), here.images[key], there.images[key])
+
+
+def _beside(here: Boxes, there: Boxes, key: int, mapping: Mapping[int, int]) -> float:
     """How much the shares of a class's images that hold each other class differ, under a mapping."""
-    here, there = _shares_beside(data, split, key), _shares_beside(data, other, mapping[key])
-    moved = {mapping.get(one, one): share for one, share in here.items()}
-    return sum(abs(moved.get(one, 0.0) - there.get(one, 0.0)) for one in moved.keys() | there.keys())
+    theirs = _shares_beside(there, mapping[key])
+    moved = {mapping.get(one, one): share for one, share in _shares_beside(here, key).items()}
+    return sum(abs(moved.get(one, 0.0) - theirs.get(one, 0.0)) for one in moved.keys() | theirs.keys())
 
 
-def _shares_beside(data: Summary, split: str, key: int) -> dict[int, float]:
+def _shares_beside(boxes: Boxes, key: int) -> dict[int, float]:
     """Of the images with a class, the share that hold each other class."""
-    tally, images = data.tallies[split], data.images[split]
+    images = boxes.images
     n = max(images.get(key, 0), 1)
     found: dict[int, float] = {}
     for one in images:
-        pairs: Histogram = tally.histogram("companions", min(one, key))
+        pairs: Histogram = boxes.histogram("companions", min(one, key))
         place = np.searchsorted(pairs[0], max(one, key))
         if one != key and place < len(pairs[0]) and pairs[0][place] == max(one, key):
             found[one] = float(pairs[1][place]) / n

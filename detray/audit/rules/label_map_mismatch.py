@@ -10,8 +10,9 @@ files of one split that contradict each other, each is compared with the one tha
 with. And whatever the names say, the boxes of the two splits are compared (size, aspect, place, number in an image,
 share of the images, and the classes beside them; classes in at least 30 images): a mapping of ids, tried as a shift and
 as the best assignment, under which they look alike (mean distance at most 0.15, and at most half of what it is as they
-stand) is a warning. Its confidence is one less the chance that as many of these measures would prefer it, by the sign
-test, and at least 0.99.
+stand) is a warning. Where splits look different, so are the boxes of each annotator and source file with another
+split's. Its confidence is one less the chance that these measures would prefer it so much, by Wilcoxon's signed-rank
+test, times the number of annotators or files, and at least 0.99.
 Source: TF Object Detection API's label maps start at 1, YOLO's names at 0; Kuhn, "The Hungarian method", 1955.
 """
 
@@ -20,8 +21,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from detray.audit.resemblance import remapped
-from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, Limits, SummaryRule
+from detray.audit.groups import annotators, files
+from detray.audit.resemblance import MIN_CONFIDENCE, differ, measure_groups, of_group, of_split, remapped
+from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, HypothesisRule, Limits, Suspects
 from detray.audit.rules.drift import reference
 from detray.audit.rules.names import plain
 from detray.audit.summary import Summary
@@ -73,12 +75,14 @@ def _some(texts: Sequence[str]) -> str:
 
 def check(data: Summary, limits: Limits) -> Sequence[Fact]:
     own: dict[str, Names] = {}
-    facts = []
+    facts: list[Fact] = []
     for split in data.splits:
         of_files, own[split] = _by_files(data, split)
         facts += of_files
     first = next((split for split in ("train", *data.splits) if own.get(split)), None)
     for split in data.splits:
+        of_groups = [] if any(fact.split == split for fact in facts) else _by_looks_of_groups(data, split)
+        facts += of_groups
         if data.label_map is not None:
             names = data.label_map.names
             # a name that boxes give and the map spells in another way got its id from the reader
@@ -86,11 +90,56 @@ def check(data: Summary, limits: Limits) -> Sequence[Fact]:
             facts += _by_names(data, split, "the label map", spelt, names, is_list=data.has_list(split))
         if first is not None and split != first and own[split]:
             are_lists = data.has_list(split) and data.has_list(first)
-            looks = _by_looks(data, split, first)
+            looks = None if of_groups else _by_looks(data, split, first)
             facts += _by_names(data, split, f"split {first}", own[split], own[first], looks, is_list=are_lists) or (
                 [looks] if looks is not None else []
             )
     return facts
+
+
+def suspects(data: Summary, limits: Limits) -> Suspects:
+    """The annotators and source files of splits whose boxes look different from another's."""
+    found = {}
+    for split in data.splits:
+        other = _compared_with(data, split)
+        if other is not None and differ(of_split(data, split), of_split(data, other)):
+            found[split] = [*annotators(data, split), *files(data, split)]
+    return {split: groups for split, groups in found.items() if groups}
+
+
+def _compared_with(data: Summary, split: str) -> str | None:
+    """The split that a split's annotators and files are compared with: the reference, and for that the largest."""
+    others = [one for one in data.splits if one != split]
+    first = reference(data)
+    return first if first in others else max(others, key=lambda one: (data.n_images(one), one), default=None)
+
+
+def _by_looks_of_groups(data: Summary, split: str) -> list[Fact]:
+    """Some annotators, or files, of a split whose boxes look like those of other ids."""
+    other = _compared_with(data, split)
+    for groups in (annotators(data, split), files(data, split)):
+        judged = [group for group in groups if split in data.evidence and len(of_group(data, group).known) > 1]
+        if other is None or not judged:
+            continue
+        found = {group: remapped(of_group(data, group), of_split(data, other)) for group in judged}
+        facts = [
+            Fact(
+                split,
+                f"by its boxes, those{group.whose} against split {other}: {_in_words(one.ids, data.stated[split])}",
+                confidence=confidence,
+                severity=WARNING,
+                share="boxes",
+                count=len(one.ids),
+                annotator=group.annotator,
+                source_file=group.source_file,
+                effects=_effects(data, split, one.ids),
+            )
+            for group, one in found.items()
+            if one is not None and (confidence := 1 - len(judged) * (1 - one.confidence)) >= MIN_CONFIDENCE
+        ]
+        if 0 < len(facts) < len(judged):
+            return facts
+    return []
 
 
 def _spelt_alike(own: Names, other: Names) -> Names:
@@ -180,7 +229,7 @@ def _votes(data: Summary) -> Counter[tuple[int, str]]:
 
 def _by_looks(data: Summary, split: str, other: str) -> Fact | None:
     """Boxes of a split that look like those of other ids."""
-    found = remapped(data, split, other)
+    found = remapped(of_split(data, split), of_split(data, other))
     if found is None:
         return None
     return Fact(
@@ -194,7 +243,7 @@ def _by_looks(data: Summary, split: str, other: str) -> Fact | None:
     )
 
 
-RULE = SummaryRule(
+RULE = HypothesisRule(
     code="label-map-mismatch",
     family="identity",
     severity=FATAL,
@@ -203,5 +252,7 @@ RULE = SummaryRule(
     expected="the same name under the same id everywhere",
     fix="write one list of classes and use it for every split and for the label map",
     doc=__doc__,
+    suspects=suspects,
+    gather=measure_groups,
     check=check,
 )
