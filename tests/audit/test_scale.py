@@ -22,6 +22,7 @@ FAULTS: list[dict[str, Any]] = [
     {"times": 2.5},
     {"times": 0.5},
     {"canvas": [1000, 1000]},
+    {"canvas": [640, 640]},
     {"canvas": [300, 300]},
     {"format": "corners"},
 ]

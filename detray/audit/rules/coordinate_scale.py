@@ -41,6 +41,7 @@ SQUARE = 1.05
 MIN_CONFIDENCE = 0.99
 MIN_BEYOND = 0.05  # share of the boxes that reach over the edge, from which they are too large
 MAX_SLOPPY = 1.05  # of the image, where edges may end
+NEARER = 0.6  # of the distance to one middle, where boxes lie about the other
 MIN_SKEW = 0.1  # distance of the right edges from the left ones, mirrored
 MAX_CHANCE = 0.001  # of such a distance: thousands of small classes are not read again for nothing
 MAX_SPREAD = 0.15
@@ -79,23 +80,23 @@ class Edges:
         left, top = (quantile_key(one, OUTERMOST) for one in (self.left, self.top))
         return left / EDGE_STEPS, top / EDGE_STEPS
 
-    def skew(self, end: float) -> float:
-        """The distance of the right edges from the left ones, mirrored in the middle of 0 and ``end``, a share."""
-        keys, n = self.left
-        return distance((round(end * EDGE_STEPS) - 1 - keys[::-1], n[::-1]), self.right)
+    def skew(self, end: float, axis: int = 0) -> float:
+        """The distance of the right (lower) edges from the left (upper) ones, mirrored in the middle of 0 and ``end``,
+        a share of the image."""
+        (keys, n), high = (self.left, self.right) if axis == 0 else (self.top, self.bottom)
+        return distance((round(end * EDGE_STEPS) - 1 - keys[::-1], n[::-1]), high)
 
-    @property
-    def are_mostly_beyond(self) -> bool:
+    def are_mostly_beyond(self, axis: int = 0) -> bool:
         """Whether the boxes lie about the middle of what they reach rather than of their images.
 
         A few boxes that reach beyond their images set the end, too, but the others lie about the images' middle.
         """
-        end = self.ends[0]
-        return quantile_key(self.right, 0.5) >= EDGE_STEPS or self.skew(end) < self.skew(1)
+        beyond = quantile_key((self.right, self.bottom)[axis], 0.5) >= EDGE_STEPS
+        return beyond or self.skew(self.ends[axis], axis) < NEARER * self.skew(1, axis)
 
     def too_large(self, limits: Limits) -> float | None:
         """The confidence that boxes reach beyond their images, if they do both ways."""
-        if min(self.ends) < limits["min_factor"] or min(self.starts) < -0.05 or not self.are_mostly_beyond:
+        if min(self.ends) < limits["min_factor"] or min(self.starts) < -0.05 or not self.are_mostly_beyond():
             return None
         beyond = 1 - min(share_at_most(one, EDGE_STEPS) for one in (self.right, self.bottom))
         return _sure(1 - (1 - beyond) ** self.n_images) if beyond > MIN_BEYOND else None
@@ -226,7 +227,7 @@ def canvas(edges: Edges, axes: Sequence[Reached]) -> float | None:
         (width, across), (height, down) = ((one.size, one.end) for one in axes)
         if width is None or height is None or _ratio(across, down) > SQUARE or _ratio(width, height) <= SAME:
             return None
-        if edges.ends[0] > MAX_SLOPPY and not edges.are_mostly_beyond:
+        if any(end > MAX_SLOPPY and not edges.are_mostly_beyond(axis) for axis, end in enumerate(edges.ends)):
             return None
     confidence = 0.0
     for one, start in zip(axes, (edges.left, edges.top), strict=True):
