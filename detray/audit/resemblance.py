@@ -84,7 +84,9 @@ def measure_groups(view: View, groups: Sequence[Group]) -> Iterator[pa.Table]:
     wanted = {group.suffix for group in groups}
     for suffix, rows in of_people_and_files(view):
         if suffix in wanted:
-            counted = measure(View(Shard(view.split, view.images, view.annotations.take(rows), view.categories)))
+            drawn_on = np.unique(view.image_of[rows])
+            images = view.images.take(drawn_on[drawn_on >= 0])
+            counted = measure(View(Shard(view.split, images, view.annotations.take(rows), view.categories)))
             counted = counted.filter(pc.is_in(counted["measure"], value_set=pa.array([*MEASURES, "companions"])))
             named = pc.binary_join_element_wise(counted["measure"], suffix, "")
             yield counted.set_column(0, counted.schema.field(0), named)

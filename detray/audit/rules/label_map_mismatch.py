@@ -22,7 +22,7 @@ from pathlib import PurePath
 from typing import Any
 
 from detray.audit.groups import annotators, files
-from detray.audit.resemblance import MIN_CONFIDENCE, differ, measure_groups, of_group, of_split, remapped
+from detray.audit.resemblance import MIN_CONFIDENCE, MIN_IMAGES, differ, measure_groups, of_group, of_split, remapped
 from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, HypothesisRule, Limits, Suspects
 from detray.audit.rules.drift import reference
 from detray.audit.rules.names import plain
@@ -101,10 +101,12 @@ def suspects(data: Summary, limits: Limits) -> Suspects:
     """The annotators and source files of splits whose boxes look different from another's."""
     found = {}
     for split in data.splits:
+        several = [*annotators(data, split), *files(data, split)]
+        groups = [group for group in several if group.n_images(data) >= MIN_IMAGES]
         other = _compared_with(data, split)
-        if other is not None and differ(of_split(data, split), of_split(data, other)):
-            found[split] = [*annotators(data, split), *files(data, split)]
-    return {split: groups for split, groups in found.items() if groups}
+        if groups and other is not None and differ(of_split(data, split), of_split(data, other)):
+            found[split] = groups
+    return found
 
 
 def _compared_with(data: Summary, split: str) -> str | None:
