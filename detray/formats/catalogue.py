@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from detray.errors import UsageError
+from detray.files import open_file
 from detray.formats.coco import Coco
 from detray.formats.format import Format
 from detray.formats.open_images import OpenImages
@@ -25,6 +26,11 @@ def by_name(name: str) -> Format:
     raise UsageError(f"format '{name}' is not known; known: {', '.join(item.name for item in FORMATS)}")
 
 
+def _is_gzip(path: Path) -> bool:
+    with open_file(path) as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 def recognise(path: Path) -> Format:
     """The format of the file or folder ``path``, by its content.
 
@@ -44,5 +50,7 @@ def recognise(path: Path) -> Format:
         raise UsageError(f"{path}: the folder is empty; check the path")
     if TFRecord().is_called_so(path):  # whose reader says what is wrong with it
         return by_name(TFRecord.name)
+    if path.is_file() and _is_gzip(path):
+        raise UsageError(f"{path}: its content is GZIP-compressed; decompress it (gunzip)")
     names = ", ".join(item.name for item in FORMATS)
     raise UsageError(f"{path}: its content is of no known format ({names}); state one with --format")

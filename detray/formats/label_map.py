@@ -4,8 +4,8 @@
 string_int_label_map.proto) in protobuf's text format; ``.yaml``, ``.json`` and ``.txt`` hold names, ``.csv`` Open
 Images' class descriptions.
 Positions count from 1, as everywhere in detray; a mapping's own numbers are kept, also under ``names``.
-A YOLO data file, which has train, val, test, nc or path beside ``names``, counts from 0: its class k has the id
-k + 1, as in the reader of YOLO labels.
+A YOLO data file, which has train, val, test, nc or path beside ``names`` or is called data.yaml, counts from 0:
+its class k has the id k + 1, as in the reader of YOLO labels.
 """
 
 import csv
@@ -21,7 +21,7 @@ from typing import Any
 from detray.errors import DetrayError, UsageError
 from detray.files import open_file
 from detray.formats.values import clean, describe, is_text
-from detray.formats.yolo_data import SPLITS
+from detray.formats.yolo_data import DATA_FILES, SPLITS
 from detray.settings import parse_yaml
 
 MAX_BYTES = 16 << 20
@@ -203,7 +203,8 @@ def _from_value(value: Any, source: str) -> tuple[list[Entry], list[Problem]]:
     """Names, mappings of numbers and names either way, COCO categories, or a YOLO data file."""
     if isinstance(value, dict) and isinstance(value.get("names"), list | dict):
         names = value["names"]
-        if isinstance(names, dict) and not _YOLO_KEYS.isdisjoint(value):
+        is_yolo = not _YOLO_KEYS.isdisjoint(value) or Path(source).name in DATA_FILES
+        if isinstance(names, dict) and is_yolo:
             return _pairs(((_integer(index), name) for index, name in names.items()), lambda number: number + 1)
         value = names
     if isinstance(value, dict) and isinstance(value.get("categories"), list):

@@ -30,7 +30,8 @@ class DatasetSettings(Section, frozen=True):
         str | None,
         Meta(
             description="label map: .pbtxt, .yaml, .txt, .json, or Open Images' .csv; ids as written, names without"
-            " ids count from 1; in a YOLO data file (train, val, test, nc or path beside names) class k has id k + 1"
+            " ids count from 1; in a YOLO data file (data.yaml, or train, val, test, nc or path beside names) class k"
+            " has the id k + 1"
         ),
     ] = None
     splits: Annotated[dict[str, SplitSettings], Meta(description="train, val, test, ...: each a split")] = {}

@@ -1,5 +1,6 @@
 """What holds for every format."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_nothing_is_taken_for_a_format(reader: Format, tmp_path: Path) -> None:
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file or folder"):
         recognise(tmp_path / "absent")
+
+
+def test_a_compressed_file_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"images": []}'))
+    with pytest.raises(UsageError, match="GZIP-compressed"):
+        recognise(tmp_path / "a.json.gz")
 
 
 def test_an_empty_folder_is_said_to_be(tmp_path: Path) -> None:

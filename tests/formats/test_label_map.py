@@ -48,6 +48,7 @@ def test_one_item_for_three_classes(shared: Path) -> None:
         ("a.yaml", "path: .\nnames: {0: cat, 2: dög}\n"),
         ("a.yaml", "val: images\nnames: {0: cat, 2: dög}\n"),
         ("a.yaml", "nc: 3\nnames: {0: cat, 2: dög}\n"),
+        ("data.yaml", "names: {0: cat, 2: dög}\n"),
         ("a.yaml", "names: {1: cat, 3: dög}\n"),  # no YOLO data file: the numbers are ids
         ("a.json", '{"names": {"1": "cat", "3": "dög"}}'),
         ("a.json", '{"names": {"cat": 1, "dög": 3}}'),
