@@ -314,7 +314,7 @@ RULE = HypothesisRule(
     thresholds=(
         Threshold("min_factor", 1.25, "times", 1.05, 100, "smaller factors are not told from how objects lie"),
         Threshold("min_boxes", 200, "boxes", 20, 1e9, "fewer are not judged"),
-        Threshold("min_images", 50, "images", 10, 1e9, "fewer are not judged"),
+        Threshold("min_images", 30, "images", 10, 1e9, "fewer are not judged"),
     ),
     suspects=suspects,
     gather=gather,
