@@ -85,13 +85,9 @@ def lookup(keys: pa.ChunkedArray | pa.Array, table: pa.Table, key: str, value: s
     return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
 
 
-OWN_SOURCES = ("annotations", "boxes")
-"""Where a split's own classes come from: its files list them, or only its boxes name them."""
-
-
 def own_classes(categories: pa.Table) -> pa.Table:
     """A split's own classes, else the label map's: a row for each pair of id and name, in the order of ids."""
-    return _first_of(categories, [OWN_SOURCES, ("label_map",)])
+    return _first_of(categories)
 
 
 def listed_classes(categories: pa.Table) -> pa.Table:
@@ -99,12 +95,17 @@ def listed_classes(categories: pa.Table) -> pa.Table:
 
     Without rows where only the boxes themselves name classes.
     """
-    return _first_of(categories, [("annotations",), ("label_map",)])
+    return _first_of(categories.filter(is_listed(categories)))
 
 
-def _first_of(categories: pa.Table, sources: Sequence[Sequence[str]]) -> pa.Table:
-    """The distinct classes of the first of some sources that has any."""
-    found = (categories.filter(pc.is_in(categories["source"], value_set=pa.array(one))) for one in sources)
+def is_listed(categories: pa.Table) -> pa.ChunkedArray:
+    """Whether each class is on a list, of annotation files or the label map; else only boxes name it."""
+    return pc.fill_null(categories["is_listed"], True)
+
+
+def _first_of(categories: pa.Table) -> pa.Table:
+    """The distinct classes of the annotations, else of the label map."""
+    found = (categories.filter(pc.equal(categories["source"], source)) for source in ("annotations", "label_map"))
     rows = next((one for one in found if one.num_rows), categories.slice(0, 0))
     ordered = rows.sort_by([("category_id", "ascending"), ("category_name", "ascending")])
     pairs = list(zip(ordered["category_id"].to_pylist(), ordered["category_name"].to_pylist(), strict=True))

@@ -79,7 +79,8 @@ class Summary:
 
     def has_list(self, split: str) -> bool:
         """Whether the split's own files list its classes."""
-        return "annotations" in self.categories_of[split]["source"].to_pylist()
+        own = self.categories_of[split]
+        return bool(pc.any(pc.and_(pc.equal(own["source"], "annotations"), tables.is_listed(own))).as_py())
 
     def annotators(self, split: str) -> list[str]:
         """Who is known to have drawn in a split."""

@@ -106,7 +106,7 @@ def categories_table(
             A class that several files state alike is one row, but where they contradict each other
             each says so by itself. One without a name gets the label map's. A split whose classes
             have no numbers gets every name of ``ids``. Machine ids (/m/01g317) are called by the label
-            map's words for them. The source is ``boxes`` where it is they that name the class.
+            map's words for them. Those that only boxes name are not listed.
         ids: the number of each name that has none of its own.
         label_map: its classes become rows of every split.
         run: the configuration's name.
@@ -127,12 +127,14 @@ def categories_table(
             pair = row["category_id"], row["category_name"]
             if pair not in wrong:
                 name = call(pair[1] or "") or labels.get(pair[0])
-                source = "annotations" if row.pop("boxes") is None else "boxes"
+                listed = row.pop("boxes") is None
                 file = row["source_file"] if pair in disputed else None
-                own.setdefault((pair[0], name, file), row | {"category_name": name, "source": source})
+                own.setdefault(
+                    (pair[0], name, file), row | {"category_name": name, "source": "annotations", "is_listed": listed}
+                )
         if table["category_id"].null_count:
             for name, number in ids.items():
-                row = {"category_id": number, "category_name": call(name), "source": "boxes"}
+                row = {"category_id": number, "category_name": call(name), "source": "annotations", "is_listed": False}
                 own.setdefault((number, call(name), None), row)
         rows += [row | {"split": split} for row in own.values()]
         named = {name for _, name, _ in own}

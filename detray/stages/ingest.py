@@ -35,7 +35,6 @@ from detray.formats.source import Source
 from detray.stages.base import Context, Outcome, StageDefinition, Table
 from detray.stages.config import Config
 from detray.store import Json, ShardKey, Stage
-from detray.tables import OWN_SOURCES
 
 TABLES = ("images", "annotations", "categories")
 _USUAL = ("info", "licenses")
@@ -271,7 +270,7 @@ def _write_classes(job: _Job, key: str) -> Json:
     wrong = contradictions(stated)
     categories = categories_table(stated, ids, job.label_map, job.run, wrong)
     tables = {"categories": categories, "quarantine": pa.concat_tables(quarantine)}
-    own = categories.filter(pc.is_in(categories["source"], value_set=pa.array(OWN_SOURCES)))
+    own = categories.filter(pc.equal(categories["source"], "annotations"))
     classes = {name: len(pc.unique(own.filter(pc.equal(own["split"], name))["category_id"])) for name in stated}
     said = [[*pair, *both] for pair, both in wrong.items()]
     facts = {"ids": ids, "classes": classes, "wrong": said, "unlisted": unlisted}

@@ -88,7 +88,7 @@ def _classes_that_boxes_name(**splits: tuple[int, ...]) -> set[str]:
     """The rules that find something where boxes of each split name these classes."""
     data = dataset(
         splits=list(splits),
-        categories={1: {"category_name": "cell", "source": "boxes"}, 2: {"category_name": "vial", "source": "boxes"}},
+        categories={1: {"category_name": "cell", "is_listed": False}, 2: {"category_name": "vial", "is_listed": False}},
         images=[{"split": split} for split in splits],
         boxes=[
             {"split": split, "image": place, "class": key}

@@ -28,9 +28,11 @@ def test_machine_ids_are_called_by_their_words(tmp_path: Path, file: str, text: 
     assert ids == {"/m/01g317": 1, "/m/0k4j": 2, "/m/x": 4}
     found = categories_table({"val": stated}, ids, label_map, "run").to_pylist()
     assert {(row["source"], row["category_id"], row["category_name"]) for row in found} == {
-        ("boxes", 1, "Person"), ("boxes", 2, "Car"), ("boxes", 4, "/m/x"),
+        ("annotations", 1, "Person"), ("annotations", 2, "Car"), ("annotations", 4, "/m/x"),
         ("label_map", 1, "Person"), ("label_map", 2, "Car"), ("label_map", 3, "Bird"),
     }  # fmt: skip
+    assert {row["source"] for row in found if row["is_listed"] is False} == {"annotations"}
+    assert not any(row["is_listed"] for row in found if row["source"] == "annotations")
 
 
 def _pairs(**boxes: int) -> dict[str, pa.Table]:

@@ -221,9 +221,9 @@ def test_a_label_map_numbers_names_and_is_listed(shared: Path, tmp_path: Path, i
     rows = store.read("categories", filters=[("split", "=", "val")])
     found = set(zip(*(rows[name].to_pylist() for name in ("source", "category_id", "category_name")), strict=True))
     assert found == {
-        ("boxes", 5, "WBC"),
-        ("boxes", 2, "RBC"),
-        ("boxes", 6, "Platelets"),
+        ("annotations", 5, "WBC"),
+        ("annotations", 2, "RBC"),
+        ("annotations", 6, "Platelets"),
         ("label_map", 5, "WBC"),
         ("label_map", 2, "RBC"),
     }

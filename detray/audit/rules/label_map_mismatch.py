@@ -188,7 +188,7 @@ def _by_files(data: Summary, split: str) -> tuple[list[Fact], Names]:
     rows = data.categories_of[split].to_pylist()
     told: dict[str, dict[int, str]] = defaultdict(dict)
     for row in rows:
-        if row["source"] == "annotations" and row["source_file"] and row["category_name"]:
+        if _is_of_list(row) and row["source_file"] and row["category_name"]:
             told[row["source_file"]].setdefault(row["category_id"], row["category_name"])
     if len(told) < 2:
         return [], data.stated[split]
@@ -214,7 +214,12 @@ def _by_files(data: Summary, split: str) -> tuple[list[Fact], Names]:
             )
         )
     kept = [row for row in rows if row["category_id"] not in wrong.get(row["source_file"], ())]
-    return facts, {row["category_id"]: row["category_name"] for row in reversed(kept) if row["source"] == "annotations"}
+    return facts, {row["category_id"]: row["category_name"] for row in reversed(kept) if _is_of_list(row)}
+
+
+def _is_of_list(row: Mapping[str, object]) -> bool:
+    """Whether annotation files list the class: what only boxes name is no list."""
+    return row["source"] == "annotations" and row["is_listed"] is not False
 
 
 def _votes(data: Summary) -> Counter[tuple[int, str]]:
@@ -223,7 +228,7 @@ def _votes(data: Summary) -> Counter[tuple[int, str]]:
         (row["category_id"], plain(row["category_name"]))
         for rows in data.categories_of.values()
         for row in rows.to_pylist()
-        if row["source"] == "annotations" and row["category_name"]
+        if _is_of_list(row) and row["category_name"]
     )
     found.update((key, plain(name)) for key, name in (data.label_map.names if data.label_map else {}).items())
     return found
