@@ -20,7 +20,7 @@ SPARE_CPUS = 1
 or everything waits for ever."""
 
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 32 << 20, "MALLOC_TRIM_THRESHOLD_": 256 << 20}
-"""Bytes, for glibc: a worker keeps what it frees for its next task; new pages would cost it a tenth of its time."""
+"""Bytes, for glibc: a worker keeps what it frees for its next task, for which new pages would cost it time."""
 
 
 @contextmanager
