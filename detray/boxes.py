@@ -1,9 +1,8 @@
 """Box geometry. Boxes are float64 arrays ``[n, 4]`` of ``x, y, width, height`` in pixels (COCO)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from detray.arrays import Flags, Floats
 
 IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 """COCO's ten IoU thresholds, with the very bits that pycocotools compares with."""
@@ -30,7 +29,7 @@ def from_corners(corners: Floats) -> Floats:
     return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 
-def paired_iou(a: Floats, b: Floats, crowd: NDArray[np.bool_] | None = None) -> Floats:
+def paired_iou(a: Floats, b: Floats, crowd: Flags | None = None) -> Floats:
     """IoU of ``a[i]`` with ``b[i]``, shape ``[n]``, with the operations and their order of pycocotools.
 
     Where ``crowd[i]``, ``b[i]`` is a crowd region and the union is the area of ``a[i]`` alone
@@ -46,7 +45,7 @@ def paired_iou(a: Floats, b: Floats, crowd: NDArray[np.bool_] | None = None) -> 
     return np.divide(inter, union, out=np.zeros_like(inter), where=inter > 0)
 
 
-def pairwise_iou(a: Floats, b: Floats, crowd: NDArray[np.bool_] | None = None) -> Floats:
+def pairwise_iou(a: Floats, b: Floats, crowd: Flags | None = None) -> Floats:
     """IoU of every box of ``a`` ``[n, 4]`` with every box of ``b`` ``[m, 4]``: shape ``[n, m]``.
 
     ``crowd`` ``[m]`` marks crowd regions among ``b``, as in `paired_iou`.

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from detray.arrays import Floats, Ints
+
 Mask = dict[str, Any]
 """A compressed run-length code as pycocotools has it: ``size`` (height, width) and ``counts`` (bytes)."""
 

@@ -17,6 +17,7 @@ import pyarrow.fs as pafs
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - importing a plugin registers it
 
+from detray.arrays import Pixels
 from detray.errors import DetrayError
 from detray.files import open_file
 
@@ -76,7 +77,7 @@ class Header:
     orientation: int | None
 
 
-def read_picture(path: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read_picture(path: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """The picture at ``path`` (a local path or URI) as displayed: uint8 ``[height, width, 3]``, RGB.
 
     Raises:
@@ -120,7 +121,7 @@ def inspect(data: bytes) -> Header:
         return _header(image)
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """An encoded picture as displayed: uint8 ``[height, width, 3]``, RGB. Of an animation, the first frame.
 
     Raises:
@@ -132,7 +133,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
         return np.ascontiguousarray(_upright(pixels, _header(image).orientation))
 
 
-def decode_luma(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[NDArray[np.uint8], Header]:
+def decode_luma(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Pixels, Header]:
     """The luma (ITU-R 601) of a picture as displayed, uint8 ``[height, width]``, and its header.
 
     The whole file is decoded, as by `decode`, but of a JPEG the colour planes are not converted,
@@ -206,7 +207,7 @@ def _header(image: Image.Image) -> Header:
     return Header(width, height, str(image.format), orientation)
 
 
-def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+def _pixels(image: Image.Image, mode: str) -> Pixels:
     try:
         if image.mode.startswith("I;16"):
             high = (np.asarray(image) >> 8).astype(np.uint8)  # Pillow would clip at 255
@@ -220,7 +221,7 @@ def _pixels(image: Image.Image, mode: str) -> NDArray[np.uint8]:
         raise PictureError(reason, text) from None
 
 
-def _upright(pixels: NDArray[np.uint8], orientation: int | None) -> NDArray[np.uint8]:
+def _upright(pixels: Pixels, orientation: int | None) -> Pixels:
     turn = _TURN.get(orientation or 1)
     return turn(pixels) if turn else pixels
 

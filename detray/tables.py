@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import schema
+from detray.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def numpy(table: pa.Table, column: str, null: object = None) -> NDArray:
     return values.to_numpy()
 
 
-def boxes(table: pa.Table) -> NDArray[np.float64]:
+def boxes(table: pa.Table) -> Floats:
     """The columns x, y, width, height as float64 ``[n, 4]``, each contiguous; NULL becomes NaN."""
     sides = [numpy(table, side).astype(np.float64, copy=False) for side in ("x", "y", "width", "height")]
     return np.stack(sides).T

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from detray.arrays import Ints
 from detray.audit import tally
-from detray.audit.pairs import Ints, close_pairs
+from detray.audit.pairs import close_pairs
 from detray.audit.view import View
 
 MIN_IOU = 0.5

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from detray.arrays import Floats32, Ints32, Pixels
 from detray.audit import tally
 from detray.audit.text import hash_text, mix
 from detray.audit.view import View
@@ -27,8 +27,8 @@ class Augment(Protocol):
     """A training augmentation: picture uint8 ``[h, w, 3]``, corners float32 ``[n, 4]`` in px, labels int32 ``[n]``."""
 
     def __call__(
-        self, image: NDArray[np.uint8], boxes: NDArray[np.float32], labels: NDArray[np.int32], seed: Sequence[int]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32]]:
+        self, image: Pixels, boxes: Floats32, labels: Ints32, seed: Sequence[int]
+    ) -> tuple[Pixels, Floats32, Ints32]:
         """What becomes of them."""
         ...
 
@@ -54,7 +54,7 @@ def try_augmentation(view: View, trial: Trial) -> pa.Table:
     boxes = view.boxes[rows]
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1) * scale
     limits = np.tile([trial.input_width, trial.input_height], 2)
-    clipped: NDArray[np.float32] = np.clip(corners, 0, limits).astype(np.float32)  # as training does
+    clipped: Floats32 = np.clip(corners, 0, limits).astype(np.float32)  # as training does
     solid = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
     rows, clipped = rows[solid], clipped[solid]
     codes, keys = [], []

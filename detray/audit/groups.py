@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detray.arrays import Ints
 from detray.audit.rule import Fact
 from detray.audit.statistics import Histogram, pooled
 from detray.audit.summary import Summary
-from detray.audit.tally import Ints, Tally
+from detray.audit.tally import Tally
 from detray.audit.view import NO_ID, View
 
 MOST = 0.9

@@ -15,9 +15,9 @@ from itertools import combinations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from detray import tables
+from detray.arrays import Ints
 from detray.audit import findings
 from detray.audit.pictures import PictureView
 from detray.audit.rule import Active, Hits, LikenessRule
@@ -149,7 +149,7 @@ def compare(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
     return best(_pairs(filed, one, other, gap))
 
 
-def _pairs(filed: pa.Table, one: NDArray[np.int64], other: NDArray[np.int64], gap: NDArray[np.int64]) -> pa.Table:
+def _pairs(filed: pa.Table, one: Ints, other: Ints, gap: Ints) -> pa.Table:
     mine, theirs = filed.take(pa.array(one)), filed.take(pa.array(other))
     return pa.table(
         {
@@ -199,7 +199,7 @@ def describe(view: PictureView, active: Active, like: pa.Table) -> pa.Table:
     return pa.concat_tables(raw)
 
 
-def _hits(rule: LikenessRule, mine: pa.Table, rows: NDArray[np.int64], kinds: NDArray[np.int64]) -> Hits:
+def _hits(rule: LikenessRule, mine: pa.Table, rows: Ints, kinds: Ints) -> Hits:
     distance = tables.numpy(mine, "distance")
     words = pa.array(["same file as", "nearly the same as", "of the same burst as"]).take(pa.array(kinds))
     where = join(" ", mine["other_file_name"], " in ", mine["other_split"])

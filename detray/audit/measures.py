@@ -33,8 +33,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Ints
 from detray.audit import tally
 from detray.audit.agreement import compare_annotators
 from detray.audit.groups import of_people_and_files, suffix_of
@@ -51,9 +51,7 @@ EFFECTIVE_BASE = 1 << 12
 MAX_COMPANIONS = 64
 """Classes of one image beyond which their pairs are not counted."""
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Rows = Ints | slice
+Selection = Ints | slice
 
 
 def measure(view: View, reach: Reach | None = None) -> pa.Table:
@@ -82,10 +80,10 @@ def _of_groups(view: View, places: pa.Table) -> Iterator[pa.Table]:
             yield from _of_places(view, rows, np.array([NO_ID]), nobody, suffix)
 
 
-def _of_places(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str) -> Iterator[pa.Table]:
+def _of_places(view: View, rows: Selection, ids: Ints, codes: Ints, suffix: str) -> Iterator[pa.Table]:
     """Where the annotations ``rows`` lie; ``codes`` are places in ``ids``."""
 
-    def count(measure: str, among: Rows, keys: Ints | None = None) -> pa.Table:
+    def count(measure: str, among: Selection, keys: Ints | None = None) -> pa.Table:
         return tally.count(measure + suffix, ids, codes[among], keys)
 
     yield count("boxes", rows)
@@ -106,10 +104,10 @@ def _of_places(view: View, rows: Rows, ids: Ints, codes: Ints, suffix: str) -> I
         yield count(high, sized, _edge(np.ceil((place[sized] + length[sized]) * scale - EDGE_ROUNDING) - 1))
 
 
-def _of_sizes(view: View, rows: Rows, reach: Reach | None) -> Iterator[pa.Table]:
+def _of_sizes(view: View, rows: Selection, reach: Reach | None) -> Iterator[pa.Table]:
     """How large the annotations ``rows`` are, by class."""
 
-    def count(measure: str, among: Rows, keys: Ints | None = None) -> pa.Table:
+    def count(measure: str, among: Selection, keys: Ints | None = None) -> pa.Table:
         return tally.count(measure, view.class_ids, view.class_codes[among], keys)
 
     yield count("crowd", _among(rows, view.is_crowd))
@@ -138,7 +136,7 @@ def _of_sizes(view: View, rows: Rows, reach: Reach | None) -> Iterator[pa.Table]
         yield count("effective", sized, seen[0] * EFFECTIVE_BASE + seen[1])
 
 
-def _among(rows: Rows, mask: NDArray[np.bool_]) -> Rows:
+def _among(rows: Selection, mask: Flags) -> Selection:
     """Those of ``rows`` where ``mask``, which is about all rows; all rows stay a slice, which costs no copy."""
     if isinstance(rows, slice):
         return rows if mask.all() else np.flatnonzero(mask)
@@ -166,7 +164,7 @@ def _grid(*sides: Floats) -> Ints:
     return grid
 
 
-def _of_images(view: View, rows: Rows) -> Iterator[pa.Table]:
+def _of_images(view: View, rows: Selection) -> Iterator[pa.Table]:
     """Tallies of the images that hold each class, and of the classes that stand together."""
     ids = view.class_ids
     cells = np.sort(view.cells[_among(rows, view.image_of >= 0)])

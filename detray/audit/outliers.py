@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from detray import tables
+from detray.arrays import Floats, Ints, Rows
 from detray.audit import tally
-from detray.audit.rule import Active, Hits, OutlierRule, Rows
+from detray.audit.rule import Active, Hits, OutlierRule
 from detray.audit.statistics import Histogram, middle_and_spread, weighted_median
-from detray.audit.tally import Floats, Ints, Tally
+from detray.audit.tally import Tally
 from detray.audit.view import NO_ID, View
 
 MIN_SPREAD = 0.25

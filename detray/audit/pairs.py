@@ -1,14 +1,11 @@
 """Pairs of boxes of one image that nearly coincide, without comparing all with all."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Floats, Ints
 from detray.audit.text import mix
 from detray.audit.view import NO_ID, View
 from detray.boxes import paired_iou
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 MAX_STEPS = 256
 """Boxes to the right of each that it is compared with: bounds the work on hostile images."""

@@ -6,9 +6,9 @@ contrast are counted in steps of 4, sharpness in steps of an eighth of an octave
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from detray import tables
+from detray.arrays import Floats, Ints
 from detray.audit import tally
 from detray.audit.pictures import PictureView
 from detray.audit.view import NO_ID
@@ -18,7 +18,7 @@ _STEP = 4
 _BINS = 8
 
 
-def key_of(measure: str, values: NDArray[np.float64]) -> NDArray[np.int64]:
+def key_of(measure: str, values: Floats) -> Ints:
     """The bin of each value."""
     if measure == "sharpness":
         return np.round(_BINS * np.log2(np.maximum(values, 2.0**-10))).astype(np.int64)

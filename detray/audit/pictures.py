@@ -13,10 +13,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from detray import pictures, schema, tables
-from detray.audit.rule import Rows
+from detray.arrays import Flags, Floats, Pixels, Rows
 from detray.audit.view import View
 from detray.pictures import PictureError
 from detray.tables import Shard
@@ -70,7 +69,7 @@ def measure(path: str) -> Measured:
     )
 
 
-def difference_hash(luma: NDArray[np.uint8]) -> int:
+def difference_hash(luma: Pixels) -> int:
     """The 64-bit difference hash of a luma picture ``[height, width]``, as a signed integer.
 
     Source: Krawetz, "Kind of Like That" (2013); block means instead of a resize.
@@ -89,7 +88,7 @@ def difference_hash(luma: NDArray[np.uint8]) -> int:
     return int(bits.view(">i8")[0])
 
 
-def properties(luma: NDArray[np.uint8]) -> tuple[float, float, float]:
+def properties(luma: Pixels) -> tuple[float, float, float]:
     """Brightness (mean), contrast (standard deviation) and sharpness (variance of the Laplacian) of luma."""
     import cv2
 
@@ -121,22 +120,22 @@ class PictureView(View):
         self.stats = stats
 
     @cached_property
-    def is_decoded(self) -> NDArray[np.bool_]:
+    def is_decoded(self) -> Flags:
         return tables.numpy(self.stats, "is_decoded")
 
     @cached_property
-    def stated_sizes(self) -> NDArray[np.float64]:
+    def stated_sizes(self) -> Floats:
         """Stated width and height ``[m, 2]``, px; NaN where not stated."""
         return np.stack([tables.numpy(self.images, side).astype(np.float64) for side in ("width", "height")], axis=1)
 
     @cached_property
-    def real_sizes(self) -> NDArray[np.float64]:
+    def real_sizes(self) -> Floats:
         """Width and height as displayed ``[m, 2]``, px; NaN where not decoded."""
         sides = ("real_width", "real_height")
         return np.stack([tables.numpy(self.stats, side).astype(np.float64) for side in sides], axis=1)
 
     @cached_property
-    def is_turned(self) -> NDArray[np.bool_]:
+    def is_turned(self) -> Flags:
         """EXIF turns the picture by a quarter, and the stated size is that of the picture before."""
         quarter = tables.numpy(self.stats, "exif_orientation", 1) >= 5
         return quarter & (self.stated_sizes == self.real_sizes[:, ::-1]).all(axis=1)

@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from detray.arrays import Floats
 from detray.audit.groups import Group, of_people_and_files
 from detray.audit.measures import measure
 from detray.audit.statistics import (
@@ -40,8 +40,6 @@ MIN_CONFIDENCE = 0.99
 SHIFTS = (1, -1, 2, -2)
 MAX_CLASSES = 50
 """Classes that look strange up to which any mapping of theirs is tried; beyond, only shifts of all ids."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

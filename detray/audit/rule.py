@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from detray.arrays import Floats, Hashes, Ints, Ints8, Rows
 from detray.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ Scope = Literal["dataset", "split", "class", "image", "annotation"]
 About = Literal["annotations", "images"]
 Limits = Mapping[str, float]
 """A rule's thresholds by name."""
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,8 @@ class Hits:
     about: About = "annotations"
     observed: pa.Array | str | None = None
     expected: pa.Array | str | None = None
-    severity: NDArray[np.int8] | None = None
-    confidence: NDArray[np.float64] | None = None
+    severity: Ints8 | None = None
+    confidence: Floats | None = None
     other: Rows | None = None
     share: pa.Array | None = None
     extra: pa.Array | None = None
@@ -74,7 +71,7 @@ class Keys:
     """
 
     rows: Rows
-    hashes: NDArray[np.uint64]
+    hashes: Hashes
 
 
 @dataclass(frozen=True)
@@ -150,7 +147,7 @@ class CollisionRule(Rule):
     """Judges rows by others that may lie in any shard: those with equal keys (of several splits: ``across_splits``)."""
 
     keys: Callable[["View"], Keys]
-    describe: Callable[["View", Rows, NDArray[np.int64]], Hits]
+    describe: Callable[["View", Rows, Ints], Hits]
     """Given the view, the rows that collide and how many rows (if ``across_splits``, splits) have each one's key."""
     across_splits: bool = False
 
@@ -187,7 +184,7 @@ class OutlierRule(Rule):
 
     measure: Literal["size", "aspect", "beside"]
     observed: Callable[["View", Rows], pa.Array]
-    expected_of: Callable[["View", Rows, NDArray[np.float64]], pa.Array]
+    expected_of: Callable[["View", Rows, Floats], pa.Array]
     """Given the medians of the rows' classes, in octaves."""
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from math import asin, erfc, exp, log, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from detray.arrays import Floats, Ints
+
 Histogram = tuple[Ints, Ints]
 """Rising keys and their counts."""
 
@@ -85,7 +85,7 @@ _MOST_RANKS = 200
 """Differences up to which the distribution of their ranks is counted out."""
 
 
-def chance_of_ranks(differences: NDArray[np.float64]) -> float:
+def chance_of_ranks(differences: Floats) -> float:
     """The chance that differences of no preferred sign, none 0, lie so far above 0: Wilcoxon's signed-rank test.
 
     Exact up to `_MOST_RANKS`, equal ones sharing their ranks, else by the normal approximation.

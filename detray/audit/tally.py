@@ -12,9 +12,10 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from detray import tables
+from detray.arrays import Floats, Ints
 from detray.audit.view import NO_ID, distinct
 
 BINS_PER_OCTAVE = 64
@@ -26,9 +27,6 @@ TALLY = pa.schema(
         ("n", pa.list_(pa.int64())),
     ]
 )
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 def bin_centres(bins: ArrayLike) -> Floats:

@@ -5,9 +5,10 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Hashes = NDArray[np.uint64]
+from detray.arrays import Hashes, Ints
+
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
@@ -69,7 +70,7 @@ def _hash_distinct(texts: pa.Array) -> Hashes:
     return hashes
 
 
-def mix(*parts: Hashes | NDArray[np.int64] | int) -> Hashes:
+def mix(*parts: Hashes | Ints | int) -> Hashes:
     """One 64-bit key of several integer columns.
 
     A multiplication and a shift for each column, then the finaliser of splitmix64 (Steele et al., OOPSLA 2014).

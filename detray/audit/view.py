@@ -5,14 +5,11 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from detray import tables
+from detray.arrays import Flags, Floats, Hashes, Ints
 from detray.audit.text import hash_texts
 from detray.tables import Shard
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 NO_ID = np.iinfo(np.int64).min
 """Stands for an id that is NULL."""
@@ -79,29 +76,29 @@ class View:
         return np.stack([self.x, self.y, self.width, self.height], axis=1)
 
     @cached_property
-    def has_box(self) -> NDArray[np.bool_]:
+    def has_box(self) -> Flags:
         """All four numbers are there, ``[n]``: rows without have their own finding and are not judged by geometry."""
         return np.isfinite(self.x) & np.isfinite(self.y) & np.isfinite(self.width) & np.isfinite(self.height)
 
     @cached_property
-    def is_crowd(self) -> NDArray[np.bool_]:
+    def is_crowd(self) -> Flags:
         return tables.numpy(self.annotations, "is_crowd")
 
     @cached_property
-    def areas(self) -> NDArray[np.float64]:
+    def areas(self) -> Floats:
         """The area that the source states, px²; NaN where not given."""
         return tables.numpy(self.annotations, "area").astype(np.float64, copy=False)
 
     @cached_property
-    def annotation_ids(self) -> NDArray[np.int64]:
+    def annotation_ids(self) -> Ints:
         return tables.numpy(self.annotations, "annotation_id", NO_ID)
 
     @cached_property
-    def annotation_rows(self) -> NDArray[np.int64]:
+    def annotation_rows(self) -> Ints:
         return tables.numpy(self.annotations, "annotation_row", -1)
 
     @cached_property
-    def category_ids(self) -> NDArray[np.int64]:
+    def category_ids(self) -> Ints:
         return tables.numpy(self.annotations, "category_id", NO_ID)
 
     @cached_property
@@ -119,7 +116,7 @@ class View:
         return self._coded[1]
 
     @cached_property
-    def is_object(self) -> NDArray[np.bool_]:
+    def is_object(self) -> Flags:
         """A single object of a stated class with an area, ``[n]``: no crowd, all four numbers, sides above 0."""
         single = (self.category_ids != NO_ID) & ~self.is_crowd
         return single & self.has_box & (self.shorter_side > 0)
@@ -189,7 +186,7 @@ class View:
         return _rows_by(self.annotations["source_file"].combine_chunks(), MAX_FILES)
 
     @cached_property
-    def annotator_codes(self) -> NDArray[np.int64]:
+    def annotator_codes(self) -> Ints:
         """Place of each annotation's annotator in `annotators`, ``[n]``; -1 if unknown."""
         codes = np.full(self.annotations.num_rows, -1)
         for code, (_, rows) in enumerate(self.annotators):
@@ -204,19 +201,19 @@ class View:
         return np.maximum(np.maximum(-self.x, -self.y), np.maximum(right, bottom))
 
     @cached_property
-    def is_outside(self) -> NDArray[np.bool_]:
+    def is_outside(self) -> Flags:
         """No part of the box is within its image, ``[n]``; false where box or size is unknown."""
         before = (self.x + self.width <= 0) | (self.y + self.height <= 0)
         beyond = (self.x >= self.image_width) | (self.y >= self.image_height)
         return beyond | (before & ~np.isnan(self.image_width))
 
     @cached_property
-    def image_ids(self) -> NDArray[np.int64]:
+    def image_ids(self) -> Ints:
         """Of the annotations, ``[n]``."""
         return tables.numpy(self.annotations, "image_id", NO_ID)
 
     @cached_property
-    def own_image_ids(self) -> NDArray[np.int64]:
+    def own_image_ids(self) -> Ints:
         """Of the images, ``[m]``."""
         return tables.numpy(self.images, "image_id", NO_ID)
 
@@ -236,7 +233,7 @@ class View:
         return np.repeat(found, np.diff(np.append(starts, len(ids))))
 
     @cached_property
-    def sizes(self) -> NDArray[np.float64]:
+    def sizes(self) -> Floats:
         """Stated width and height of each image, ``[m, 2]``, px; NaN where not stated or not positive."""
         sizes = np.stack(
             [tables.numpy(self.images, side).astype(np.float64, copy=False) for side in ("width", "height")], axis=1
@@ -263,7 +260,7 @@ class View:
         return distinct_classes(self.categories)
 
     @cached_property
-    def has_known_class(self) -> NDArray[np.bool_]:
+    def has_known_class(self) -> Flags:
         """Each annotation's class is on the list of classes, or there is none and the boxes name it, ``[n]``."""
         listed = tables.listed_classes(self.categories)
         known = listed if listed.num_rows else self.classes
@@ -274,11 +271,11 @@ class View:
         return tables.lookup(category_ids, self.classes, "category_id", "category_name")
 
     @cached_property
-    def file_name_hashes(self) -> NDArray[np.uint64]:
+    def file_name_hashes(self) -> Hashes:
         """A key of each image's file name, ``[m]``."""
         return hash_texts(self.images["file_name"])
 
-    def file_names(self, images: NDArray[np.int64]) -> pa.Array:
+    def file_names(self, images: Ints) -> pa.Array:
         """File names of images given by position; NULL for -1."""
         column = self.images["file_name"].combine_chunks()
         return column.take(pa.array(images, mask=images < 0))

@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import schema, tables
-from detray.boxes import Floats, to_corners
+from detray.arrays import Flags, Floats, Ints, Rows
+from detray.boxes import to_corners
 from detray.clean.coco import annotation_objects
 from detray.clean.requests import collect, first_by_annotation, positions, repeated_box
-from detray.clean.rows import Positions, new_rows, replace_rows, with_columns
+from detray.clean.rows import new_rows, replace_rows, with_columns
 from detray.clean.segmentation import holds
 from detray.clean.settings import Action, CleanSettings
 from detray.tables import Shard
@@ -172,7 +173,7 @@ class _Draft:
         lost = pc.and_(pc.is_valid(had), pc.is_null(has)).to_numpy() & ~self.dropped[: len(had)]
         return Plan(schema.conform(edits, "edits"), int(lost.sum()), +self.not_followed)
 
-    def _is_known(self, category_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _is_known(self, category_ids: Ints) -> Flags:
         return np.isin(category_ids, tables.numpy(self.classes, "category_id"))
 
     def _sizes(self, requests: pa.Table) -> Floats:
@@ -235,11 +236,11 @@ def _clipped(box: Floats, size: Floats) -> Floats:
     return np.concatenate([low, np.where(cut, high - low, box[:, 2:])], axis=1)
 
 
-def _has_area(box: Floats) -> NDArray[np.bool_]:
+def _has_area(box: Floats) -> Flags:
     return np.asarray(np.isfinite(box).all(axis=1) & (box[:, 2:] > 0).all(axis=1), np.bool_)
 
 
-def _repeats(rows: pa.Table, changed: NDArray[np.bool_]) -> Positions:
+def _repeats(rows: pa.Table, changed: Flags) -> Rows:
     """Positions of rows that equal an earlier one in image, class, annotator, crowd flag and box, if any of the
     equal ones was changed."""
     near = np.flatnonzero(np.isin(tables.numpy(rows, "image_id"), tables.numpy(rows, "image_id")[changed]))

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
-from detray.clean.rows import NOT_FOUND, Positions, locate
+from detray.arrays import Rows
+from detray.clean.rows import NOT_FOUND, locate
 from detray.clean.settings import Action, CleanSettings
 from detray.schema import SEVERITIES
 
@@ -109,7 +110,7 @@ def _requests(columns: Mapping[str, pa.Array | pa.ChunkedArray], count: int) -> 
     return pa.table(arrays, names=_SCHEMA.names).cast(_SCHEMA)
 
 
-def repeated_box(at: Positions, image_ids: pa.ChunkedArray) -> pa.Table:
+def repeated_box(at: Rows, image_ids: pa.ChunkedArray) -> pa.Table:
     """Requests to drop boxes that edits made equal to others: the rule duplicate-box, without a finding."""
     columns = {
         "at": pa.array(at),
@@ -134,6 +135,6 @@ def first_by_annotation(requests: pa.Table, action: Action) -> pa.Table:
     return requests.take(first)
 
 
-def positions(requests: pa.Table) -> Positions:
+def positions(requests: pa.Table) -> Rows:
     """The column at, shape ``[n]``."""
     return tables.numpy(requests, "at").astype(np.int64)

@@ -10,14 +10,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import schema, tables
-from detray.boxes import Floats
+from detray.arrays import Floats, Ints, Rows
 
 NOT_FOUND = -1
 
-Positions = NDArray[np.int64]
 
-
-def locate(annotations: pa.Table, reports: pa.Table) -> Positions:
+def locate(annotations: pa.Table, reports: pa.Table) -> Rows:
     """Position in ``annotations`` (rows of one split) of the row that each of ``reports`` names, shape ``[n]``.
 
     Both have the columns source_file, image_id and annotation_row. `NOT_FOUND` where no row fits,
@@ -41,7 +39,7 @@ def locate(annotations: pa.Table, reports: pa.Table) -> Positions:
     return found
 
 
-def replace_rows(table: pa.Table, at: Positions, rows: pa.Table) -> pa.Table:
+def replace_rows(table: pa.Table, at: Rows, rows: pa.Table) -> pa.Table:
     """``table`` with row ``at[k]`` replaced by row k of ``rows``; every other row stays as it is."""
     if not len(at):
         return table
@@ -68,9 +66,9 @@ def with_ids(annotations: pa.Table, first: int, *, anew: bool) -> pa.Table:
 def new_rows(
     run: str,
     split: str,
-    ids: NDArray[np.int64],
-    image_ids: NDArray[np.int64],
-    category_ids: NDArray[np.int64],
+    ids: Ints,
+    image_ids: Ints,
+    category_ids: Ints,
     box: Floats,
 ) -> pa.Table:
     """Annotations that no source file holds; ``box`` is ``[k, 4]``, the other arrays ``[k]``."""

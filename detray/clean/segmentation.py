@@ -6,8 +6,8 @@ from typing import Annotated
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
+from detray.arrays import Floats
 from detray.masks import read_mask
 
 ROUNDING = 0.5
@@ -16,7 +16,7 @@ ROUNDING = 0.5
 _Polygons = Annotated[list[Annotated[list[float], Meta(min_length=6)]], Meta(min_length=1)]
 
 
-def extent(segmentation: str) -> NDArray[np.float64] | None:
+def extent(segmentation: str) -> Floats | None:
     """``xmin, ymin, xmax, ymax`` in pixels of a COCO polygon or RLE (JSON text); None if not readable."""
     try:
         shape = msgspec.json.decode(segmentation, type=_Polygons)
@@ -28,7 +28,7 @@ def extent(segmentation: str) -> NDArray[np.float64] | None:
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _mask_extent(segmentation: str) -> NDArray[np.float64] | None:
+def _mask_extent(segmentation: str) -> Floats | None:
     from pycocotools import mask
 
     code = read_mask(segmentation, math.nan, math.nan)
@@ -38,7 +38,7 @@ def _mask_extent(segmentation: str) -> NDArray[np.float64] | None:
     return np.concatenate([box[:2], box[:2] + box[2:]])
 
 
-def holds(corners: NDArray[np.float64], segmentation: str) -> bool:
+def holds(corners: Floats, segmentation: str) -> bool:
     """Whether the box ``xmin, ymin, xmax, ymax`` (shape ``[4]``) holds the segmentation, but for rounding."""
     inner = extent(segmentation)
     return inner is not None and bool(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Floats32, Pixels
 from detray.demo import shapes
 
 FINE = 4
@@ -21,10 +21,6 @@ MIN_VISIBLE = 0.8
 _SHIFT = 4  # cv2 takes fixed-point coordinates with this many fractional bits
 _TRIES = 40
 
-Picture = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
-Pixels = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Scene:
@@ -35,10 +31,10 @@ class Scene:
     background, k the k-th shape.
     """
 
-    picture: Picture
+    picture: Pixels
     names: list[str]
-    boxes: NDArray[np.float64]
-    front: Mask
+    boxes: Floats
+    front: Pixels
 
 
 def draw(names: list[str], width: int, height: int, rng: np.random.Generator) -> Scene:
@@ -61,7 +57,7 @@ def draw(names: list[str], width: int, height: int, rng: np.random.Generator) ->
     return Scene(_camera(picture, rng), placed, np.array(boxes, np.float64).reshape(-1, 4), front)
 
 
-def _place(name: str, front: Mask, full_areas: list[float], rng: np.random.Generator) -> Mask | None:
+def _place(name: str, front: Pixels, full_areas: list[float], rng: np.random.Generator) -> Pixels | None:
     """The samples that a shape at a random place covers; its whole area is added to ``full_areas``."""
     high, wide = front.shape
     for _ in range(_TRIES):
@@ -78,14 +74,14 @@ def _place(name: str, front: Mask, full_areas: list[float], rng: np.random.Gener
     return None
 
 
-def _bounds(visible: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+def _bounds(visible: Flags) -> tuple[float, float, float, float]:
     """x, y, width, height in pixels of a mask of samples."""
     columns, rows = np.flatnonzero(visible.any(axis=0)), np.flatnonzero(visible.any(axis=1))
     left, top = columns[0] / FINE, rows[0] / FINE
     return left, top, (columns[-1] + 1) / FINE - left, (rows[-1] + 1) / FINE - top
 
 
-def _paint(picture: Pixels, mask: Mask, rng: np.random.Generator) -> Pixels:
+def _paint(picture: Floats32, mask: Pixels, rng: np.random.Generator) -> Floats32:
     """``picture`` with the shape of ``mask`` on it: its shadow, then its colour, texture and shading."""
     height, width = picture.shape[:2]
     cover = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)[..., None].astype(np.float32) / 255
@@ -97,14 +93,14 @@ def _paint(picture: Pixels, mask: Mask, rng: np.random.Generator) -> Pixels:
     return picture * (1 - cover) + surface.clip(0, 255) * cover
 
 
-def _colour_unlike(behind: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _colour_unlike(behind: Floats32, rng: np.random.Generator) -> Floats32:
     """A random RGB colour that stands out from ``behind``; colour says nothing about the class."""
     candidates = rng.uniform(20, 235, (8, 3)).astype(np.float32)
     distances = np.linalg.norm(candidates - behind, axis=1)
     return candidates[np.argmax(distances > 80)] if (distances > 80).any() else candidates[distances.argmax()]
 
 
-def _texture(width: int, height: int, rng: np.random.Generator) -> Pixels:
+def _texture(width: int, height: int, rng: np.random.Generator) -> Floats32:
     """A relative brightness pattern ``[height, width, 1]``: plain, stripes, checks or speckle."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     kind = rng.integers(4)
@@ -121,7 +117,7 @@ def _texture(width: int, height: int, rng: np.random.Generator) -> Pixels:
     return (strength * cv2.GaussianBlur(waves.astype(np.float32), (0, 0), 0.7))[..., None]
 
 
-def _shading(width: int, height: int, rng: np.random.Generator) -> Pixels:
+def _shading(width: int, height: int, rng: np.random.Generator) -> Floats32:
     """Light from one side: a relative brightness ramp ``[height, width, 1]``."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
@@ -129,7 +125,7 @@ def _shading(width: int, height: int, rng: np.random.Generator) -> Pixels:
     return (rng.uniform(0, 0.6) * ramp)[..., None].astype(np.float32)
 
 
-def _background(width: int, height: int, rng: np.random.Generator) -> Pixels:
+def _background(width: int, height: int, rng: np.random.Generator) -> Floats32:
     """Uneven colour, soft blotches and strokes that belong to no class."""
     coarse = rng.uniform(-22, 22, (5, 5, 3)).astype(np.float32)
     base = rng.uniform(70, 190) + rng.uniform(-30, 30, 3).astype(np.float32)
@@ -153,7 +149,7 @@ def _point(width: int, height: int, rng: np.random.Generator) -> tuple[int, int]
     return int(rng.integers(width)), int(rng.integers(height))
 
 
-def _camera(picture: Pixels, rng: np.random.Generator) -> Picture:
+def _camera(picture: Floats32, rng: np.random.Generator) -> Pixels:
     """What a camera adds: a little blur, and noise."""
     blurred = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 0.8)))
     noise = rng.standard_normal(picture.shape).astype(np.float32) * rng.uniform(2, 6)

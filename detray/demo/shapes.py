@@ -1,9 +1,8 @@
 """The outlines of the drawn classes: what tells one class from another is its outline alone."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from detray.arrays import Floats
 
 CLASSES = ("square", "triangle", "ring", "cross", "target")
 """Names in the order of their category_id, which starts at 1."""

@@ -5,9 +5,8 @@ Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from detray.arrays import Floats32, Ints32
 
 STRIDES = {3: 8, 4: 16, 5: 32}
 """Pixels of the input that one cell of a pyramid level stands for."""
@@ -17,14 +16,14 @@ SCALES = tuple(2 * 2 ** (octave / 3) for octave in range(3))
 
 POSITIVE_IOU = 0.5
 NEGATIVE_IOU = 0.4
-VARIANCE: Floats = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
+VARIANCE: Floats32 = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
 """What encoded centres and log sizes are divided by, so that targets have about unit size (SSD)."""
 
 BACKGROUND = -1
 IGNORED = -2
 
 
-def make_anchors(height: int, width: int) -> Floats:
+def make_anchors(height: int, width: int) -> Floats32:
     """All anchors of an input of ``height`` x ``width`` px: corners ``[a, 4]``.
 
     Ordered by level, row, column, scale: as the heads' outputs are flattened.
@@ -42,7 +41,7 @@ def make_anchors(height: int, width: int) -> Floats:
     return np.concatenate(levels)
 
 
-def iou(anchors: Floats, boxes: Floats) -> Floats:
+def iou(anchors: Floats32, boxes: Floats32) -> Floats32:
     """IoU of ``anchors [a, 4]`` with ``boxes [n, 4]``, both corners: ``[n, a]``, float32 for speed."""
     columns = anchors.T[:, None, :]
     rows = boxes.T[:, :, None]
@@ -55,7 +54,7 @@ def iou(anchors: Floats, boxes: Floats) -> Floats:
     return inter / (areas - inter)
 
 
-def match(anchors: Floats, boxes: Floats, labels: NDArray[np.int32], crowd: int) -> tuple[NDArray[np.int32], Floats]:
+def match(anchors: Floats32, boxes: Floats32, labels: Ints32, crowd: int) -> tuple[Ints32, Floats32]:
     """What each anchor is to learn from one image.
 
     An anchor is an object from `POSITIVE_IOU` on and background below `NEGATIVE_IOU`; each box has at
@@ -94,7 +93,7 @@ def match(anchors: Floats, boxes: Floats, labels: NDArray[np.int32], crowd: int)
     return classes, encoded
 
 
-def encode(boxes: Floats, anchors: Floats) -> Floats:
+def encode(boxes: Floats32, anchors: Floats32) -> Floats32:
     """Boxes against their anchors, corners ``[n, 4]`` both: offset of centre, log of size, over `VARIANCE`."""
     sizes = anchors[:, 2:] - anchors[:, :2]
     centres = (boxes[:, :2] + boxes[:, 2:] - anchors[:, :2] - anchors[:, 2:]) / 2

@@ -6,13 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
+from detray.arrays import Flags, Floats, Ints
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.observe import Counts, first_of_each_place
 from detray.diagnose.surroundings import Others, Surroundings, score_depth
 from detray.diagnose.view import Auc, View
-from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, class_average_precision
+from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 
 
 @dataclass(frozen=True)

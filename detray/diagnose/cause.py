@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from detray.arrays import Flags
 from detray.diagnose.case import Case
-from detray.evaluate.kernel import Flags
 
 MAPPING, GROUND_TRUTH, OUTPUT, TRAINING_DATA, TRAINING, SYMPTOM = range(1, 7)
 """The groups, in the order in which they explain each other."""

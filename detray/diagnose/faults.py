@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
+from detray.arrays import Ints
 from detray.diagnose import thresholds as t
 from detray.diagnose.mapping import reading_of_all
 from detray.diagnose.pairing import Listing, Named, Pairing, find_pairing, recall_of
 from detray.diagnose.repairs import Faults
 from detray.diagnose.scene import Scene
-from detray.evaluate.kernel import Detections, GroundTruth, Ints
+from detray.evaluate.kernel import Detections, GroundTruth
 
 
 def find_split_faults(

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from detray import schema
+from detray.arrays import Floats, Ints
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.mixture import chance_of_wrong_labels, logit
 from detray.diagnose.observe import Boxes, Counts, Found, Tally, first_of_each_place, score_bin
-from detray.evaluate.kernel import Floats, Ints
 
 SIDES = ("x", "y", "width", "height")
 _SURE = 0.3

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from detray.arrays import Floats, Ints
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.observe import HIT, Boxes, Found
@@ -9,7 +10,7 @@ from detray.diagnose.overlap import image_pairs
 from detray.diagnose.pairing import spread
 from detray.diagnose.reading import Pairs, ReadingFault, find_reading
 from detray.diagnose.scene import Scene
-from detray.evaluate.kernel import Detections, Floats, Ints
+from detray.evaluate.kernel import Detections
 
 MAX_COMPARED = 3000
 """Pairs of a box and a detection on which readings of all boxes are compared."""

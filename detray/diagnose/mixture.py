@@ -10,7 +10,7 @@ contradictions are few accuses nobody.
 
 import numpy as np
 
-from detray.evaluate.kernel import Floats
+from detray.arrays import Floats
 
 _SHARES = np.array([0.0, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2])
 """Wrong labels for each right one."""

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Ints
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import Columns, take
 from detray.diagnose.overlap import best_of, overlaps
 from detray.diagnose.scene import Scene
-from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints, Matches, match
+from detray.evaluate.kernel import Detections, GroundTruth, Matches, match
 from detray.evaluate.order import count, places
 
 # what a detection is; TIDE's names where it has them

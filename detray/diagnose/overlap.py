@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from detray.arrays import Flags, Floats, Ints
 from detray.boxes import paired_iou
-from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints
+from detray.evaluate.kernel import Detections, GroundTruth
 
 MAX_PAIRS = 1 << 20
 """Pairs whose IoU is computed at once: about 150 MB of scratch."""

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detray.arrays import Flags, Floats, Ints
 from detray.boxes import pairwise_iou
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.overlap import overlaps
 from detray.diagnose.scene import Scene, sort_detections
-from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints
+from detray.evaluate.kernel import Detections, GroundTruth
 
 SAMPLE_IMAGES = 64
 """Images with boxes on which pairings are compared."""

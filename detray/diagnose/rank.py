@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from detray.arrays import Flags
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.catalogue import CAUSES
@@ -13,7 +14,6 @@ from detray.diagnose.causes.crowd_only import CrowdOnly
 from detray.diagnose.causes.few_examples import FewExamples
 from detray.diagnose.causes.no_ground_truth import NoGroundTruth
 from detray.diagnose.costliest import costliest
-from detray.evaluate.kernel import Flags
 from detray.settings import to_yaml
 
 FIRST = (NoGroundTruth.name, CrowdOnly.name)

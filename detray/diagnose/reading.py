@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
+from detray.arrays import Floats
 from detray.boxes import paired_iou
 from detray.diagnose import thresholds as t
-from detray.evaluate.kernel import Floats
 
 ORDERS = {
     "x, y, width, height": "xywh",

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from detray.arrays import Ints
 from detray.diagnose.label_map import LabelFault
 from detray.diagnose.pairing import PairingFault
 from detray.diagnose.reading import Reading, ReadingFault
 from detray.diagnose.scene import Scene, sort_detections
-from detray.evaluate.kernel import Ints
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from detray import tables
+from detray.arrays import Floats, Ints
 from detray.diagnose.columns import Columns, take
-from detray.evaluate.kernel import Detections, Floats, GroundTruth, Ints
+from detray.evaluate.kernel import Detections, GroundTruth
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from detray.arrays import Flags, Floats, Ints
 from detray.diagnose import thresholds as t
 from detray.diagnose.observe import Counts, Tally, bin_score, score_bin
 from detray.diagnose.repairs import Faults
 from detray.diagnose.training import Outside, drift
-from detray.evaluate.kernel import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)

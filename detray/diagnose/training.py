@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from detray.arrays import Ints
 from detray.diagnose.observe import Counts
 from detray.diagnose.scene import Scene
-from detray.evaluate.kernel import Ints
 
 BINS_PER_OCTAVE = 4
 """Sizes and aspects are counted in bins a quarter of an octave wide."""

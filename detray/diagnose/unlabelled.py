@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
+from detray.arrays import Flags, Floats, Ints
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.view import Auc
-from detray.evaluate.kernel import Flags, Floats, Ints
 
 _BLOCKED = 2.0
 """Areas of a box within which the centre of another of its size overlaps it by IoU .1: with u and v the shifts in

@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Ints
 from detray.boxes import IOU_THRESHOLDS
 from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.observe import Boxes, Found
 from detray.evaluate.accumulate import average_precision
-from detray.evaluate.kernel import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)

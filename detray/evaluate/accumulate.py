@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Ints, Ints32, Words
 from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
 from detray.evaluate.order import ranked_order
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Words = NDArray[np.int16]
 
 LEVELS = len(IOU_THRESHOLDS)
 EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
@@ -33,9 +29,9 @@ class Hits:
 
     row: Ints
     """Which of the ranked detections each is."""
-    nth: NDArray[np.int32]
+    nth: Ints32
     """Which true positive of its segment it is, from 1."""
-    place: NDArray[np.int32]
+    place: Ints32
     """Its place among the detections of its segment that count, from 1."""
     start: Ints
     counted: Ints
@@ -46,7 +42,7 @@ class Hits:
         """True positives of each class and level, ``[k, 10]``."""
         return _by_class(np.diff(self.start))
 
-    def count_where(self, rows: NDArray[np.bool_]) -> Ints:
+    def count_where(self, rows: Flags) -> Ints:
         """Those that the mask ``rows`` ``[h]`` selects, of each class and level, ``[k, 10]``."""
         found = np.concatenate([[0], np.cumsum(rows)])
         return _by_class(np.diff(found[self.start]))

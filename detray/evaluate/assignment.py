@@ -1,15 +1,11 @@
 """COCO's greedy assignment of detections to boxes, at all IoU thresholds at once."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Flags, Ints, Words
 from detray.boxes import IOU_THRESHOLDS
 from detray.evaluate.order import falling, stable_argsort
 from detray.evaluate.pairs import Pairs
-
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Words = NDArray[np.int16]
 
 LEVELS = len(IOU_THRESHOLDS)
 

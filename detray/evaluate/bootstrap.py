@@ -10,11 +10,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Bytes, Floats, Hashes, Ints
 from detray.evaluate.accumulate import LEVELS, Hits
 from detray.evaluate.classes import ClassRows
-from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.order import places
 from detray.evaluate.weighted import RecallPoints, WeightedCount, WeightedRanking
 
@@ -38,14 +37,14 @@ _CDF = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(16)])
 _STEPS = np.array([int(p * 2**64) for p in _CDF if int(p * 2**64) < 2**64], np.uint64)
 
 
-def weights(images: Ints, resamples: Ints, seed: int) -> NDArray[np.uint8]:
+def weights(images: Ints, resamples: Ints, seed: int) -> Bytes:
     """How often each image counts in each resample, uint8 ``[images, resamples]``."""
     state = _mix(images.astype(np.uint64) + _mix(np.array([seed], np.uint64)))
     drawn = _mix(state[:, None] + resamples.astype(np.uint64)[None, :] * np.uint64(0x9E3779B97F4A7C15))
     return np.searchsorted(_STEPS, drawn, side="right").astype(np.uint8)
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix(x: Hashes) -> Hashes:
     """The finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

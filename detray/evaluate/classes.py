@@ -8,9 +8,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from detray import tables
+from detray.arrays import Flags, Floats, Ints, Ints8, Words
 from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, true_positives
 from detray.evaluate.errors import FALSE_DETECTIONS, REPAIRABLE
-from detray.evaluate.kernel import Flags, Floats, Ints, Words
 from detray.evaluate.order import places, ranked_order
 from detray.evaluate.pascal import IGNORED
 from detray.schema import AREA_RANGES
@@ -47,7 +47,7 @@ class ClassRows:
     """By type of error, levels at which the detection is one."""
     repaired: dict[str, Words]
     """By type of error, levels at which a repair is a true positive once such errors are mended."""
-    pascal: NDArray[np.int8]
+    pascal: Ints8
     """As of `pascal.pascal_match`."""
     box_category: Ints
     box_image: Ints

@@ -5,8 +5,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from detray import schema, tables
+from detray.arrays import Floats, Ints
 from detray.evaluate.bootstrap import MIN_IMAGES, interval, mean_of_known
-from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.metrics import Names
 
 

@@ -11,11 +11,10 @@ belongs to it. Where TIDE fixes the threshold at .5, the types are told here at 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Floats, Ints, Words
 from detray.boxes import IOU_THRESHOLDS
 from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS
-from detray.evaluate.kernel import Floats, Ints, Words
 from detray.evaluate.order import falling
 
 FALSE_DETECTIONS = ("classification", "localization", "both", "duplicate", "background")
@@ -91,7 +90,7 @@ def repairs(wrong: Words, target: Ints, found: Words, score: Floats) -> Repairs:
     return Repairs(rows[kept], box[kept], levels[kept])
 
 
-def missed_levels(found: Words, wrong: NDArray[np.int16], target: Ints) -> Words:
+def missed_levels(found: Words, wrong: Words, target: Ints) -> Words:
     """Levels at which each box ``[n]`` is missed: unmatched, and no error in ``wrong`` aims at it.
 
     ``wrong`` and ``target`` as in `repairs`, of all localization and classification errors.

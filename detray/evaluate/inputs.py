@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import tables
-from detray.evaluate.kernel import Detections, Flags, Floats, GroundTruth, Ints
+from detray.arrays import Flags, Floats, Ints
+from detray.evaluate.kernel import Detections, GroundTruth
 from detray.evaluate.masks import areas
 from detray.evaluate.settings import EvaluateSettings
 from detray.masks import Mask, read_mask
@@ -126,7 +127,7 @@ def _masks(table: pa.Table, rows: Ints, images: pa.Table) -> tuple[Flags, list[M
     return np.array([mask is not None for mask in found], np.bool_), [mask for mask in found if mask is not None]
 
 
-def _among(values: pa.ChunkedArray, known: pa.Array) -> NDArray[np.bool_]:
+def _among(values: pa.ChunkedArray, known: pa.Array) -> Flags:
     """Whether each value is one of ``known``; NULL is not."""
     return pc.is_in(values, value_set=known).to_numpy()
 

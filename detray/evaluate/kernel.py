@@ -9,18 +9,13 @@ detections.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Ints, Ints32, Words
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
 from detray.evaluate.accumulate import EVERY_LEVEL, average_precision
 from detray.evaluate.assignment import assign
 from detray.evaluate.order import pair_codes, ranked_order, stable_argsort
 from detray.evaluate.pairs import Pairs, overlapping
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Words = NDArray[np.int16]
 
 LIMITS = np.array(list(AREA_LIMITS.values()))
 """Least and greatest area of each area range, ``[4, 2]`` in px²."""
@@ -88,7 +83,7 @@ class Matches:
     """``[m, 4]``: matched a box, be it one that is ignored."""
     ignored: Words
     """``[m, 4]``: takes no part."""
-    class_rank: NDArray[np.int32]
+    class_rank: Ints32
     """``[m]`` place by score among the detections of the same image and class, from 1."""
     kept: Flags
     """``[m]`` among the first ``max_detections`` of its image and class; the others are neither
@@ -191,7 +186,7 @@ def union(detection: Ints, words: Words, m: int) -> Words:
     return result.T
 
 
-def _place_in_run(code: Ints) -> NDArray[np.int32]:
+def _place_in_run(code: Ints) -> Ints32:
     """For sorted ``code``: the place of each among the equal ones, from 1."""
     position = np.arange(1, len(code) + 1, dtype=np.int32)
     before = np.zeros(len(code), np.int32)

@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Ints
 from detray.evaluate.order import stable_argsort
 from detray.evaluate.pairs import Pairs, overlapping
 from detray.masks import Mask
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 TABLE = 1 << 20
 """Pairs of an image that are compared in one go; pycocotools keeps a number for each."""

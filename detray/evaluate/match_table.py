@@ -6,9 +6,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from detray import schema, tables
+from detray.arrays import Floats, Ints, Ints8, Words
 from detray.evaluate.errors import FALSE_DETECTIONS
 from detray.evaluate.inputs import Scene
-from detray.evaluate.kernel import Ints, Matches, Words
+from detray.evaluate.kernel import Matches
 from detray.evaluate.partners import Best, Partners
 from detray.evaluate.pascal import HIT, IGNORED
 from detray.schema import AREA_RANGES
@@ -25,7 +26,7 @@ def match_rows(
     found: Matches,
     partners: Partners,
     wrong: dict[str, Words],
-    pascal: NDArray[np.int8],
+    pascal: Ints8,
     order: Ints,
     *,
     run: str,
@@ -119,7 +120,7 @@ def _overlaps(shard: Shard, own: Best, other: Best, rows: Ints, category: Ints) 
     }
 
 
-def _sides(box: NDArray[np.float64], rows: Ints) -> dict[str, pa.Array]:
+def _sides(box: Floats, rows: Ints) -> dict[str, pa.Array]:
     return {side: pa.array(box[:, k][rows]) for k, side in enumerate(("x", "y", "width", "height"))}
 
 

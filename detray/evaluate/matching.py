@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from detray.arrays import Words
 from detray.boxes import IOU_THRESHOLDS
 from detray.evaluate.accumulate import EVERY_LEVEL
 from detray.evaluate.confusion import confusion_counts
 from detray.evaluate.errors import REPAIRABLE, Repairs, error_levels, missed_levels, repairs
 from detray.evaluate.inputs import Scene, read_scene
-from detray.evaluate.kernel import Words, match
+from detray.evaluate.kernel import match
 from detray.evaluate.masks import mask_pairs
 from detray.evaluate.match_table import WORDS, match_rows
 from detray.evaluate.pairs import overlapping

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from detray import schema
+from detray.arrays import Floats, Ints
 from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
 from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, precision_at_recall, reached
 from detray.evaluate.bootstrap import CAPS, LEVEL_50, LEVEL_75, SUMMARY, interval, replicates
 from detray.evaluate.classes import ClassRows
 from detray.evaluate.errors import ERRORS, FALSE_DETECTIONS
-from detray.evaluate.kernel import Floats, Ints
 from detray.evaluate.operating import best_f1, calibration_error
 from detray.evaluate.order import pair_codes, stable_argsort
 from detray.evaluate.pascal import HIT, IGNORED

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detray.arrays import Floats
 from detray.evaluate.accumulate import Hits
 from detray.evaluate.classes import ClassRows
-from detray.evaluate.kernel import Floats
 
 BINS = 10
 

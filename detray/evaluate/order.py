@@ -8,7 +8,7 @@ sort stable and tells the order.
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from detray.arrays import Flags, Floats, Ints
 
 
 def stable_argsort(codes: NDArray[np.integer]) -> Ints:
@@ -27,7 +27,7 @@ def stable_argsort(codes: NDArray[np.integer]) -> Ints:
     return packed
 
 
-def falling(scores: NDArray[np.float64], codes: Ints | None = None) -> Ints:
+def falling(scores: Floats, codes: Ints | None = None) -> Ints:
     """The stable order of finite ``scores`` ``[n]`` from high to low, within rising ``codes`` where given."""
     n = len(scores)
     if n < 2:
@@ -63,7 +63,7 @@ def falling(scores: NDArray[np.float64], codes: Ints | None = None) -> Ints:
     return order
 
 
-def _mend(order: Ints, new: NDArray[np.bool_], wrong: Ints, *keys: NDArray) -> None:
+def _mend(order: Ints, new: Flags, wrong: Ints, *keys: NDArray) -> None:
     """Sort those runs of ``order`` in which places are ``wrong`` stably by ``keys``, the last one first.
 
     ``new`` ``[n - 1]`` tells whether a run begins at each place but the first.
@@ -120,7 +120,7 @@ def _offsets(arrays: list[Ints]) -> tuple[list[Ints], int, int]:
     return arrays, low, max(int(array.max()) for array in filled) - low + 1
 
 
-def ranked_order(code: Ints, score: NDArray[np.float64], image: Ints, rank: Ints) -> Ints:
+def ranked_order(code: Ints, score: Floats, image: Ints, rank: Ints) -> Ints:
     """The order by ``code``, falling score, image and rank, in which pycocotools accumulates."""
     order = falling(score, code)
     codes, scores = code[order], score[order]

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats, Ints
 from detray.evaluate.order import runs, stable_argsort
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 CHUNK = 1 << 16
 """Pairs looked at in one go: their coordinates stay in the processor's cache."""
@@ -31,7 +29,7 @@ class Pairs:
 
 
 def overlapping(
-    dt_code: Ints, dt_box: Floats, gt_code: Ints, gt_box: Floats, crowd: NDArray[np.bool_], least: float = 0.0
+    dt_code: Ints, dt_box: Floats, gt_code: Ints, gt_box: Floats, crowd: Flags, least: float = 0.0
 ) -> Pairs:
     """All pairs with equal codes that overlap, with an IoU of at least ``least``.
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detray.evaluate.kernel import Detections, Floats, GroundTruth, Ints
+from detray.arrays import Floats, Ints
+from detray.evaluate.kernel import Detections, GroundTruth
 from detray.evaluate.pairs import Pairs
 
 

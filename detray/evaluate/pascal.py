@@ -8,7 +8,8 @@ false one on a crowd region, as the TF Object Detection API treats groups.
 
 import numpy as np
 
-from detray.evaluate.kernel import Detections, Flags, GroundTruth, Ints
+from detray.arrays import Flags, Ints
+from detray.evaluate.kernel import Detections, GroundTruth
 from detray.evaluate.order import stable_argsort
 from detray.evaluate.pairs import Pairs
 from detray.evaluate.partners import Best

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
+from detray.arrays import Floats, Ints
 from detray.evaluate.accumulate import EVERY_LEVEL, precision_at_recall, true_positives
 from detray.evaluate.assignment import assign
 from detray.evaluate.bootstrap import LEVEL_50
 from detray.evaluate.inputs import Scene
-from detray.evaluate.kernel import Floats, Ints, Matches, union
+from detray.evaluate.kernel import Matches, union
 from detray.evaluate.metrics import Names
 from detray.evaluate.order import pair_codes, ranked_order, stable_argsort
 from detray.evaluate.pairs import Pairs

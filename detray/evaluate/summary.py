@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
+from detray.arrays import Floats
 from detray.boxes import RECALL_POINTS
 from detray.evaluate import confusion
 from detray.evaluate.accumulate import LEVELS
 from detray.evaluate.bootstrap import LEVEL_50, LEVEL_75, SUMMARY, interval, mean_of_known
-from detray.evaluate.kernel import Floats
 from detray.evaluate.metrics import RECALLS, Names
 from detray.evaluate.settings import EvaluateSettings
 from detray.schema import AREA_RANGES

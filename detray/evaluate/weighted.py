@@ -11,15 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Bytes, Flags, Floats, Ints, Ints32, Words
 from detray.boxes import RECALL_POINTS
 from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, needed_hits
-from detray.evaluate.kernel import Flags, Floats, Ints, Words
 from detray.evaluate.order import places, stable_argsort
-
-Bytes = NDArray[np.uint8]
-Sums = NDArray[np.int32]
 
 BLOCK = 8
 """Rows whose weights add up to what a byte holds: no weight is over 31."""
@@ -219,7 +215,7 @@ def _sheets(start: Ints) -> Iterator[tuple[Ints, Ints]]:
         low += len(chosen)
 
 
-def _running(weight: Bytes, image: Ints) -> tuple[Bytes, Sums]:
+def _running(weight: Bytes, image: Ints) -> tuple[Bytes, Ints32]:
     """The running sums of the weights of rows ``[8, s, l]``: within blocks ``[8, s, l, b]``, and before
     each block ``[s, l, b]``."""
     within = weight.take(image, axis=0)

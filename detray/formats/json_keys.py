@@ -13,7 +13,8 @@ from itertools import chain
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+
+from detray.arrays import Flags, Ints
 
 _COLON, _BRACE, _COMMA, _BRACKET, _SPACE = b":{,[ "
 _MAX_KINDS = 32
@@ -59,11 +60,11 @@ def repeated(text: bytes, spans: Sequence[Span]) -> Iterator[tuple[int, dict[str
             yield index, names
 
 
-def _is_colon(text: bytes) -> NDArray[np.bool_]:
+def _is_colon(text: bytes) -> Flags:
     return np.frombuffer(text, np.uint8) == _COLON
 
 
-def _row_starts(text: bytes) -> NDArray[np.int64]:
+def _row_starts(text: bytes) -> Ints:
     """Where a brace opens behind a comma or the bracket of a list: the rows, if no value is a list of objects."""
     data = np.frombuffer(text, np.uint8)
     starts = np.flatnonzero(data == _BRACE)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Bytes, Flags, Ints
 from detray.formats.json_file import JsonFile
 
 WINDOW = 8 << 20
@@ -18,16 +18,14 @@ _QUOTE, _BACKSLASH, _COMMA = b'"'[0], b"\\"[0], b","[0]
 _BRACE_OPEN, _BRACE_CLOSE = b"{"[0], b"}"[0]
 _LOWER = 0x20  # '[' and ']' with this bit set are '{' and '}'
 
-Positions = NDArray[np.int64]
-
 
 @dataclass
 class Structure:
     """The brackets of one window: ``positions`` in it, whether each opens, and the depth behind each."""
 
-    positions: Positions
-    opens: NDArray[np.bool_]
-    depth: NDArray[np.int64]
+    positions: Ints
+    opens: Flags
+    depth: Ints
 
 
 class Scanner:
@@ -51,15 +49,15 @@ class Scanner:
             self.depth = int(depth[-1])
         return Structure(positions, opens, depth)
 
-    def commas(self, window: bytes) -> Positions:
+    def commas(self, window: bytes) -> Ints:
         """Positions of the commas outside strings of the window that was scanned last."""
         return self._outside(np.flatnonzero(np.frombuffer(window, np.uint8) == _COMMA))
 
-    def _outside(self, positions: Positions) -> Positions:
+    def _outside(self, positions: Ints) -> Ints:
         before = np.searchsorted(self._quotes, positions)
         return positions[(before + self._began_in_string) % 2 == 0]
 
-    def _unescaped_quotes(self, data: NDArray[np.uint8]) -> Positions:
+    def _unescaped_quotes(self, data: Bytes) -> Ints:
         quotes = np.flatnonzero(data == _QUOTE)
         slashes = np.flatnonzero(data == _BACKSLASH)
         carried = self._escaped

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from detray.arrays import Ints
 from detray.diagnose.api import read_listing
 from detray.diagnose.columns import join, take
 from detray.diagnose.faults import find_split_faults
@@ -18,7 +19,7 @@ from detray.diagnose.pairing import SAMPLE_IMAGES, Named, Pairing, spread
 from detray.diagnose.repairs import Faults
 from detray.diagnose.scene import Images, Scene, sort_detections
 from detray.diagnose.thresholds import RECALL_RAISE
-from detray.evaluate.kernel import GroundTruth, Ints
+from detray.evaluate.kernel import GroundTruth
 from detray.stages.base import Context, Outcome
 from detray.stages.diagnose_look import look_at_all, rows_of_classes, view_of
 from detray.stages.diagnose_sources import IMAGE_COLUMNS, Source, Work, keep_part, parts_of, read_shard

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from detray import schema
+from detray.arrays import Ints
 from detray.diagnose.api import own_names
 from detray.diagnose.columns import from_arrow, join, take, to_arrow
 from detray.diagnose.scene import Scene, read_detections, read_scene, sort_detections
 from detray.diagnose.settings import DiagnoseSettings
-from detray.evaluate.kernel import Detections, Ints
+from detray.evaluate.kernel import Detections
 from detray.formats import detections
 from detray.stages import precomputed
 from detray.stages.base import Context

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from detray import schema
+from detray.arrays import Flags
 from detray.detectors.data import TrainingData, load
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.evaluate.inputs import TRUTH_COLUMNS, read_scene
@@ -47,7 +47,7 @@ class Bench:
         return sorted(self.classes)
 
     @property
-    def is_focus(self) -> NDArray[np.bool_]:
+    def is_focus(self) -> Flags:
         """``[c]`` by `class_ids`."""
         return np.isin(self.class_ids, self.focus)
 

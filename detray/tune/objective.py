@@ -1,10 +1,8 @@
 """What a trial is judged by."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from detray.arrays import Flags, Floats
 
 
 def focus_ap(ap: Floats, focus: Flags) -> float | None:

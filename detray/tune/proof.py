@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from detray.arrays import Flags, Floats
+
 Verdict = Literal["better", "worse", "unclear"]
 
 GROUPS = 20

@@ -5,16 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from detray.arrays import Floats, Ints
 from detray.boxes import IOU_THRESHOLDS
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, GroundTruth, match
 from detray.tables import boxes, numpy
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

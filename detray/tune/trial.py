@@ -15,8 +15,8 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Floats
 from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult, train
 from detray.errors import DetrayError
@@ -151,11 +151,11 @@ def _checkpoint_folder(bench: Bench, trial: Trial) -> Path | None:
     return Path(store.path(bench.stage.name, PARTIAL, CHECKPOINTS, trial.trial_id)) if store.is_local else None
 
 
-def as_json(values: Sequence[float] | NDArray[np.float64]) -> list[float | None]:
+def as_json(values: Sequence[float] | Floats) -> list[float | None]:
     """NaN becomes None."""
     return [None if math.isnan(value) else float(value) for value in values]
 
 
-def as_array(values: Sequence[float | None]) -> NDArray[np.float64]:
+def as_array(values: Sequence[float | None]) -> Floats:
     """None becomes NaN."""
     return np.array([np.nan if value is None else value for value in values])

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detray.arrays import Ints
 from detray.audit.rule import SUSPECT, Fact, Limits, SummaryRule, Threshold
 from detray.audit.statistics import chance_of_preference, pooled, quantile_key
 from detray.audit.summary import Summary
-from detray.audit.tally import Ints, Tally, bin_centres
+from detray.audit.tally import Tally, bin_centres
 
 MAX_CHANCE = 0.001
 _BOXES = "pair:boxes:"

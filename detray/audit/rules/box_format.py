@@ -20,8 +20,8 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from detray.arrays import Flags, Floats
 from detray.audit import tally as counts
 from detray.audit.groups import Group, at_fault, every, members, whole
 from detray.audit.measures import OVER_TOLERANCE
@@ -30,8 +30,6 @@ from detray.audit.statistics import chance_of_preference
 from detray.audit.summary import Summary
 from detray.audit.tally import Tally
 from detray.audit.view import View
-
-Floats = NDArray[np.float64]
 
 MAX_CHANCE = 0.001
 NEITHER, BOTH, BETTER, WORSE = range(4)
@@ -138,7 +136,7 @@ def as_written(boxes: Floats, sizes: Floats, how: Reading) -> Floats:
     return numbers if how.shares is None else numbers / np.tile(sizes, 2)
 
 
-def plausible(boxes: Floats, sizes: Floats) -> NDArray[np.bool_]:
+def plausible(boxes: Floats, sizes: Floats) -> Flags:
     """Boxes with sides of at least a pixel within their images, ``[n]``."""
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     inside = (low >= -OVER_TOLERANCE) & (high <= sizes + OVER_TOLERANCE)

@@ -24,8 +24,8 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from detray.arrays import Floats, Ints
 from detray.audit import tally as counts
 from detray.audit.groups import Group, at_fault, every, members, whole
 from detray.audit.measures import EDGE_STEPS
@@ -51,8 +51,6 @@ MIN_PADDED = 0.25  # share of the boxes that stand in images that have
 SHARES = 64
 MAX_EDGE = 1 << 14  # px
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 SIDES = ("left", "top", "right", "bottom")
 EXPLAINS = ("out-of-bounds", "fully-outside")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from detray.audit.rule import ERROR, WARNING, About, Hits, Limits, Rows
+from detray.arrays import Flags, Rows
+from detray.audit.rule import ERROR, WARNING, About, Hits, Limits
 from detray.audit.view import View
 
 OPTIONAL = (
@@ -66,7 +66,7 @@ def noted(view: View, code: str, severity: int) -> Sequence[Hits]:
     ]
 
 
-def _starts(parents: Rows, fields: pa.Array) -> NDArray[np.bool_]:
+def _starts(parents: Rows, fields: pa.Array) -> Flags:
     """Where another row or field begins, ``[k]``."""
     first = np.ones(len(parents), bool)
     same = pc.equal(fields.slice(1), fields.slice(0, max(len(fields) - 1, 0))).to_numpy(zero_copy_only=False)

@@ -7,9 +7,9 @@ Source: pycocotools/coco.py, createIndex (anns[ann['id']] = ann); TACO (http://t
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detray.audit.rule import ERROR, CollisionRule, Hits, Keys, Rows
+from detray.arrays import Ints, Rows
+from detray.audit.rule import ERROR, CollisionRule, Hits, Keys
 from detray.audit.text import hash_text, hash_texts, integer, join, mix
 from detray.audit.view import NO_ID, View
 
@@ -20,7 +20,7 @@ def keys(view: View) -> Keys:
     return Keys(rows, mix(hash_text(view.split), source, view.annotation_ids[rows]))
 
 
-def describe(view: View, rows: Rows, n: NDArray[np.int64]) -> Hits:
+def describe(view: View, rows: Rows, n: Ints) -> Hits:
     return Hits(rows, observed=join("id ", integer(view.annotation_ids[rows]), " on ", integer(n), " annotations"))
 
 

@@ -8,9 +8,9 @@ Source: merged COCO files; COCO's data format has one image entry a picture.
 
 import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from detray.audit.rule import WARNING, CollisionRule, Hits, Keys, Rows
+from detray.arrays import Ints, Rows
+from detray.audit.rule import WARNING, CollisionRule, Hits, Keys
 from detray.audit.text import hash_text, integer, join, mix
 from detray.audit.view import View
 
@@ -20,7 +20,7 @@ def keys(view: View) -> Keys:
     return Keys(rows, mix(hash_text(view.split), view.file_name_hashes[rows]))
 
 
-def describe(view: View, rows: Rows, n: NDArray[np.int64]) -> Hits:
+def describe(view: View, rows: Rows, n: Ints) -> Hits:
     return Hits(rows, "images", observed=join(integer(n), " entries"))
 
 

@@ -7,9 +7,9 @@ Source: pycocotools/coco.py, createIndex (imgs[img['id']] = img).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detray.audit.rule import ERROR, CollisionRule, Hits, Keys, Rows
+from detray.arrays import Ints, Rows
+from detray.audit.rule import ERROR, CollisionRule, Hits, Keys
 from detray.audit.text import hash_text, integer, join, mix
 from detray.audit.view import NO_ID, View
 
@@ -19,7 +19,7 @@ def keys(view: View) -> Keys:
     return Keys(rows, mix(hash_text(view.split), view.own_image_ids[rows]))
 
 
-def describe(view: View, rows: Rows, n: NDArray[np.int64]) -> Hits:
+def describe(view: View, rows: Rows, n: Ints) -> Hits:
     return Hits(rows, "images", observed=join("id ", integer(view.own_image_ids[rows]), " on ", integer(n), " images"))
 
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from detray.arrays import Ints, Rows
 from detray.audit.likeness import BURST, EXACT, NEAR
-from detray.audit.rule import ERROR, SUSPECT, CollisionRule, Hits, Keys, LikenessRule, Rows
+from detray.audit.rule import ERROR, SUSPECT, CollisionRule, Hits, Keys, LikenessRule
 from detray.audit.text import hash_text, hash_texts, integer, join, mix
 from detray.audit.view import View
 
@@ -37,7 +37,7 @@ def keys(view: View) -> Keys:
     return Keys(np.concatenate([rows, rows + view.images.num_rows]), np.concatenate([entry, name]))
 
 
-def describe(view: View, rows: Rows, n: NDArray[np.int64]) -> Hits:
+def describe(view: View, rows: Rows, n: Ints) -> Hits:
     by_name, rows = np.divmod(rows, max(view.images.num_rows, 1))
     rows, first = np.unique(rows, return_index=True)  # an entry before its name
     unseen = pc.is_null(view.images["path"]).to_numpy()[rows]

@@ -10,9 +10,9 @@ Source: COCO's maxDets = 100 (an image and class); max_total_detections in TF Ob
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detray.audit.rule import WARNING, Hits, Limits, RowRule, Rows, Threshold
+from detray.arrays import Flags, Rows
+from detray.audit.rule import WARNING, Hits, Limits, RowRule, Threshold
 from detray.audit.text import integer, join
 from detray.audit.view import View
 
@@ -26,7 +26,7 @@ def check(view: View, limits: Limits) -> Sequence[Hits]:
     return [Hits(rows, "images", observed=join(integer(n[rows]), " boxes"))]
 
 
-def _most(view: View, judged: NDArray[np.bool_]) -> Rows:
+def _most(view: View, judged: Flags) -> Rows:
     """The most boxes that one annotator drew on each image that is ``judged``, ``[m]``."""
     rows = np.flatnonzero((view.image_of >= 0) & ~view.is_crowd)
     rows = rows[judged[view.image_of[rows]]]

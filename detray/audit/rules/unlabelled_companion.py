@@ -20,13 +20,13 @@ from math import exp, log
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from detray import tables
+from detray.arrays import Flags, Hashes, Ints
 from detray.audit import tally
 from detray.audit.rule import SUSPECT, Fact, HypothesisRule, Limits, Suspects, Threshold
 from detray.audit.summary import Summary
-from detray.audit.tally import Ints, Tally
+from detray.audit.tally import Tally
 from detray.audit.text import mix
 from detray.audit.view import View
 
@@ -51,7 +51,7 @@ def shares(data: Summary, least: float) -> dict[str, Shares]:
     return found
 
 
-def _companions(data: Summary, split: str) -> tuple[NDArray[np.uint64], Ints, Ints, Ints]:
+def _companions(data: Summary, split: str) -> tuple[Hashes, Ints, Ints, Ints]:
     """Pairs of class and companion, ``[n, 2]``, both ways: a key of each, images with both, and with the companion."""
     lower, higher, both = data.tallies[split].all_of("companions")
     pairs = np.concatenate([np.stack([lower, higher], axis=1), np.stack([higher, lower], axis=1)])
@@ -159,7 +159,7 @@ def gather(view: View, suspected: Sequence[Missing]) -> Iterator[pa.Table]:
             )
 
 
-def _holds(view: View, category_id: int) -> NDArray[np.bool_]:
+def _holds(view: View, category_id: int) -> Flags:
     """The images of a shard that hold a class, ``[m]``."""
     images = view.image_of[view.category_ids == category_id]
     holds = np.zeros(view.images.num_rows, bool)

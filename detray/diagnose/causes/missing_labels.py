@@ -1,12 +1,12 @@
 import numpy as np
 
+from detray.arrays import Flags, Ints
 from detray.diagnose import cause, tuning
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict
 from detray.diagnose.unlabelled import BareImages, outscores
 from detray.diagnose.view import Auc
-from detray.evaluate.kernel import Flags, Ints
 
 _WORST = 10
 """Images that the evidence names."""

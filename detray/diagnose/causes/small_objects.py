@@ -1,10 +1,10 @@
 import numpy as np
 
+from detray.arrays import Flags, Floats
 from detray.diagnose import cause, tuning
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.cause import Verdict, percent
-from detray.evaluate.kernel import Flags, Floats
 
 
 class SmallObjects:

@@ -1,10 +1,10 @@
 import numpy as np
 
+from detray.arrays import Floats, Ints
 from detray.diagnose import cause, tuning
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case, dominant_class
 from detray.diagnose.cause import Verdict
-from detray.evaluate.kernel import Floats, Ints
 
 
 class WrongLabels:
