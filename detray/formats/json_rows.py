@@ -36,6 +36,8 @@ NOTHING = ("null", "[]", "{}", '""')
 MAX_ROW_BYTES = 16 << 20
 """Longer rows are not read: a parse takes many times their length of memory."""
 _MAX_LEARNED = 64
+_RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MAX_DIGITS = 4000  # Python refuses to read longer integers, for the time it takes
 
 
@@ -55,6 +57,7 @@ class Rows(Generic[R]):
     rows: list[R]
     attributes: pa.Array | list[str | None] | None
     defects: dict[int, Defects]
+    learned: tuple[str, ...] = ()
 
     def defects_column(self) -> list[Defects | None] | None:
         """One entry a row; None if no row has any."""
@@ -65,13 +68,23 @@ class WrongCut(DetrayError):
     """A part that does not parse, so that its borders may be wrong guesses."""
 
 
-def read_rows(file: JsonFile, start: int, end: int, kind: type[R], repair: Repair[R], *, exact: bool) -> Rows[R]:
+def read_rows(
+    file: JsonFile,
+    start: int,
+    end: int,
+    kind: type[R],
+    repair: Repair[R],
+    *,
+    exact: bool,
+    learned: tuple[str, ...] = (),
+) -> Rows[R]:
     """The elements between two positions of a JSON list.
 
     Args:
         kind: the struct of a good row.
         repair: what to do with any other.
         exact: whether the borders are certain.
+        learned: keys of rows before these that ``kind`` does not know.
 
     Raises:
         WrongCut: the text does not parse and its borders were guessed.
@@ -80,20 +93,20 @@ def read_rows(file: JsonFile, start: int, end: int, kind: type[R], repair: Repai
     if end - start > MAX_ROW_BYTES:
         return _long(file, start, end, kind, repair, exact=exact)
     data = file.read(start, end)
-    learned: tuple[str, ...] = ()
     text = b"[%b]" % data
+    refused = _Refused(text)
     while True:
         struct, decoder = _decoder(kind, learned)
         try:
             rows = decoder.decode(text)
             if may_repeat(text, len(rows)) or not _is_utf8(data):
                 break
-            return Rows(rows, _attributes(rows, learned) if learned else None, {})
-        except msgspec.ValidationError as error:
-            unknown = _unknown_field(error)
-            if unknown is None or unknown in learned or len(learned) == _MAX_LEARNED:
+            return Rows(rows, _attributes(rows, learned) if learned else None, {}, learned)
+        except msgspec.ValidationError:
+            unknown = refused.unknown_fields(struct)
+            if not unknown or len(learned) == _MAX_LEARNED:
                 break
-            learned = (*learned, unknown)
+            learned = (*learned, *unknown)[:_MAX_LEARNED]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             break
     try:
@@ -111,12 +124,14 @@ def read_blocks(
 
     A block that does not parse was cut at a wrong guess: from its beginning on, the part is read as one.
     """
+    learned: tuple[str, ...] = ()
     for first, last in blocks(file, start, end):
         try:
-            found = read_rows(file, first, last, kind, repair, exact=exact and last == end)
+            found = read_rows(file, first, last, kind, repair, exact=exact and last == end, learned=learned)
         except WrongCut:
             yield read_rows(file, first, end, kind, repair, exact=exact)
             return
+        learned = found.learned
         yield found
 
 
@@ -196,7 +211,7 @@ def _row_by_row(
         typed = [index for index, row in enumerate(rows) if isinstance(row, struct)]
         further = _attributes([rows[index] for index in typed], learned).to_pylist()
         attributes |= {index: text for index, text in zip(typed, further, strict=True) if text is not None}
-    return Rows(rows, [attributes.get(index) for index in range(len(rows))] if attributes else None, defects)
+    return Rows(rows, [attributes.get(index) for index in range(len(rows))] if attributes else None, defects, learned)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -245,13 +260,34 @@ def _decoder(kind: type[R], learned: tuple[str, ...]) -> tuple[type[R], msgspec.
     return struct, msgspec.json.Decoder(list[struct])  # type: ignore[valid-type, return-value]
 
 
-def _unknown_field(error: msgspec.ValidationError) -> str | None:
-    """The key that a struct does not know, from msgspec's sentence; None for one that no struct can have."""
-    before, _, rest = str(error).partition("`")
-    if before != "Object contains unknown field ":
-        return None
-    name = rest.rpartition("` - at `")[0] or rest.rstrip("`")
-    return None if re.search(r'[\\"\x00-\x1f]', name) else name
+class _Refused:
+    """Finds the rows of a JSON list that a struct refuses, one after the other."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._rows: list[msgspec.Raw] | None = None
+        self._number = 0
+
+    def unknown_fields(self, struct: type[Row]) -> list[str]:
+        """The keys that ``struct`` does not know of the first row that it refuses, but for keys that no struct can
+        have. From call to call the struct may only learn."""
+        decode = msgspec.json.Decoder(struct).decode
+        try:
+            if self._rows is None:
+                self._rows = _RAW_ROWS.decode(self._text)
+            for self._number in range(self._number, len(self._rows)):  # noqa: B020 - it goes on where it stopped
+                try:
+                    decode(self._rows[self._number])
+                except msgspec.ValidationError:
+                    names = _FIELDS.decode(self._rows[self._number])
+                    return [name for name in names if name not in struct.__struct_encode_fields__ and _may_name(name)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        return []
+
+
+def _may_name(key: str) -> bool:
+    return not re.search(r'[\\"\x00-\x1f]', key)
 
 
 def _attributes(rows: Sequence[Row], learned: Sequence[str]) -> pa.Array:
