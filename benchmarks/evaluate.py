@@ -278,9 +278,9 @@ def time_stage(folder: Path, workers: int) -> dict[str, Any]:
 
     from detray.cluster.executor import SerialExecutor
     from detray.settings import convert
-    from detray.stages import evaluate
-    from detray.stages.base import Context
-    from detray.stages.config import Config
+    from detray.verbs import evaluate
+    from detray.verbs.base import Context
+    from detray.verbs.config import Config
     from detray.store import Store
 
     if workers == 1:
@@ -309,7 +309,7 @@ def time_stage(folder: Path, workers: int) -> dict[str, Any]:
 
 def _peak(number: int) -> dict[str, Any]:
     """The peak of a process's memory in MB; it also makes a worker import detray before the clock runs."""
-    import detray.stages.evaluate_tasks  # noqa: F401 - the import is what it is for
+    import detray.verbs.evaluate_tasks  # noqa: F401 - the import is what it is for
 
     time.sleep(0.1)  # so that each worker is asked
     return {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE}

@@ -21,9 +21,9 @@ from detray.errors import DetrayError, UsageError
 
 if TYPE_CHECKING:
     from detray.cluster.executor import Executor
-    from detray.stages.base import Table
-    from detray.stages.config import Config
-    from detray.stages.runner import Result
+    from detray.verbs.base import Table
+    from detray.verbs.config import Config
+    from detray.verbs.runner import Result
 
 VERBS = {
     "ingest": "read annotation files into canonical Parquet tables",
@@ -165,15 +165,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     config = load_config(options)
     from detray.console import Bar
-    from detray.stages import runner
-    from detray.stages.base import Context
     from detray.store import Store
+    from detray.verbs import runner
+    from detray.verbs.base import Context
 
     bar = Bar()
     with executor(config, serial=options.serial) as chosen:
         context = Context(config, Store(config.output), chosen, bar, trust_model=options.trust_model)
         if options.verb == "demo":
-            from detray.stages.demo import run_demo
+            from detray.verbs.demo import run_demo
 
             results, closing, lines = run_demo(context, force=options.force, on_stage=bar.stage)
         else:
@@ -189,8 +189,8 @@ def _run(options: argparse.Namespace) -> int:
 def load_config(options: argparse.Namespace) -> Config:
     """The configuration of a command: its file, or what follows from plain files, then ``--set``."""
     from detray import settings
-    from detray.stages import plain
-    from detray.stages.config import Config, anchored
+    from detray.verbs import plain
+    from detray.verbs.config import Config, anchored
 
     files = list(getattr(options, "files", []))
     values: dict[str, Any]
@@ -201,7 +201,7 @@ def load_config(options: argparse.Namespace) -> Config:
             raise UsageError(f"{source}: a configuration is a mapping of sections, see configs/")
         values = plain.with_config(plain.values_from_files(options), loaded or {}, source) if files else loaded or {}
     elif options.verb == "demo":
-        from detray.stages import demo
+        from detray.verbs import demo
 
         source, values = "demo", demo.values(options.output)
     elif files:

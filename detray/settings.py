@@ -1,6 +1,6 @@
 """How configuration is declared, loaded, overridden and refused.
 
-Each section is a `Section` declared beside the code that uses it; ``detray.stages.config`` puts
+Each section is a `Section` declared beside the code that uses it; ``detray.verbs.config`` puts
 them together. A field's range, unit and meaning stand in its annotation, and the error that refuses
 a value is made from them::
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from detray import schema
 from detray.settings import convert
-from detray.stages.config import Config
-from detray.store import ShardKey, Store
+from detray.store import ShardKey, Stage, Store
+from detray.verbs.config import Config
 
 CLASSES = {3: "red", 7: "blue"}
 COLOURS = {3: (220, 30, 30), 7: (30, 30, 220)}
@@ -19,7 +19,7 @@ SIDE = 64
 def make_store(folder: Path) -> Store:
     """An output folder whose ingest is complete: 12 pictures for training and 8 for validation."""
     store = Store(str(folder / "out"))
-    stage = store.stage("ingest")
+    stage = Stage(store, "ingest")
     stage.begin("")
     receipts, keys = [], []
     for index, (split, count) in enumerate({"train": 12, "val": 8}.items()):
@@ -38,7 +38,7 @@ def make_store(folder: Path) -> Store:
         receipts.append(stage.write(f"{index:05d}", tables))
         keys.append(ShardKey(index, split, None, None, count, len(annotations)))
     facts = {"facts": {"shards": [asdict(key) for key in keys]}}
-    stage.commit(receipts, facts, "", ("images", "annotations", "categories"), keep_names=True)
+    stage.old_commit(receipts, facts, "", ("images", "annotations", "categories"), keep_names=True)
     return store
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from detray.flow import executor as flow
+from detray.flow.executor import InProcess
+
 if TYPE_CHECKING:
     from detray.tune.search import Search
 
@@ -10,7 +13,7 @@ Task = TypeVar("Task")
 Json = dict[str, Any]
 
 
-class Executor(Protocol):
+class Executor(flow.Executor, Protocol):
     """Runs tasks somewhere. Functions and tasks must pickle; results are small JSON objects.
 
     Rows never come back through the executor: a task writes its own shard and returns its receipt.
@@ -45,10 +48,8 @@ class Executor(Protocol):
         ...
 
 
-class SerialExecutor:
+class SerialExecutor(InProcess):
     """Everything in this process, in order, without Ray: ``--serial``, and tests of plain functions."""
-
-    workers = 1
 
     def map(self, function: Callable[[Task], Json], tasks: Sequence[Task], *, cpus: float = 1) -> Iterator[Json]:
         return map(function, tasks)

@@ -13,9 +13,13 @@ from ray.exceptions import RayError
 from ray.util import placement_group, remove_placement_group
 
 from detray import errors
+from detray.cluster.answers import attempt, receipt
 from detray.cluster.executor import Json
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
+from detray.flow.executor import Job
+from detray.flow.receipt import Receipt
+from detray.flow.step import Resources
 
 if TYPE_CHECKING:
     from detray.tune.search import Search
@@ -28,6 +32,10 @@ QUEUED = 2000
 
 MAX_RETRIES = 3
 """How often a task whose worker or machine died is run again."""
+
+
+def _do(job: Job, key: str) -> bytes:
+    return attempt(lambda: job(key))
 
 
 def _answer(function: Callable[[Any], Json], task: Any) -> str:
@@ -76,6 +84,47 @@ class RayExecutor:
     @property
     def workers(self) -> int:
         return max(1, int(ray.cluster_resources().get("CPU", 1)) - SPARE_CPUS)
+
+    def run(
+        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
+    ) -> Iterator[Receipt]:
+        if not keys:
+            return iter(())
+        if job.step.streams or job.step.setup is not None:
+            return self._stream(job, keys, resources, note)
+        return self._tasks(job, keys, resources.cpus)
+
+    def _tasks(self, job: Job, keys: Sequence[str], cpus: float) -> Iterator[Receipt]:
+        run = ray.remote(_do).options(num_cpus=cpus, max_retries=MAX_RETRIES)
+        shared = ray.put(job)
+        left = iter(keys)
+        # more would not run the sooner on a machine of our own, and take the spare CPU
+        at_once = max(1, int(self.workers / cpus)) if self._own else QUEUED
+        waiting = [run.remote(shared, key) for key in islice(left, at_once)]
+        try:
+            while waiting:
+                _, _ = ray.wait(waiting, num_returns=1)
+                ready, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+                waiting += [run.remote(shared, key) for key in islice(left, len(ready))]
+                for answer in _received(ready):
+                    yield receipt(answer)
+        finally:
+            for reference in waiting:
+                ray.cancel(reference, force=True)
+
+    def _stream(
+        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
+    ) -> Iterator[Receipt]:
+        from detray.cluster.stream import stream  # Ray Data is slow to import
+
+        gpus = resources.gpus
+        size = max(1, int(self._await_gpus(gpus, note) / gpus)) if gpus else max(1, int(self.workers / resources.cpus))
+        size = min(size, len(keys))
+        # what waits for a place is what makes a shared cluster grow
+        largest = (len(keys) if gpus and not self._own else size) if job.step.setup is not None or self._own else None
+        # an actor holds a CPU for good; the reads that feed it need one more or nothing ever starts
+        actor_cpus = 1 if ray.cluster_resources().get("CPU", 0) >= size + SPARE_CPUS else 0
+        return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus)
 
     def map(self, function: Callable[[Task], Json], tasks: Sequence[Task], *, cpus: float = 1) -> Iterator[Json]:
         run = ray.remote(_answer).options(num_cpus=cpus, max_retries=MAX_RETRIES)
@@ -170,9 +219,9 @@ def _quieten(data: Any) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def _received(ready: Sequence[Any]) -> list[str]:
+def _received(ready: Sequence[Any]) -> list[Any]:
     try:
-        answers: list[str] = ray.get(ready)
+        answers: list[Any] = ray.get(ready)
     except RayError as error:
         raise _failed(error) from error
     return answers

@@ -105,7 +105,7 @@ class _Proposals(Searcher):
         if not error:
             bench = self._search.bench
             # a trial that the scheduler stops does not come to write its end
-            receipt = bench.stage.receipt(trial.trial_id) or conclude(bench, trial, "stopped")
+            receipt = bench.stage.old_receipt(trial.trial_id) or conclude(bench, trial, "stopped")
             self._search.finish(trial, receipt["facts"])
         self._on_trial()
 

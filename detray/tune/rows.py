@@ -1,5 +1,6 @@
 """The tables that a tuning leaves, from the ends of its trials."""
 
+import json
 from collections.abc import Sequence
 
 import msgspec
@@ -54,7 +55,11 @@ def trials(search: Search, finals: Sequence[Json], best: Trial) -> pa.Table:
 
 def trial_class_metrics(stage: Stage) -> pa.Table:
     """The table trial_class_metrics: the epochs of all trials, each of which wrote a part of its own."""
-    parts = [part for receipt in stage.receipts().values() for part in receipt["tables"].get("trial_class_metrics", [])]
+    parts = [
+        part
+        for receipt in map(json.loads, stage.receipts().values())
+        for part in receipt["tables"].get("trial_class_metrics", [])
+    ]
     files = [{"file": f"{stage.name}/{PARTIAL}/trial_class_metrics/{part['file']}"} for part in parts]
     rows = stage.store.read_files(files, "trial_class_metrics")
     return rows.sort_by([("trial_id", "ascending"), ("epoch", "ascending"), ("category_id", "ascending")])

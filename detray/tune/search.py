@@ -93,7 +93,7 @@ class Search:
             return None
         trial_id = f"search-{number:04d}"
         stage, shard = self.bench.stage, f"{trial_id}-choice"
-        receipt = stage.receipt(shard) or stage.write(shard, {}, {"choice": self._propose()})
+        receipt = stage.old_receipt(shard) or stage.write(shard, {}, {"choice": self._propose()})
         self.choices.append(receipt["facts"]["choice"])
         settings = self.space.train_settings(self.choices[-1])
         self.trials.append(Trial(trial_id, "search", settings, is_baseline=number == 0))
@@ -124,7 +124,7 @@ class Search:
 
     def _baseline_ap(self, epoch: int) -> list[float | None] | None:
         """The baseline's AP after ``epoch``: a trial that was stopped is judged by what was then."""
-        receipt = self.bench.stage.receipt(self.baseline.epoch_shard(epoch))
+        receipt = self.bench.stage.old_receipt(self.baseline.epoch_shard(epoch))
         return receipt["facts"]["ap"] if receipt else None
 
     @property

@@ -19,14 +19,14 @@ from detray.detectors.class_weights import class_weights
 from detray.detectors.training import check_class_names
 from detray.errors import UsageError
 from detray.settings import convert, parse_yaml
-from detray.stages.audit import STAGE
-from detray.stages.base import Context, Outcome
-from detray.stages.config import Config
-from detray.store import Store
+from detray.store import Stage, Store
+from detray.verbs.audit import STAGE
+from detray.verbs.base import Context, Outcome
+from detray.verbs.config import Config
 
 
 def _ingest(store: Store, data: Dataset, cuts: int, quarantine: list[dict[str, Any]] | None = None) -> None:
-    stage = store.stage("ingest")
+    stage = Stage(store, "ingest")
     shards, _ = data.shards(cuts)
     keys = [
         {
@@ -49,15 +49,15 @@ def _ingest(store: Store, data: Dataset, cuts: int, quarantine: list[dict[str, A
         )
         for index, shard in enumerate(shards)
     ]
-    stage.commit(receipts, {"facts": {"shards": keys}}, "", ["images", "annotations"], keep_names=True)
+    stage.old_commit(receipts, {"facts": {"shards": keys}}, "", ["images", "annotations"], keep_names=True)
 
 
 def _audit(folder: Path, config: dict[str, Any] | None = None) -> tuple[Store, Outcome]:
     store = Store(str(folder))
     context = Context(convert({"name": "test"} | (config or {}), Config, "test"), store, SerialExecutor())
-    stage = store.stage("audit")
-    outcome = STAGE.run(context, stage, stage.begin("one"))
-    stage.commit(outcome.receipts, {"facts": outcome.facts}, "", STAGE.tables)
+    stage = Stage(store, "audit")
+    outcome = STAGE.old(context, stage, stage.begin("one"))
+    stage.old_commit(outcome.receipts, {"facts": outcome.facts}, "", STAGE.tables)
     return store, outcome
 
 
@@ -176,7 +176,7 @@ def test_the_suggested_settings_are_settings(tmp_path: Path) -> None:
 def test_pictures_are_read_where_a_folder_is_stated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_task: int
 ) -> None:
-    monkeypatch.setattr("detray.stages.audit.PICTURES_PER_TASK", per_task)
+    monkeypatch.setattr("detray.verbs.audit.PICTURES_PER_TASK", per_task)
     folder = tmp_path / "pictures"
     folder.mkdir()
     stream = io.BytesIO()
@@ -231,7 +231,7 @@ def test_what_ingest_set_aside_is_found(tmp_path: Path) -> None:
 def test_an_audit_that_died_goes_on_from_its_whole_shards(tmp_path: Path) -> None:
     _ingest(Store(str(tmp_path)), _mixed(), 4)
     store = Store(str(tmp_path))
-    stage = store.stage("audit")
+    stage = Stage(store, "audit")
 
     class Dying(SerialExecutor):
         def map(self, function: Any, tasks: Any, *, cpus: float = 1) -> Any:
@@ -242,7 +242,7 @@ def test_an_audit_that_died_goes_on_from_its_whole_shards(tmp_path: Path) -> Non
 
     config = convert({"name": "test"}, Config, "test")
     with pytest.raises(KeyboardInterrupt):
-        STAGE.run(Context(config, store, Dying()), stage, stage.begin("one"))
+        STAGE.old(Context(config, store, Dying()), stage, stage.begin("one"))
     assert set(stage.begin("one")) == {"rows-00000", "rows-00001"}
     resumed, _ = _audit(tmp_path)
     shards, _ = _mixed().shards()

@@ -136,10 +136,10 @@ REAL = {
 def test_real_data_have_the_faults_that_are_known_and_no_other(shared: Path, tmp_path: Path, name: str) -> None:
     from detray.cluster.executor import SerialExecutor
     from detray.settings import convert
-    from detray.stages import runner
-    from detray.stages.base import Context
-    from detray.stages.config import Config
     from detray.store import Store
+    from detray.verbs import runner
+    from detray.verbs.base import Context
+    from detray.verbs.config import Config
 
     splits = {"val": {"format": "coco", "annotations": name}}
     config = convert({"dataset": {"root": str(shared), "splits": splits}}, Config, "test")

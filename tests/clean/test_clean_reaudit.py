@@ -14,10 +14,10 @@ from pycocotools.coco import COCO
 from detray.clean.requests import RULES
 from detray.cluster.executor import SerialExecutor
 from detray.settings import convert
-from detray.stages import runner
-from detray.stages.base import Context
-from detray.stages.config import Config
 from detray.store import Store
+from detray.verbs import runner
+from detray.verbs.base import Context
+from detray.verbs.config import Config
 
 
 def run(verb: str, output: Path, dataset: dict[str, Any], **sections: Any) -> Store:

@@ -16,11 +16,11 @@ from pycocotools.coco import COCO
 from detray import schema
 from detray.cluster.executor import SerialExecutor
 from detray.settings import convert
-from detray.stages.base import Context
-from detray.stages.clean import STAGE
-from detray.stages.config import Config
-from detray.store import ShardKey, Store
+from detray.store import ShardKey, Stage, Store
 from detray.tables import Shard
+from detray.verbs.base import Context
+from detray.verbs.clean import STAGE
+from detray.verbs.config import Config
 
 CONFIG = {
     "name": "r",
@@ -51,7 +51,7 @@ SUSPECTS = t.label_errors(
 def ingested(place: Path | Store, shards: list[Shard], findings: pa.Table, suspects: pa.Table | None) -> Store:
     """An output folder as ingest, audit and diagnose leave it."""
     store = place if isinstance(place, Store) else Store(str(place))
-    stage = store.stage("ingest")
+    stage = Stage(store, "ingest")
     stage.begin("f")
     keys, receipts, low = [], [], None
     for index, shard in enumerate(shards):
@@ -61,20 +61,22 @@ def ingested(place: Path | Store, shards: list[Shard], findings: pa.Table, suspe
         tables = {"images": shard.images, "annotations": shard.annotations}
         receipts.append(stage.write(f"{index:05d}", tables))
     receipts.append(stage.write(f"{len(shards):05d}", {"categories": shards[0].categories}))
-    stage.commit(receipts, {"created": "1", "facts": {"shards": keys}}, "", ("images", "annotations"), keep_names=True)
+    stage.old_commit(
+        receipts, {"created": "1", "facts": {"shards": keys}}, "", ("images", "annotations"), keep_names=True
+    )
     for name, table, rows in (("audit", "findings", findings), ("diagnose", "label_errors", suspects)):
         if rows is not None:
-            stage = store.stage(name)
+            stage = Stage(store, name)
             stage.begin("f")
-            stage.commit([stage.write("0", {table: rows})], {"created": "1"}, "", (table,))
+            stage.old_commit([stage.write("0", {table: rows})], {"created": "1"}, "", (table,))
     return store
 
 
 def cleaned(store: Store, config: dict[str, Any] = CONFIG) -> tuple[Any, pa.Table]:
     context = Context(convert(config, Config, "test"), store, SerialExecutor())
-    stage = store.stage("clean")
-    outcome = STAGE.run(context, stage, stage.begin("f"))
-    stage.commit(outcome.receipts, {"facts": outcome.facts}, "", STAGE.tables)
+    stage = Stage(store, "clean")
+    outcome = STAGE.old(context, stage, stage.begin("f"))
+    stage.old_commit(outcome.receipts, {"facts": outcome.facts}, "", STAGE.tables)
     return outcome, store.read("edits")
 
 

@@ -9,10 +9,10 @@ import pytest
 from detray.cluster.executor import Executor, SerialExecutor
 from detray.formats.plain import dataset_from_files
 from detray.settings import convert
-from detray.stages import runner
-from detray.stages.base import Context
-from detray.stages.config import Config
 from detray.store import Store
+from detray.verbs import runner
+from detray.verbs.base import Context
+from detray.verbs.config import Config
 
 pytestmark = pytest.mark.ray
 

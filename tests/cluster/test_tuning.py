@@ -14,15 +14,15 @@ import tiny
 from detray.cluster.executor import Executor, SerialExecutor
 from detray.detectors.settings import TrainSettings
 from detray.settings import convert
-from detray.stages.base import Context
-from detray.stages.config import Config
-from detray.stages.tune import STAGE
-from detray.store import Json, Store
+from detray.store import Json, Stage, Store
 from detray.tune.bench import Bench
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
 from detray.tune.space import Space
 from detray.tune.trial import Report, Trial, conclude
+from detray.verbs.base import Context
+from detray.verbs.config import Config
+from detray.verbs.tune import STAGE
 
 pytestmark = pytest.mark.ray
 
@@ -64,7 +64,7 @@ def played(monkeypatch: pytest.MonkeyPatch, ray_executor: Executor) -> Iterator[
 
 
 def make_search(folder: Path) -> Search:
-    stage = Store(str(folder)).stage("tune")
+    stage = Stage(Store(str(folder)), "tune")
     stage.begin("")
     config = Config()
     classes = {1: "common", 2: "rare"}
@@ -121,7 +121,7 @@ def tune(folder: Path, executor: Executor) -> dict[str, pa.Table]:
     store = tiny.make_store(folder)
     values: dict[str, Any] = msgspec.to_builtins(tiny.make_config(store))
     values["tune"] |= {"trials": 2, "proof_seeds": 1}
-    stage = store.stage("tune")
-    outcome = STAGE.run(Context(convert(values, Config, "test"), store, executor), stage, stage.begin(""))
-    stage.commit(outcome.receipts, {}, "", STAGE.tables)
+    stage = Stage(store, "tune")
+    outcome = STAGE.old(Context(convert(values, Config, "test"), store, executor), stage, stage.begin(""))
+    stage.old_commit(outcome.receipts, {}, "", STAGE.tables)
     return {table: store.read(table) for table in STAGE.tables}

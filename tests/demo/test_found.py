@@ -8,10 +8,10 @@ from detray.cluster.executor import SerialExecutor
 from detray.demo import verify
 from detray.demo.faults import Fault
 from detray.settings import convert
-from detray.stages import runner
-from detray.stages.base import Context
-from detray.stages.config import Config
 from detray.store import Store
+from detray.verbs import runner
+from detray.verbs.base import Context
+from detray.verbs.config import Config
 
 
 def _findings(root: Path, output: Path, splits: tuple[str, ...]) -> pa.Table:

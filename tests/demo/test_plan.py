@@ -8,7 +8,7 @@ from detray import schema
 from detray.demo import plan
 from detray.demo.draw import draw_dataset
 from detray.settings import convert
-from detray.stages.config import Config
+from detray.verbs.config import Config
 
 
 @pytest.mark.parametrize("make", [plan.main, plan.faulty, plan.shifted])

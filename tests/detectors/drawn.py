@@ -12,7 +12,7 @@ from PIL import Image
 from detray import schema
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings
-from detray.store import ShardKey, Store
+from detray.store import ShardKey, Stage, Store
 from detray.tables import Shard
 
 CLASSES = {3: "red", 7: "green"}
@@ -73,7 +73,7 @@ def categories(split: str) -> pa.Table:
 
 def ingest(store: Store, shards: Sequence[Shard], cut: int = 5) -> None:
     """Write shards as the stage ingest does, each split in parts of ``cut`` images."""
-    stage = store.stage("ingest")
+    stage = Stage(store, "ingest")
     stage.begin("test")
     receipts, keys = [], []
     for shard in shards:
@@ -86,7 +86,7 @@ def ingest(store: Store, shards: Sequence[Shard], cut: int = 5) -> None:
             }
             keys.append(asdict(key) | {f"n_{name}": table.num_rows for name, table in tables.items()})
             receipts.append(stage.write(key.name, tables | ({"categories": shard.categories} if low is None else {})))
-    stage.commit(receipts, {"facts": {"shards": keys}}, "", ("images", "annotations"), keep_names=True)
+    stage.old_commit(receipts, {"facts": {"shards": keys}}, "", ("images", "annotations"), keep_names=True)
 
 
 def _between(table: pa.Table, low: int | None, high: int | None) -> pa.Table:

@@ -19,10 +19,10 @@ from detray.evaluate.inputs import read_scene
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.settings import EvaluateSettings
 from detray.formats.settings import DatasetSettings, SplitSettings
-from detray.stages import inference, predict, train
-from detray.stages.base import Context, Outcome, StageDefinition
-from detray.stages.config import Config
-from detray.store import Store
+from detray.store import Stage, Store
+from detray.verbs import inference, predict, train
+from detray.verbs.base import Context, Outcome, StageDefinition
+from detray.verbs.config import Config
 
 CONFIG = Config(
     name="shapes",
@@ -39,9 +39,9 @@ def _config(**sections: object) -> Config:
 
 def _run(stage: StageDefinition, store: Store, config: Config, fingerprint: str = "f") -> Outcome:
     context = Context(config, store, SerialExecutor())
-    writer = store.stage(stage.name)
-    outcome = stage.run(context, writer, writer.begin(fingerprint))
-    writer.commit(outcome.receipts, {"facts": outcome.facts}, "", stage.tables)
+    writer = Stage(store, stage.name)
+    outcome = stage.old(context, writer, writer.begin(fingerprint))
+    writer.old_commit(outcome.receipts, {"facts": outcome.facts}, "", stage.tables)
     return outcome
 
 

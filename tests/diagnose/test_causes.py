@@ -25,7 +25,7 @@ from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.thresholds import Threshold
 from detray.docs import causes_page
 from detray.settings import convert
-from detray.stages.config import Config
+from detray.verbs.config import Config
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.name)

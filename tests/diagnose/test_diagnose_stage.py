@@ -16,11 +16,11 @@ from detray.diagnose.settings import DiagnoseSettings
 from detray.formats import canonical
 from detray.formats.plain import dataset_from_files
 from detray.settings import convert
-from detray.stages import diagnose as stage_module
-from detray.stages import runner
-from detray.stages.base import Context
-from detray.stages.config import Config
 from detray.store import Store
+from detray.verbs import diagnose as stage_module
+from detray.verbs import runner
+from detray.verbs.base import Context
+from detray.verbs.config import Config
 
 COLUMNS = ("category_id", "rank", "cause", "confidence", "ap", "d_ap", "evidence", "sentence", "remedy_config")
 

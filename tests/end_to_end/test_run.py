@@ -15,7 +15,7 @@ import pytest
 from detray import cli, schema
 from detray.demo.draw import draw_dataset
 from detray.demo.shapes import RARE
-from detray.stages import catalogue
+from detray.verbs import catalogue
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -15,12 +15,12 @@ from detray.cluster.executor import SerialExecutor
 from detray.errors import DetrayError, UsageError
 from detray.evaluate.api import TABLES, evaluate_tables
 from detray.settings import convert
-from detray.stages import evaluate as stage_module
-from detray.stages import evaluate_tasks as task_module
-from detray.stages import pieces
-from detray.stages.base import Context, Outcome
-from detray.stages.config import Config
-from detray.store import ShardKey, Store
+from detray.store import ShardKey, Stage, Store
+from detray.verbs import evaluate as stage_module
+from detray.verbs import evaluate_tasks as task_module
+from detray.verbs import pieces
+from detray.verbs.base import Context, Outcome
+from detray.verbs.config import Config
 
 CONFIG = convert({"name": "test", "evaluate": {"bootstrap": 8}}, Config, "test")
 Tables = tuple[pa.Table, pa.Table, pa.Table, pa.Table]
@@ -49,25 +49,25 @@ def prepared(root: Path, tables: Tables, n_shards: int) -> Store:
                 table = table.filter(test(table["image_id"], bound))
         return table.sort_by("image_id")
 
-    ingest = store.stage("ingest")
+    ingest = Stage(store, "ingest")
     ingest.begin("test")
     receipts = [ingest.write(k.name, {"images": of(k, images), "annotations": of(k, annotations)}) for k in keys]
     receipts.append(ingest.write("99999", {"categories": categories}))
     facts = {"facts": {"shards": [asdict(key) for key in keys]}}
-    ingest.commit(receipts, facts, "", ["images", "annotations", "categories"])
+    ingest.old_commit(receipts, facts, "", ["images", "annotations", "categories"])
     for number, receipt in enumerate(receipts[:-1]):  # shards are found by their number
         assert [part["file"] for part in receipt["tables"]["images"]] == [f"{number:05d}-000.parquet"]
-    predict = store.stage("predict")
+    predict = Stage(store, "predict")
     predict.begin("test")
     found = [predict.write(key.name, {"predictions": of(key, predictions)}) for key in keys]
-    predict.commit(found, {"facts": {"model": "a"}}, "", ["predictions", "quarantine"])
+    predict.old_commit(found, {"facts": {"model": "a"}}, "", ["predictions", "quarantine"])
     return store
 
 
 def run_stage(store: Store, config: Config = CONFIG) -> Outcome:
-    stage = store.stage("evaluate")
+    stage = Stage(store, "evaluate")
     outcome = stage_module.run(Context(config, store, SerialExecutor()), stage, stage.begin("test"))
-    stage.commit(outcome.receipts, {"facts": outcome.facts}, "", TABLES)
+    stage.old_commit(outcome.receipts, {"facts": outcome.facts}, "", TABLES)
     return outcome
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from detray import docs, schema
-from detray.stages.config import Config
+from detray.verbs.config import Config
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs"
 

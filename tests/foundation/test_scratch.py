@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from detray.errors import DetrayError
-from detray.store import Store
+from detray.store import Stage, Store
 
 
 def test_scratch_comes_back_and_goes_with_the_commit(tmp_path: Path) -> None:
-    stage = Store(str(tmp_path)).stage("audit")
+    stage = Stage(Store(str(tmp_path)), "audit")
     stage.begin("one")
     rows = pa.table({"key": [3, None], "name": ["a", "b"]})
     stage.write_scratch("keys/00001", rows)
@@ -18,7 +18,7 @@ def test_scratch_comes_back_and_goes_with_the_commit(tmp_path: Path) -> None:
     assert stage.read_scratch("keys/00001", ["name"]).column_names == ["name"]
     with pytest.raises(DetrayError, match="scratch keys/00002 is gone"):
         stage.read_scratch("keys/00002")
-    stage.commit([], {}, "", ["findings"])
+    stage.old_commit([], {}, "", ["findings"])
     assert [path.name for path in sorted((tmp_path / "audit").iterdir())] == [
         "config.yaml",
         "findings",

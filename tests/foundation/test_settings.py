@@ -6,7 +6,7 @@ import pytest
 
 from detray import settings
 from detray.errors import UsageError
-from detray.stages.config import Config
+from detray.verbs.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,7 +10,7 @@ import numpy as np
 from detray import schema
 from detray.demo.draw import draw_dataset
 from detray.demo.shapes import CLASSES
-from detray.store import Store
+from detray.store import Stage, Store
 
 RUN = "sample"
 MODEL = "retinanet"
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 def write_stage(store: Store, name: str, tables: dict[str, Iterable[Row]], facts: dict[str, Any] | None = None) -> None:
     """Write and commit a stage whose tables have these rows."""
-    stage = store.stage(name)
+    stage = Stage(store, name)
     stage.begin("f")
     written = {table: schema.from_rows(table, list(rows), run=RUN) for table, rows in tables.items()}
     receipt = stage.write("00000", written)
@@ -37,7 +37,7 @@ def write_stage(store: Store, name: str, tables: dict[str, Iterable[Row]], facts
         "seconds": {"total": 12.3},
         "versions": {"numpy": "2"},
     }
-    stage.commit([receipt], manifest | {"facts": facts or {}}, "", list(tables))
+    stage.old_commit([receipt], manifest | {"facts": facts or {}}, "", list(tables))
 
 
 def write_all(folder: Path, names: tuple[str, ...] = CLASSES) -> Store:

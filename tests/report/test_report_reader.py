@@ -10,7 +10,7 @@ from report_sample import finding
 from detray import schema
 from detray.report import reader as reading
 from detray.report.reader import Reader
-from detray.store import Store
+from detray.store import Stage, Store
 
 ROWS = [
     finding(f"rule-{number % 3}", 1, confidence=None if number % 11 == 0 else (number * 37 % 101) / 101)
@@ -21,14 +21,14 @@ ROWS = [
 
 def _store(folder: Path, cuts: list[int]) -> Store:
     store = Store(str(folder))
-    stage = store.stage("audit")
+    stage = Stage(store, "audit")
     stage.begin("f")
     bounds = [0, *cuts, len(ROWS)]
     receipts = [
         stage.write(f"{number:05d}", {"findings": schema.from_rows("findings", ROWS[low:high], run="r")})
         for number, (low, high) in enumerate(pairwise(bounds))
     ]
-    stage.commit(receipts, {}, "", ["findings"])
+    stage.old_commit(receipts, {}, "", ["findings"])
     return store
 
 

@@ -17,10 +17,10 @@ from detray.formats import canonical, json_lists, listing, open_images
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.settings import to_yaml
-from detray.stages import ingest
-from detray.stages.base import Context, Outcome
-from detray.stages.config import Config
-from detray.store import Store
+from detray.store import Stage, Store
+from detray.verbs import ingest
+from detray.verbs.base import Context, Outcome
+from detray.verbs.config import Config
 
 Ingest = Callable[[DatasetSettings], Store]
 CLASSES = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
@@ -36,10 +36,10 @@ def ingested(tmp_path: Path) -> Callable[..., tuple[Store, Outcome]]:
         number += 1
         config = Config(name="t", output=str(tmp_path / f"out{number}"), dataset=dataset)
         store = Store(config.output)
-        stage = store.stage("ingest")
+        stage = Stage(store, "ingest")
         outcome = ingest.run(Context(config, store, SerialExecutor()), stage, stage.begin("x"))
         manifest = {"facts": outcome.facts}
-        stage.commit(outcome.receipts, manifest, to_yaml(config), ingest.TABLES, keep_names=outcome.keep_names)
+        stage.old_commit(outcome.receipts, manifest, to_yaml(config), ingest.TABLES, keep_names=outcome.keep_names)
         return store, outcome
 
     return run
@@ -139,7 +139,7 @@ def test_rows_without_an_image_come_last(tmp_path: Path, ingested, monkeypatch: 
 
 
 def test_an_image_may_have_more_boxes_than_a_part(tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detray.store.MAX_PART_ROWS", 10)
+    monkeypatch.setattr("detray.store.stage.MAX_PART_ROWS", 10)
     boxes = [{"id": n, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]} for n in range(25)]
     store, _ = ingested(dataset_from_files([str(write_coco(tmp_path, images=[image(1)], annotations=boxes))]))
     (key,) = store.shards()
@@ -233,7 +233,7 @@ def test_a_stage_that_died_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = write_coco(tmp_path, images=[image(n) for n in range(9)], annotations=[box(n, n % 9) for n in range(90)])
     config = Config(name="t", output=str(tmp_path / "out"), dataset=dataset_from_files([str(path)]))
     monkeypatch.setattr(canonical, "SHARD_ROWS", 20)
-    stage = Store(config.output).stage("ingest")
+    stage = Stage(Store(config.output), "ingest")
     context = Context(config, stage.store, SerialExecutor())
     whole = ingest.run(context, stage, stage.begin("x"))
     done = stage.begin("x")
@@ -262,7 +262,7 @@ def test_tasks_run_in_other_processes(shared: Path, tmp_path: Path) -> None:
         config = Config(
             output=str(tmp_path / type(executor).__name__), dataset=dataset_from_files([str(shared / "bccd")])
         )
-        stage = Store(config.output).stage("ingest")
+        stage = Stage(Store(config.output), "ingest")
         outcome = ingest.run(Context(config, stage.store, executor), stage, stage.begin("x"))
         found.append((outcome.receipts, outcome.facts, outcome.summary))
     assert found[0] == found[1]

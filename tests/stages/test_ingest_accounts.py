@@ -16,10 +16,10 @@ from detray.formats.crc32c import crc32c, masked
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.settings import to_yaml
-from detray.stages import audit, ingest
-from detray.stages.base import Context, Outcome
-from detray.stages.config import Config
-from detray.store import Store
+from detray.store import Stage, Store
+from detray.verbs import audit, ingest
+from detray.verbs.base import Context, Outcome
+from detray.verbs.config import Config
 
 Written = tuple[DatasetSettings, int, int]
 """A data set, how many images and boxes its files state, and how many things that cannot be read as such."""
@@ -107,10 +107,10 @@ def run(dataset: DatasetSettings, output: Path) -> tuple[Store, Outcome, Outcome
     store = Store(config.output)
     outcomes = []
     for definition in (ingest.STAGE, audit.STAGE):
-        stage = store.stage(definition.name)
-        outcome = definition.run(Context(config, store, SerialExecutor()), stage, stage.begin("x"))
+        stage = Stage(store, definition.name)
+        outcome = definition.old(Context(config, store, SerialExecutor()), stage, stage.begin("x"))
         facts = {"facts": outcome.facts}
-        stage.commit(outcome.receipts, facts, to_yaml(config), definition.tables, keep_names=outcome.keep_names)
+        stage.old_commit(outcome.receipts, facts, to_yaml(config), definition.tables, keep_names=outcome.keep_names)
         outcomes.append(outcome)
     return store, outcomes[0], outcomes[1]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import tiny
 
-from detray.stages.config import Config
 from detray.store import Store
+from detray.verbs.config import Config
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult
 from detray.errors import DetrayError, UsageError
 from detray.settings import convert, read_yaml
-from detray.stages.base import Context, Outcome
-from detray.stages.config import Config
-from detray.stages.tune import STAGE
-from detray.store import Store
+from detray.store import Stage, Store
 from detray.tune import trial as trial_module
+from detray.verbs.base import Context, Outcome
+from detray.verbs.config import Config
+from detray.verbs.tune import STAGE
 
 Sharpness = Callable[[TrainSettings, int], float]
 
@@ -98,13 +98,13 @@ def tune(store: Store, config: Config, **changes: Mapping[str, Any]) -> Outcome:
     values = msgspec.to_builtins(config)
     for section, fields in changes.items():
         values[section] |= fields
-    stage = store.stage("tune")
+    stage = Stage(store, "tune")
     context = Context(convert(values, Config, "test"), store, SerialExecutor())
-    return STAGE.run(context, stage, stage.begin("same"))
+    return STAGE.old(context, stage, stage.begin("same"))
 
 
 def commit(store: Store, outcome: Outcome) -> dict[str, pa.Table]:
-    store.stage("tune").commit(outcome.receipts, {}, "", STAGE.tables)
+    Stage(store, "tune").old_commit(outcome.receipts, {}, "", STAGE.tables)
     return {table: store.read(table) for table in STAGE.tables}
 
 
@@ -305,10 +305,10 @@ def test_nothing_diagnosed_is_said(store: Store, config: Config) -> None:
 def _diagnose(store: Store, found: list[dict[str, Any]]) -> None:
     whole = {"split": "val", "model": "m", "rank": 1, "cause": "few_examples", "evidence": "{}"}
     rows = [whole | {"sentence": "s", "remedy": "r"} | row for row in found]
-    stage = store.stage("diagnose")
+    stage = Stage(store, "diagnose")
     stage.begin("")
     receipt = stage.write("0", {"diagnoses": schema.from_rows("diagnoses", rows, run="tiny")})
-    stage.commit([receipt], {}, "", ("diagnoses",))
+    stage.old_commit([receipt], {}, "", ("diagnoses",))
 
 
 def test_refusals(store: Store, config: Config) -> None:

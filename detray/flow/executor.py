@@ -1,0 +1,97 @@
+"""Who runs the tasks of a step: this process, on some threads; on Ray it is `detray.cluster`."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Protocol
+
+from detray.flow.keeper import Keeper
+from detray.flow.receipt import Receipt
+from detray.flow.step import Resources, Step, Tables
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to do the tasks of a step."""
+
+    step: Step[Any, Any, Any]
+    work: Any
+    keeper: Keeper
+    tasks: Mapping[str, Any]
+    buckets: int = 1
+
+    @cached_property
+    def state(self) -> Any:
+        """What ``run`` is given first: the work, or what the step's set-up makes of it, once a worker."""
+        return self.work if self.step.setup is None else self.step.setup(self.work)
+
+    def read(self, key: str) -> Tables:
+        """The tables of a task; none where the step reads for itself."""
+        return {} if self.step.read is None else self.step.read(self.work, self.tasks[key])
+
+    def finish(self, key: str, tables: Tables) -> Receipt:
+        """Run a task on the tables that were read for it, and store its output."""
+        task = self.tasks[key]
+        more = () if self.step.read is None else (tables,)
+        return self.keeper.store(self.step, key, self.step.run(self.state, task, *more), self.buckets)
+
+    def __call__(self, key: str) -> Receipt:
+        """A whole task."""
+        return self.finish(key, self.read(key))
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere. Rows never come back through it: tasks store their own, and answer with a receipt."""
+
+    @property
+    def workers(self) -> int:
+        """Tasks of one CPU that can run at once: a hint for how finely to cut."""
+        ...
+
+    def run(
+        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
+    ) -> Iterator[Receipt]:
+        """The receipts of the tasks ``keys``, as they are ready; an exception of a task is raised as it is.
+
+        ``note`` is told what the work waits for.
+        """
+        ...
+
+
+class InProcess:
+    """Everything in this process, without Ray: ``--serial``, small work, and tests."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        """``threads``: of a step without set-up; None: one a CPU of this process."""
+        self._threads = threads or cpus()
+
+    @property
+    def workers(self) -> int:
+        return self._threads
+
+    def run(
+        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
+    ) -> Iterator[Receipt]:
+        if self._threads == 1 or len(keys) == 1 or job.step.setup is not None:
+            yield from map(job, keys)
+            return
+        left = iter(keys)
+        with ThreadPoolExecutor(self._threads) as pool:
+            waiting: deque[Future[Receipt]] = deque(pool.submit(job, key) for key in islice(left, self._threads))
+            try:
+                while waiting:
+                    receipt = waiting.popleft().result()
+                    waiting.extend(pool.submit(job, key) for key in islice(left, 1))
+                    yield receipt
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,181 @@
+"""A flow while it runs: steps are mapped over tasks, exchanged by key and reduced, and results are handles.
+
+A capability's flow is a plain function that is given a `Flow`. It calls `Flow.map`, `Flow.exchange` and
+`Flow.reduce` with its steps, and decides by their facts what comes next. What a flow is given decides where
+it runs: the keeper (files, or memory) and the executor (this process, or Ray).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from detray.flow.data import Data
+from detray.flow.exchange import Bucket
+from detray.flow.executor import Executor, Job
+from detray.flow.keeper import Keeper
+from detray.flow.kept import Kept
+from detray.flow.outcome import Progress, Silent
+from detray.flow.receipt import Receipt, shard_name
+from detray.flow.step import Resources, Step
+from detray.store import Part
+
+Work = TypeVar("Work")
+Task = TypeVar("Task")
+Facts = TypeVar("Facts", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True)
+class Result(Generic[Facts]):
+    """What a task came to: its key, its facts, and handles on the tables that it kept (``result["name"]``)."""
+
+    key: str
+    facts: Facts
+    _step: Step[Any, Any, Facts]
+    _receipt: Receipt
+    _keeper: Keeper
+
+    def __getitem__(self, name: str) -> Kept:
+        return self._keeper.kept(self._step, self._receipt, name)
+
+
+class Results(Mapping[str, Result[Facts]]):
+    """The results of a step by the keys of its tasks, in the order of these."""
+
+    def __init__(self, results: Mapping[str, Result[Facts]]) -> None:
+        self._results = dict(sorted(results.items()))
+
+    def __getitem__(self, key: str) -> Result[Facts]:
+        return self._results[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @property
+    def facts(self) -> list[Facts]:
+        """Of all tasks, in the order of their keys."""
+        return [result.facts for result in self.values()]
+
+    def kept(self, name: str) -> dict[str, Kept]:
+        """The handles of a kept table, by key."""
+        return {key: result[name] for key, result in self.items()}
+
+
+@dataclass
+class Flow:
+    """Runs steps.
+
+    Attributes:
+        data: what earlier stages wrote.
+        keeper: where outputs go.
+        executor: who runs the tasks.
+        progress: who is told.
+        seconds: wall time by step.
+        receipts: of all tasks, whose tables are the stage's.
+    """
+
+    data: Data
+    keeper: Keeper
+    executor: Executor
+    progress: Progress = field(default_factory=Silent)
+    cpus: float = 1
+    seconds: dict[str, float] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    _done: dict[str, Receipt] | None = None
+
+    @property
+    def workers(self) -> int:
+        """Tasks of one CPU that can run at once: a hint for how finely to cut."""
+        return self.executor.workers
+
+    def map(
+        self,
+        step: Step[Work, Task, Facts],
+        work: Work,
+        tasks: Mapping[str, Task],
+        *,
+        resources: Resources | None = None,
+        buckets: int = 1,
+    ) -> Results[Facts]:
+        """Run a step on each task, and return the results by the tasks' keys.
+
+        Tasks that were whole before a run was cut off are not run again: a key must say what its task is.
+
+        Args:
+            step: the step.
+            work: what all tasks share; like the tasks it crosses processes.
+            tasks: by key. Keys order results and the parts of tables.
+            resources: what each task holds; by default the CPUs that the flow was given.
+            buckets: into how many buckets the tables are divided that an exchange will read.
+        """
+        if not tasks:
+            return Results({})
+        if self._done is None:
+            self._done = self.keeper.receipts()
+        names = {key: shard_name(step.name, key) for key in tasks}
+        found = {key: self._done[name] for key, name in names.items() if name in self._done}
+        left = [key for key in tasks if key not in found]
+        self.progress.step(step.title, len(tasks))
+        self.progress.advance(len(found))
+        with self.timed(step.title):
+            job = Job(step, work, self.keeper, tasks, buckets)
+            for receipt in self.executor.run(job, left, resources or Resources(self.cpus), self.progress.note):
+                found[receipt.key] = receipt
+                self.progress.advance()
+        self.receipts.update({names[key]: receipt for key, receipt in found.items()})
+        return Results(
+            {
+                key: Result(key, receipt.facts_as(step.facts), step, receipt, self.keeper)
+                for key, receipt in found.items()
+            }
+        )
+
+    def exchange(
+        self,
+        step: Step[Work, Bucket, Facts],
+        work: Work,
+        parts: Mapping[str, Sequence[tuple[str, Kept]]],
+        buckets: int,
+    ) -> Results[Facts]:
+        """Run a step once for each bucket, on what tasks before kept for it.
+
+        Args:
+            step: its task is a `Bucket`.
+            work: as in `map`.
+            parts: by name, the tables that were kept: a name of the task each is of, and its handle.
+            buckets: as they were divided.
+        """
+        return self.map(step, work, {f"{number:03d}": Bucket(number, parts) for number in range(buckets)})
+
+    def reduce(self, step: Step[Work, Task, Facts], work: Work, task: Task, key: str = "") -> Result[Facts]:
+        """Run a step as one task."""
+        return self.map(step, work, {key: task})[key]
+
+    def parts(self) -> tuple[dict[str, list[Part]], list[str]]:
+        """The parts of each table in the order of the tasks that wrote them, and the stage's further files."""
+        found: dict[str, list[Part]] = {}
+        files: dict[str, None] = {}
+        for _, receipt in sorted(self.receipts.items()):
+            for table, parts in receipt.tables.items():
+                found.setdefault(table, []).extend(parts)
+            files.update(dict.fromkeys(receipt.files))
+        return found, list(files)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the wall time of the block to ``seconds[step]``."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + perf_counter() - start
+
+    def note(self, text: str) -> None:
+        """A line for the person who waits."""
+        self.progress.note(text)

@@ -1,0 +1,134 @@
+"""Where the outputs of tasks go: files below a stage's folder, or this process's memory."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+
+from detray import schema
+from detray.flow.exchange import divide
+from detray.flow.kept import InFile, InMemory, Kept
+from detray.flow.receipt import Receipt, decode, shard_name
+from detray.flow.step import Keep, Output, Step
+from detray.store import Part, Stage
+
+
+class Keeper(Protocol):
+    """Stores what tasks give back, and finds it again."""
+
+    def receipts(self) -> dict[str, Receipt]:
+        """Of the tasks that were whole before this run, by shard."""
+        ...
+
+    def store(self, step: Step[Any, Any, Any], key: str, output: Output[Any], buckets: int) -> Receipt:
+        """Store an output; its receipt is stored last. Kept tables that are exchanged are divided into ``buckets``."""
+        ...
+
+    def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
+        """A table that a task kept."""
+        ...
+
+
+def batches_of(keep: Keep, rows: pa.Table | Sequence[pa.Table], buckets: int) -> list[pa.Table]:
+    """The tables that can be read alone."""
+    if not isinstance(rows, pa.Table):
+        return list(rows)
+    if keep.by is not None:
+        return divide(rows, keep.by, buckets)
+    if keep.batch_rows is None:
+        return [rows]
+    starts = range(0, max(rows.num_rows, 1), keep.batch_rows)
+    return [rows.slice(start, keep.batch_rows) for start in starts]
+
+
+def _receipt(
+    step: Step[Any, Any, Any],
+    key: str,
+    output: Output[Any],
+    tables: dict[str, list[Part]],
+    kept: Mapping[str, Sequence[pa.Table]],
+) -> Receipt:
+    facts = msgspec.Raw(msgspec.json.encode(output.facts))
+    rows = {name: [batch.num_rows for batch in batches] for name, batches in kept.items()}
+    return Receipt(step.name, key, tables, rows, list(output.files), facts)
+
+
+@dataclass(frozen=True)
+class FileKeeper:
+    """Keeps outputs in a stage's ``_partial``, from where a run that was cut off goes on."""
+
+    stage: Stage
+    done: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"stage": self.stage, "done": {}}  # tasks do not ask what was done before
+
+    def receipts(self) -> dict[str, Receipt]:
+        return {shard: decode(data) for shard, data in self.done.items()}
+
+    def store(self, step: Step[Any, Any, Any], key: str, output: Output[Any], buckets: int) -> Receipt:
+        shard = shard_name(step.name, key)
+        number = int(key) if step.numbers_parts else None
+        tables = {
+            table: parts
+            for table, rows in output.tables.items()
+            if (parts := self.stage.write_parts(table, shard, rows, number=number))
+        }
+        kept = {name: batches_of(step.keep(name), rows, buckets) for name, rows in output.kept.items()}
+        for name, batches in kept.items():
+            if step.keep(name).schema is None or any(batch.num_rows for batch in batches):
+                self.stage.write_scratch(f"{step.name}/{name}/{key}", batches)
+        for path, content in output.files.items():
+            self.stage.write_file(path, content)
+        receipt = _receipt(step, key, output, tables, kept)
+        self.stage.write_receipt(shard, receipt.encode())
+        return receipt
+
+    def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
+        keep = step.keep(name)
+        rows = tuple(receipt.kept.get(name, ()))
+        return InFile(self.stage, f"{step.name}/{name}/{receipt.key}", rows, keep.schema)
+
+
+class MemoryKeeper:
+    """Keeps outputs in this process: for tests, and for work that is done sooner than files are written."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[str, list[pa.Table]]] = {}
+        self._kept: dict[tuple[str, str, str], tuple[pa.Table, ...]] = {}
+        self.files: dict[str, bytes] = {}
+
+    def receipts(self) -> dict[str, Receipt]:
+        return {}
+
+    def store(self, step: Step[Any, Any, Any], key: str, output: Output[Any], buckets: int) -> Receipt:
+        shard = shard_name(step.name, key)
+        for table, rows in output.tables.items():
+            self._tables.setdefault(table, {})[shard] = [schema.conform(rows, table)]
+        kept = {name: batches_of(step.keep(name), rows, buckets) for name, rows in output.kept.items()}
+        for name, batches in kept.items():
+            self._kept[step.name, key, name] = tuple(batches)
+        for path, content in output.files.items():
+            self.files[path] = content if isinstance(content, bytes) else b"".join(_pieces(content))
+        return _receipt(step, key, output, {}, kept)
+
+    def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
+        batches = self._kept.get((step.name, receipt.key, name))
+        if batches is None:
+            empty = step.keep(name).schema
+            return InMemory(() if empty is None else (empty.empty_table(),))
+        return InMemory(batches)
+
+    def tables(self, *names: str) -> dict[str, pa.Table]:
+        """The stage's tables: those that tasks wrote, and of ``names`` those that none did, without rows."""
+        found = {
+            name: pa.concat_tables([rows for shard in sorted(shards) for rows in shards[shard]])
+            for name, shards in self._tables.items()
+        }
+        return {name: schema.empty(name) for name in names} | found
+
+
+def _pieces(content: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    return [content] if isinstance(content, bytes) else content

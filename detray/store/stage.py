@@ -1,0 +1,230 @@
+"""A stage while it is written: parts, kept tables and receipts in ``_partial``, and the commit.
+
+A running stage writes whole shards into ``<stage>/_partial/``; a shard's receipt, written last,
+says that it is whole. `Stage.commit` moves the parts into ``<stage>/<table>/`` and writes
+``manifest.json`` last. A task that runs twice overwrites its own files, so no row is ever doubled; a
+stage that died goes on from its receipts. On object stores moving is copying.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.ipc
+
+from detray import schema
+from detray.errors import DetrayError
+from detray.store.parts import MAX_PART_ROWS, Part, encode, image_range
+from detray.store.store import MANIFEST, Json, Store, readable_errors
+
+PARTIAL = "_partial"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage while it is written. Small and picklable: tasks get a copy and write their own shards."""
+
+    store: Store
+    name: str
+
+    def begin(self, fingerprint: str) -> dict[str, bytes]:
+        """Open the stage and return the receipts of shards that are already whole, by shard.
+
+        What an earlier run with another fingerprint left in ``_partial`` is deleted.
+        """
+        found = self.store.read_bytes(self.name, PARTIAL, "fingerprint")
+        if found is None or found.decode() != fingerprint:
+            self.store.delete(self.name, PARTIAL)
+            self.store.write_bytes(fingerprint.encode(), self.name, PARTIAL, "fingerprint")
+            return {}
+        return self.receipts()
+
+    # receipts
+
+    def receipts(self) -> dict[str, bytes]:
+        """The receipts of the shards that are whole, by shard."""
+        folder = pafs.FileSelector(self.store.path(self.name, PARTIAL, "receipts"), allow_not_found=True)
+        names = [info.base_name for info in self.store.fs.get_file_info(folder) if info.path.endswith(".json")]
+        found = ((name.removesuffix(".json"), self.receipt(name.removesuffix(".json"))) for name in sorted(names))
+        return {shard: receipt for shard, receipt in found if receipt is not None}
+
+    def receipt(self, shard: str) -> bytes | None:
+        """The receipt of a shard; None if it is not whole."""
+        return self.store.read_bytes(self.name, PARTIAL, "receipts", f"{shard}.json") or None
+
+    def write_receipt(self, shard: str, receipt: bytes) -> None:
+        """Say that a shard is whole, with what there is to say of it."""
+        self.store.write_bytes(receipt, self.name, PARTIAL, "receipts", f"{shard}.json")
+
+    def write(
+        self, shard: str, tables: Mapping[str, pa.Table], facts: Json | None = None, *, undivided: bool = False
+    ) -> Json:
+        """Write one shard whole: its tables (each conformed), then its receipt, which is returned."""
+        number = int(shard) if undivided else None
+        written = {name: self.write_parts(name, shard, rows, number=number) for name, rows in tables.items()}
+        receipt = {
+            "shard": shard,
+            "tables": {name: msgspec.to_builtins(parts) for name, parts in written.items()},
+            "facts": facts or {},
+        }
+        self.write_receipt(shard, json.dumps(receipt).encode())
+        return receipt
+
+    def old_receipt(self, shard: str) -> Json | None:
+        data = self.receipt(shard)
+        return None if data is None else json.loads(data)
+
+    def old_commit(
+        self, receipts: Sequence[Json], manifest: Json, config: str, tables: Sequence[str], keep_names: bool = False
+    ) -> Json:
+        parts: dict[str, list[Part]] = {}
+        for receipt in sorted(receipts, key=lambda receipt: receipt["shard"]):
+            for table, found in receipt["tables"].items():
+                own = msgspec.convert(found, list[Part])
+                if keep_names:
+                    own = [msgspec.structs.replace(part, number=int(receipt["shard"])) for part in own]
+                parts.setdefault(table, []).extend(own)
+            for table in tables if keep_names else ():
+                if not receipt["tables"].get(table) and "image_id" in schema.schema(table).names:
+                    number = int(receipt["shard"])
+                    found = self.write_parts(table, receipt["shard"], schema.empty(table), number=number)
+                    parts.setdefault(table, []).extend(found)
+        return self.commit(parts, [], manifest, config, tables)
+
+    # tables and files
+
+    def write_parts(self, table: str, shard: str, rows: pa.Table, *, number: int | None = None) -> list[Part]:
+        """Write the rows of a shard, conformed, as parts of at most `MAX_PART_ROWS`; none where there are none.
+
+        With ``number`` they are one part, whatever their number, also where there are none.
+        """
+        rows = schema.conform(rows, table)
+        if number is not None:
+            return [self._write_part(table, f"{shard}-000", rows, number)]
+        starts = range(0, rows.num_rows, MAX_PART_ROWS)
+        return [
+            self._write_part(table, f"{shard}-{place:03d}", rows.slice(start, MAX_PART_ROWS))
+            for place, start in enumerate(starts)
+        ]
+
+    def _write_part(self, table: str, name: str, rows: pa.Table, number: int | None = None) -> Part:
+        data = encode(rows)
+        file = f"{name}.parquet"
+        self.store.write_bytes(data, self.name, PARTIAL, table, file)
+        split, low, high = image_range(rows)
+        return Part(file, rows.num_rows, len(data), split, low, high, number)
+
+    def write_file(self, path: str, content: bytes | Iterable[bytes]) -> None:
+        """Write a file of the stage that is no table; it appears below its folder with the commit."""
+        pieces = [content] if isinstance(content, bytes) else content
+        self.store.write_chunks(pieces, self.name, PARTIAL, "files", *path.split("/"))
+
+    # scratch
+
+    def write_scratch(self, name: str, rows: pa.Table | Sequence[pa.Table], *, batch_rows: int | None = None) -> None:
+        """Keep a table for a later step of this stage, in ``_partial/scratch``; the commit deletes it.
+
+        With ``batch_rows``, or of several tables of one schema, each batch can be read alone.
+        """
+        columns = rows.schema if isinstance(rows, pa.Table) else rows[0].schema
+        # on a local disk scratch is mapped, which compression would prevent
+        options = pa.ipc.IpcWriteOptions(compression=None if self.store.is_local else "lz4")
+        with (
+            self.store.writing(self.name, PARTIAL, "scratch", f"{name}.arrow") as stream,
+            pa.ipc.new_file(stream, columns, options=options) as writer,
+        ):
+            if isinstance(rows, pa.Table):
+                writer.write_table(rows if batch_rows is None else rows.combine_chunks(), max_chunksize=batch_rows)
+            else:
+                for part in rows:
+                    arrays = [column.combine_chunks() for column in part.columns]
+                    writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
+
+    def read_scratch(
+        self, name: str, columns: Sequence[str] | None = None, *, batches: Sequence[int] | None = None
+    ) -> pa.Table:
+        """What `write_scratch` kept under ``name``, or some of its columns; of a mapped file only the
+        pages that are used are read.
+
+        ``batches`` reads only those by number, and maps nothing: mapped pages count as memory of every
+        process that touches them.
+
+        Raises:
+            DetrayError: nothing is kept under that name.
+        """
+        path = self.store.path(self.name, PARTIAL, "scratch", f"{name}.arrow")
+        try:
+            is_mapped = self.store.is_local and batches is None
+            source = pa.memory_map(path) if is_mapped else self.store.fs.open_input_file(path)
+        except FileNotFoundError:
+            raise DetrayError(f"{path}: scratch {name} is gone; run the stage again with --force") from None
+        with contextlib.closing(source) if batches is not None else contextlib.nullcontext():
+            reader = pa.ipc.open_file(source)
+            if batches is None:
+                rows = reader.read_all()
+            else:
+                rows = pa.Table.from_batches([reader.get_batch(number) for number in batches], reader.schema)
+        return rows if columns is None else rows.select(list(columns))
+
+    # commit
+
+    def commit(
+        self,
+        parts: Mapping[str, Sequence[Part]],
+        files: Sequence[str],
+        manifest: Json,
+        config: str,
+        tables: Sequence[str],
+    ) -> Json:
+        """Make the stage visible: move every part and file, write ``config.yaml``, then the manifest.
+
+        Args:
+            parts: of each table, in the order in which they are numbered, but for those that have a number.
+            files: paths given to `write_file`.
+            manifest: what it holds beside the tables.
+            config: the resolved configuration as YAML.
+            tables: each gets at least one part, so that readers find its columns.
+        """
+        names = tuple(dict.fromkeys((*tables, *parts)))
+        # a commit that was cut off goes on: what it moved stays, what the run before left is already gone
+        if self.store.read_bytes(self.name, PARTIAL, "committing") is None:
+            tops = sorted({path.partition("/")[0] for path in files})
+            for leftover in (MANIFEST, "config.yaml", "quarantine", *names, *tops):
+                self.store.delete(self.name, leftover)
+            self.store.write_bytes(b"", self.name, PARTIAL, "committing")
+        listed: dict[str, Json] = {}
+        for table in names:
+            own = parts.get(table) or [self._write_part(table, "empty", schema.empty(table))]
+            moved = [
+                self._move_part(table, part, place if part.number is None else part.number)
+                for place, part in enumerate(own)
+            ]
+            listed[table] = {"rows": sum(part.rows for part in moved), "files": msgspec.to_builtins(moved)}
+        for path in files:
+            self._move(self.store.path(self.name, PARTIAL, "files", path), self.store.path(self.name, path))
+        self.store.write_bytes(config.encode(), self.name, "config.yaml")
+        complete = {"stage": self.name} | manifest | {"tables": listed}
+        self.store.write_bytes(json.dumps(complete, indent=1).encode(), self.name, MANIFEST)
+        self.store.delete(self.name, PARTIAL)
+        return complete
+
+    def _move_part(self, table: str, part: Part, number: int) -> Part:
+        file = f"{self.name}/{table}/part-{number:05d}.parquet"
+        self._move(self.store.path(self.name, PARTIAL, table, part.file), self.store.path(file))
+        return msgspec.structs.replace(part, file=file, number=None)
+
+    def _move(self, source: str, target: str) -> None:
+        fs = self.store.fs
+        with readable_errors(target):
+            fs.create_dir(target.rpartition("/")[0], recursive=True)
+            there = fs.get_file_info(target).type == pafs.FileType.File
+            if there and fs.get_file_info(source).type == pafs.FileType.NotFound:
+                return  # moved by the commit that was cut off
+            if self.store.is_local:
+                fs.move(source, target)
+            else:
+                fs.copy_file(source, target)

@@ -1,0 +1,96 @@
+"""Configurations for commands that name files instead of a configuration."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from detray.errors import UsageError
+from detray.formats.plain import dataset_from_files
+from detray.settings import read_yaml
+from detray.verbs.catalogue import STAGES
+
+WITH_DETECTIONS = ("predict", "evaluate", "diagnose", "clean", "report", "run")
+"""Verbs whose second file holds detections."""
+DATA_ONLY = ("ingest", "audit", "clean", "report")
+"""Verbs that are about data: with plain files there is no detector to judge these by."""
+
+
+def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
+    """Configuration values for plain files: annotations, then, where the verb reads them, detections.
+
+    Raises:
+        UsageError: a file is missing, or there are more than the verb takes.
+    """
+    files = list(options.files)
+    values: dict[str, Any] = {"name": Path(files[0]).stem or "detray"}
+    values["output"] = str(Path("out") / values["name"])
+    if options.verb in WITH_DETECTIONS and options.verb != "run":
+        if len(files) > 2:
+            raise UsageError(f"detray {options.verb} takes one ground truth file and one detections file")
+        if len(files) == 2:
+            values["detector"] = {"kind": "predictions", "path": _there(files.pop())}
+        elif options.verb in ("predict", "evaluate", "diagnose"):
+            raise UsageError(f"detray {options.verb} needs a ground truth file and a detections file, or --config")
+    if options.verb in DATA_ONLY and not any(text.startswith(("detector.", "train.")) for text in options.assignments):
+        values["audit"] = {"detector": False}
+    for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
+        if getattr(options, option, None):
+            values.setdefault(section, {})[option] = _there(getattr(options, option))
+    try:
+        values["dataset"] = dataset_from_files(
+            [_there(file) for file in files],
+            train=_there(options.train) if options.train else None,
+            images=_there(options.images) if options.images else None,
+            format=options.format or "auto",
+            label_map=_there(options.label_map) if options.label_map else None,
+        )
+    except UsageError as error:
+        if "detector" not in values:
+            raise
+        raise UsageError(f"{error}; the order is: ground truth, then detections") from error
+    return values
+
+
+def with_config(values: Mapping[str, Any], config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """``values`` of plain files, and beside them what a configuration file ``source`` says of all else.
+
+    Raises:
+        UsageError: the configuration too says which files are read.
+    """
+    merged = dict(values)
+    if "detector" in config or "train" in config:
+        merged.pop("audit", None)
+    for section, stated in config.items():
+        own = merged.get(section)
+        if not isinstance(stated, Mapping) or not isinstance(own, Mapping):
+            merged[section] = stated
+            continue
+        both = [key for key in ("splits", "kind", "path") if key in stated and key in own]
+        if both:
+            raise UsageError(f"{source}: {section}.{both[0]} and plain files both say what is read; leave one out")
+        merged[section] = {**own, **stated}
+    return merged
+
+
+def _there(path: str) -> str:
+    if "://" not in path and not Path(path).exists():
+        raise UsageError(f"{path}: no such file or folder; check the path")
+    return path
+
+
+def values_from_output(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The configuration that an earlier run left in ``--output``, newest stage first, and its file.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if options.output and "://" not in options.output:
+        found = [path for stage in STAGES if (path := Path(options.output) / stage / "config.yaml").is_file()]
+        if found:
+            newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+            return str(newest), read_yaml(newest)
+    raise UsageError(
+        f"detray {options.verb}: name a configuration (--config FILE), plain files,"
+        " or the folder of an earlier run (--output DIR)"
+    )

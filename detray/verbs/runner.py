@@ -1,0 +1,224 @@
+"""Running stages: what is stale, in which order, and what its manifest says."""
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from operator import attrgetter
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import pyarrow.fs as pafs
+
+from detray import __version__
+from detray.errors import DetrayError, UsageError
+from detray.flow.flow import Flow
+from detray.flow.keeper import FileKeeper
+from detray.settings import to_yaml
+from detray.store import Json, Part, Stage
+from detray.verbs import catalogue
+from detray.verbs.base import Context, Old, Outcome, StageDefinition, Table
+from detray.verbs.config import Config
+
+LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A stage after a verb: ``status`` is done, or current where nothing had to be done."""
+
+    stage: str
+    status: str
+    manifest: Json
+
+    @property
+    def tables(self) -> list[Table]:
+        return [Table(entry["title"], tuple(entry["columns"]), entry["rows"]) for entry in self.manifest["summary"]]
+
+
+def run(
+    context: Context,
+    verbs: Sequence[str],
+    *,
+    force: bool = False,
+    on_stage: Callable[[str, str], None] = lambda stage, status: None,
+) -> list[Result]:
+    """Run the stages ``verbs`` and, first, the earlier ones whose results are absent or stale.
+
+    Args:
+        context: where and with what.
+        verbs: stages in the order of the data's way.
+        force: run ``verbs`` even if they are current.
+        on_stage: called with each stage and ``running``, ``done`` or ``current``.
+
+    Returns:
+        What became of each stage, in the order in which they ran.
+    """
+    results: dict[str, Result] = {}
+
+    def ensure(name: str, again: bool) -> None:
+        if name in results:
+            return
+        stage = catalogue.definition(name)
+        for need in stage.needs(context.config):
+            ensure(need, False)
+        for wish in stage.tries:
+            try:
+                ensure(wish, False)
+            except UsageError:
+                raise
+            except DetrayError as error:
+                context.progress.note(f"{name} goes on without {wish}: {error}")
+        fingerprint = _fingerprint(stage, context)
+        manifest = context.store.manifest(name)
+        if manifest is not None and manifest["fingerprint"] == fingerprint and not again:
+            results[name] = Result(name, "current", manifest)
+        else:
+            on_stage(name, "running")
+            results[name] = Result(name, "done", _run_stage(stage, context, fingerprint, again))
+        on_stage(name, results[name].status)
+
+    for verb in verbs:
+        ensure(verb, force)
+    return list(results.values())
+
+
+def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again: bool) -> Json:
+    writer = Stage(context.store, stage.name)
+    done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint)
+    start = perf_counter()
+    outcome: Outcome | Old
+    files: list[str] = []
+    if stage.run is None:
+        outcome, own = _run_old(stage, context, writer, done)
+        parts = _old_parts(outcome)
+        seconds = own | outcome.seconds
+    else:
+        flow = Flow(
+            context.store,
+            FileKeeper(writer, done),
+            context.executor,
+            context.progress,
+            cpus=context.config.cluster.cpus_per_task,
+        )
+        outcome = stage.run(context, flow)
+        parts, files = flow.parts()
+        seconds = flow.seconds
+    manifest = {
+        "run": context.config.name,
+        "id": uuid.uuid4().hex,
+        "fingerprint": fingerprint,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "detray": __version__,
+        "versions": {name: metadata.version(name) for name in LIBRARIES},
+        "inputs": _inputs(stage.inputs(context.config)),
+        "counts": outcome.counts,
+        "seconds": {step: round(value, 3) for step, value in seconds.items()}
+        | {"total": round(perf_counter() - start, 3)},
+        "seeds": outcome.seeds,
+        "cluster": {"executor": type(context.executor).__name__, "workers": context.executor.workers},
+        "facts": outcome.facts,
+        "summary": [asdict(table) for table in outcome.summary],
+        "notes": outcome.notes,
+    }
+    return writer.commit(parts, files, manifest, to_yaml(context.config), stage.tables)
+
+
+def _run_old(
+    stage: StageDefinition, context: Context, writer: Stage, done: dict[str, bytes]
+) -> tuple[Old, dict[str, float]]:
+    own = replace(context, seconds={})
+    return stage.old(own, writer, done), own.seconds
+
+
+def _old_parts(outcome: Old) -> dict[str, list[Part]]:
+    parts: dict[str, list[Part]] = {}
+    for receipt in sorted(outcome.receipts, key=lambda receipt: receipt["shard"]):
+        for table, found in receipt["tables"].items():
+            parts.setdefault(table, []).extend(msgspec.convert(found, list[Part]))
+    return parts
+
+
+def _fingerprint(stage: StageDefinition, context: Context) -> str:
+    """Hash of all that the stage's result depends on: inputs, configuration, code version, earlier stages."""
+    before = {}
+    for name in (*stage.needs(context.config), *stage.tries, *stage.uses):
+        manifest = context.store.manifest(name)
+        before[name] = manifest["id"] if manifest else None
+    state = {
+        "stage": stage.name,
+        "detray": __version__,
+        "run": context.config.name,
+        "sections": {name: msgspec.to_builtins(attrgetter(name)(context.config)) for name in stage.sections},
+        "inputs": _inputs(stage.inputs(context.config)),
+        "before": before,
+    }
+    return hashlib.blake2b(json.dumps(state, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _inputs(paths: Sequence[str]) -> list[Json]:
+    """What tells that an outside file or folder has changed: size and time of it and of all below it."""
+    found: list[Json] = []
+    for path in paths:
+        below = sorted(_stored_files(path) if "://" in path else _local_files(Path(path).absolute()))
+        digest = hashlib.blake2b(digest_size=16)
+        for name, size, time in below:
+            digest.update(name + f"\0{size}\0{time}\n".encode())
+        found.append({"path": path, "files": len(below), "fingerprint": digest.hexdigest()})
+    return found
+
+
+def _stored_files(uri: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, size and time (ns) of the object ``uri``, or of all below it."""
+    fs, place = pafs.FileSystem.from_uri(uri)
+    info = fs.get_file_info(place)
+    if info.type == pafs.FileType.NotFound:
+        raise UsageError(f"{uri}: no such file or folder; check the path")
+    below = fs.get_file_info(pafs.FileSelector(place, recursive=True)) if not info.is_file else [info]
+    return ((entry.path.encode(), entry.size, entry.mtime_ns) for entry in below if entry.is_file)
+
+
+def _local_files(path: Path) -> Iterator[tuple[bytes, int, int]]:
+    """As `_stored_files` on this machine, where names may be any bytes, and links may lead in a circle."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; check the path")
+    seen: set[tuple[int, int]] = set()
+    places = [str(path)]
+    for top, folders, names in os.walk(path, followlinks=True):
+        state = Path(top).stat()
+        if (state.st_dev, state.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        places += [f"{top}/{name}" for name in names]
+    for place in places:
+        with contextlib.suppress(OSError):  # a link that leads nowhere
+            state = os.stat(place)  # noqa: PTH116 - half the cost a file
+            if stat.S_ISREG(state.st_mode):
+                yield os.fsencode(place), state.st_size, state.st_mtime_ns
+
+
+def stages_of(config: Config) -> tuple[str, ...]:
+    """The stages that ``detray run`` does for a configuration: all for which it names what they need."""
+    has_detector = config.detector.path is not None
+    trains = not has_detector and "train" in config.dataset.splits
+    asked = {"ingest", "audit", "report"}
+    if trains:
+        asked |= {"train", "tune"}
+    if trains or has_detector:
+        asked |= {"predict", "evaluate", "diagnose", "clean"}
+    return tuple(name for name in catalogue.STAGES if name in asked)
+
+
+def worst_severity(context: Context) -> int | None:
+    """The highest severity among the audit's findings; None without findings or audit."""
+    manifest: dict[str, Any] | None = context.store.manifest("audit")
+    return manifest["facts"].get("max_severity") if manifest else None

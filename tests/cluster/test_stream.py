@@ -1,0 +1,66 @@
+"""A flow on Ray does what it does in memory, also when workers die."""
+
+from collections import Counter
+from pathlib import Path
+
+import flow_steps as steps
+import pytest
+
+from detray.errors import DetrayError, UsageError
+from detray.flow.data import MemoryData
+from detray.flow.flow import Flow
+from detray.flow.keeper import FileKeeper
+from detray.flow.memory import run_in_memory
+from detray.flow.outcome import Outcome
+from detray.store import Stage, Store
+
+pytestmark = pytest.mark.ray
+
+NOTHING = MemoryData(())
+
+
+def flow_on(executor: object, tmp_path: Path) -> Flow:
+    stage = Stage(Store(str(tmp_path)), "test")
+    return Flow(NOTHING, FileKeeper(stage, stage.begin("same")), executor)  # type: ignore[arg-type]
+
+
+def test_a_flow_on_ray_is_the_flow_in_memory(ray_executor: object, tmp_path: Path) -> None:
+    counts, work = [5, 0, 3, 12, 7], steps.Work(3)
+    expected = run_in_memory(steps.squares, NOTHING, work, counts, 3, tables=("quarantine",))
+    flow = flow_on(ray_executor, tmp_path)
+    assert steps.squares(flow, work, counts, 3) == expected.outcome
+    parts, files = flow.parts()
+    stage = Stage(Store(str(tmp_path)), "test")
+    stage.commit(parts, files, {}, "", ("quarantine",))
+    assert stage.store.read("quarantine", "test").equals(expected.tables["quarantine"])
+
+
+def test_a_worker_that_dies_loses_and_doubles_nothing(ray_executor: object, tmp_path: Path) -> None:
+    marker = tmp_path / "died"
+    flow = flow_on(ray_executor, tmp_path / "out")
+    outcome: Outcome = steps.squares(flow, steps.Work(3, marker), [4, 3, 2, 5], 2)
+    assert marker.exists()
+    assert outcome.counts == {"in": 14, "kept": 14 + 5 + 1 + 30}
+    parts, files = flow.parts()
+    stage = Stage(Store(str(tmp_path / "out")), "test")
+    stage.commit(parts, files, {}, "", ("quarantine",))
+    reasons = Counter(stage.store.read("quarantine", "test")["reason"].to_pylist())
+    assert reasons == {"count 4": 4, "count 3": 3, "count 2": 2, "count 5": 5}
+
+
+def test_the_error_of_a_task_is_raised_as_it_is(ray_executor: object, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="leave one out"):
+        flow_on(ray_executor, tmp_path).map(steps.SQUARE, steps.Work(2), {"000": 4, "001": 13, "002": 5})
+    with pytest.raises(DetrayError, match="a task failed: TypeError"):
+        flow_on(ray_executor, tmp_path).map(steps.SQUARE, steps.Work(2), {"003": "four"})  # type: ignore[dict-item]
+
+
+def test_actors_set_up_once_each(ray_executor: object, tmp_path: Path) -> None:
+    found = steps.called(flow_on(ray_executor, tmp_path), list(range(8)))
+    calls = Counter(facts.pid for facts in found)
+    assert all(max(f.calls for f in found if f.pid == pid) == n for pid, n in calls.items())
+
+
+def test_gpus_that_are_not_there_are_said(ray_executor: object, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="gpus_per_actor is 1 but the cluster has 0"):
+        steps.called(flow_on(ray_executor, tmp_path), [1], gpus=1)

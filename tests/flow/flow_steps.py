@@ -1,0 +1,104 @@
+"""A small flow that the tests run everywhere: numbers by shard, exchanged by remainder, and summed."""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from detray import schema
+from detray.errors import UsageError
+from detray.flow.exchange import Bucket
+from detray.flow.flow import Flow
+from detray.flow.kept import Kept
+from detray.flow.outcome import Outcome
+from detray.flow.step import Keep, NoFacts, Output, Resources, Step
+
+NUMBERS = pa.schema([("number", pa.int64())])
+
+
+@dataclass(frozen=True)
+class Work:
+    modulus: int
+    marker: Path | None = None
+    """Where a task notes that it has killed its worker."""
+
+
+class Sum(msgspec.Struct, frozen=True):
+    total: int
+    by_remainder: dict[int, int] = {}
+
+
+def read(work: Work, count: int) -> dict[str, pa.Table]:
+    return {"numbers": pa.table({"number": np.arange(count)}, schema=NUMBERS)}
+
+
+def square(work: Work, count: int, tables: dict[str, pa.Table]) -> Output[Sum]:
+    if work.marker is not None and count == 3 and not work.marker.exists():
+        work.marker.write_text("died")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if count == 13:
+        raise UsageError("thirteen numbers are one too many; leave one out")
+    numbers = tables["numbers"]["number"].to_numpy()
+    rows = [{"stage": "test", "row": int(n), "reason": f"count {count}", "detail": str(n * n)} for n in numbers]
+    return Output(
+        Sum(int((numbers**2).sum())),
+        {"quarantine": schema.from_rows("quarantine", rows, run="test")},
+        {"squares": pa.table({"number": numbers**2}, schema=NUMBERS)},
+    )
+
+
+def add(work: Work, bucket: Bucket) -> Output[Sum]:
+    sums: dict[int, int] = {}
+    for _, rows in bucket.of("squares"):
+        for number in rows["number"].to_pylist():
+            sums[number % work.modulus] = sums.get(number % work.modulus, 0) + number
+    return Output(Sum(sum(sums.values()), sums), kept={"sums": pa.table({"number": list(sums.values())}, NUMBERS)})
+
+
+def total(work: Work, sums: list[Kept]) -> Output[NoFacts]:
+    number = sum(sum(part.read()["number"].to_pylist()) for part in sums)
+    return Output(NoFacts(), files={"totals/total.txt": [str(number).encode(), b"\n"]})
+
+
+@dataclass
+class Counting:
+    """What a worker keeps between tasks."""
+
+    work: Work
+    calls: int = 0
+
+
+class Calls(msgspec.Struct, frozen=True):
+    calls: int
+    pid: int
+
+
+def call(state: Counting, count: int) -> Output[Calls]:
+    state.calls += 1
+    return Output(Calls(state.calls, os.getpid()))
+
+
+SQUARE = Step(
+    "square", square, Sum, (Keep("squares", NUMBERS, by="number"),), read=read, label="square numbers", streams=True
+)
+ADD = Step("add", add, Sum, (Keep("sums", NUMBERS),))
+TOTAL = Step("total", total, NoFacts)
+CALL = Step("call", call, Calls, setup=Counting)
+
+
+def squares(flow: Flow, work: Work, counts: list[int], buckets: int) -> Outcome:
+    """Sums of squares of 0 to count - 1, by remainder."""
+    tasks = {f"{place:03d}": count for place, count in enumerate(counts)}
+    squared = flow.map(SQUARE, work, tasks, buckets=buckets)
+    added = flow.exchange(ADD, work, {"squares": list(squared.kept("squares").items())}, buckets)
+    flow.reduce(TOTAL, work, list(added.kept("sums").values()))
+    return Outcome(counts={"in": sum(counts), "kept": sum(facts.total for facts in added.facts)})
+
+
+def called(flow: Flow, counts: list[int], gpus: float = 0) -> list[Calls]:
+    tasks = {f"{place:03d}": count for place, count in enumerate(counts)}
+    return flow.map(CALL, Work(2), tasks, resources=Resources(gpus=gpus)).facts
