@@ -16,12 +16,12 @@ from detray.evaluate.api import TABLES
 from detray.evaluate.images import first_ranks
 from detray.evaluate.inputs import no_known_image
 from detray.evaluate.slice_columns import SHAPES, Slice, resolve
+from detray.flow.pieces import cut
 from detray.store import Json, ShardKey, Stage, Store
 from detray.verbs import evaluate_summary as show
 from detray.verbs import evaluate_tasks as tasks
 from detray.verbs.base import Context, Old, StageDefinition
 from detray.verbs.config import Config
-from detray.verbs.pieces import cut
 from detray.verbs.precomputed import Account, checking, read_file
 
 COPIES = 5

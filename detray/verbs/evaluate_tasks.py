@@ -19,9 +19,9 @@ from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.slice_columns import Slice, survey
 from detray.evaluate.slices import slice_table
 from detray.evaluate.summary import confusion_table, summary_metrics
+from detray.flow.pieces import Piece
 from detray.store import Json, ShardKey, Stage, Store
 from detray.verbs.evaluate_summary import MAX_IMAGES_SHOWN, WORST, of_classes
-from detray.verbs.pieces import Piece
 from detray.verbs.precomputed import Checking, checked
 
 REDUCED = ("detections", "boxes", "repairs")

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray.errors import UsageError
+from detray.flow.pieces import Piece, cut
 from detray.formats import detections
 from detray.formats.json_rows import WrongCut
 from detray.formats.label_map import read_category_map
 from detray.store import Json, ShardKey, Stage, Store
 from detray.tables import class_names, own_classes
 from detray.verbs.base import Context, Old, Table
-from detray.verbs.pieces import Piece, cut
 
 _LONG = re.compile(r"(\.\d\d)\d+")
 """More decimals than a summary shows."""

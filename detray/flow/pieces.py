@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
-from detray.store import ShardKey, Store
+from detray.flow.data import Data
+from detray.store import ShardKey
 from detray.tables import Shard
 
 PIECE_ROWS = 250_000
@@ -28,18 +29,18 @@ class Piece:
     def name(self) -> str:
         return f"{self.shard.name}-{self.number:04d}"
 
-    def key(self, store: Store) -> ShardKey:
+    def key(self, data: Data) -> ShardKey:
         """The range of images."""
         if self.of == 1:
             return self.shard
-        ids = np.unique(tables.numpy(store.read_range("images", self.shard, ("image_id",)), "image_id", 0)).tolist()
+        ids = np.unique(tables.numpy(data.read_range("images", self.shard, ("image_id",)), "image_id", 0)).tolist()
         cuts = [ids[len(ids) * number // self.of] for number in range(1, self.of)] if ids else []
         ends = [self.shard.low, *cuts, self.shard.high]
         return replace(self.shard, low=ends[self.number], high=ends[self.number + 1])
 
-    def read(self, store: Store) -> Shard:
+    def read(self, data: Data) -> Shard:
         """The images with their annotations, and no predictions; annotations without an image are in the first."""
-        shard, key = store.read_shard(self.shard), self.key(store)
+        shard, key = data.read_shard(self.shard), self.key(data)
         if self.of == 1:
             return shard
         images, annotations = (self._within(rows, key) for rows in (shard.images, shard.annotations))
