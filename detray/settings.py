@@ -10,7 +10,7 @@ a value is made from them::
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 from detray.errors import UsageError
+from detray.refusals import Refusal, find_refusal
 
 MAX_CONFIG_BYTES = 1 << 20
 S = TypeVar("S", bound="Section")
@@ -117,54 +118,18 @@ def convert(values: object, section: type[S], source: str, prefix: str = "") -> 
         UsageError: an unknown key (with the nearest known one) or a value out of its range (with
             its meaning and range).
     """
-    try:
-        return msgspec.convert(values, section)
-    except msgspec.ValidationError as error:
-        raise UsageError(_explain(str(error), section, source, prefix)) from None
+    if refusal := find_refusal(values, section):
+        raise UsageError(f"{source}: {_sentence(refusal, prefix)}")
+    return msgspec.convert(values, section)
 
 
-def _explain(error: str, section: type[Section], source: str, prefix: str) -> str:
-    reason, _, place = error.partition(" - at `$")
-    steps = [step for step in place.rstrip("`").strip(".").replace("[...]", "").split(".") if step]
-    found: Any = section
-    described = ""
-    for step in steps:
-        kind, described = _field(found, step)
-        found = kind if kind is not None else found
-    key = ".".join([part for part in (prefix, *steps) if part])
-    if reason.startswith("Object contains unknown field"):
-        unknown = reason.split("`")[1]
-        known = list(found.__struct_fields__) if hasattr(found, "__struct_fields__") else []
-        near = difflib.get_close_matches(unknown, known, 1, 0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        return f"{source}: unknown key '{'.'.join([k for k in (key, unknown) if k])}'; {hint}"
-    reason = reason[0].lower() + reason[1:]
-    return f"{source}: {key or 'the file'}: {reason}{f' ({described})' if described else ''}"
-
-
-def _field(owner: Any, name: str) -> tuple[Any, str]:
-    """The Struct type (or None) and the description of the field ``name`` of ``owner``."""
-    if not hasattr(owner, "__struct_fields__"):
-        return None, ""
-    for field in msgspec.structs.fields(owner):
-        if field.name == name:
-            return _struct_of(field.type), next(_descriptions(field.type), "")
-    return None, ""
-
-
-def _struct_of(kind: Any) -> Any:
-    if hasattr(kind, "__struct_fields__"):
-        return kind
-    for inner in getattr(kind, "__args__", ()):
-        if (found := _struct_of(inner)) is not None:
-            return found
-    return None
-
-
-def _descriptions(kind: Any) -> Iterator[str]:
-    for meta in getattr(kind, "__metadata__", ()):
-        if isinstance(meta, msgspec.Meta) and meta.description:
-            yield meta.description
+def _sentence(refusal: Refusal, prefix: str) -> str:
+    key = ".".join([part for part in (prefix, *refusal.path) if part])
+    if refusal.known is None:
+        return f"{key or 'the file'}: {refusal.reason}{f' ({refusal.meaning})' if refusal.meaning else ''}"
+    near = difflib.get_close_matches(refusal.path[-1], refusal.known, 1, 0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(refusal.known)}"
+    return f"unknown key '{key}'; {hint}"
 
 
 def to_yaml(values: object) -> str:

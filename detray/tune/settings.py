@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from detray.detectors.settings import TrainSettings
+from detray.refusals import find_refusal
 from detray.settings import Section
 
 FIXED = ("seed", "epochs")
@@ -61,8 +62,6 @@ def train_value(field: str, value: object, focus: tuple[str, ...]) -> Any:
     """
     if field == "oversample" and isinstance(value, int | float):
         value = dict.fromkeys(focus, value)
-    try:
-        return getattr(msgspec.convert({field: value}, TrainSettings), field)
-    except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at `$")[0]
-        raise ValueError(f"space: {field} cannot be {value!r}: {reason[0].lower()}{reason[1:]}") from None
+    if refusal := find_refusal({field: value}, TrainSettings):
+        raise ValueError(f"space: {field}: {refusal.reason}")
+    return getattr(msgspec.convert({field: value}, TrainSettings), field)
