@@ -169,8 +169,7 @@ def _run(options: argparse.Namespace) -> int:
     from detray.verbs import runner
     from detray.verbs.base import Context
 
-    bar = Bar()
-    with executor(config, serial=options.serial) as chosen:
+    with contextlib.closing(Bar()) as bar, executor(config, serial=options.serial) as chosen:
         context = Context(config, Store(config.output), chosen, bar, trust_model=options.trust_model)
         if options.verb == "demo":
             from detray.verbs.demo import run_demo
@@ -179,7 +178,6 @@ def _run(options: argparse.Namespace) -> int:
         else:
             verbs = runner.stages_of(config) if options.verb == "run" else (options.verb,)
             results, closing, lines = runner.run(context, verbs, force=options.force, on_stage=bar.stage), [], []
-    bar.end()
     worst = runner.worst_severity(context)
     code = 1 if options.fail_on is not None and worst is not None and worst >= options.fail_on else 0
     _print_summary(options, config, results, (closing, lines), code)
@@ -265,7 +263,8 @@ def _print_summary(
     for result in results:
         _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
     for table in closing[0]:
-        print(f"\n{console.table(table.title, table.columns, table.rows)}")
+        print()
+        console.show(table.title, table.columns, table.rows)
     print()
     for line in closing[1]:
         print(line)
@@ -286,7 +285,8 @@ def _print_stage(result: Result, *, is_asked: bool) -> None:
         print(console.printable(note))
     for table in result.tables:
         if is_asked or len(table.rows) <= MAX_ROWS_UNASKED:
-            print(f"\n{console.table(table.title, table.columns, table.rows)}")
+            print()
+            console.show(table.title, table.columns, table.rows)
         else:
             title = console.printable(table.title.partition(" (")[0])
             print(f"\n{title}: {len(table.rows)} rows, which detray {result.stage} shows")

@@ -1,85 +1,108 @@
-"""What a person sees in the terminal: progress on standard error, tables at the end."""
+"""What a person sees in the terminal: progress on standard error, tables at the end.
+
+On a terminal rich draws both. Anywhere else it is plain lines that scripts can read, and rich is not imported.
+"""
+
+from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
 
 EVERY = 10.0
 """Seconds between two lines of progress where the output is no terminal."""
+BAR_WIDTH = 24
 
 
 class Bar:
-    """One line of progress: step, share, time left. On a terminal it is redrawn in place."""
+    """Progress of one step after the other: done, total, time left. On a terminal the line is redrawn in place."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._live = self._stream.isatty()
-        self._label = ""
-        self._total = self._done = self._fresh = 0
+        self._live: Live | None = None
+        self._label: str | None = None
+        self._total = self._done = 0
         self._start = self._shown = 0.0
-        self._open = False
+        self._first: tuple[int, float] | None = None
 
     def stage(self, name: str, status: str) -> None:
         """A stage has begun or ended."""
+        self.close()
         if status == "running":
-            self._close()
             self._print(f"{name}:")
         elif status == "current":
             self._print(f"{name}: current, nothing to do (detray {name} ... --force does it again)")
-        else:
-            self._close()
 
     def step(self, label: str, total: int) -> None:
-        self._close()
-        self._label, self._total, self._done, self._fresh = label, total, 0, 0
+        """A step of ``total`` tasks begins."""
+        self.close()
+        self._label, self._total, self._done, self._first = printable(label), total, 0, None
         self._start = self._shown = time.monotonic()
-        self._open = True
-        if self._live:
-            self._draw()
+        if self._stream.isatty():
+            from rich.live import Live
+
+            console = _terminal(self._stream)
+            self._live = Live(get_renderable=self._drawing, console=console, transient=True, refresh_per_second=8)
+            self._live.start()
 
     def advance(self, done: int = 1) -> None:
+        """``done`` more tasks of the step are done; those of an earlier run are the first call's."""
         self._done += done
-        self._fresh += 1
         now = time.monotonic()
-        if self._live and (now - self._shown > 0.1 or self._done == self._total):
-            self._draw()
-        elif not self._live and now - self._shown > EVERY and self._done < self._total:
-            self._print(self._line())
+        self._first = self._first or (self._done, now)
+        if self._live is None and now - self._shown > EVERY and self._done < self._total:
+            self._print(f"  {self._label}: {self._state()}")
             self._shown = now
 
     def note(self, text: str) -> None:
-        self._close()
+        """A line between two steps."""
+        self.close()
         self._print(f"  {printable(text)}")
 
-    def end(self) -> None:
-        """Nothing more comes."""
-        self._close()
+    def close(self) -> None:
+        """End the step that is open, if one is."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        if self._label is not None:
+            spent = time.monotonic() - self._start
+            self._print(f"  {self._label}: {self._done}/{self._total}, {_duration(spent)}")
+            self._label = None
 
-    def _line(self) -> str:
-        spent = time.monotonic() - self._start
-        left = spent / self._done * (self._total - self._done) if self._done and self._fresh else None
-        tail = f", about {_duration(left)} left" if left and self._done < self._total else f", {_duration(spent)}"
-        return f"  {self._label}: {self._done}/{self._total}{tail}"
+    def _state(self) -> str:
+        now = time.monotonic()
+        before, since = self._first or (0, now)
+        if self._done == self._total or self._done <= before:
+            return f"{self._done}/{self._total}, {_duration(now - self._start)}"
+        left = (now - since) / (self._done - before) * (self._total - self._done)
+        return f"{self._done}/{self._total}, about {_duration(left)} left"
 
-    def _draw(self) -> None:
-        self._stream.write(f"\r\x1b[2K{self._line()}")
-        self._stream.flush()
-        self._shown = time.monotonic()
+    def _drawing(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
 
-    def _close(self) -> None:
-        if not self._open:
-            return
-        if self._live:
-            self._draw()
-            self._stream.write("\n")
-        else:
-            self._print(self._line())
-        self._open = False
+        line = Table.grid(padding=(0, 1))
+        for _ in range(3):
+            line.add_column(no_wrap=True)
+        bar = ProgressBar(max(self._total, 1), self._done if self._total else 1, width=BAR_WIDTH)
+        line.add_row(Text(f"  {self._label}"), bar, Text(self._state()))
+        return line
 
     def _print(self, text: str) -> None:
         self._stream.write(f"{text}\n")
         self._stream.flush()
+
+
+def _terminal(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
 def _duration(seconds: float) -> str:
@@ -98,7 +121,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     """A titled table as aligned text: numbers to the right, NULL as a dash, long cells cut."""
     limits = [*[MAX_CELL] * (len(columns) - 1), MAX_LAST_CELL]
     cells = [[_cell(value, limit) for value, limit in zip(row, limits, strict=True)] for row in rows]
-    right = [all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(columns))]
+    right = _are_numbers(columns, rows)
     widths = [max([len(name), *(min(len(row[i]), MAX_CELL) for row in cells)]) for i, name in enumerate(columns)]
 
     def line(values: Sequence[str]) -> str:
@@ -107,6 +130,30 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
     body = [line(row) for row in cells] or ["(none)"]
     return "\n".join([printable(title), line(list(columns)), line(["-" * width for width in widths]), *body])
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], stream: TextIO | None = None) -> None:
+    """Print a titled table. On a terminal it fits the width: text is wrapped, numbers are not."""
+    stream = stream or sys.stdout
+    if not stream.isatty():
+        stream.write(f"{table(title, columns, rows)}\n")
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, is_number in zip(columns, _are_numbers(columns, rows), strict=True):
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        drawn.add_column(Text(name), justify=justify, no_wrap=is_number, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(_cell(value, MAX_LAST_CELL)) for value in row))
+    console = _terminal(stream)
+    console.print(Text(printable(title), "bold"), drawn if rows else "(none)", sep="\n")
+
+
+def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[bool]:
+    return [all(isinstance(row[i], int | float | None) for row in rows) for i in range(len(columns))]
 
 
 def printable(text: str) -> str:

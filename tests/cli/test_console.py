@@ -1,8 +1,70 @@
 """What the terminal shows."""
 
+import contextlib
 import io
+import re
+import time
+
+import pytest
 
 from detray import console
+
+
+class Terminal(io.StringIO):
+    """A terminal of 80 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return Terminal()
+
+
+def test_on_a_terminal_a_table_fits_the_width_and_loses_nothing(terminal: Terminal) -> None:
+    rows = [["cat", 0.12345, 1200, "word " * 60], ["d" * 30, None, 3, "[red]none[/red] :smile: \x1b[2J"]]
+    console.show("AP of [b]val[/b]", ("class", "AP", "n", "why"), rows, terminal)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count("word") for line in lines) == 60
+    assert "AP of [b]val[/b]" in lines[0]
+    assert any("0.123  1,200" in line for line in lines)
+    assert any("    -      3" in line for line in lines)
+    assert "[red]none[/red] :smile:" in terminal.getvalue()
+    assert "\x1b[2J" not in terminal.getvalue()
+
+
+def test_elsewhere_a_table_is_the_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show("t", ("name", "n"), [["a", 1]])
+    assert capsys.readouterr().out == console.table("t", ("name", "n"), [["a", 1]]) + "\n"
+
+
+def test_on_a_terminal_progress_is_redrawn_and_leaves_one_line_a_step(terminal: Terminal) -> None:
+    with contextlib.closing(console.Bar(terminal)) as bar:
+        bar.step("rules [red]", 3)
+        bar.advance(2)
+        bar.advance()
+        bar.step("empty", 0)
+    text = terminal.getvalue()
+    assert "\x1b[2K" in text
+    assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h"), "the cursor comes back"
+    assert "rules [red]: 3/3, 0.0 s" in text
+    assert text.endswith("empty: 0/0, 0.0 s\n")
+
+
+def test_the_time_left_does_not_count_what_an_earlier_run_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 0.0, 20.0, 20.0, 20.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    bar = console.Bar(stream)
+    bar.step("rules", 100)
+    bar.advance(90)
+    bar.advance(1)
+    assert stream.getvalue() == "  rules: 91/100, about 3 min 00 s left\n"
 
 
 def test_a_table_is_aligned_and_null_is_a_dash() -> None:
