@@ -14,11 +14,11 @@ from detray import console
 from detray.cluster.executor import SerialExecutor
 from detray.errors import DetrayError, UsageError
 from detray.evaluate.api import TABLES, evaluate_tables
+from detray.flow import pieces
 from detray.settings import convert
 from detray.store import ShardKey, Stage, Store
 from detray.verbs import evaluate as stage_module
 from detray.verbs import evaluate_tasks as task_module
-from detray.verbs import pieces
 from detray.verbs.base import Context, Outcome
 from detray.verbs.config import Config
 
