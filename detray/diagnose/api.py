@@ -12,18 +12,21 @@ from detray import schema, tables
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.columns import take
-from detray.diagnose.faults import find_split_faults
-from detray.diagnose.label_map import find_remaps
-from detray.diagnose.mapping import reading_of_class
-from detray.diagnose.observe import Observation, Tally, observe
-from detray.diagnose.pairing import Listing, Named, sample_images
+from detray.diagnose.evidence.counts import ClassCounts
+from detray.diagnose.evidence.inputs import Inputs, Training
+from detray.diagnose.evidence.observe import Observation, observe
+from detray.diagnose.evidence.reference import Reference
+from detray.diagnose.evidence.result import ClassResult
+from detray.diagnose.evidence.shapes import box_shapes
+from detray.diagnose.evidence.split import Split
+from detray.diagnose.image_set import ImageSet, read_detections, read_image_set, subset
+from detray.diagnose.mapping.faults import find_split_faults
+from detray.diagnose.mapping.formats import reading_of_class
+from detray.diagnose.mapping.label_map import find_remaps
+from detray.diagnose.mapping.pairing import Listing, Named, sample_images
+from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.rank import ranked, rows_of
-from detray.diagnose.repairs import Faults
-from detray.diagnose.scene import Scene, read_detections, read_scene, sub_scene
 from detray.diagnose.settings import DiagnoseSettings
-from detray.diagnose.surroundings import Reference, Surroundings
-from detray.diagnose.training import Outside, Training, box_shapes
-from detray.diagnose.view import View
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, GroundTruth, Matches, match
 
@@ -70,12 +73,12 @@ def diagnose_tables(
         findings: the audit's.
         input_size: width and height in pixels that the model resizes pictures to.
     """
-    everything = read_scene(images, annotations, predictions)
+    everything = read_image_set(images, annotations, predictions)
     scene = replace(everything, dt=take(everything.dt, np.isin(everything.dt.image, everything.images.id)))
     names = own_names(categories)
     matches = match(scene.gt, scene.dt)
     weak = weak_classes(class_aps(scene, matches), names, settings)
-    outside = Outside(
+    outside = Inputs(
         shapes=box_shapes(scene),
         label_map=label_map,
         findings=None if findings is None else count_findings(findings, split),
@@ -109,9 +112,9 @@ def count_findings(findings: pa.Table, split: str) -> dict[tuple[int, str], int]
 
 
 def _training(train: SplitTables, names: Mapping[int, str]) -> dict[str, Any]:
-    """The fields of `Outside` that the training split gives."""
+    """The fields of `Inputs` that the training split gives."""
     predictions = schema.empty("predictions") if train.predictions is None else train.predictions
-    scene = read_scene(train.images, train.annotations, predictions)
+    scene = read_image_set(train.images, train.annotations, predictions)
     there = own_names(train.categories)
     found: dict[str, Any] = {"training": Training(box_shapes(scene), there)}
     if train.predictions is not None:
@@ -129,7 +132,7 @@ def read_listing(images: pa.Table) -> Listing:
     return Listing(ids, images["file_name"].take(pa.array(first)).to_pylist(), position)
 
 
-def class_aps(scene: Scene, matches: Matches) -> Aps:
+def class_aps(scene: ImageSet, matches: Matches) -> Aps:
     """AP and AP50 of every class that has boxes."""
     gt, dt = scene.gt, scene.dt
     rows = np.flatnonzero(matches.kept)
@@ -163,13 +166,13 @@ def weak_classes(aps: Aps, names: Mapping[int, str], settings: DiagnoseSettings)
 
 
 def examine(
-    scene: Scene,
+    scene: ImageSet,
     dt: Detections,
     names: Mapping[int, str],
     weak: Sequence[int],
     matches: Matches,
     listing: Listing,
-    outside: Outside,
+    outside: Inputs,
 ) -> list[Case]:
     """The case of every weak class; ``dt`` holds detections of unknown images too."""
     if not weak:
@@ -181,13 +184,13 @@ def examine(
         yield scene.gt
 
     named = Named(*np.unique(dt.image, return_counts=True))
-    sample = sub_scene(scene, sample_images(scene.gt))
+    sample = subset(scene, sample_images(scene.gt))
     faults, pairing = find_split_faults(sample, listing, named, lambda ids: take(dt, np.isin(dt.image, ids)), boxes)
     renamed = pairing.apply(replace(scene, dt=dt)) if pairing is not None else scene
     seen = given
     if faults.pairing is not None or faults.reading is not None:
         seen = observe(faults.repairs.apply(renamed), classes)
-    labels = find_remaps(seen.tally, names, outside.class_lists)
+    labels = find_remaps(seen.counts, names, outside.class_lists)
     if labels is not None:
         faults = replace(faults, labels=labels)
         seen = observe(faults.repairs.apply(renamed), classes)
@@ -204,29 +207,29 @@ def examine(
 def cases_of(
     given: Observation,
     repaired: Observation,
-    faults: Faults,
+    faults: MappingFaults,
     names: Mapping[int, str],
     weak: Sequence[int],
-    outside: Outside,
+    outside: Inputs,
 ) -> list[Case]:
     """The weak classes of observations as given and with the faults repaired."""
-    working = working_classes(repaired.tally, weak, bool(faults.repairs) or faults.pairing is not None)
-    reference = Reference.of(repaired.tally, working)
-    around = Surroundings(names, given.tally, repaired.tally, reference, faults, outside)
+    working = working_classes(repaired.counts, weak, bool(faults.repairs) or faults.pairing is not None)
+    reference = Reference.of(repaired.counts, working)
+    split = Split(names, given.counts, repaired.counts, reference, faults, outside)
     cases = []
     for category in weak:
-        view = View(*_rows(given, category))
-        mended = View(*_rows(repaired, category)) if faults.touch(category) else view
-        cases.append(Case(category, given.tally.crowds.get(category, 0), view, mended, around))
+        view = ClassResult(*_rows(given, category))
+        mended = ClassResult(*_rows(repaired, category)) if faults.touch(category) else view
+        cases.append(Case(category, given.counts.crowds.get(category, 0), view, mended, split))
     return cases
 
 
-def working_classes(tally: Tally, weak: Sequence[int], is_repaired: bool) -> frozenset[int]:
+def working_classes(tally: ClassCounts, weak: Sequence[int], is_repaired: bool) -> frozenset[int]:
     """Classes that are not weak; where faults were repaired, also those that find their boxes now."""
     found = {k for k, n in tally.boxes.items() if is_repaired and tally.hits.get(k, 0) >= t.HIGH_RECALL * n}
     return frozenset(tally.boxes) - frozenset(weak) | found
 
 
 def _rows(observation: Observation, category: int) -> tuple:
-    boxes, found = observation.boxes, observation.found
+    boxes, found = observation.boxes, observation.detections
     return take(boxes, boxes.category == category), take(found, found.category == category)

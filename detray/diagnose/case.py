@@ -7,12 +7,14 @@ from functools import cached_property
 import numpy as np
 
 from detray.arrays import Flags, Floats, Ints
-from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
-from detray.diagnose.observe import Counts, first_of_each_place
-from detray.diagnose.surroundings import Others, Surroundings, score_depth
-from detray.diagnose.view import Auc, View
+from detray.diagnose.evidence import rows as o
+from detray.diagnose.evidence.counts import Counts
+from detray.diagnose.evidence.reference import Others, score_depth
+from detray.diagnose.evidence.result import Auc, ClassResult
+from detray.diagnose.evidence.rows import first_of_each_place
+from detray.diagnose.evidence.split import Split
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 
 
@@ -22,50 +24,50 @@ class Case:
 
     category: int
     n_crowd: int
-    given: View
+    given: ClassResult
     """As the files say."""
-    view: View
-    """With the mapping faults of `Surroundings.repairs` repaired; the same as ``given`` without any."""
-    around: Surroundings
+    result: ClassResult
+    """With the mapping faults of `Split.repairs` repaired; the same as ``given`` without any."""
+    split: Split
 
     @property
     def name(self) -> str:
-        return self.around.names.get(self.category, str(self.category))
+        return self.split.names.get(self.category, str(self.category))
 
     @property
     def label(self) -> str:
-        return self.around.label(self.category)
+        return self.split.label(self.category)
 
     @cached_property
     def reference(self) -> Others:
         """How the other classes that work score."""
-        return self.around.reference.seen_by(self.category)
+        return self.split.reference.seen_by(self.category)
 
     @property
     def is_repaired(self) -> bool:
-        return self.view is not self.given
+        return self.result is not self.given
 
     @cached_property
     def mapping_gain(self) -> float | None:
         """AP regained by the repair of all mapping faults together."""
-        if self.given.ap is None or self.view.ap is None:
+        if self.given.ap is None or self.result.ap is None:
             return None
-        return max(self.view.ap - self.given.ap, 0.0)
+        return max(self.result.ap - self.given.ap, 0.0)
 
     def gain(self, mended: float | None) -> float | None:
         """AP regained over the view that the causes after the mapping look at."""
-        return None if mended is None or self.view.ap is None else max(mended - self.view.ap, 0.0)
+        return None if mended is None or self.result.ap is None else max(mended - self.result.ap, 0.0)
 
     def is_worth(self, gain: float | None) -> bool:
         """Whether a mend that regains so much AP is worth a place among the causes."""
-        return gain is not None and gain >= min(t.LEAST_GAIN, t.LEAST_SHARE * (self.view.ap or 0.0)) and gain > 0
+        return gain is not None and gain >= min(t.LEAST_GAIN, t.LEAST_SHARE * (self.result.ap or 0.0)) and gain > 0
 
     # training
 
     @cached_property
     def training_category(self) -> int | None:
         """The class's id in the training annotations: by name, else by id; None where it is not there."""
-        training = self.around.outside.training
+        training = self.split.inputs.training
         if training is None:
             return None
         named = [k for k, name in sorted(training.names.items()) if name == self.name]
@@ -76,7 +78,7 @@ class Case:
     @cached_property
     def n_train(self) -> int | None:
         """Boxes of the class in the training annotations; None where these are not given."""
-        training = self.around.outside.training
+        training = self.split.inputs.training
         if training is None:
             return None
         return 0 if self.training_category is None else training.shapes.boxes.get(self.training_category, 0)
@@ -84,30 +86,30 @@ class Case:
     @cached_property
     def drifts(self) -> dict[str, float]:
         """How far the sizes and aspects of the boxes lie from those in training; empty where unknown."""
-        return self.around.drifts.get(self.category, {})
+        return self.split.drifts.get(self.category, {})
 
     @cached_property
     def usual_drift(self) -> dict[str, float]:
         """The same in the median of the other classes."""
-        others = [found for k, found in self.around.drifts.items() if k != self.category]
+        others = [found for k, found in self.split.drifts.items() if k != self.category]
         return {name: float(np.median([found[name] for found in others])) for name in self.drifts if others}
 
     @cached_property
     def share_of_boxes(self) -> tuple[int, float, str]:
         """The class's boxes, those of the median of the other classes, and where: in training if given."""
-        training = self.around.outside.training
+        training = self.split.inputs.training
         if training is not None:
             others = [n for k, n in training.shapes.boxes.items() if k != self.training_category]
             return self.n_train or 0, float(np.median(others)) if others else 0.0, "training"
-        others = [n for k, n in self.around.repaired.boxes.items() if k != self.category]
-        return len(self.view.boxes), float(np.median(others)) if others else 0.0, "the evaluated split"
+        others = [n for k, n in self.split.repaired.boxes.items() if k != self.category]
+        return len(self.result.boxes), float(np.median(others)) if others else 0.0, "the evaluated split"
 
     @cached_property
     def sizes(self) -> Floats:
         """Root of each box's area in pixels, after the model's resize where that is known."""
-        boxes = self.view.boxes
+        boxes = self.result.boxes
         side = np.sqrt(boxes.box[:, 2:].clip(0)).prod(axis=1)  # an area may be beyond the largest float
-        to = self.around.outside.input_size
+        to = self.split.inputs.input_size
         if to is None:
             return side
         return np.where(
@@ -120,9 +122,9 @@ class Case:
     def confused(self) -> Flags:
         """Boxes covered by a detection of another class that scores as true ones of that class, or of
         this one unless it scores low as a whole, do."""
-        boxes = self.view.boxes
+        boxes = self.result.boxes
         like_own = (boxes.cover_score >= self.floor) & (self.is_depressed is not True)
-        like_other = self.around.confident(boxes.cover_category, boxes.cover_score)
+        like_other = self.split.confident(boxes.cover_category, boxes.cover_score)
         covered = boxes.outcome == o.COVERED
         return covered & (like_own | like_other | (boxes.cover_category == self._confused_with))
 
@@ -130,14 +132,14 @@ class Case:
     def _confused_with(self) -> int | None:
         """The class whose detections, of whatever score, cover far more of the missed boxes than its
         share of all detections would by chance; None: there is none, or the class is never detected."""
-        covers = self.view.boxes.cover_category[self.view.boxes.outcome == o.COVERED]
-        if not len(covers) or not len(self.view.found):
+        covers = self.result.boxes.cover_category[self.result.boxes.outcome == o.COVERED]
+        if not len(covers) or not len(self.result.detections):
             return None
         other = dominant_class(covers)
         if other is None:
             return None
         most = int((covers == other).sum())
-        detections = self.around.repaired.detections
+        detections = self.split.repaired.detections
         share = detections.get(other, 0) / max(sum(n for k, n in detections.items() if k != self.category), 1)
         chance = len(covers) * share
         is_beyond = most - chance > t.CHANCE_ERRORS * np.sqrt(max(chance * (1 - share), 1))
@@ -146,22 +148,22 @@ class Case:
     @cached_property
     def floor(self) -> float:
         """From this score on a detection of the class is confident."""
-        if int(self.view.true.sum()) < t.MIN_HITS:
+        if int(self.result.true.sum()) < t.MIN_HITS:
             return self.reference.quantile(t.CONFIDENT_QUANTILE) or 0.0
         other = self.reference.quantile(t.CONFIDENT_QUANTILE)
-        return self.view.confident if other is None else min(self.view.confident, other)
+        return self.result.confident if other is None else min(self.result.confident, other)
 
     @cached_property
     def loose(self) -> Flags:
         """Missed boxes, not confused, that a confident detection of the class overlaps by .1."""
-        boxes = self.view.boxes
+        boxes = self.result.boxes
         near = (boxes.detection != o.NONE) & (np.nan_to_num(boxes.score, nan=-1.0) >= self.floor)
-        return self.view.missed & ~self.confused & near
+        return self.result.missed & ~self.confused & near
 
     @cached_property
     def lost(self) -> Flags:
         """Missed boxes that no confident detection explains."""
-        return self.view.missed & ~self.confused & ~self.loose
+        return self.result.missed & ~self.confused & ~self.loose
 
     @property
     def met(self) -> Flags:
@@ -178,12 +180,12 @@ class Case:
     def n_seen(self) -> int:
         """The same with the boxes that a confident detection of another class covers; all of a class that
         is never detected."""
-        return max(int((~self.lost).sum()), self._enough) if len(self.view.found) else self.view.n_boxes
+        return max(int((~self.lost).sum()), self._enough) if len(self.result.detections) else self.result.n_boxes
 
     @property
     def _enough(self) -> int:
         """Ten boxes, or half of all where they are few."""
-        return min((self.view.n_boxes + 1) // 2, int(t.FEW_BOXES))
+        return min((self.result.n_boxes + 1) // 2, int(t.FEW_BOXES))
 
     @cached_property
     def usually_missed(self) -> float:
@@ -208,57 +210,57 @@ class Case:
 
     @cached_property
     def confident_detections(self) -> Flags:
-        found = self.view.found
+        found = self.result.detections
         return found.kept & (found.outcome != o.IGNORED) & (found.score >= self.floor)
 
     @cached_property
     def on_others(self) -> Flags:
         """Confident detections on boxes of other classes."""
-        return self.confident_detections & (self.view.found.outcome == o.ON_OTHER)
+        return self.confident_detections & (self.result.detections.outcome == o.ON_OTHER)
 
     @cached_property
     def _beside(self) -> Flags:
         """Loose detections whose box another detection has, and that no missed box explains: copies of
         it, or another object nearby."""
-        found = self.view.found
+        found = self.result.detections
         return found.kept & (found.outcome == o.LOOSE) & found.box_hit & ~found.near_missed
 
     @cached_property
     def repeated(self) -> Flags:
         """Detections of objects that another detection has."""
-        return self.view.outcomes(o.DUPLICATE) | (self._beside & (self.view.found.iou >= t.COPY_IOU))
+        return self.result.outcomes(o.DUPLICATE) | (self._beside & (self.result.detections.iou >= t.COPY_IOU))
 
     @cached_property
     def true_median(self) -> float:
         """Median score of the true detections; infinite without any."""
-        scores = self.view.found.score[self.view.true]
+        scores = self.result.detections.score[self.result.true]
         return float(np.median(scores)) if len(scores) else np.inf
 
     @cached_property
     def background(self) -> tuple[Flags, Auc | None]:
         """Confident detections where no box stands, one a place, and the chance (AUC) that a true one
         scores higher."""
-        found = self.view.found
-        empty = self.view.outcomes(o.BACKGROUND) | (self._beside & (found.iou < t.COPY_IOU))
+        found = self.result.detections
+        empty = self.result.outcomes(o.BACKGROUND) | (self._beside & (found.iou < t.COPY_IOU))
         rows = np.flatnonzero(empty & (found.score >= self.floor))
         places = np.zeros(len(found), np.bool_)
         places[rows[first_of_each_place(take(found, rows))]] = True
-        return places, self.view.auc(places, self.floor)
+        return places, self.result.auc(places, self.floor)
 
     @cached_property
     def false_auc(self) -> Auc | None:
         """The chance that a true detection scores above a confident false one that repeats none; None
         without either."""
-        return self.view.auc(self.view.false & ~self.repeated, self.floor)
+        return self.result.auc(self.result.false & ~self.repeated, self.floor)
 
     @cached_property
     def outranking(self) -> Flags:
         """False detections, repeating none, that score above the median of the true ones."""
-        return self.view.false & ~self.repeated & (self.view.found.score >= self.true_median)
+        return self.result.false & ~self.repeated & (self.result.detections.score >= self.true_median)
 
     def usual_false(self, score: float) -> float:
         """How many false detections from ``score`` on a class that works would have."""
-        return self.reference.usual_false(score, int(self.view.true.sum()))
+        return self.reference.usual_false(score, int(self.result.true.sum()))
 
     @cached_property
     def is_depressed(self) -> bool | None:
@@ -267,7 +269,7 @@ class Case:
 
     def scores_low(self, chance: float) -> bool | None:
         """The same, where it happens by chance with this probability at most."""
-        n = int(self.view.true.sum())
+        n = int(self.result.true.sum())
         position = self.reference.position(self.true_median) if n else None
         if position is None:
             return None
@@ -284,18 +286,18 @@ class Case:
     def has_one_kind_of_false(self) -> bool:
         """Whether most false detections that outscore true ones are of one kind, so that this kind and
         not the ranking is what is wrong: the true ones score as usual, or the kind is no background."""
-        kinds = np.bincount(self.view.found.outcome[self.outranking], minlength=o.BACKGROUND + 1)
+        kinds = np.bincount(self.result.detections.outcome[self.outranking], minlength=o.BACKGROUND + 1)
         if not kinds.sum() or kinds.max() < t.ONE_KIND * kinds.sum():
             return False
         if self.is_depressed is not None:
             return not self.is_depressed
         # no other class tells how true detections score here
-        return bool(self.true_median >= t.FAR_BELOW * np.median(self.view.found.score[self.outranking]))
+        return bool(self.true_median >= t.FAR_BELOW * np.median(self.result.detections.score[self.outranking]))
 
     @cached_property
     def untight_share(self) -> float | None:
         """Share of the true detections that fail at IoU .75; None without any."""
-        words = self.view.found.matched[self.view.true]
+        words = self.result.detections.matched[self.result.true]
         return float((words >> o.TIGHT_LEVEL & 1 == 0).mean()) if len(words) else None
 
     @property
@@ -316,25 +318,25 @@ class Case:
         From the classes that work: so many true detections of theirs do not all score above it by
         chance; or, where all classes are cut there, the class's own pile up at the cut.
         """
-        scores = self.view.found.score[self.view.true]
+        scores = self.result.detections.score[self.result.true]
         # what was cut below is skewed: its lowest score is as near to the median as the high ones are
         high = float(np.quantile(scores, 1 - t.CONFIDENT_QUANTILE)) if len(scores) else 0.0
         is_skewed = score_depth(lowest, self.true_median) <= score_depth(self.true_median, high)
-        if self.around.cut is not None and lowest <= self.around.cut + t.SAME_CUT:
+        if self.split.cut is not None and lowest <= self.split.cut + t.SAME_CUT:
             # what all lose to the cut they lose about alike
-            is_alike = float(self.lost.mean()) <= t.CUT_ALIKE * self.around.missed + t.CUT_MISSED_SHARE
+            is_alike = float(self.lost.mean()) <= t.CUT_ALIKE * self.split.missed + t.CUT_MISSED_SHARE
             return is_alike or (is_skewed and self.is_depressed is True)
         reference = self.reference
         below = reference.position(lowest)
         if below is None or reference.lowest_score is None:
             return is_skewed
-        n_true = int(self.view.true.sum())
+        n_true = int(self.result.true.sum())
         depth = self.reference.usual_depth(n_true)
         is_deep = depth is not None and score_depth(lowest, self.true_median) > t.CUT_DEPTH * depth
         if is_deep and below < t.CUT_POSITION:
             return False  # a class that scores high as a whole is not cut
         # a class whose false ones score high has them elsewhere
-        is_usual = int(self.view.false.sum()) <= self.usual_false(lowest)
+        is_usual = int(self.result.false.sum()) <= self.usual_false(lowest)
         n_false = self.reference.least_false(n_true, below=lowest) if is_usual else 0.0
         if (1 - below) ** n_true * np.exp(-n_false) < t.CUT_CHANCE:
             return True
@@ -344,7 +346,7 @@ class Case:
     def _ends_early(self, lowest: float) -> bool:
         """Whether the true scores end far nearer to their median, for how far they go above it, than those
         of the classes that work: scores that are low as a whole keep their shape."""
-        scores = self.view.found.score[self.view.true]
+        scores = self.result.detections.score[self.result.true]
         usual = self.reference.usual_tail(len(scores))
         high = float(np.quantile(scores, 1 - t.CONFIDENT_QUANTILE))
         if usual is None or len(scores) < t.FEW_BOXES or high <= self.true_median:
@@ -354,14 +356,14 @@ class Case:
     @property
     def beyond_cap(self) -> Flags:
         """Detections beyond the 100 that count an image and class, in images that hold more boxes of it."""
-        boxes, found = self.view.boxes, self.view.found
+        boxes, found = self.result.boxes, self.result.detections
         images, n = np.unique(boxes.image, return_counts=True)
         return ~found.kept & np.isin(found.image, images[n > t.COCO_CAP])
 
     @cached_property
     def uncapped_ap(self) -> float | None:
         """AP with all detections of an image."""
-        boxes, found = self.view.boxes, self.view.found
+        boxes, found = self.result.boxes, self.result.detections
         gt = GroundTruth(boxes.image, boxes.category, boxes.box, boxes.area, np.zeros(len(boxes), np.bool_))
         dt = Detections(found.image, found.category, found.box, found.score, found.rank)
         return float(class_average_precision(gt, dt, max(len(found), 1)).mean()) if len(boxes) else None
@@ -372,26 +374,26 @@ class Case:
         if self.saturation is None:
             return False
         lost = int((self.lost & self.saturation[1]).sum())
-        return lost >= t.MIN_HITS and lost >= t.CAPPED_MISSED_SHARE * int(self.view.missed.sum())
+        return lost >= t.MIN_HITS and lost >= t.CAPPED_MISSED_SHARE * int(self.result.missed.sum())
 
     @cached_property
     def saturation(self) -> tuple[int, Flags, float, float | None] | None:
         """A cap on the detections of an image: the cap, the boxes in images that reach it, recall in
         these and in other images (None if there are none); None if there is no sign of one."""
-        boxes, found = self.view.boxes, self.view.found
+        boxes, found = self.result.boxes, self.result.detections
         images, counts = np.unique(found.image, return_counts=True)
         place = np.searchsorted(images, boxes.image).clip(0, max(len(images) - 1, 0))
         own = np.where(images[place] == boxes.image, counts[place], 0) if len(images) else np.zeros(len(boxes), int)
         per_count = {int(k): int(n) for k, n in zip(*np.unique(counts, return_counts=True), strict=True)}
-        for histogram, number in ((self.around.repaired.image_detections, boxes.image_detections), (per_count, own)):
+        for histogram, number in ((self.split.repaired.image_detections, boxes.image_detections), (per_count, own)):
             cap = _saturated(histogram)
             if cap is None:
                 continue
             full = number == cap
             if not full.any():
                 continue
-            recall = 1 - float(self.view.missed[full].mean())
-            rest = 1 - float(self.view.missed[~full].mean()) if not full.all() else None
+            recall = 1 - float(self.result.missed[full].mean())
+            rest = 1 - float(self.result.missed[~full].mean()) if not full.all() else None
             is_better_elsewhere = rest is not None and rest >= recall + t.CAP_RECALL_GAP
             is_full_of_boxes = boxes.image_boxes[full].mean() > cap and (rest is None or (~full).mean() < t.FEW_REST)
             if is_better_elsewhere or is_full_of_boxes:

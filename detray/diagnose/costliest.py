@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from detray.diagnose import cause, tuning
-from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.cause import Cause, Verdict
-from detray.diagnose.causes.background_confusion import BackgroundConfusion
-from detray.diagnose.causes.class_confusion import ClassConfusion
-from detray.diagnose.causes.duplicates import Duplicates
-from detray.diagnose.causes.localization import Localization
-from detray.diagnose.causes.missed_objects import MissedObjects
-from detray.diagnose.causes.receives_class import ReceivesClass
+from detray.diagnose.causes.output.duplicates import Duplicates
+from detray.diagnose.causes.symptoms.background_confusion import BackgroundConfusion
+from detray.diagnose.causes.symptoms.class_confusion import ClassConfusion
+from detray.diagnose.causes.symptoms.localization import Localization
+from detray.diagnose.causes.symptoms.missed_objects import MissedObjects
+from detray.diagnose.causes.symptoms.receives_class import ReceivesClass
+from detray.diagnose.evidence import rows as o
 
 CONFIDENCE = 0.25
 """Half of what a cause has that just passes its threshold."""
@@ -33,7 +33,7 @@ class NoCauseFound:
     explains = ()
 
     def judge(self, case: Case) -> Verdict:
-        view = case.view
+        view = case.result
         return Verdict(
             confidence=CONFIDENCE,
             d_ap=None,
@@ -52,7 +52,7 @@ def costliest(case: Case, causes: Sequence[Cause]) -> tuple[Cause, Verdict]:
     another class, or lost are found in turn, as TIDE does (Bolya et al., ECCV 2020), and the true
     detections are drawn exactly.
     """
-    view = case.view
+    view = case.result
     kinds: dict[str, tuple[float, str]] = {}
 
     def add(name: str, mended: float | None, words: str) -> None:

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from detray import schema
 from detray.arrays import Floats, Ints
-from detray.diagnose import observe as o
 from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
-from detray.diagnose.mixture import chance_of_wrong_labels, logit
-from detray.diagnose.observe import Boxes, Counts, Found, Tally, first_of_each_place, score_bin
+from detray.diagnose.evidence import rows as o
+from detray.diagnose.evidence.counts import ClassCounts, Counts, score_bin
+from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
+from detray.diagnose.evidence.rows import BoxRows, DetectionRows, first_of_each_place
 
 SIDES = ("x", "y", "width", "height")
 _SURE = 0.3
@@ -44,7 +45,7 @@ class Ranks:
     """The same for all classes together."""
 
     @classmethod
-    def of(cls, tally: Tally) -> "Ranks":
+    def of(cls, tally: ClassCounts) -> "Ranks":
         own: dict[int, Counts] = {}
         every: Counts = {}
         for (category, number), n in tally.true_scores.items():
@@ -77,7 +78,14 @@ def _shares(scores: Counts) -> tuple[Ints, Floats]:
 
 
 def label_errors(
-    boxes: Boxes, found: Found, tally: Tally, names: Mapping[int, str], *, run: str, split: str, model: str
+    boxes: BoxRows,
+    found: DetectionRows,
+    tally: ClassCounts,
+    names: Mapping[int, str],
+    *,
+    run: str,
+    split: str,
+    model: str,
 ) -> pa.Table:
     """The table ``label_errors`` of some classes; file names are left out.
 
@@ -110,7 +118,7 @@ def label_errors(
     return schema.from_columns("label_errors", {"model": [model] * n, "split": [split] * n, **columns}, run=run)
 
 
-def _missing(found: Found) -> dict[str, Any]:
+def _missing(found: DetectionRows) -> dict[str, Any]:
     """Detections on background, one a place."""
     rows = take(found, found.kept & (found.outcome == o.BACKGROUND))
     rows = take(rows, first_of_each_place(rows))
@@ -137,7 +145,7 @@ def _missing(found: Found) -> dict[str, Any]:
     )
 
 
-def _wrong_class(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
+def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     """Boxes that a sure detection of another class covers, and no detection of their own as sure.
 
     How sure it is tells its place among the true ones of its class, and among all: a class that hardly
@@ -175,7 +183,7 @@ def _wrong_class(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
     )
 
 
-def _bad_box(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
+def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     """Boxes that a confident detection of their class meets far less tightly than usual.
 
     Badly drawn boxes are met at any IoU from `_SAME_OBJECT` to `TIGHT_IOU`, others the more rarely the lower it is.
@@ -206,7 +214,7 @@ def _bad_box(boxes: Boxes, ranks: Ranks) -> dict[str, Any]:
     )
 
 
-def _spurious(boxes: Boxes, tally: Tally) -> dict[str, Any]:
+def _spurious(boxes: BoxRows, tally: ClassCounts) -> dict[str, Any]:
     """Boxes that no detection touches, the likelier the fewer of their class are.
 
     Nothing tells a box of nothing from an object that the model misses, so what is usual speaks: of so

@@ -10,9 +10,9 @@ from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import MAPPING, SYMPTOM, Cause, Verdict
-from detray.diagnose.causes.crowd_only import CrowdOnly
-from detray.diagnose.causes.few_examples import FewExamples
-from detray.diagnose.causes.no_ground_truth import NoGroundTruth
+from detray.diagnose.causes.ground_truth.crowd_only import CrowdOnly
+from detray.diagnose.causes.ground_truth.no_ground_truth import NoGroundTruth
+from detray.diagnose.causes.training_data.few_examples import FewExamples
 from detray.diagnose.costliest import costliest
 from detray.settings import to_yaml
 
@@ -47,7 +47,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     found = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
     if case.is_repaired:
         names = {cause.name for cause, _, _ in found}
-        unrepaired = replace(case, view=case.given, around=case.around.unrepaired)
+        unrepaired = replace(case, result=case.given, split=case.split.unrepaired)
         found += [
             (cause, verdict, True)
             for cause in causes

@@ -20,12 +20,14 @@ from detray import schema, tables
 from detray.diagnose.api import cases_of, is_weak, weak_classes
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import MAPPING, number
+from detray.diagnose.evidence.counts import ClassCounts
+from detray.diagnose.evidence.inputs import Inputs
+from detray.diagnose.evidence.observe import Observation
+from detray.diagnose.evidence.shapes import Shapes
 from detray.diagnose.label_errors import label_errors
-from detray.diagnose.label_map import label_map_of, miscounted
-from detray.diagnose.observe import Observation, Tally
+from detray.diagnose.mapping.label_map import label_map_of, miscounted
+from detray.diagnose.mapping.repairs import MappingFaults, MappingRepairs
 from detray.diagnose.rank import ranked, rows_of
-from detray.diagnose.repairs import Faults, Repairs
-from detray.diagnose.training import Outside, Shapes
 from detray.formats.label_map import read_category_map, write_label_map
 from detray.store import Json, ShardKey, Stage
 from detray.verbs.base import Context, Old, StageDefinition, Table
@@ -62,10 +64,10 @@ class Judging:
 class Known:
     """What all classes of a split share."""
 
-    given: Tally
-    repaired: Tally
-    faults: Faults
-    outside: Outside
+    given: ClassCounts
+    repaired: ClassCounts
+    faults: MappingFaults
+    outside: Inputs
 
 
 def judge(work: Work, known: Known, task: Judging) -> Json:
@@ -83,7 +85,7 @@ def judge(work: Work, known: Known, task: Judging) -> Json:
         for row in rows_of(case, found)
     ]
     suspects = label_errors(
-        repaired.boxes, repaired.found, known.repaired, names, run=work.run, split=work.split, model=work.model
+        repaired.boxes, repaired.detections, known.repaired, names, run=work.run, split=work.split, model=work.model
     )
     written = {
         "diagnoses": schema.from_rows("diagnoses", rows, run=work.run),
@@ -176,7 +178,7 @@ def _diagnose_split(
     if not keys:
         return
     source = Source(work, raw)
-    receipts, given = look_at_all(context, work, keys, done, GIVEN, source, Repairs())
+    receipts, given = look_at_all(context, work, keys, done, GIVEN, source, MappingRepairs())
     outcome.receipts += receipts
     shapes = Shapes()
     for receipt in receipts:

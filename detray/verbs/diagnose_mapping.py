@@ -11,13 +11,13 @@ import pyarrow as pa
 from detray.arrays import Ints
 from detray.diagnose.api import read_listing
 from detray.diagnose.columns import join, take
-from detray.diagnose.faults import find_split_faults
-from detray.diagnose.label_map import find_remaps
-from detray.diagnose.mapping import reading_of_class
-from detray.diagnose.observe import Tally
-from detray.diagnose.pairing import SAMPLE_IMAGES, Named, Pairing, spread
-from detray.diagnose.repairs import Faults
-from detray.diagnose.scene import Images, Scene, sort_detections
+from detray.diagnose.evidence.counts import ClassCounts
+from detray.diagnose.image_set import Images, ImageSet, sort_detections
+from detray.diagnose.mapping.faults import find_split_faults
+from detray.diagnose.mapping.formats import reading_of_class
+from detray.diagnose.mapping.label_map import find_remaps
+from detray.diagnose.mapping.pairing import SAMPLE_IMAGES, Named, Pairing, spread
+from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.thresholds import RECALL_RAISE
 from detray.evaluate.kernel import GroundTruth
 from detray.store import Json, ShardKey
@@ -62,7 +62,7 @@ def search_mapping(work: Work, task: MappingSearch) -> Json:
     return work.stage.write(task.name, {}, {"faults": faults.to_json(), "is_renamed": pairing is not None})
 
 
-def _sample(work: Work, task: MappingSearch, images: Ints) -> Scene:
+def _sample(work: Work, task: MappingSearch, images: Ints) -> ImageSet:
     # without any box there is no image to look at, and one empty shard gives the empty scene
     own = [key for key in task.keys if any(_holds(key, k) for k in task.images)] or task.keys[:1]
     scenes = [read_shard(work, key, Source(work, ())) for key in own]
@@ -72,7 +72,7 @@ def _sample(work: Work, task: MappingSearch, images: Ints) -> Scene:
         for rows in [np.isin(scene.gt.image, images)]
     ]
     known = [take(scene.images, np.isin(scene.images.id, images)) for scene in scenes]
-    return Scene(
+    return ImageSet(
         join(known) if known else Images(np.empty(0, np.int64), np.empty((0, 2))),
         join([gt for gt, _, _ in parts]),
         np.concatenate([ids for _, ids, _ in parts]),
@@ -102,10 +102,10 @@ def search_class_readings(work: Work, task: tuple[str, tuple[int, ...], tuple[st
     found = {}
     for category in classes:
         view = view_of(seen, category)
-        fault = reading_of_class(view.boxes, view.found)
+        fault = reading_of_class(view.boxes, view.detections)
         if fault is not None:
             found[category] = fault
-    return work.stage.write(name, {}, {"faults": Faults(class_readings=found).to_json()})
+    return work.stage.write(name, {}, {"faults": MappingFaults(class_readings=found).to_json()})
 
 
 def find_faults(
@@ -116,14 +116,14 @@ def find_faults(
     outcome: Old,
     source: Source,
     receipts: Sequence[Json],
-    given: Tally,
+    given: ClassCounts,
     class_lists: Mapping[str, Mapping[int, str]],
-) -> tuple[Faults, tuple[str, ...], Tally]:
+) -> tuple[MappingFaults, tuple[str, ...], ClassCounts]:
     """The faults of the mapping, the shards as they are with these repaired, and the counts of these.
 
     ``class_lists`` are classes by id as other files list them.
     """
-    faults, last, tally = Faults(), tuple(receipt["shard"] for receipt in receipts), given
+    faults, last, tally = MappingFaults(), tuple(receipt["shard"] for receipt in receipts), given
 
     def again(round: str) -> None:
         nonlocal last, tally
@@ -140,7 +140,7 @@ def find_faults(
         task = MappingSearch(name, tuple(keys), images, source)
         searched = context.run_tasks("mapping", partial(search_mapping, work), {name: task}, done)
         outcome.receipts += searched
-        faults = Faults.from_json(searched[0]["facts"]["faults"])
+        faults = MappingFaults.from_json(searched[0]["facts"]["faults"])
         if searched[0]["facts"]["is_renamed"]:
             n_parts = sum(1 for _ in source.parts) if source.parts is not None else sum(1 for _ in source.all())
             tasks = {
@@ -169,7 +169,7 @@ def find_faults(
         readings = {
             k: fault
             for receipt in found
-            for k, fault in Faults.from_json(receipt["facts"]["faults"]).class_readings.items()
+            for k, fault in MappingFaults.from_json(receipt["facts"]["faults"]).class_readings.items()
         }
         if readings:
             faults = replace(faults, class_readings=readings)

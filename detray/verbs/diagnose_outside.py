@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 
 from detray.detectors.catalogue import detector_kind
 from detray.diagnose.api import count_findings
-from detray.diagnose.causes import noisy_boxes, train_eval_shift
-from detray.diagnose.training import Outside, Shapes, Training, box_shapes
+from detray.diagnose.causes.ground_truth import noisy_boxes
+from detray.diagnose.causes.training_data import train_eval_shift
+from detray.diagnose.evidence.inputs import Inputs, Training
+from detray.diagnose.evidence.shapes import Shapes, box_shapes
 from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import match
 from detray.formats.label_map import read_category_map, read_label_map
@@ -114,11 +116,11 @@ def lost_rows(receipts: Sequence[Json]) -> list[str]:
 
 def outside_of(
     context: Context, work: Work, done: dict[str, bytes], metrics: pa.Table, shapes: Shapes
-) -> tuple[list[Json], Outside]:
+) -> tuple[list[Json], Inputs]:
     """All that is given beside the split."""
     config, store = context.config, context.store
     receipts: list[Json] = []
-    outside = Outside(shapes=shapes)
+    outside = Inputs(shapes=shapes)
     train = "train" if "train" in config.dataset.splits and work.split != "train" else None
     if train is not None:
         there = replace(work, split=train)

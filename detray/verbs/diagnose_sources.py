@@ -11,7 +11,7 @@ from detray import schema
 from detray.arrays import Ints
 from detray.diagnose.api import own_names
 from detray.diagnose.columns import from_arrow, join, take, to_arrow
-from detray.diagnose.scene import Scene, read_detections, read_scene, sort_detections
+from detray.diagnose.image_set import ImageSet, read_detections, read_image_set, sort_detections
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import Detections
 from detray.formats import detections
@@ -148,9 +148,9 @@ def read_file(
     return [*readings, *converted], parts_of(converted)
 
 
-def read_shard(work: Work, key: ShardKey, source: Source) -> Scene:
+def read_shard(work: Work, key: ShardKey, source: Source) -> ImageSet:
     """The scene of a shard."""
     shard = work.stage.store.read_shard(key, columns={"images": IMAGE_COLUMNS, "annotations": BOX_COLUMNS})
-    scene = read_scene(shard.images, shard.annotations, schema.empty("predictions"))
+    scene = read_image_set(shard.images, shard.annotations, schema.empty("predictions"))
     found = source.of(key)
     return replace(scene, dt=take(found, np.isin(found.image, scene.images.id)))

@@ -13,7 +13,7 @@ from scenes import World
 from detray import schema
 from detray.diagnose import thresholds as t
 from detray.diagnose.api import SplitTables, class_aps, diagnose_tables, weak_classes
-from detray.diagnose.scene import read_scene
+from detray.diagnose.image_set import read_image_set
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import match
 
@@ -102,7 +102,7 @@ def run_trial(
 def weak_of(world: World, settings: DiagnoseSettings) -> frozenset[int]:
     """Classes with an AP or AP50 below the settings', or none, by the evaluation alone."""
     tables = scenes.tables_of(world)
-    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
     aps = class_aps(scene, match(scene.gt, scene.dt))
     return frozenset(weak_classes(aps, world.names, settings))
 

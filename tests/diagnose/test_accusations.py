@@ -5,9 +5,9 @@ import scenes
 import suite
 
 from detray import schema
+from detray.diagnose.evidence.observe import observe
+from detray.diagnose.image_set import read_image_set
 from detray.diagnose.label_errors import label_errors
-from detray.diagnose.observe import observe
-from detray.diagnose.scene import read_scene
 from detray.diagnose.settings import DiagnoseSettings
 
 BROKEN = 1
@@ -55,9 +55,9 @@ def test_no_weak_class_is_put_down_to_the_labels_because_of_it() -> None:
 def _accused_by(world: scenes.World, category: int) -> int:
     """Boxes of other classes that are likelier than not to be of ``category``, by its detections."""
     tables = scenes.tables_of(world)
-    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
     seen = observe(scene, np.array(sorted(world.names)))
-    found = label_errors(seen.boxes, seen.found, seen.tally, world.names, run="x", split="val", model="m")
+    found = label_errors(seen.boxes, seen.detections, seen.counts, world.names, run="x", split="val", model="m")
     assert found.schema.equals(schema.empty("label_errors").schema, check_metadata=False)
     rows = [row for row in found.to_pylist() if row["kind"] == "wrong_class" and row["score"] >= LIKELY]
     return sum(row["suggested_category_id"] == category and row["category_id"] != category for row in rows)

@@ -18,7 +18,7 @@ from detray.diagnose import api, docs, thresholds
 from detray.diagnose.api import diagnose_tables
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
-from detray.diagnose.causes.forgetting import Forgetting
+from detray.diagnose.causes.training_data.forgetting import Forgetting
 from detray.diagnose.costliest import CONFIDENCE
 from detray.diagnose.rank import ranked
 from detray.diagnose.settings import DiagnoseSettings
@@ -110,9 +110,9 @@ def test_boxes_near_the_largest_float_are_boxes_like_others(sides: tuple[float, 
 
 def test_a_model_that_forgot_in_ap50_alone_regains_no_negative_ap() -> None:
     view = SimpleNamespace(ap=0.42, ap50=0.6)
-    around = SimpleNamespace(outside=SimpleNamespace(base_aps={1: (0.4, 0.9)}))
+    around = SimpleNamespace(inputs=SimpleNamespace(base_aps={1: (0.4, 0.9)}))
     verdict = Forgetting().judge(
-        SimpleNamespace(category=1, name="cat", label="`cat` (id 1)", view=view, around=around)
+        SimpleNamespace(category=1, name="cat", label="`cat` (id 1)", result=view, split=around)
     )
     assert verdict is not None
     assert verdict.d_ap == 0

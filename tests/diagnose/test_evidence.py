@@ -10,9 +10,9 @@ from scipy.stats import binom
 
 from detray.diagnose.api import diagnose_tables
 from detray.diagnose.case import chance_of_median
-from detray.diagnose.observe import bin_score, score_bin
+from detray.diagnose.evidence.counts import bin_score, score_bin
+from detray.diagnose.evidence.result import Auc
 from detray.diagnose.settings import DiagnoseSettings
-from detray.diagnose.view import Auc
 
 
 def test_bins_of_scores_keep_their_order_and_tell_saturated_scores_apart() -> None:

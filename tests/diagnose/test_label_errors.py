@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from detray.boxes import pairwise_iou
+from detray.diagnose.evidence.mixture import chance_of_wrong_labels
+from detray.diagnose.evidence.observe import observe
+from detray.diagnose.image_set import read_image_set
 from detray.diagnose.label_errors import label_errors
-from detray.diagnose.mixture import chance_of_wrong_labels
-from detray.diagnose.observe import observe
-from detray.diagnose.scene import read_scene
 
 SHARE = {"missing": 0.08, "wrong_class": 0.06, "bad_box": 0.06}
 DOUBTFUL = scenes.Quality(
@@ -56,9 +56,9 @@ def _said(quality: scenes.Quality, shares: dict[str, float], seeds: range) -> Sa
         place = np.flatnonzero(kind != "missing")
         world.keep_gt(kind != "missing")
         tables = scenes.tables_of(world)
-        scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+        scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
         seen = observe(scene, np.array(sorted(world.names)))
-        found = label_errors(seen.boxes, seen.found, seen.tally, world.names, run="x", split="val", model="m")
+        found = label_errors(seen.boxes, seen.detections, seen.counts, world.names, run="x", split="val", model="m")
         for row in found.to_pylist():
             said.chance[row["kind"]].append(row["score"])
             said.right[row["kind"]].append(_is_right(row, truth, kind, place))

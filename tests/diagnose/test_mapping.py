@@ -9,11 +9,12 @@ import suite
 import yaml
 
 from detray.diagnose.api import class_aps, diagnose_tables
-from detray.diagnose.label_map import find_remaps, miscounted
-from detray.diagnose.observe import Tally, observe
-from detray.diagnose.pairing import candidates, sample_images
-from detray.diagnose.reading import Reading, readings
-from detray.diagnose.scene import read_scene, sub_scene
+from detray.diagnose.evidence.counts import ClassCounts
+from detray.diagnose.evidence.observe import observe
+from detray.diagnose.image_set import read_image_set, subset
+from detray.diagnose.mapping.box_encoding import BoxEncoding, readings
+from detray.diagnose.mapping.label_map import find_remaps, miscounted
+from detray.diagnose.mapping.pairing import candidates, sample_images
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import match
 
@@ -60,7 +61,7 @@ def test_every_format_is_named_on_either_side(name: str, side: str) -> None:
 
 
 @pytest.mark.parametrize("reading", list(readings()), ids=lambda r: f"{r.order}-{r.scale}-{r.side}")
-def test_readings_undo_what_is_written(reading: Reading) -> None:
+def test_readings_undo_what_is_written(reading: BoxEncoding) -> None:
     rng = np.random.default_rng(0)
     box, size = rng.uniform(10, 50, (20, 4)), np.full((20, 2), [640.0, 480.0])
     x, y, w, h = box.T
@@ -88,8 +89,8 @@ def test_label_maps_are_recovered(kind: str) -> None:
         written = {"swap": classes[[1, 0, 2, 3, 4, 5, 6, 7]], "shift": classes + 1}.get(kind, rng.permutation(classes))
         world.dt_class = written[world.dt_class - 1]
         tables = scenes.tables_of(world)
-        scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
-        fault = find_remaps(observe(scene, classes).tally, world.names)
+        scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
+        fault = find_remaps(observe(scene, classes).counts, world.names)
         assert fault is not None
         wanted = {int(w): int(c) for w, c in zip(written, classes, strict=True) if w != c}
         assert fault.classes == wanted
@@ -98,9 +99,9 @@ def test_label_maps_are_recovered(kind: str) -> None:
 
 def test_healthy_and_empty_counts_give_no_remap() -> None:
     tables = scenes.tables_of(_world())
-    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
-    assert find_remaps(observe(scene, np.arange(1, 5)).tally, _world().names) is None
-    assert find_remaps(Tally(), {}) is None
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
+    assert find_remaps(observe(scene, np.arange(1, 5)).counts, _world().names) is None
+    assert find_remaps(ClassCounts(), {}) is None
 
 
 def _hesitant(seed: int) -> scenes.World:
@@ -148,8 +149,8 @@ def test_a_weak_neighbour_is_no_shift_of_all_classes() -> None:
     world = _world(3, 8)
     world.dt_class[world.dt_class == 4] = 5
     tables = scenes.tables_of(world)
-    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
-    assert find_remaps(observe(scene, np.arange(1, 9)).tally, world.names) is None
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
+    assert find_remaps(observe(scene, np.arange(1, 9)).counts, world.names) is None
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_shuffled_image_ids_are_recovered_and_what_they_cost_is_said(way: str, q
     rng = np.random.default_rng(2)
     world = scenes.detect(rng, scenes.uniform(rng, 80, 4), quality)
     tables = scenes.tables_of(world)
-    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
     aps = {k: ap for k, (ap, _) in class_aps(scene, match(scene.gt, scene.dt)).items()}
     world.dt_image = MIXED_UP[way](rng, world.image)[np.searchsorted(world.image, world.dt_image)]
     first = [row for row in suite.diagnosed(world, DiagnoseSettings()).to_pylist() if row["rank"] == 1]
@@ -222,16 +223,16 @@ def test_detections_that_fit_no_image_say_no_cost() -> None:
 
 def test_the_sample_of_samples_is_the_sample_of_all() -> None:
     tables = scenes.tables_of(_world())
-    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
     whole = sample_images(scene.gt, 16)
-    halves = [sub_scene(scene, scene.images.id[part]) for part in (slice(0, 25), slice(25, None))]
+    halves = [subset(scene, scene.images.id[part]) for part in (slice(0, 25), slice(25, None))]
     parts = np.concatenate([sample_images(half.gt, 16) for half in halves])
-    again = sub_scene(scene, parts)
+    again = subset(scene, parts)
     assert sorted(sample_images(again.gt, 16)) == sorted(whole)
 
 
 def test_no_pairing_of_nothing() -> None:
-    from detray.diagnose.pairing import Listing, Named
+    from detray.diagnose.mapping.pairing import Listing, Named
 
     nothing = np.empty(0, np.int64)
     assert list(candidates(Listing(nothing, [], nothing), Named(nothing, nothing))) == []

@@ -10,10 +10,10 @@ import suite
 
 from detray.diagnose.api import examine, own_names, read_listing
 from detray.diagnose.case import Case
-from detray.diagnose.scene import read_scene
+from detray.diagnose.evidence.bare_images import BareImages
+from detray.diagnose.evidence.inputs import Inputs
+from detray.diagnose.image_set import read_image_set
 from detray.diagnose.settings import DiagnoseSettings
-from detray.diagnose.training import Outside
-from detray.diagnose.unlabelled import BareImages
 from detray.evaluate.kernel import match
 
 ONE = 1
@@ -71,9 +71,9 @@ def _rows(world: scenes.World) -> list[dict]:
 
 def _case(world: scenes.World) -> Case:
     tables = scenes.tables_of(world)
-    scene = read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
     matches, names = match(scene.gt, scene.dt), own_names(tables["categories"])
-    [case] = examine(scene, scene.dt, names, [ONE], matches, read_listing(tables["images"]), Outside())
+    [case] = examine(scene, scene.dt, names, [ONE], matches, read_listing(tables["images"]), Inputs())
     return case
 
 
@@ -174,9 +174,9 @@ def test_a_planted_confusion_with_background_is_not_put_down_to_the_annotator() 
 def test_boxes_of_any_size_leave_some_room() -> None:
     for side, size in ((1e308, 640.0), (1e308, np.nan), (0.0, 640.0), (640.0, 640.0)):
         case = _case(_world(np.random.default_rng(6), 8))
-        box = case.view.boxes.box.copy()
+        box = case.result.boxes.box.copy()
         box[::2, 2:] = side
-        boxes = replace(case.view.boxes, box=box, image_size=np.full((len(box), 2), size))
-        bare = BareImages.of(replace(case, view=replace(case.view, boxes=boxes)))
+        boxes = replace(case.result.boxes, box=box, image_size=np.full((len(box), 2), size))
+        bare = BareImages.of(replace(case, result=replace(case.result, boxes=boxes)))
         assert ((bare.room > 0) & (bare.room <= 1)).all()
         assert np.isfinite(bare.errors)

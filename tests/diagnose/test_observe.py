@@ -4,19 +4,21 @@ import numpy as np
 import scenes
 from numpy.testing import assert_array_equal
 
-from detray.diagnose import observe as o
 from detray.diagnose.columns import from_arrow, join, take, to_arrow
-from detray.diagnose.scene import Scene, read_scene, sub_scene
-from detray.diagnose.view import View
+from detray.diagnose.evidence import rows as o
+from detray.diagnose.evidence.counts import ClassCounts, bin_score, score_bin
+from detray.diagnose.evidence.observe import observe
+from detray.diagnose.evidence.result import ClassResult
+from detray.diagnose.image_set import ImageSet, read_image_set, subset
 from detray.evaluate.kernel import class_average_precision
 
 
-def _scene(world: scenes.World) -> Scene:
+def _scene(world: scenes.World) -> ImageSet:
     tables = scenes.tables_of(world)
-    return read_scene(tables["images"], tables["annotations"], tables["predictions"])
+    return read_image_set(tables["images"], tables["annotations"], tables["predictions"])
 
 
-def _drawn(boxes: list[tuple], detections: list[tuple]) -> Scene:
+def _drawn(boxes: list[tuple], detections: list[tuple]) -> ImageSet:
     """One image 100 x 100; boxes are class, x, y, w, h; detections class, score, x, y, w, h."""
     gt, dt = np.array(boxes, float).reshape(-1, 5), np.array(detections, float).reshape(-1, 6)
     world = scenes.World(
@@ -43,45 +45,47 @@ def test_each_detection_has_one_outcome() -> None:
             (1, 0.5, 70, 5, 20, 20),
         ],
     )
-    seen = o.observe(scene, np.array([1]))
-    assert seen.found.outcome.tolist() == [o.TRUE, o.DUPLICATE, o.ON_OTHER, o.LOOSE, o.BACKGROUND]
+    seen = observe(scene, np.array([1]))
+    assert seen.detections.outcome.tolist() == [o.TRUE, o.DUPLICATE, o.ON_OTHER, o.LOOSE, o.BACKGROUND]
     assert seen.boxes.outcome.tolist() == [o.HIT, o.NEAR]
-    assert seen.found.other_category.tolist()[2] == 2
+    assert seen.detections.other_category.tolist()[2] == 2
 
 
 def test_a_cover_is_a_detection_that_is_false_for_its_own_class() -> None:
     overlapping = _drawn([(1, 0, 0, 20, 20), (2, 1, 0, 20, 20)], [(2, 0.9, 1, 0, 20, 20)])
-    assert o.observe(overlapping, np.array([1])).boxes.outcome.tolist() == [o.UNTOUCHED]
+    assert observe(overlapping, np.array([1])).boxes.outcome.tolist() == [o.UNTOUCHED]
     confused = _drawn([(1, 0, 0, 20, 20)], [(2, 0.9, 1, 0, 20, 20)])
-    seen = o.observe(confused, np.array([1]))
+    seen = observe(confused, np.array([1]))
     assert seen.boxes.outcome.tolist() == [o.COVERED]
-    assert seen.tally.votes == {(1, 2): 1}
+    assert seen.counts.votes == {(1, 2): 1}
 
 
 def test_any_cut_gives_the_same_rows_and_counts() -> None:
     rng = np.random.default_rng(1)
     world = scenes.detect(rng, scenes.uniform(rng, 40, 5), scenes.Quality(clutter=10))
     scene, weak, floors = _scene(world), np.array([1, 3]), {2: 0.5, 4: 0.3, 5: 0.9}
-    whole = o.observe(scene, weak, floors=floors)
+    whole = observe(scene, weak, floors=floors)
     cuts = np.array_split(scene.images.id, 7)
-    parts = [o.observe(sub_scene(scene, ids), weak, floors=floors) for ids in cuts]
-    for name in ("boxes", "found"):
+    parts = [observe(subset(scene, ids), weak, floors=floors) for ids in cuts]
+    for name in ("boxes", "detections"):
         joined = join([getattr(part, name) for part in parts])
         for key, values in vars(getattr(whole, name)).items():
             assert_array_equal(values, getattr(joined, key), err_msg=key)
-    tally = o.Tally()
+    tally = ClassCounts()
     for part in reversed(parts):
-        tally.add(o.Tally.from_json(part.tally.to_json()))
-    assert tally == whole.tally
+        tally.add(ClassCounts.from_json(part.counts.to_json()))
+    assert tally == whole.counts
 
 
 def test_the_view_has_the_average_precision_of_the_evaluation() -> None:
     rng = np.random.default_rng(2)
     world = scenes.detect(rng, scenes.uniform(rng, 40, 3), scenes.Quality(recall=0.5, clutter=5))
     scene = _scene(world)
-    seen = o.observe(scene, np.array([1, 2, 3]))
+    seen = observe(scene, np.array([1, 2, 3]))
     for own in (1, 2, 3):
-        view = View(take(seen.boxes, seen.boxes.category == own), take(seen.found, seen.found.category == own))
+        view = ClassResult(
+            take(seen.boxes, seen.boxes.category == own), take(seen.detections, seen.detections.category == own)
+        )
         gt = type(scene.gt)(*(getattr(scene.gt, k)[scene.gt.category == own] for k in vars(scene.gt)))
         rows = scene.dt.category == own
         dt = type(scene.dt)(*(getattr(scene.dt, k)[rows] for k in ("image", "category", "box", "score", "rank")))
@@ -92,8 +96,8 @@ def test_the_view_has_the_average_precision_of_the_evaluation() -> None:
 def test_rows_survive_arrow() -> None:
     rng = np.random.default_rng(3)
     world = scenes.detect(rng, scenes.uniform(rng, 10, 3), scenes.Quality())
-    seen = o.observe(_scene(world), np.array([1, 2, 3]))
-    for rows in (seen.boxes, seen.found):
+    seen = observe(_scene(world), np.array([1, 2, 3]))
+    for rows in (seen.boxes, seen.detections):
         again = from_arrow(type(rows), to_arrow(rows))
         for key, values in vars(rows).items():
             assert_array_equal(values, getattr(again, key), err_msg=key)
@@ -101,8 +105,8 @@ def test_rows_survive_arrow() -> None:
 
 def test_bins_keep_the_order_of_scores() -> None:
     scores = np.sort(np.concatenate([np.random.default_rng(0).random(1000), [0.0, 1.0, 1e-6]]))
-    bins = o.score_bin(scores)
+    bins = score_bin(scores)
     assert (np.diff(bins) >= 0).all()
-    back = np.array([o.bin_score(int(k)) for k in bins])
+    back = np.array([bin_score(int(k)) for k in bins])
     assert (back <= scores + 1e-12).all()
     assert (back >= scores * 0.98 - 1e-12).all()

@@ -1,1 +1,1 @@
-"""One cause a file."""
+"""One folder a group, one file a cause."""

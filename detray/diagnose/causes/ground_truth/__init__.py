@@ -1,0 +1,1 @@
+"""The annotations are wrong, or the class has none."""

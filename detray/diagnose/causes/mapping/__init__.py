@@ -1,0 +1,1 @@
+"""Image ids, class ids or box formats differ between the files."""

@@ -1,0 +1,1 @@
+"""Detections were left out, or repeated, when they were written."""

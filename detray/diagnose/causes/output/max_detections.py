@@ -1,0 +1,68 @@
+from detray.diagnose import cause
+from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Verdict, percent
+
+
+class MaxDetections:
+    """The cap on detections an image cuts the class.
+
+    Tells: its missed boxes lie in images whose number of detections (of all classes, or of this
+    one) is exactly the highest that any image has, and in other images it is found; or images hold
+    more of its boxes than the evaluation takes detections.
+    Source: COCO takes 100 detections an image and class; exporters cap at 100 an image or lower.
+    Example: aerial pictures with 300 cars and 100 detections.
+    Remedy: raise max_detections, or evaluate tiles.
+    """
+
+    name = "max_detections"
+    group = cause.OUTPUT
+    inputs = ()
+    explains = ("missed_objects",)
+
+    def judge(self, case: Case) -> Verdict | None:
+        view = case.result
+        cut = case.beyond_cap
+        if cut.any():
+            gain = case.gain(case.uncapped_ap)
+            if gain is not None and gain >= t.MIN_GAIN:
+                n = int(cut.sum())
+                return Verdict(
+                    confidence=1.0,
+                    d_ap=gain,
+                    numbers={"cap": 100, "beyond_cap": n},
+                    sentence=f"{n} detections of {case.label} are beyond the 100 that the evaluation takes an image"
+                    f" and class: with them its AP is {gain:.2f} higher.",
+                    remedy="Evaluate tiles, or raise the cap on detections an image.",
+                )
+        found = case.saturation
+        if found is None:
+            return None
+        cap, full, recall_full, recall_rest = found
+        lost = case.lost & full
+        missed = int(view.missed.sum())
+        if not case.is_capped:
+            return None
+        n = int(lost.sum())
+        return Verdict(
+            confidence=cause.confidence(n / missed, t.CAPPED_MISSED_SHARE),
+            d_ap=case.gain(view.ap_with(found_last=case.as_found(lost))),
+            numbers={
+                "cap": cap,
+                "lost_in_full_images": n,
+                "missed": missed,
+                "recall_full": recall_full,
+                "recall_other": recall_rest,
+            },
+            sentence=f"{n} of {missed} missed boxes of {case.label} lie in images that have exactly {cap} detections,"
+            f" the most that any image has"
+            + (
+                f" (recall {percent(recall_full)} there, {percent(recall_rest)} elsewhere)"
+                if recall_rest is not None
+                else ""
+            )
+            + ": the list is cut at that number (AP regained is at most what finding as many of them as other classes"
+            " do would give).",
+            boxes=lost,
+            remedy=f"Raise the cap of {cap} detections an image (predict.max_detections) above what images hold.",
+        )

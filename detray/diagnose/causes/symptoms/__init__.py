@@ -1,0 +1,1 @@
+"""What goes wrong with the class, whatever it comes of."""

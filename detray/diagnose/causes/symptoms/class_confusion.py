@@ -1,0 +1,46 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case, dominant_class
+from detray.diagnose.cause import Verdict, percent
+
+
+class ClassConfusion:
+    """Objects of the class are found, and labelled as another class that works for itself.
+
+    Tells: missed boxes covered (IoU .5) by confident false detections of one other class whose own
+    recall is good.
+    Source: error type Cls of TIDE (Bolya et al., ECCV 2020).
+    Example: trucks labelled as cars.
+    Remedy: more examples that tell the two apart, class weights, unfreeze more of the backbone.
+    """
+
+    name = "class_confusion"
+    group = cause.SYMPTOM
+    inputs = ()
+    explains = ()
+
+    def judge(self, case: Case) -> Verdict | None:
+        covers = case.result.boxes.cover_category
+        other = dominant_class(covers[case.confused])
+        if other is None or not case.split.works(other):
+            return None
+        rows = case.confused & (covers == other)
+        most, of = int(rows.sum()), len(rows)
+        if most < min(t.MIN_HITS, of) or most / case.n_seen < t.COVERED_SHARE:
+            return None
+        return Verdict(
+            confidence=cause.confidence(most / case.n_seen, t.COVERED_SHARE, 0.6),
+            d_ap=case.gain(case.result.ap_with(relabelled=rows)),
+            numbers={
+                "covered": most,
+                "n_ground_truth": of,
+                "other_category_id": other,
+                "other_category_name": case.split.names.get(other),
+            },
+            sentence=f"{most} of {of} boxes of {case.label} ({percent(most / of)}) are covered by"
+            f" detections labelled {case.split.label(other)}, which works for itself.",
+            remedy=f"Show the model more examples that tell `{case.name}` from `{case.split.names.get(other, other)}`:"
+            " oversample the class and unfreeze more of the backbone.",
+            config=tuning.tune(case.name, oversample=[1, 2, 4, 8], freeze_units=[0, 1, 2]),
+            boxes=rows,
+        )

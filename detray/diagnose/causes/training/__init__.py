@@ -1,0 +1,1 @@
+"""The model was trained too little or too much."""

@@ -1,0 +1,38 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Verdict
+
+
+class Overfit:
+    """The class is found on the training pictures and not on others.
+
+    Tells: AP on the training split is good and far above that on the evaluated one.
+    Source: the generalisation gap (Goodfellow et al., 2016, ch. 5).
+    Example: 200 epochs on 50 pictures.
+    Remedy: augmentation, weight decay, freeze more, stop earlier.
+    """
+
+    name = "overfit"
+    group = cause.TRAINING
+    inputs = ("training_detections",)
+    explains = ("missed_objects", "no_detections")
+
+    def judge(self, case: Case) -> Verdict | None:
+        aps = case.split.inputs.training_aps
+        here, here50 = case.result.ap, case.result.ap50
+        if aps is None or here is None or here50 is None or case.category not in aps:
+            return None
+        ap, ap50 = aps[case.category]
+        if ap50 < t.LEARNT_AP50 or ap50 - here50 < t.OVERFIT_GAP:
+            return None
+        return Verdict(
+            confidence=cause.confidence(ap50 - here50, t.OVERFIT_GAP, 0.7),
+            d_ap=max(ap - here, 0.0),
+            numbers={"training_ap": ap, "training_ap50": ap50, "ap": here, "ap50": here50},
+            sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split and {here50:.2f} here.",
+            remedy="Augment more, raise the weight decay, freeze more of the network, or train for fewer epochs.",
+            config=tuning.tune(
+                case.name, augmentation=["default", "strong"], weight_decay=[1.0e-4, 1.0e-3], freeze_units=[0, 2, 4]
+            ),
+        )

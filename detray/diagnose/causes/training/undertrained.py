@@ -1,0 +1,35 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Verdict
+
+
+class Undertrained:
+    """The model does not find the class on its own training pictures either.
+
+    Tells: AP50 on the training split is low too.
+    Source: underfitting, told from training and validation error (Goodfellow et al., 2016, ch. 5).
+    Example: stopped after 2 of 20 epochs.
+    Remedy: more epochs, another learning rate, a larger model.
+    """
+
+    name = "undertrained"
+    group = cause.TRAINING
+    inputs = ("training_detections",)
+    explains = ("missed_objects", "no_detections", "bad_ranking", "background_confusion")
+
+    def judge(self, case: Case) -> Verdict | None:
+        aps = case.split.inputs.training_aps
+        if aps is None or case.category not in aps:
+            return None
+        ap, ap50 = aps[case.category]
+        if ap50 >= t.LEARNT_AP50:
+            return None
+        return Verdict(
+            confidence=cause.confidence(-ap50, -t.LEARNT_AP50, 0.0),
+            d_ap=None,
+            numbers={"training_ap": ap, "training_ap50": ap50, "ap": case.given.ap},
+            sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split too: it is not learnt.",
+            remedy="Train longer, try other learning rates, and freeze less.",
+            config=tuning.tune(case.name, learning_rate=[1.0e-3, 3.0e-3, 1.0e-2], freeze_units=[0, 1]),
+        )

@@ -1,0 +1,1 @@
+"""What the model was trained on does not teach it the class."""

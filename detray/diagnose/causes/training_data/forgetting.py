@@ -1,0 +1,42 @@
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Verdict
+
+
+class Forgetting:
+    """The model that this one was fine-tuned from was better at the class.
+
+    Tells: the base model's AP of the class on the same split is higher by .1, or twice as high,
+    or its AP50 is higher by .2, or by .1 and a half.
+    Source: catastrophic forgetting (McCloskey and Cohen, 1989; Kirkpatrick et al., 2017).
+    Example: fine-tuned on night scenes, it loses `bicycle`, of which these have none.
+    Remedy: freeze deeper, lower the learning rate, mix in old data.
+    """
+
+    name = "forgetting"
+    group = cause.TRAINING_DATA
+    inputs = ("base_detections",)
+    explains = ("missed_objects", "no_detections")
+
+    def judge(self, case: Case) -> Verdict | None:
+        bases = case.split.inputs.base_aps
+        ap, ap50 = case.result.ap, case.result.ap50
+        if bases is None or ap is None or ap50 is None or case.category not in bases:
+            return None
+        base, base50 = bases[case.category]
+        much, half = base - ap >= t.FORGOTTEN, base - ap >= t.MIN_GAIN and ap < base / 2
+        much50 = base50 - ap50 >= t.FORGOTTEN_AP50
+        third = base50 - ap50 >= t.FORGOTTEN and ap50 < t.FORGOTTEN_SHARE * base50
+        if not (much or half or much50 or third):
+            return None
+        return Verdict(
+            confidence=cause.confidence(base - ap, t.FORGOTTEN, 0.4),
+            d_ap=max(base - ap, 0.0),
+            numbers={"base_ap": base, "base_ap50": base50, "ap": ap, "ap50": ap50},
+            sentence=f"The base model had an AP of {base:.2f} (AP50 {base50:.2f}) on {case.label}, this one has"
+            f" {ap:.2f} ({ap50:.2f}).",
+            remedy="Freeze more of the network, lower the learning rate, and mix pictures of the class into the"
+            " training data.",
+            config=tuning.tune(case.name, freeze_units=[2, 4, 6], learning_rate=[3.0e-4, 1.0e-3, 3.0e-3]),
+        )

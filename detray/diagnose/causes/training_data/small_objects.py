@@ -1,0 +1,78 @@
+import numpy as np
+
+from detray.arrays import Flags, Floats
+from detray.diagnose import cause, tuning
+from detray.diagnose import thresholds as t
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Verdict, percent
+
+
+class SmallObjects:
+    """The small objects of the class are missed, the large ones are found.
+
+    Tells: missed boxes that nothing touches are far smaller than found ones (AUC of size), and
+    recall below some size is far below that above it; or, where all boxes of the class are
+    small, the small boxes of the other classes are missed too, and their large ones found.
+    Source: COCO's small range, area up to 32²; feature stride and anchor size bound what a
+    detector can find (Lin et al., FPN, CVPR 2017).
+    Example: signs 10 px wide after the model's resize.
+    Remedy: larger input, smaller anchors, tiles.
+    """
+
+    name = "small_objects"
+    group = cause.TRAINING_DATA
+    inputs = ()
+    explains = ("missed_objects",)
+
+    def judge(self, case: Case) -> Verdict | None:
+        boxes = case.result.boxes
+        lost, met = case.lost, case.met
+        size = case.sizes
+        n, told_of = int(lost.sum()), lost | met
+        share = n / max(int(told_of.sum()), 1)
+        if n < t.MIN_HITS or share < t.SMALL_LOST_SHARE:
+            return None
+        typical = float(np.median(size[lost]))
+        auc = case.size_auc
+        if auc is not None and met.sum() >= t.MIN_HITS:
+            border, recall_small, recall_large = _border(size[told_of], met[told_of])
+            is_told = auc.value >= t.SIZE_AUC and auc.value - 0.5 >= t.SIZE_ERRORS * auc.error
+            if not is_told or recall_large - recall_small < t.SIZE_RECALL_GAP:
+                return None
+            told = f"recall is {percent(recall_small)} up to {border:.0f} px and {percent(recall_large)} above"
+            numbers = {
+                "size_auc": auc.value,
+                "border": border,
+                "recall_small": recall_small,
+                "recall_large": recall_large,
+            }
+        else:
+            others = case.split.recall_by_size(case.category)
+            if others is None or typical > t.SMALL_SIDE or others[1] - others[0] < t.SIZE_RECALL_GAP:
+                return None
+            told = (
+                f"their median is {typical:.0f} px, and of such boxes of other classes {percent(others[0])} are"
+                f" found, of larger ones {percent(others[1])}"
+            )
+            border = float(size[lost].max())
+            numbers = {"median_size": typical, "recall_small_others": others[0], "recall_large_others": others[1]}
+        return Verdict(
+            confidence=cause.confidence(share, t.SMALL_LOST_SHARE),
+            d_ap=case.gain(case.result.ap_with(found=lost & (size <= border))),
+            numbers={"lost": n, "n_ground_truth": len(boxes), "median_lost_size": typical, **numbers},
+            sentence=f"{n} of {len(boxes)} boxes of {case.label} are missed because they are small:"
+            f" {told} (side of the box{' after the resize' if case.split.inputs.input_size else ''}).",
+            boxes=lost & (size <= border),
+            remedy="Raise the input size or cut pictures into tiles, and use anchors of the objects' size.",
+            config=tuning.tune(case.name, augmentation=["default", "strong"], oversample=[1, 2, 4]),
+        )
+
+
+def _border(size: Floats, hit: Flags) -> tuple[float, float, float]:
+    """The size that parts found from missed boxes best (Youden, 1950): it, recall up to it and above."""
+    order = np.argsort(size, kind="stable")
+    found = np.cumsum(hit[order])
+    n = np.arange(1, len(size))
+    below, above = found[:-1] / n, (found[-1] - found[:-1]) / (len(size) - n)
+    best = int((above - below).argmax())
+    return float(size[order][best]), float(below[best]), float(above[best])

@@ -1,0 +1,1 @@
+"""What the causes are told by: a module a notion."""

@@ -1,0 +1,89 @@
+"""Counts of a split by class, small enough to be merged over shards, and the bins that scores are counted in."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from detray.arrays import Floats, Ints
+
+Counts = dict[Any, int]
+
+
+@dataclass
+class ClassCounts:
+    """Counts of a shard by class: small, and summed over shards in any order."""
+
+    boxes: Counts = field(default_factory=dict)
+    """Boxes, crowds left out."""
+    crowds: Counts = field(default_factory=dict)
+    detections: Counts = field(default_factory=dict)
+    hits: Counts = field(default_factory=dict)
+    """Boxes matched at IoU .5."""
+    tight_hits: Counts = field(default_factory=dict)
+    """Detections that are true at IoU .75."""
+    small_boxes: Counts = field(default_factory=dict)
+    """Boxes with area up to 32²."""
+    small_hits: Counts = field(default_factory=dict)
+    """Those of them that are matched at IoU .5."""
+    votes: Counts = field(default_factory=dict)
+    """By (class, predicted class): boxes of weak classes whose highest-scoring
+    detection, of those that overlap it by .5 and are not true elsewhere, is of the predicted class."""
+    true_scores: Counts = field(default_factory=dict)
+    """By (class, bin of `score_bin`): true detections."""
+    false_scores: Counts = field(default_factory=dict)
+    """The same: detections that are false at IoU .5, of whatever kind."""
+    lowest_scores: Counts = field(default_factory=dict)
+    """By class: bin of the lowest score of any detection."""
+    image_detections: Counts = field(default_factory=dict)
+    """By number of detections: images with so many."""
+
+    def add(self, other: "ClassCounts") -> None:
+        """Take the counts of ``other`` in."""
+        for name, counts in vars(self).items():
+            for key, value in getattr(other, name).items():
+                if name == "lowest_scores":
+                    counts[key] = min(counts.get(key, value), value)
+                else:
+                    counts[key] = counts.get(key, 0) + value
+
+    def to_json(self) -> dict[str, list[list[Any]]]:
+        """As JSON: for each field a list of [key, count]; a key of two parts is a list."""
+        return {name: [[key, value] for key, value in counts.items()] for name, counts in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, list[list[Any]]]) -> "ClassCounts":
+        """What `to_json` gave."""
+        return cls(
+            **{
+                name: {tuple(key) if isinstance(key, list) else key: value for key, value in entries}
+                for name, entries in data.items()
+            }
+        )
+
+
+_HALF, _ONE = 0x3F000000 >> 17, 0x3F800000 >> 17
+"""The high bits of the float32 numbers .5 and 1."""
+
+
+def score_bin(score: Floats) -> Ints:
+    """Scores as integers that keep their order: up to .5 at most 1.6% apart; above it their distances
+    from 1 are, so that the scores of a saturated model are told apart too."""
+    score = np.maximum(score, 0.0)
+    low, high = _high_bits(score), _high_bits(np.clip(1 - score, 0.0, 0.5))
+    return np.select([score <= 0.5, score <= 1], [low, 2 * _HALF - high], 2 * _HALF - _ONE + low)
+
+
+def bin_score(number: int) -> float:
+    """The lowest score of a bin."""
+    if number <= _HALF:
+        return _float(number)
+    return 1 - _float(2 * _HALF - number + 1) if number <= 2 * _HALF else _float(number - 2 * _HALF + _ONE)
+
+
+def _high_bits(values: Floats) -> Ints:
+    return (values.astype(np.float32).view(np.uint32) >> 17).astype(np.int64)
+
+
+def _float(high_bits: int) -> float:
+    return float(np.array([high_bits << 17], np.uint32).view(np.float32)[0])

@@ -1,0 +1,229 @@
+"""What one shard of images tells about its boxes and detections: every row with what it sits on, and counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detray.arrays import Floats, Ints
+from detray.boxes import AREA_LIMITS
+from detray.diagnose import thresholds as t
+from detray.diagnose.columns import take
+from detray.diagnose.evidence.counts import ClassCounts, Counts, score_bin
+from detray.diagnose.evidence.overlap import best_of, overlaps
+from detray.diagnose.evidence.rows import (
+    ALL_LEVELS,
+    BACKGROUND,
+    COVERED,
+    DUPLICATE,
+    HIT,
+    IGNORED,
+    LOOSE,
+    NEAR,
+    NONE,
+    ON_OTHER,
+    TIGHT_LEVEL,
+    TRUE,
+    UNTOUCHED,
+    BoxRows,
+    DetectionRows,
+)
+from detray.diagnose.image_set import ImageSet
+from detray.evaluate.kernel import Matches, match
+from detray.evaluate.order import count, places
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One shard, observed."""
+
+    boxes: BoxRows
+    detections: DetectionRows
+    counts: ClassCounts
+
+
+def observe(
+    scene: ImageSet, weak: Ints, matches: Matches | None = None, floors: Mapping[int, float] | None = None
+) -> Observation:
+    """Match the scene (or take its ``matches``), and look closely at boxes and detections.
+
+    All boxes and detections of the classes ``weak`` are looked at. With ``floors`` also the boxes of
+    the other classes, and those of their detections that score at least the floor of their class.
+    """
+    gt, dt = scene.gt, scene.dt
+    matches = match(gt, dt) if matches is None else matches
+    close_gt, close_dt = np.isin(gt.category, weak), np.isin(dt.category, weak)
+    det, box, iou = overlaps(gt, dt, t.LOOSE_IOU, gt_rows=np.flatnonzero(close_gt))
+    rest = close_dt
+    if floors is not None:
+        classes, place = np.unique(dt.category, return_inverse=True)
+        floor = np.array([floors.get(int(k), np.inf) for k in classes])
+        rest = close_dt = close_dt | (dt.score >= floor[place] if len(dt) else close_dt)
+    more = overlaps(gt, dt, t.LOOSE_IOU, np.flatnonzero(~close_gt), np.flatnonzero(rest))
+    if floors is not None:
+        close_gt = np.ones(len(gt), np.bool_)
+    det, box, iou = (np.concatenate(pair) for pair in zip((det, box, iou), more, strict=True))
+
+    boxes = _boxes(scene, matches, np.flatnonzero(close_gt & ~gt.crowd), det, box, iou)
+    found = _found(scene, matches, np.flatnonzero(close_dt), det, box, iou)
+    return Observation(boxes, found, _tally(scene, matches, take(boxes, np.isin(boxes.category, weak))))
+
+
+def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> BoxRows:
+    gt, dt = scene.gt, scene.dt
+    same = dt.category[det] == gt.category[box]
+    false = (matches.box[det] < 0) & matches.kept[det]
+
+    # a box that is hit goes with its match, one that is missed with the surest false detection nearby
+    mine = matches.detection[box] == det
+    own = np.flatnonzero(same & (mine | false))
+    nearest = _pick(own, box[own], np.where(mine[own], np.inf, dt.score[det[own]]), len(gt))
+    over = np.flatnonzero(~same & false & (iou >= t.HIT_IOU))
+    cover = _pick(over, box[over], dt.score[det[over]], len(gt))
+
+    nearest, cover = nearest[rows], cover[rows]
+    hit = matches.detection[rows] >= 0
+    outcome = np.select([hit, cover >= 0, nearest >= 0], [HIT, COVERED, NEAR], UNTOUCHED)
+    named, _, count = _runs(dt.image)
+    images, n_boxes = np.unique(gt.image[~gt.crowd], return_counts=True)
+    return BoxRows(
+        image=gt.image[rows],
+        category=gt.category[rows],
+        annotation_id=scene.annotation_id[rows],
+        annotation_row=scene.annotation_row[rows],
+        box=gt.box[rows],
+        area=gt.area[rows],
+        image_size=scene.images.size_of(gt.image[rows]),
+        outcome=outcome,
+        detection=_take(dt.rank, _take(det, nearest, NONE), NONE),
+        score=_take(dt.score, _take(det, nearest, NONE), np.nan),
+        iou=_take(iou, nearest, 0.0),
+        near_box=np.where(nearest[:, None] >= 0, dt.box[_take(det, nearest, 0)], np.nan)
+        if len(dt)
+        else np.full((len(rows), 4), np.nan),
+        cover_category=_take(dt.category, _take(det, cover, NONE), NONE),
+        cover_score=_take(dt.score, _take(det, cover, NONE), np.nan),
+        cover_iou=_take(iou, cover, 0.0),
+        cover_rank=_take(dt.rank, _take(det, cover, NONE), NONE),
+        image_detections=_take(count, _place(named, gt.image[rows]), 0),
+        image_boxes=_take(n_boxes, _place(images, gt.image[rows]), 0),
+    )
+
+
+def _found(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> DetectionRows:
+    gt, dt = scene.gt, scene.dt
+    pairs = ~gt.crowd[box]
+    same = dt.category[det] == gt.category[box]
+    own = np.flatnonzero(same & pairs)
+    best = _pick(own, det[own], iou[own], len(dt))[rows]
+    near_missed = np.zeros(len(dt), np.bool_)
+    near_missed[det[own[matches.detection[box[own]] < 0]]] = True
+    other = np.flatnonzero(~same & pairs)
+    beside = _pick(other, det[other], iou[other], len(dt))[rows]
+
+    own_iou, other_iou = _take(iou, best, 0.0), _take(iou, beside, 0.0)
+    # a negative size is no box: the evaluation leaves it out, the search for its format does not
+    word = np.where((dt.box[rows, 2:] < 0).any(axis=1), ALL_LEVELS, matches.ignored[rows, 0]).astype(np.int16)
+    true = (matches.matched[rows, 0] & ~word & 1).astype(np.bool_)
+    ignored = (word & 1).astype(np.bool_)
+    outcome = np.select(
+        [
+            true,
+            ignored,
+            own_iou >= t.HIT_IOU,
+            other_iou >= t.HIT_IOU,
+            own_iou >= t.LOOSE_IOU,
+        ],
+        [TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE],
+        BACKGROUND,
+    )
+    own_box, other_box = _take(box, best, NONE), _take(box, beside, NONE)
+    taken = _take(matches.detection, own_box, NONE)
+    return DetectionRows(
+        image=dt.image[rows],
+        category=dt.category[rows],
+        box=dt.box[rows],
+        score=dt.score[rows],
+        rank=dt.rank[rows],
+        image_size=scene.images.size_of(dt.image[rows]),
+        kept=matches.kept[rows],
+        matched=matches.matched[rows, 0],
+        ignored=word,
+        outcome=outcome,
+        iou=own_iou,
+        box_row=_take(scene.annotation_row, own_box, NONE),
+        box_hit=(taken >= 0) & (taken != rows),
+        near_missed=near_missed[rows],
+        other_category=_take(gt.category, other_box, NONE),
+        other_iou=other_iou,
+        other_row=_take(scene.annotation_row, other_box, NONE),
+    )
+
+
+def _tally(scene: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCounts:
+    gt, dt = scene.gt, scene.dt
+    true = (matches.matched[:, 0] & ~matches.ignored[:, 0] & 1).astype(np.bool_)
+    false = matches.kept & ~true & ~(matches.ignored[:, 0] & 1).astype(np.bool_)
+    tight = true & (matches.matched[:, 0] >> TIGHT_LEVEL & 1).astype(np.bool_)
+    hit = boxes.outcome == HIT
+    by_other = (boxes.cover_category != NONE) & ~(hit & (boxes.score >= np.nan_to_num(boxes.cover_score, nan=-1.0)))
+    vote = np.where(by_other, boxes.cover_category, np.where(hit, boxes.category, NONE))
+    classes, start, _ = _runs(np.sort(dt.category))
+    order = np.argsort(dt.category, kind="stable")
+    lowest = np.minimum.reduceat(dt.score[order], start) if len(dt) else np.empty(0)
+    _, _, per_image = _runs(dt.image)
+    is_hit, is_small = matches.detection >= 0, gt.area <= AREA_LIMITS["small"][1]
+    return ClassCounts(
+        small_boxes=_count(gt.category[is_small & ~gt.crowd]),
+        small_hits=_count(gt.category[is_small & is_hit & ~gt.crowd]),
+        boxes=_count(gt.category[~gt.crowd]),
+        crowds=_count(gt.category[gt.crowd]),
+        detections=_count(dt.category),
+        hits=_count(gt.category[is_hit & ~gt.crowd]),
+        tight_hits=_count(dt.category[tight]),
+        votes=_count(boxes.category[vote != NONE], vote[vote != NONE]),
+        true_scores=_count(dt.category[true], score_bin(dt.score[true])),
+        false_scores=_count(dt.category[false], score_bin(dt.score[false])),
+        lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),
+        image_detections=_count(per_image),
+    )
+
+
+def _pick(pairs: Ints, rows: Ints, value: Floats, n: int) -> Ints:
+    """For each of ``n`` rows the one of ``pairs`` with the highest value; -1: none."""
+    return _take(pairs, best_of(rows, value, n), NONE)
+
+
+def _take(values: NDArray[Any], index: Ints, missing: Any) -> NDArray[Any]:
+    """``values[index]``, and ``missing`` where the index is -1."""
+    if not len(values):
+        return np.full(len(index), missing, np.result_type(values.dtype, type(missing)))
+    return np.where(index >= 0, values[index], missing)
+
+
+def _runs(ordered: Ints) -> tuple[Ints, Ints, Ints]:
+    """The distinct values of sorted integers, where each starts, and how many there are."""
+    start = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.arange(0)
+    return ordered[start], start, np.diff(np.append(start, len(ordered)))
+
+
+def _place(ordered: Ints, values: Ints) -> Ints:
+    """The position of each value in sorted distinct integers; -1: not there."""
+    if not len(ordered):
+        return np.full(len(values), NONE)
+    place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    return np.where(ordered[place] == values, place, NONE)
+
+
+def _count(*keys: Ints) -> Counts:
+    """How often each value, or combination of values, stands there."""
+    values = [np.unique(key) for key in keys]
+    code = np.zeros(len(keys[0]), np.int64)
+    for key, known in zip(keys, values, strict=True):
+        code = code * len(known) + places(known, key)
+    found, n = count(code)
+    columns = np.unravel_index(found, [max(len(known), 1) for known in values])
+    named = [known[place].tolist() for known, place in zip(values, columns, strict=True)]
+    return dict(zip(named[0] if len(keys) == 1 else zip(*named, strict=True), n.tolist(), strict=True))

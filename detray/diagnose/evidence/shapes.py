@@ -1,0 +1,100 @@
+"""Sizes and aspects of boxes by class, counted in bins, and how far two distributions of them lie apart."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from detray.arrays import Ints
+from detray.diagnose.evidence.counts import Counts
+from detray.diagnose.image_set import ImageSet
+
+BINS_PER_OCTAVE = 4
+"""Sizes and aspects are counted in bins a quarter of an octave wide."""
+
+KS_CRITICAL = 1.628
+"""The 1% point of Kolmogorov's distribution."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Boxes by class and bin: of the size (root of the area, a share of the image's root area where
+    its size is known, else pixels), and of width / height. Counts add up over shards."""
+
+    boxes: Counts = field(default_factory=dict)
+    """By class; crowds left out."""
+    images: Counts = field(default_factory=dict)
+    """By class: images that hold any of these boxes."""
+    sizes: Counts = field(default_factory=dict)
+    """By (class, bin)."""
+    aspects: Counts = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, list[list[Any]]]:
+        """As JSON: for each field a list of [key, count]."""
+        return {name: [[key, n] for key, n in counts.items()] for name, counts in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, list[list[Any]]]) -> "Shapes":
+        """What `to_json` gave."""
+        return cls(
+            **{
+                name: {tuple(key) if isinstance(key, list) else key: n for key, n in entries}
+                for name, entries in data.items()
+            }
+        )
+
+    def independent(self, category: int) -> float:
+        """How many boxes drawn independently tell as much as those of the class: boxes of one image are
+        alike, so between its images and its boxes."""
+        return float(np.sqrt(max(self.boxes.get(category, 0), 1) * max(self.images.get(category, 0), 1)))
+
+    def add(self, other: "Shapes") -> None:
+        """Take the counts of ``other`` in."""
+        for name, counts in vars(self).items():
+            for key, n in getattr(other, name).items():
+                counts[key] = counts.get(key, 0) + n
+
+
+def box_shapes(scene: ImageSet) -> Shapes:
+    """The shapes of a scene's boxes."""
+    real = ~scene.gt.crowd & (scene.gt.box[:, 2:] > 0).all(axis=1)
+    box, category = scene.gt.box[real], scene.gt.category[real]
+    whole = scene.images.size_of(scene.gt.image[real]).prod(axis=1)
+    with np.errstate(over="ignore"):  # boxes near the largest float
+        size = np.sqrt(box[:, 2] * box[:, 3] / np.where(np.isfinite(whole) & (whole > 0), whole, 1.0))
+        aspect = box[:, 2] / box[:, 3]
+    held = np.unique(np.stack([category, scene.gt.image[real]], axis=1), axis=0)
+    return Shapes(
+        _counts(scene.gt.category[~scene.gt.crowd]),
+        _counts(held[:, 0]),
+        _counts(category, _bin(size)),
+        _counts(category, _bin(aspect)),
+    )
+
+
+def _bin(values: np.ndarray) -> Ints:
+    known = values.clip(np.finfo(np.float64).tiny, np.finfo(np.float64).max)  # infinity has no bin
+    return np.floor(np.log2(known) * BINS_PER_OCTAVE).astype(np.int64)
+
+
+def _counts(*keys: Ints) -> Counts:
+    values, n = np.unique(np.stack(keys, axis=1), axis=0, return_counts=True)
+    plain = [tuple(row) if len(keys) > 1 else row[0] for row in values.tolist()]
+    return dict(zip(plain, n.tolist(), strict=True))
+
+
+def drift(here: Counts, there: Counts, category: int, other: int, n: float, m: float) -> float | None:
+    """Kolmogorov and Smirnov's distance between two binned distributions, of a class here and as it is
+    called there, 0 where chance alone gives it (1%); None where either is empty.
+
+    ``n`` and ``m`` are the numbers of independent boxes here and there (`Shapes.independent`).
+    """
+    a = {number: k for (owner, number), k in here.items() if owner == category}
+    b = {number: k for (owner, number), k in there.items() if owner == other}
+    if not a or not b:
+        return None
+    bins = sorted({*a, *b})
+    first = np.cumsum([a.get(k, 0) for k in bins]) / sum(a.values())
+    second = np.cumsum([b.get(k, 0) for k in bins]) / sum(b.values())
+    distance = float(np.abs(first - second).max())
+    return distance if distance >= KS_CRITICAL * np.sqrt((n + m) / (n * m)) else 0.0

@@ -1,0 +1,117 @@
+"""What all classes of a split share: names, counts, repairs, and how the others do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from detray.arrays import Flags, Floats, Ints
+from detray.diagnose import thresholds as t
+from detray.diagnose.evidence.counts import ClassCounts, Counts, bin_score
+from detray.diagnose.evidence.histogram import Histogram, histograms, summed
+from detray.diagnose.evidence.inputs import Inputs
+from detray.diagnose.evidence.reference import Reference
+from detray.diagnose.evidence.shapes import drift
+from detray.diagnose.mapping.repairs import MappingFaults
+
+
+@dataclass(frozen=True)
+class Split:
+    """What all classes of a split share: names, counts, repairs, and how the others do."""
+
+    names: Mapping[int, str]
+    given: ClassCounts
+    """Counts as the files say."""
+    repaired: ClassCounts
+    """Counts with the mapping faults repaired."""
+    reference: Reference
+    faults: MappingFaults = field(default_factory=MappingFaults)
+    inputs: Inputs = field(default_factory=Inputs)
+
+    @cached_property
+    def unrepaired(self) -> "Split":
+        """The same, with no fault repaired."""
+        return replace(self, repaired=self.given)
+
+    def label(self, category: int) -> str:
+        """A class as sentences name it: `name` (id 3)."""
+        return f"`{self.names.get(category, category)}` (id {category})"
+
+    @cached_property
+    def cut(self) -> float | None:
+        """The score at which the detections of all classes are cut, if it is high; None: they are not.
+
+        Scores that end by themselves thin out towards the lowest; where they were cut the lowest bit of
+        their range holds as many as the next ones.
+        """
+        scores = Histogram.of(summed(self.repaired.true_scores, self.repaired.false_scores))
+        if scores.total < t.CUT_DETECTIONS:
+            return None
+        lowest, high = bin_score(int(scores.bins[0])), scores.quantile(0.99) or 0.0
+        step = (high - lowest) * t.CUT_STEP
+        at_cut, beyond = (scores.total - scores.above(lowest + k * step) for k in (1, 2))
+        is_cut = at_cut >= max(t.CUT_PILE * scores.total, t.MIN_HITS, t.CUT_PILE_RATIO * (beyond - at_cut))
+        return lowest if lowest >= t.HIGH_CUT and is_cut else None
+
+    @cached_property
+    def missed(self) -> float:
+        """The share of their boxes that the classes miss, in the median; 0 without boxes."""
+        tally = self.repaired
+        shares = [1 - tally.hits.get(k, 0) / n for k, n in tally.boxes.items() if n]
+        return float(np.median(shares)) if shares else 0.0
+
+    def works(self, category: int) -> bool:
+        """Whether the class finds its own boxes."""
+        n = self.repaired.boxes.get(category, 0)
+        return n > 0 and self.repaired.hits.get(category, 0) / n >= t.WORKING_RECALL
+
+    @cached_property
+    def _floors(self) -> dict[int, float]:
+        floors = {
+            k: scores.quantile(t.CONFIDENT_QUANTILE)
+            for k, scores in histograms(self.repaired.true_scores).items()
+            if scores.total >= t.MIN_HITS
+        }
+        return {k: score for k, score in floors.items() if score is not None}
+
+    @cached_property
+    def drifts(self) -> dict[int, dict[str, float]]:
+        """By class: distances of sizes and aspects here from those in training, where enough boxes are known."""
+        training = self.inputs.training
+        if training is None:
+            return {}
+        by_name: dict[str, int] = {name: k for k, name in sorted(training.names.items(), reverse=True)}
+        here, there = self.inputs.shapes, training.shapes
+        found = {}
+        for category, n in here.boxes.items():
+            other = by_name.get(self.names.get(category, ""), int(category))
+            if min(n, there.boxes.get(other, 0)) < t.SHIFT_BOXES:
+                continue
+            mine, theirs = here.independent(category), there.independent(other)
+            sizes = drift(here.sizes, there.sizes, category, other, mine, theirs)
+            aspects = drift(here.aspects, there.aspects, category, other, mine, theirs)
+            if sizes is not None and aspects is not None:
+                found[category] = {"sizes": sizes, "aspects": aspects}
+        return found
+
+    def recall_by_size(self, category: int) -> tuple[float, float] | None:
+        """Recall of the small (area up to 32²) and of the larger boxes of the other classes; None where
+        either has too few."""
+        tally = self.repaired
+
+        def recall(boxes: Counts, hits: Counts) -> float | None:
+            n = sum(count for k, count in boxes.items() if k != category)
+            return sum(count for k, count in hits.items() if k != category) / n if n >= t.FEW_BOXES else None
+
+        small = recall(tally.small_boxes, tally.small_hits)
+        large = recall(
+            {k: n - tally.small_boxes.get(k, 0) for k, n in tally.boxes.items()},
+            {k: n - tally.small_hits.get(k, 0) for k, n in tally.hits.items()},
+        )
+        return None if small is None or large is None else (small, large)
+
+    def confident(self, category: Ints, score: Floats) -> Flags:
+        """Whether each detection scores as the true ones of its class do."""
+        floor = np.array([self._floors.get(int(k), 0.0) for k in category])
+        return score >= floor

@@ -1,0 +1,1 @@
+"""The search for faults between the files: image ids, class ids, box formats."""

@@ -1,0 +1,270 @@
+"""Which class each class id of the detections means, from what the detections sit on."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from detray.diagnose import thresholds as t
+from detray.diagnose.evidence.counts import ClassCounts
+
+
+@dataclass(frozen=True)
+class ClassRemap:
+    """Detections labelled ``source`` mean the class ``target``; ``hits`` of its ``n`` boxes say so."""
+
+    source: int
+    target: int
+    hits: int
+    n: int
+
+
+@dataclass(frozen=True)
+class LabelFault:
+    """All remaps, and what they have in common: ``offset`` if every id is shifted by as much."""
+
+    remaps: Mapping[int, ClassRemap]
+    """By target class."""
+    offset: int | None
+    rule: str | None = None
+    """What the ids of all classes follow, for a sentence; None: they have nothing in common."""
+    rule_share: float = 0.0
+    """Of the boxes of the classes that the rule renames and that anything covers, the share that say so."""
+
+    unseen: Mapping[int, int] = field(default_factory=dict)
+    """From ids that the rule renames and no detection carries to the class they mean."""
+
+    @property
+    def classes(self) -> dict[int, int]:
+        """From the id that detections carry to the class they mean."""
+        return {remap.source: target for target, remap in self.remaps.items()}
+
+    @property
+    def category_map(self) -> dict[int, int]:
+        """The same for all ids that the detector may use, by rising id."""
+        return dict(sorted((self.classes | dict(self.unseen)).items()))
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A numbering of all classes: ``sources`` is the id that detections carry, by class."""
+
+    words: str
+    sources: Mapping[int, int]
+    offset: int | None = None
+
+
+def find_remaps(
+    tally: ClassCounts, names: Mapping[int, str], others: Mapping[str, Mapping[int, str]] | None = None
+) -> LabelFault | None:
+    """The classes that the detections' ids mean, as co-occurrence shows.
+
+    Either class by class, or as one numbering of all classes, which then also tells what the ids of
+    classes mean that have too few boxes or are too seldom found to show it.
+
+    Args:
+        tally: counts of all shards.
+        names: the data set's classes by id.
+        others: further lists of classes by id that the detector may have been made with, by what
+            they are called in a sentence.
+    """
+    remaps, weak = _class_by_class(tally)
+    offset = _common_offset(remaps)
+    remaps |= {k: r for k, r in weak.items() if offset is not None and r.source - r.target == offset}
+    fault = LabelFault(remaps, offset, None if offset is None else _shifted(offset).words) if remaps else None
+    found = [support for rule in _rules(tally, names, others or {}) if (support := _support(rule, tally)) is not None]
+    if not found:
+        return fault
+    best = max(found, key=lambda support: support.surplus)
+    return _followed(best, tally, fault or LabelFault({}, None))
+
+
+def _class_by_class(tally: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int, ClassRemap]]:
+    """The assignment of ids to classes (Hungarian method, Kuhn 1955): remaps, and those of few hits.
+
+    A class takes part where its own recall is nil; an id where its own recall is nil or it has no
+    boxes, and it covers a share of the class's boxes, and most of those that anything covers or of its
+    own detections are there.
+    """
+    own = _own_votes(tally)
+
+    def nil(category: int) -> bool:
+        return own.get(category, 0) <= t.NIL_RECALL * tally.boxes.get(category, 0)
+
+    targets = sorted(k for k, n in tally.boxes.items() if n and nil(k))
+    sources = sorted(k for k, n in tally.detections.items() if n and nil(k))
+    if not targets or not sources:
+        return {}, {}
+    weight = np.zeros((len(targets), len(sources)))
+    column = {k: place for place, k in enumerate(sources)}
+    row = {k: place for place, k in enumerate(targets)}
+    covered = dict.fromkeys(targets, 0)
+    for (target, source), n in tally.votes.items():
+        if target in row and source != target:
+            covered[target] += n
+            if source in column:
+                weight[row[target], column[source]] = n / tally.boxes[target]
+    if weight.max() < t.REMAP_SHARE:
+        return {}, {}
+    from scipy.optimize import linear_sum_assignment  # a second to import, and seldom needed
+
+    chosen = zip(*linear_sum_assignment(weight, maximize=True), strict=True)
+    remaps: dict[int, ClassRemap] = {}
+    weak: dict[int, ClassRemap] = {}
+    for i, j in chosen:
+        target, source = targets[i], sources[j]
+        hits = tally.votes.get((target, source), 0)
+        remap = ClassRemap(source, target, hits, tally.boxes[target])
+        is_most = hits >= t.REMAP_DOMINANCE * covered[target] or hits >= t.SOURCE_DOMINANCE * tally.detections[source]
+        if target == source or weight[i, j] < t.REMAP_SHARE or not is_most:
+            continue
+        (remaps if hits >= t.MIN_HITS else weak)[target] = remap
+    return remaps, weak
+
+
+def _common_offset(remaps: Mapping[int, ClassRemap]) -> int | None:
+    """The shift of the ids that at least two thirds, and at least two, of the remaps share."""
+    shifts = [remap.source - remap.target for remap in remaps.values()]
+    if len(shifts) < 2:
+        return None
+    common = max(set(shifts), key=shifts.count)
+    return common if shifts.count(common) >= max(2, 2 * len(shifts) / 3) else None
+
+
+def _own_votes(tally: ClassCounts) -> dict[int, int]:
+    """By class: boxes whose detection is labelled as they are."""
+    voted = {category for category, _ in tally.votes}
+    return {k: tally.votes.get((k, k), 0) if k in voted else tally.hits.get(k, 0) for k in tally.boxes}
+
+
+# numberings of all classes
+
+
+def _rules(tally: ClassCounts, names: Mapping[int, str], others: Mapping[str, Mapping[int, str]]) -> Iterator[_Rule]:
+    """Numberings that tools are known to give classes, the simplest first."""
+    shifts: Counter[int] = Counter()
+    for (target, source), n in tally.votes.items():
+        shifts[source - target] += n
+    ids = sorted(names)
+    for shift, _ in sorted(shifts.items(), key=lambda item: (-item[1], abs(item[0]), item[0]))[:_MAX_SHIFTS]:
+        if shift:
+            rule = _shifted(shift)
+            yield replace(rule, sources={k: k + shift for k in ids})
+    by_name = sorted(ids, key=lambda k: (names[k], k))
+    for listed, words in ((ids, "ids"), (by_name, "names")):
+        for first in (0, 1):
+            yield _Rule(
+                f"the detections' class ids are positions among the data set's sorted class {words}, from {first}",
+                {k: place for place, k in enumerate(listed, first)},
+            )
+    for words, there in others.items():
+        number = {key_of(name): k for k, name in sorted(there.items(), reverse=True)}
+        sources = {k: number[key_of(name)] for k, name in names.items() if key_of(name) in number}
+        yield _Rule(f"the detections' class ids are those of the {words}", sources)
+
+
+_MAX_SHIFTS = 8
+
+
+def _shifted(offset: int) -> _Rule:
+    return _Rule(f"every class id of the detections is shifted by {offset:+d}", {}, offset)
+
+
+@dataclass(frozen=True)
+class _Support:
+    """How many boxes speak for a rule, of those of the classes that it renames."""
+
+    rule: _Rule
+    hits: int
+    own: int
+    """Boxes that speak for the ids as they stand."""
+    covered: int
+
+    @property
+    def surplus(self) -> int:
+        return self.hits - self.own
+
+
+def _support(rule: _Rule, tally: ClassCounts) -> _Support | None:
+    """The boxes that speak for a rule; None where they are too few, or too many speak against it."""
+    own = _own_votes(tally)
+    renamed = {k: source for k, source in rule.sources.items() if source != k and tally.boxes.get(k)}
+    votes: dict[int, Counter[int]] = {k: Counter() for k in renamed}
+    for (target, source), n in tally.votes.items():
+        if target in renamed:
+            votes[target][source] += n
+    hits = sum(votes[k][source] for k, source in renamed.items())
+    stays = sum(own.get(k, 0) for k in renamed)
+    covered = sum(sum(found.values()) for found in votes.values())
+    told = {k: found for k, found in votes.items() if sum(found.values()) >= t.MIN_HITS}
+    first = [k for k, found in told.items() if found[renamed[k]] == max(found.values())]
+    is_told = len(first) >= 2 and 2 * len(first) > len(told)
+    if not is_told or hits < t.REMAP_DOMINANCE * covered or stays > t.RULE_EXCEPTIONS * hits:
+        return None
+    return _Support(rule, hits, stays, covered)
+
+
+def _followed(support: _Support, tally: ClassCounts, fault: LabelFault) -> LabelFault:
+    """The remaps of all classes by a rule; those that were found class by class stand."""
+    rule, own = support.rule, _own_votes(tally)
+    remaps = dict(fault.remaps)
+    taken = {remap.source for remap in remaps.values()}
+    for target, source in rule.sources.items():
+        hits = tally.votes.get((target, source), 0)
+        stays = own.get(target, 0)
+        works = stays >= hits and stays >= max(t.WORKING_RECALL * tally.boxes.get(target, 0), t.MIN_HITS)
+        if target in remaps or source == target or source in taken or works or source not in tally.detections:
+            continue
+        remaps[target] = ClassRemap(source, target, hits, tally.boxes.get(target, 0))
+    unseen = {k: target for target, k in rule.sources.items() if k != target and k not in tally.detections}
+    share = support.hits / support.covered
+    return LabelFault(dict(sorted(remaps.items())), rule.offset, rule.words, share, unseen)
+
+
+def label_map_of(fault: LabelFault, names: Mapping[int, str]) -> dict[int, str]:
+    """The class that each id of the detections means, where each class has one id."""
+    meant = fault.category_map
+    own = {k: name for k, name in names.items() if k not in fault.remaps and k not in meant}
+    return own | {source: names[target] for source, target in meant.items() if target in names}
+
+
+def miscounted(
+    used: Collection[int], names: Mapping[int, str], class_lists: Mapping[str, Mapping[int, str]]
+) -> list[str]:
+    """Sentences on other numbers of classes than the data set's: of ids in use, and of other lists of classes.
+
+    Args:
+        used: the class ids that detections carry.
+        names: the data set's classes by id.
+        class_lists: classes by id as other files list them, by what they are called.
+    """
+    known = sorted(names)
+    strange = sorted(set(used) - set(names))
+    found = []
+    if strange and known:
+        ids = sorted(used)
+        hint = ""
+        if len(known) < ids[-1] - ids[0] + 1 == len(ids):
+            hint = "; one more than classes: the background may have an id" if len(ids) == len(known) + 1 else ""
+        elif ids[-1] - ids[0] < len(known) <= known[-1] - known[0]:
+            hint = "; they run through where the data set's have gaps: positions, not ids"
+        listed = ", ".join(map(str, strange[:_SHOWN_IDS])) + (", ..." if len(strange) > _SHOWN_IDS else "")
+        found.append(
+            f"the detections carry {len(ids)} class ids, {ids[0]} to {ids[-1]}, and the data set has {len(known)}"
+            f" classes, {known[0]} to {known[-1]}; not among its ids: {listed}{hint}"
+        )
+    found += [
+        f"the {words} has {len(there)} classes, the data set {len(known)}"
+        for words, there in class_lists.items()
+        if len(there) != len(known)
+    ]
+    return found
+
+
+_SHOWN_IDS = 8
+
+
+def key_of(name: str) -> str:
+    """A class name without what writers differ in: case, underscores, spaces."""
+    return " ".join(name.casefold().replace("_", " ").split())

@@ -1,0 +1,96 @@
+"""Faults of the mapping between files, and the detections and boxes with them repaired."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from detray.arrays import Ints
+from detray.diagnose.image_set import ImageSet, sort_detections
+from detray.diagnose.mapping.box_encoding import BoxEncoding, EncodingFault
+from detray.diagnose.mapping.label_map import LabelFault
+from detray.diagnose.mapping.pairing import PairingFault
+
+
+@dataclass(frozen=True)
+class MappingFaults:
+    """What is wrong between the files of a split; nothing by default."""
+
+    pairing: PairingFault | None = None
+    """Image ids: the detections that the other faults were found on are renamed already."""
+    reading: EncodingFault | None = None
+    """All boxes of one side."""
+    labels: LabelFault | None = None
+    """Class ids of the detections."""
+    class_readings: Mapping[int, EncodingFault] = field(default_factory=dict)
+    """The boxes of single classes, as they are called after the repair of ``labels``."""
+
+    @property
+    def repairs(self) -> "MappingRepairs":
+        return MappingRepairs(
+            self.reading.reading if self.reading else None,
+            self.labels.classes if self.labels else {},
+            {category: fault.reading for category, fault in self.class_readings.items()},
+        )
+
+    def touch(self, category: int) -> bool:
+        """Whether a repair changes rows of the class."""
+        classes = self.labels.classes if self.labels else {}
+        return (
+            (self.pairing is not None and self.pairing.recall_under is not None)
+            or self.reading is not None
+            or category in self.class_readings
+            or category in classes
+            or category in classes.values()
+        )
+
+    def to_json(self) -> Any:
+        """As JSON."""
+        return msgspec.to_builtins(self, str_keys=True)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "MappingFaults":
+        """What `to_json` gave."""
+        return msgspec.convert(data, cls, strict=False)
+
+
+@dataclass(frozen=True)
+class MappingRepairs:
+    """How boxes are to be read and classes to be called; as they stand by default."""
+
+    reading: BoxEncoding | None = None
+    classes: Mapping[int, int] = field(default_factory=dict)
+    class_readings: Mapping[int, BoxEncoding] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.reading or self.classes or self.class_readings)
+
+    def apply(self, scene: ImageSet) -> ImageSet:
+        """The scene with everything repaired."""
+        if self.classes:
+            renamed = _renamed(scene.dt.category, self.classes)
+            scene = replace(scene, dt=replace(scene.dt, category=renamed))
+        if self.reading is not None:
+            scene = _read_as(scene, self.reading, None)
+        for category, reading in self.class_readings.items():
+            scene = _read_as(scene, reading, category)
+        return replace(scene, dt=sort_detections(scene.dt))
+
+
+def _read_as(scene: ImageSet, reading: BoxEncoding, category: int | None) -> ImageSet:
+    """The scene with the boxes of one side, of all classes or one, read in another way."""
+    side = scene.gt if reading.side == "ground truth" else scene.dt
+    rows = np.ones(len(side), np.bool_) if category is None else side.category == category
+    box = side.box.copy()
+    box[rows] = reading.read(box[rows], scene.images.size_of(side.image[rows]))
+    if reading.side == "ground truth":
+        area = np.where(rows, box[:, 2] * box[:, 3], scene.gt.area)
+        return replace(scene, gt=replace(scene.gt, box=box, area=area))
+    return replace(scene, dt=replace(scene.dt, box=box))
+
+
+def _renamed(category: Ints, classes: Mapping[int, int]) -> Ints:
+    old, place = np.unique(category, return_inverse=True)
+    return np.array([classes.get(k, k) for k in old.tolist()], np.int64)[place] if len(old) else category
