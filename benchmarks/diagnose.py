@@ -120,7 +120,7 @@ def pairs(options: argparse.Namespace, shared: Path | None) -> None:
 
 
 def _needs(name: str) -> str:
-    return f"{name}: {' and '.join(NEEDS[name]).replace('_', ' ')}"
+    return f"{name}: {' or '.join(NEEDS[name])}"
 
 
 def _percent(k: int, n: int) -> str:

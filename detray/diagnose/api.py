@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.columns import take
 from detray.diagnose.evidence.counts import ClassCounts
 from detray.diagnose.evidence.inputs import Inputs, Training
 from detray.diagnose.evidence.observe import Observation, observe
-from detray.diagnose.evidence.reference import Reference
+from detray.diagnose.evidence.reference import HIGH_RECALL, Reference
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.shapes import box_shapes
 from detray.diagnose.evidence.split import Split
@@ -226,7 +225,7 @@ def cases_of(
 
 def working_classes(tally: ClassCounts, weak: Sequence[int], is_repaired: bool) -> frozenset[int]:
     """Classes that are not weak; where faults were repaired, also those that find their boxes now."""
-    found = {k for k, n in tally.boxes.items() if is_repaired and tally.hits.get(k, 0) >= t.HIGH_RECALL * n}
+    found = {k for k, n in tally.boxes.items() if is_repaired and tally.hits.get(k, 0) >= HIGH_RECALL * n}
     return frozenset(tally.boxes) - frozenset(weak) | found
 
 

@@ -1,10 +1,12 @@
 """What a cause is, and what it says about a class."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from detray.arrays import Flags
 from detray.diagnose.case import Case
+from detray.diagnose.evidence.inputs import Input
 
 MAPPING, GROUND_TRUTH, OUTPUT, TRAINING_DATA, TRAINING, SYMPTOM = range(1, 7)
 """The groups, in the order in which they explain each other."""
@@ -37,35 +39,29 @@ class Verdict:
     remedy: str
     config: dict[str, Any] | None = None
     boxes: Flags | None = field(default=None, repr=False, compare=False)
-    """The boxes of the case's view that the cause is about; None: it is not about single boxes."""
+    """The boxes of the class, ``[n]``, that the cause is about; None: it is not about single boxes."""
     detections: Flags | None = field(default=None, repr=False, compare=False)
-    """The same of the detections."""
+    """The same of the detections, ``[m]``."""
 
 
-class Cause(Protocol):
+class Cause(ABC):
     """One cause.
 
     Its docstring says what is wrong in the first line, then ``Tells:`` (the evidence), ``Source:``,
-    ``Example:`` and ``Remedy:``; the page of causes is made from it. ``inputs`` names what it needs
-    beside ground truth and detections, ``explains`` the symptoms that come of it. ``judge`` gives
-    None where the evidence does not pass.
+    ``Example:`` and ``Remedy:``; the page of causes is made from it, and from the `Criterion` constants of its
+    module.
     """
 
-    @property
-    def name(self) -> str: ...
+    name: ClassVar[str]
+    group: ClassVar[int]
+    inputs: ClassVar[tuple[Input, ...]] = ()
+    """What it needs beside ground truth and detections, one of these; without any it is not looked for."""
+    explains: ClassVar[tuple[str, ...]] = ()
+    """Symptoms that come of it."""
 
-    @property
-    def group(self) -> int: ...
-
-    @property
-    def inputs(self) -> tuple[str, ...]: ...
-
-    @property
-    def explains(self) -> tuple[str, ...]: ...
-
+    @abstractmethod
     def judge(self, case: Case) -> Verdict | None:
-        """Whether the cause holds for the class, and what it costs."""
-        ...
+        """What the cause says of the class; None where the evidence does not pass."""
 
 
 def confidence(value: float, threshold: float, full: float = 1.0) -> float:

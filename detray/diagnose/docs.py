@@ -1,23 +1,27 @@
-"""The page ``docs/causes.md``, from the causes' docstrings and the thresholds."""
+"""The page ``docs/causes.md``, from the causes' docstrings and criteria."""
 
 import inspect
+import pkgutil
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from types import ModuleType
 
-from detray.diagnose import thresholds
+import detray.diagnose
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
-from detray.diagnose.thresholds import Threshold
+from detray.diagnose.criterion import Criterion
+from detray.diagnose.evidence.inputs import Input
 
 SECTIONS = ("Tells", "Source", "Example", "Remedy")
 """What every cause's docstring says after its first line."""
 
 _INPUTS = {
-    "training": "training annotations (`--train`)",
-    "training_detections": "detections on the training split (`--train-detections`)",
-    "base_detections": "detections of the base model (`--base-detections`)",
-    "label_map": "a label map (`--label-map`)",
-    "audit": "the audit's findings",
+    Input.TRAINING_ANNOTATIONS: "training annotations (`--train`)",
+    Input.TRAINING_DETECTIONS: "detections on the training split (`--train-detections`)",
+    Input.BASE_DETECTIONS: "detections of the base model (`--base-detections`)",
+    Input.AUDIT: "the audit's findings",
 }
 
 _INTRODUCTION = """# Causes
@@ -38,11 +42,25 @@ def parts(cause: Cause) -> dict[str, str]:
     return {name: " ".join(body.split()) for name, body in {"What": head, **found}.items()}
 
 
+def criteria(module: ModuleType) -> dict[str, Criterion]:
+    """The criteria that a module states, not those that it imports, by name."""
+    text = inspect.getsource(module)
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, Criterion) and f"\n{name} = Criterion(" in text
+    }
+
+
+def modules() -> Iterator[ModuleType]:
+    """Every module of the diagnosis."""
+    for found in pkgutil.walk_packages(detray.diagnose.__path__, "detray.diagnose."):
+        yield import_module(found.name)
+
+
 def page() -> str:
     """The page as Markdown."""
-    return "\n".join(
-        [_INTRODUCTION, *_contents(), *(line for cause in CAUSES for line in _section(cause)), *_numbers()]
-    )
+    return "\n".join([_INTRODUCTION, *_contents(), *(line for cause in CAUSES for line in _section(cause)), *_shared()])
 
 
 def _contents() -> Iterator[str]:
@@ -67,14 +85,17 @@ def _section(cause: Cause) -> Iterator[str]:
     if cause.explains:
         yield f"- **Explains**: {', '.join(f'`{name}`' for name in cause.explains)}"
     yield ""
+    yield from _table([criteria(sys.modules[type(cause).__module__])])
 
 
-def _numbers() -> Iterator[str]:
-    yield "## Thresholds"
+def _shared() -> Iterator[str]:
+    own = {type(cause).__module__ for cause in CAUSES}
+    yield "## Thresholds that several causes share"
     yield ""
-    yield "| name | value | source |"
-    yield "|---|---|---|"
-    for name, value in vars(thresholds).items():
-        if isinstance(value, Threshold):
-            yield f"| `{name}` | {value:g} | {value.source} |"
-    yield ""
+    yield from _table([criteria(module) for module in modules() if module.__name__ not in own])
+
+
+def _table(stated: Sequence[dict[str, Criterion]]) -> Iterator[str]:
+    rows = [f"| `{name}` | {value:g} | {value.source} |" for each in stated for name, value in each.items()]
+    if rows:
+        yield from ("| threshold | value | source |", "|---|---|---|", *rows, "")

@@ -13,12 +13,18 @@ import pyarrow as pa
 
 from detray import schema
 from detray.arrays import Floats, Ints
-from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
+from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence import rows as o
-from detray.diagnose.evidence.counts import ClassCounts, Counts, score_bin
+from detray.diagnose.evidence.counts import MIN_HITS, ClassCounts, Counts, score_bin
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
-from detray.diagnose.evidence.rows import BoxRows, DetectionRows, first_of_each_place
+from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
+from detray.diagnose.evidence.rows import TIGHT_IOU, BoxRows, DetectionRows, first_of_each_place
+
+LISTED = Criterion(0.01, "chance below which a suspected label error is not worth a look")
+SPURIOUS_SHARE = Criterion(
+    0.03, "boxes that mark nothing; of ten test sets 3.3% of the labels were wrong (Northcutt et al., NeurIPS 2021)"
+)
 
 SIDES = ("x", "y", "width", "height")
 _SURE = 0.3
@@ -51,7 +57,7 @@ class Ranks:
         for (category, number), n in tally.true_scores.items():
             own.setdefault(category, {})[number] = n
             every[number] = every.get(number, 0) + n
-        known = {k: _shares(scores) for k, scores in own.items() if sum(scores.values()) >= t.MIN_HITS}
+        known = {k: _shares(scores) for k, scores in own.items() if sum(scores.values()) >= MIN_HITS}
         return cls(known, _shares(every))
 
     def place(self, category: Ints, score: Floats) -> Floats:
@@ -126,9 +132,9 @@ def _missing(found: DetectionRows) -> dict[str, Any]:
     score = np.zeros(len(rows))
     for one in np.unique(rows.category):
         mine, own = true.score[true.category == one], rows.category == one
-        if len(mine) >= t.MIN_HITS:
+        if len(mine) >= MIN_HITS:
             score[own] = chance_of_wrong_labels(logit(mine), logit(rows.score[own]))
-    rows, score = take(rows, score >= t.LISTED), score[score >= t.LISTED]
+    rows, score = take(rows, score >= LISTED), score[score >= LISTED]
     none = np.full(len(rows), o.NONE)
     return _columns(
         "missing",
@@ -164,10 +170,10 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
         agreeing = np.concatenate([right[mine & is_hit], _evenly(int((mine & is_hit).sum()))])
         agreeing = agreeing[agreeing >= _SURE]
         told, faint = mine & (wrong >= _SURE), mine & (wrong < _SURE)
-        if len(agreeing) >= t.MIN_HITS and told.any():
+        if len(agreeing) >= MIN_HITS and told.any():
             score[told] = chance_of_wrong_labels(agreeing / _STEP, wrong[told] / _STEP)
             score[faint] = score[told].min() * (wrong[faint] / _SURE) ** 2
-    rows, score = take(boxes, score >= t.LISTED), score[score >= t.LISTED]
+    rows, score = take(boxes, score >= LISTED), score[score >= LISTED]
     return _columns(
         "wrong_class",
         rows.image,
@@ -188,17 +194,17 @@ def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
 
     Badly drawn boxes are met at any IoU from `_SAME_OBJECT` to `TIGHT_IOU`, others the more rarely the lower it is.
     """
-    near = (boxes.iou >= _SAME_OBJECT) & (boxes.iou < t.TIGHT_IOU) & (boxes.outcome != o.COVERED)
+    near = (boxes.iou >= _SAME_OBJECT) & (boxes.iou < TIGHT_IOU) & (boxes.outcome != o.COVERED)
     rows = take(boxes, near)
     place = ranks.place(rows.category, rows.score)
     score = np.zeros(len(rows))
     for one in np.unique(rows.category):
         mine, n = rows.category == one, int(((boxes.category == one) & (boxes.outcome == o.HIT)).sum())
-        sure = mine & (place >= t.CONFIDENT_QUANTILE)
-        if n >= t.MIN_HITS:
-            even = _SAME_OBJECT + (t.TIGHT_IOU - _SAME_OBJECT) * _evenly(n)
+        sure = mine & (place >= CONFIDENT_QUANTILE)
+        if n >= MIN_HITS:
+            even = _SAME_OBJECT + (TIGHT_IOU - _SAME_OBJECT) * _evenly(n)
             score[sure] = chance_of_wrong_labels(-even / _STEP, -rows.iou[sure] / _STEP)
-    rows, score = take(rows, score >= t.LISTED), score[score >= t.LISTED]
+    rows, score = take(rows, score >= LISTED), score[score >= LISTED]
     return _columns(
         "bad_box",
         rows.image,
@@ -223,8 +229,8 @@ def _spurious(boxes: BoxRows, tally: ClassCounts) -> dict[str, Any]:
     rows = take(boxes, boxes.outcome == o.UNTOUCHED)
     classes, place, n = np.unique(rows.category, return_inverse=True, return_counts=True)
     share = n / np.array([max(tally.boxes.get(k, 0), 1) for k in classes.tolist()])
-    score = (t.SPURIOUS_SHARE / (t.SPURIOUS_SHARE + share))[place]
-    rows, score = take(rows, score >= t.LISTED), score[score >= t.LISTED]
+    score = (SPURIOUS_SHARE / (SPURIOUS_SHARE + share))[place]
+    rows, score = take(rows, score >= LISTED), score[score >= LISTED]
     return _columns(
         "spurious",
         rows.image,

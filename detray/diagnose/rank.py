@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from detray.arrays import Flags
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import MAPPING, SYMPTOM, Cause, Verdict
@@ -14,7 +13,13 @@ from detray.diagnose.causes.ground_truth.crowd_only import CrowdOnly
 from detray.diagnose.causes.ground_truth.no_ground_truth import NoGroundTruth
 from detray.diagnose.causes.training_data.few_examples import FewExamples
 from detray.diagnose.costliest import costliest
+from detray.diagnose.criterion import Criterion
+from detray.diagnose.evidence.inputs import Input, Inputs
+from detray.diagnose.mend import LEAST_GAIN
 from detray.settings import to_yaml
+
+EXPLAINED_SHARE = Criterion(0.5, "a symptom is explained if at least half of its boxes or detections are")
+LIGHT_SHARE = Criterion(0.25, "share of the AP that the costliest cause costs: below it a cause is not what matters")
 
 FIRST = (NoGroundTruth.name, CrowdOnly.name)
 """A class without ground truth has no AP that another cause could explain."""
@@ -28,6 +33,20 @@ class Ranked:
     verdict: Verdict
 
 
+def is_looked_for(cause: Cause, inputs: Inputs) -> bool:
+    """Whether what the cause needs is given."""
+    return not cause.inputs or not inputs.given.isdisjoint(cause.inputs)
+
+
+def not_looked_for(inputs: Inputs, causes: Sequence[Cause] = CAUSES) -> list[str]:
+    """A line for each input that is absent: the causes that are not looked for without it."""
+    skipped: dict[tuple[Input, ...], list[str]] = {}
+    for cause in causes:
+        if not is_looked_for(cause, inputs):
+            skipped.setdefault(cause.inputs, []).append(cause.name)
+    return [f"not looked for: {', '.join(names)} (no {' and no '.join(needed)})" for needed, names in skipped.items()]
+
+
 def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     """The causes that hold for the class, the likeliest first.
 
@@ -37,6 +56,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     cause explains (it names them, or those above are about half of the same boxes or detections), and
     those that only show as long as a mapping fault is not repaired, stand last.
     """
+    causes = [cause for cause in causes if is_looked_for(cause, case.split.inputs)]
     holding = [(cause, verdict) for cause in causes if (verdict := cause.judge(case)) is not None]
     if all(cause.name == FewExamples.name for cause, _ in holding):
         # too few boxes are no reason to say nothing of what is wrong with them
@@ -54,7 +74,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
             if cause.group == SYMPTOM
             and cause.name not in names | explained
             and (verdict := cause.judge(unrepaired)) is not None
-            and (verdict.d_ap is None or verdict.d_ap >= t.LEAST_GAIN)
+            and (verdict.d_ap is None or verdict.d_ap >= LEAST_GAIN)
         ]
     order = {cause.name: place for place, cause in enumerate(causes)}
 
@@ -63,7 +83,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     def key(entry: tuple[Cause, Verdict, bool]) -> tuple[object, ...]:
         cause, verdict, is_explained = entry
         cost = float("inf") if verdict.d_ap is None else -verdict.d_ap
-        is_light = cause.group > MAPPING and verdict.d_ap is not None and verdict.d_ap < t.LIGHT_SHARE * most
+        is_light = cause.group > MAPPING and verdict.d_ap is not None and verdict.d_ap < LIGHT_SHARE * most
         group = 0 if is_explained else cause.group  # of what another cause explains only the cost tells
         return cause.name not in FIRST, is_explained, is_light, group, cost, order.get(cause.name, len(order))
 
@@ -89,7 +109,7 @@ class _Told:
         """Whether at least half of what the verdict is about is among them."""
         pairs = [(self.boxes, verdict.boxes), (self.detections, verdict.detections)]
         known = [(told, own) for told, own in pairs if told is not None and own is not None and own.any()]
-        return bool(known) and all(told[own].mean() >= t.EXPLAINED_SHARE for told, own in known)
+        return bool(known) and all(told[own].mean() >= EXPLAINED_SHARE for told, own in known)
 
     def add(self, verdict: Verdict) -> None:
         self.boxes = _either(self.boxes, verdict.boxes)

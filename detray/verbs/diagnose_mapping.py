@@ -13,12 +13,12 @@ from detray.diagnose.api import read_listing
 from detray.diagnose.columns import join, take
 from detray.diagnose.evidence.counts import ClassCounts
 from detray.diagnose.image_set import Images, ImageSet, sort_detections
+from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 from detray.diagnose.mapping.faults import find_split_faults
 from detray.diagnose.mapping.formats import reading_of_class
 from detray.diagnose.mapping.label_map import find_remaps
 from detray.diagnose.mapping.pairing import SAMPLE_IMAGES, Named, Pairing, spread
 from detray.diagnose.mapping.repairs import MappingFaults
-from detray.diagnose.thresholds import RECALL_RAISE
 from detray.evaluate.kernel import GroundTruth
 from detray.store import Json, ShardKey
 from detray.verbs.base import Context, Old

@@ -11,8 +11,8 @@ import scenes
 from scenes import World
 
 from detray import schema
-from detray.diagnose import thresholds as t
 from detray.diagnose.api import SplitTables, class_aps, diagnose_tables, weak_classes
+from detray.diagnose.evidence.split import HIGH_CUT
 from detray.diagnose.image_set import read_image_set
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import match
@@ -96,7 +96,7 @@ def run_trial(
     scenes.plant_all(rng, world, tuple(plants), category)
     scenes.write_scores(world, quality)
     found, weak = diagnose(world, settings), weak_of(world, settings)
-    return Trial(world, category, tuple(plants), found, weak, quality.lowest >= t.HIGH_CUT)
+    return Trial(world, category, tuple(plants), found, weak, quality.lowest >= HIGH_CUT)
 
 
 def weak_of(world: World, settings: DiagnoseSettings) -> frozenset[int]:

@@ -14,15 +14,16 @@ import suite
 import yaml
 
 from detray import schema
-from detray.diagnose import api, docs, thresholds
+from detray.diagnose import api, docs
 from detray.diagnose.api import diagnose_tables
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
 from detray.diagnose.causes.training_data.forgetting import Forgetting
 from detray.diagnose.costliest import CONFIDENCE
-from detray.diagnose.rank import ranked
+from detray.diagnose.evidence.inputs import Inputs, Training
+from detray.diagnose.evidence.shapes import Shapes
+from detray.diagnose.rank import not_looked_for, ranked
 from detray.diagnose.settings import DiagnoseSettings
-from detray.diagnose.thresholds import Threshold
 from detray.docs import causes_page
 from detray.settings import convert
 from detray.verbs.config import Config
@@ -47,9 +48,25 @@ def test_every_cause_is_planted() -> None:
 
 
 def test_every_threshold_has_a_source() -> None:
-    found = [value for value in vars(thresholds).values() if isinstance(value, Threshold)]
-    assert len(found) > 20
-    assert all(len(value.source) > 10 for value in found)
+    stated = [value for module in docs.modules() for value in docs.criteria(module).values()]
+    assert len(stated) > 80
+    assert all(len(value.source) > 10 for value in stated)
+
+
+def test_a_cause_lies_in_the_folder_of_its_group() -> None:
+    folders = {cause.group: type(cause).__module__.split(".")[-2] for cause in CAUSES}
+    assert len(set(folders.values())) == len(GROUPS)
+    assert all(type(cause).__module__.split(".")[-2:] == [folders[cause.group], cause.name] for cause in CAUSES)
+
+
+def test_a_cause_is_not_looked_for_without_what_it_needs() -> None:
+    lines = not_looked_for(Inputs())
+    assert "not looked for: undertrained, overfit (no training detections)" in lines
+    assert "not looked for: train_eval_shift (no training annotations and no audit)" in lines
+    assert not any("few_examples" in line for line in lines)
+    given = Inputs(training=Training(Shapes(), {}), training_aps={}, base_aps={}, findings={})
+    assert not_looked_for(given) == []
+    assert not any("train_eval_shift" in line for line in not_looked_for(Inputs(findings={})))
 
 
 def test_the_page_is_current() -> None:
@@ -154,7 +171,8 @@ def test_a_healthy_class_gets_no_diagnosis_unless_it_is_named() -> None:
 
 def test_where_no_cause_passes_the_costliest_error_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     silent = tuple(
-        SimpleNamespace(name=cause.name, group=cause.group, explains=(), judge=lambda case: None) for cause in CAUSES
+        SimpleNamespace(name=cause.name, group=cause.group, inputs=(), explains=(), judge=lambda case: None)
+        for cause in CAUSES
     )
     monkeypatch.setattr(api, "ranked", partial(ranked, causes=silent))
     rows = _diagnose(_broken(3, ("localization",)))

@@ -77,6 +77,10 @@ def _case(world: scenes.World) -> Case:
     return case
 
 
+def _bare(case: Case) -> BareImages:
+    return BareImages.of(case.background, case.split.n_images_detected)
+
+
 @pytest.mark.parametrize("clutter", [0.0, 1.0])
 def test_a_class_skipped_in_half_of_its_images_is_named_with_them(clutter: float) -> None:
     for seed in range(4):
@@ -148,17 +152,17 @@ def test_more_images_without_box_and_detection_are_more_room_for_chance() -> Non
     rng = np.random.default_rng(3)
     world = _world(rng, 3)
     _skip(rng, world, 0.5)
-    alone = BareImages.of(_case(world)).errors
+    alone = _bare(_case(world)).errors
     keep = (world.dt_class == ONE) | np.isin(world.dt_image, world.gt_image[world.gt_class == ONE])
     without = world.copy()
     without.keep_dt(keep)  # nothing at all is detected in the images that hold neither
-    assert alone < BareImages.of(_case(without)).errors
+    assert alone < _bare(_case(without)).errors
 
 
 def test_boxes_leave_less_room() -> None:
     rng = np.random.default_rng(5)
     world = _world(rng, 8, drawn=1.0)
-    bare = BareImages.of(_case(world))
+    bare = _bare(_case(world))
     n = np.array([(world.gt_image == image).sum() for image in bare.images])
     assert (bare.room[n == 0] == 1).all()
     assert (bare.room > 0).all()
@@ -177,6 +181,6 @@ def test_boxes_of_any_size_leave_some_room() -> None:
         box = case.result.boxes.box.copy()
         box[::2, 2:] = side
         boxes = replace(case.result.boxes, box=box, image_size=np.full((len(box), 2), size))
-        bare = BareImages.of(replace(case, result=replace(case.result, boxes=boxes)))
+        bare = _bare(replace(case, result=replace(case.result, boxes=boxes)))
         assert ((bare.room > 0) & (bare.room <= 1)).all()
         assert np.isfinite(bare.errors)

@@ -6,9 +6,16 @@ from functools import cached_property
 import numpy as np
 
 from detray.arrays import Flags, Floats, Ints
-from detray.diagnose import thresholds as t
-from detray.diagnose.case import Case
-from detray.diagnose.evidence.result import Auc
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.background import LIKE_TRUE_UPPER_AUC, BackgroundEvidence
+from detray.diagnose.evidence.chance import BAD_AUC, CHANCE_ERRORS, Auc
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.evidence.rows import BoxRows
+
+SKIPPED_DRAWN = Criterion(5, "images with boxes from which it can be told how many a class has in one")
+SKIPPED_NUMBER = Criterion(0.3, f"chance, beyond .5, that an image with boxes holds more than one without: {SUITE}")
+SKIPPED_APART = Criterion(0.2, f"Kolmogorov-Smirnov distance of scores that are told apart: {SUITE}")
+OTHER_NUMBER = Criterion(0.2, f"the same of SKIPPED_NUMBER, where it is beyond chance: {SUITE}")
 
 _BLOCKED = 2.0
 """Areas of a box within which the centre of another of its size overlaps it by IoU .1: with u and v the shifts in
@@ -51,33 +58,32 @@ class BareImages:
     true_scores: Floats
 
     @classmethod
-    def of(cls, case: Case) -> "BareImages":
-        view, (places, _) = case.result, case.background
-        boxes, found = view.boxes, view.detections
-        images = np.union1d(boxes.image, found.image)
-        drawn = np.isin(images, boxes.image)
-        high = found.score >= case.true_median
+    def of(cls, background: BackgroundEvidence, n_known: int) -> "BareImages":
+        """From a class's detections on background; ``n_known`` images hold any detection."""
+        boxes, rows, true = background.result.boxes, background.result.detections, background.result.true
+        images = np.union1d(boxes.image, rows.image)
+        high = background.high
 
-        def by_image(rows: Flags) -> Ints:
-            return np.bincount(np.searchsorted(images, found.image[rows]), minlength=len(images))
+        def by_image(chosen: Flags) -> Ints:
+            return np.bincount(np.searchsorted(images, rows.image[chosen]), minlength=len(images))
 
-        n_known = sum(case.split.repaired.image_detections.values())
+        high_true = true & (rows.score >= background.scores.median)
         return cls(
             images=images,
-            drawn=drawn,
-            beside=by_image(places & high),
-            every=by_image((places | view.true) & high),
-            room=_room(case, images),
+            drawn=np.isin(images, boxes.image),
+            beside=by_image(high),
+            every=by_image(high | high_true),
+            room=_room(boxes, images),
             n_silent=max(n_known - len(images), 0),
-            scores=found.score[places & high & ~np.isin(found.image, boxes.image)],
-            true_scores=found.score[view.true & high],
+            scores=rows.score[high & ~np.isin(rows.image, boxes.image)],
+            true_scores=rows.score[high_true],
         )
 
     @cached_property
     def errors(self) -> float:
         """Standard errors by which images without a box hold more than the room in the others explains, of
         Poisson counts spread as much wider as these are; 0 where there are too few of either."""
-        if int(self.drawn.sum()) < t.SKIPPED_DRAWN or int((~self.drawn).sum()) < t.MIN_HITS or not self.beside.sum():
+        if int(self.drawn.sum()) < SKIPPED_DRAWN or int((~self.drawn).sum()) < MIN_HITS or not self.beside.sum():
             return 0.0
         n = np.append(self.beside, np.zeros(self.n_silent, np.int64))
         room = np.append(self.room, np.ones(self.n_silent))
@@ -124,7 +130,7 @@ class BareImages:
             for scores in (self.scores, self.true_scores)
         )
         distance = float(np.abs(bare - true).max())
-        return distance > max(t.SKIPPED_APART, _BY_CHANCE * np.sqrt((n + m) / (n * m)))
+        return distance > max(SKIPPED_APART, _BY_CHANCE * np.sqrt((n + m) / (n * m)))
 
     @cached_property
     def numbers(self) -> Auc | None:
@@ -141,26 +147,25 @@ class BareImages:
         """Whether scores or numbers are other than those of objects."""
         if self.auc is None or self.numbers is None:
             return False
-        by_chance = max(_SURE_ERRORS * self.numbers.error, t.OTHER_NUMBER)
-        is_other_number = abs(self.numbers.value - 0.5) > min(by_chance, t.SKIPPED_NUMBER)
+        by_chance = max(_SURE_ERRORS * self.numbers.error, OTHER_NUMBER)
+        is_other_number = abs(self.numbers.value - 0.5) > min(by_chance, SKIPPED_NUMBER)
         return outscores(self.auc) or self.is_apart or is_other_number
 
     @property
     def are_skipped(self) -> bool:
         """Whether the annotator left whole images out."""
-        is_as_sure = self.auc is not None and t.BAD_AUC <= self.auc.value <= t.LIKE_TRUE_UPPER_AUC
-        is_more = self.errors >= t.CHANCE_ERRORS
-        return is_more and is_as_sure and not self.is_unlike and len(self.skipped) >= t.MIN_HITS
+        is_as_sure = self.auc is not None and BAD_AUC <= self.auc.value <= LIKE_TRUE_UPPER_AUC
+        is_more = self.errors >= CHANCE_ERRORS
+        return is_more and is_as_sure and not self.is_unlike and len(self.skipped) >= MIN_HITS
 
 
 def outscores(auc: Auc | None) -> bool:
     """Whether the detections score above the true ones, beyond chance."""
-    return auc is not None and auc.value + _SURE_ERRORS * auc.error < t.BAD_AUC
+    return auc is not None and auc.value + _SURE_ERRORS * auc.error < BAD_AUC
 
 
-def _room(case: Case, images: Ints) -> Floats:
+def _room(boxes: BoxRows, images: Ints) -> Floats:
     """The share of each of ``images`` that boxes placed at random leave free for another."""
-    boxes = case.result.boxes
     with np.errstate(over="ignore"):  # boxes near the largest float
         far = (boxes.box[:, :2] + boxes.box[:, 2:]).max(axis=0, initial=1.0)
     size = np.where(boxes.image_size > 0, boxes.image_size, far)

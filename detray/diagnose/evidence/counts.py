@@ -6,6 +6,12 @@ from typing import Any
 import numpy as np
 
 from detray.arrays import Floats, Ints
+from detray.diagnose.criterion import SUITE, Criterion
+
+NIL_RECALL = Criterion(0.1, f"recall that chance overlaps alone can give in crowded scenes: {SUITE}")
+WORKING_RECALL = Criterion(0.3, f"a class with this recall works for itself: {SUITE}")
+MIN_HITS = Criterion(3, "boxes that another reading must newly hit: fewer are chance")
+FEW_BOXES = Criterion(10, "boxes in the evaluated split: LVIS calls classes with at most 10 images rare (CVPR 2019)")
 
 Counts = dict[Any, int]
 

@@ -72,8 +72,20 @@ def summed(*counts: Counts) -> Counts:
 
 
 def added(parts: Sequence[Histogram]) -> Counts:
+    """The counts of histograms together, by bin."""
     if not parts:
         return {}
     bins, place = np.unique(np.concatenate([part.bins for part in parts]), return_inverse=True)
     n = np.bincount(place, np.concatenate([part.n for part in parts]), minlength=len(bins)).astype(np.int64)
     return dict(zip(bins.tolist(), n.tolist(), strict=True))
+
+
+def score_depth(low: float, high: float) -> float:
+    """How far one score lies below another, in log odds."""
+    return log_odds(high) - log_odds(low)
+
+
+def log_odds(share: float) -> float:
+    """The logarithm of the odds of a share, which is kept .001 away from 0 and 1."""
+    share = min(max(share, 1e-3), 1 - 1e-3)  # scores written with few digits end at 0 and 1
+    return float(np.log(share / (1 - share)))

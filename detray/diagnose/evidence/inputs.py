@@ -2,8 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from detray.diagnose.evidence.shapes import Shapes
+
+
+class Input(StrEnum):
+    """What a cause may need, as notes call it."""
+
+    TRAINING_ANNOTATIONS = "training annotations"
+    TRAINING_DETECTIONS = "training detections"
+    BASE_DETECTIONS = "base detections"
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,17 @@ class Inputs:
     """Of the evaluated split."""
     input_size: tuple[int, int] | None = None
     """Width and height that the model resizes pictures to."""
+
+    @property
+    def given(self) -> frozenset[Input]:
+        """Which of the inputs that causes may need are there."""
+        known = {
+            Input.TRAINING_ANNOTATIONS: self.training,
+            Input.TRAINING_DETECTIONS: self.training_aps,
+            Input.BASE_DETECTIONS: self.base_aps,
+            Input.AUDIT: self.findings,
+        }
+        return frozenset(name for name, value in known.items() if value is not None)
 
     @property
     def class_lists(self) -> dict[str, Mapping[int, str]]:

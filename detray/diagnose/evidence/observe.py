@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from detray.arrays import Floats, Ints
 from detray.boxes import AREA_LIMITS
-from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.evidence.counts import ClassCounts, Counts, score_bin
 from detray.diagnose.evidence.overlap import best_of, overlaps
@@ -19,8 +18,10 @@ from detray.diagnose.evidence.rows import (
     COVERED,
     DUPLICATE,
     HIT,
+    HIT_IOU,
     IGNORED,
     LOOSE,
+    LOOSE_IOU,
     NEAR,
     NONE,
     ON_OTHER,
@@ -55,13 +56,13 @@ def observe(
     gt, dt = scene.gt, scene.dt
     matches = match(gt, dt) if matches is None else matches
     close_gt, close_dt = np.isin(gt.category, weak), np.isin(dt.category, weak)
-    det, box, iou = overlaps(gt, dt, t.LOOSE_IOU, gt_rows=np.flatnonzero(close_gt))
+    det, box, iou = overlaps(gt, dt, LOOSE_IOU, gt_rows=np.flatnonzero(close_gt))
     rest = close_dt
     if floors is not None:
         classes, place = np.unique(dt.category, return_inverse=True)
         floor = np.array([floors.get(int(k), np.inf) for k in classes])
         rest = close_dt = close_dt | (dt.score >= floor[place] if len(dt) else close_dt)
-    more = overlaps(gt, dt, t.LOOSE_IOU, np.flatnonzero(~close_gt), np.flatnonzero(rest))
+    more = overlaps(gt, dt, LOOSE_IOU, np.flatnonzero(~close_gt), np.flatnonzero(rest))
     if floors is not None:
         close_gt = np.ones(len(gt), np.bool_)
     det, box, iou = (np.concatenate(pair) for pair in zip((det, box, iou), more, strict=True))
@@ -80,7 +81,7 @@ def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
     mine = matches.detection[box] == det
     own = np.flatnonzero(same & (mine | false))
     nearest = _pick(own, box[own], np.where(mine[own], np.inf, dt.score[det[own]]), len(gt))
-    over = np.flatnonzero(~same & false & (iou >= t.HIT_IOU))
+    over = np.flatnonzero(~same & false & (iou >= HIT_IOU))
     cover = _pick(over, box[over], dt.score[det[over]], len(gt))
 
     nearest, cover = nearest[rows], cover[rows]
@@ -132,9 +133,9 @@ def _found(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
         [
             true,
             ignored,
-            own_iou >= t.HIT_IOU,
-            other_iou >= t.HIT_IOU,
-            own_iou >= t.LOOSE_IOU,
+            own_iou >= HIT_IOU,
+            other_iou >= HIT_IOU,
+            own_iou >= LOOSE_IOU,
         ],
         [TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE],
         BACKGROUND,

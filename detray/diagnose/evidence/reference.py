@@ -7,9 +7,14 @@ from functools import cached_property
 import numpy as np
 
 from detray.arrays import Floats
-from detray.diagnose import thresholds as t
-from detray.diagnose.evidence.counts import ClassCounts, bin_score, score_bin
-from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, added, histograms
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import FEW_BOXES, ClassCounts, bin_score, score_bin
+from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, added, histograms, log_odds, score_depth
+
+CONFIDENT_QUANTILE = Criterion(0.1, "a detection is confident if it scores above this share of its class's true ones")
+HIGH_RECALL = Criterion(0.5, "recall from which ranking, not finding, decides AP50")
+SPREAD_CLASSES = Criterion(4, "classes from which the spread of something over the classes can be told")
+SPREAD_DEVIATIONS = Criterion(1.5, f"standard deviations below the mean, more where few classes tell: {SUITE}")
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,13 @@ class Reference:
     """By class: the share of its true detections that fail at IoU .75."""
 
     @classmethod
-    def of(cls, tally: ClassCounts, working: frozenset[int]) -> "Reference":
-        lowest = [tally.lowest_scores[k] for k in working if k in tally.lowest_scores]
-        true, false = histograms(tally.true_scores), histograms(tally.false_scores)
+    def of(cls, counts: ClassCounts, working: frozenset[int]) -> "Reference":
+        lowest = [counts.lowest_scores[k] for k in working if k in counts.lowest_scores]
+        true, false = histograms(counts.true_scores), histograms(counts.false_scores)
         classes = {k: ScoreHistograms(true.get(k, NO_SCORES), false.get(k, NO_SCORES)) for k in sorted(working)}
-        missed = {k: 1 - tally.hits.get(k, 0) / n for k in sorted(working) if (n := tally.boxes.get(k, 0))}
+        missed = {k: 1 - counts.hits.get(k, 0) / n for k in sorted(working) if (n := counts.boxes.get(k, 0))}
         untight = {
-            k: 1 - tally.tight_hits.get(k, 0) / scores.true.total for k, scores in classes.items() if scores.true.total
+            k: 1 - counts.tight_hits.get(k, 0) / scores.true.total for k, scores in classes.items() if scores.true.total
         }
         return cls(bin_score(min(lowest)) if lowest else None, classes, missed, untight)
 
@@ -52,7 +57,7 @@ class Reference:
         """By class of enough true detections: the log odds of the place of their median among all."""
         places = {}
         for category, scores in self.classes.items():
-            if scores.true.total >= t.FEW_BOXES:
+            if scores.true.total >= FEW_BOXES:
                 half = int(np.searchsorted(np.cumsum(scores.true.n), scores.true.total / 2))
                 places[category] = log_odds(self._pooled.place(int(scores.true.bins[half])) or 0.0)
         return places
@@ -99,11 +104,11 @@ class Others:
     def lowest_usual_position(self) -> float:
         """The place below which the median of a class lies unusually low, for how far the medians of the
         classes lie apart; 1 where too few classes tell."""
-        if len(self.median_places) < t.SPREAD_CLASSES:
+        if len(self.median_places) < SPREAD_CLASSES:
             return 1.0
         n = len(self.median_places)
         # of few classes the spread itself is uncertain: the factor is about Student's
-        deviations = t.SPREAD_DEVIATIONS * (1 + 2 / (n - 1)) * float(self.median_places.std(ddof=1))
+        deviations = SPREAD_DEVIATIONS * (1 + 2 / (n - 1)) * float(self.median_places.std(ddof=1))
         return float(1 / (1 + np.exp(deviations - self.median_places.mean())))
 
     def usual_depth(self, n: int) -> float | None:
@@ -112,7 +117,7 @@ class Others:
         depths = [
             score_depth(scores.true.quantile(1 / n) or 0.0, scores.true.quantile(0.5) or 0.0)
             for scores in self.classes
-            if scores.true.total >= t.FEW_BOXES
+            if scores.true.total >= FEW_BOXES
         ]
         return float(np.median(depths)) if depths else None
 
@@ -121,8 +126,8 @@ class Others:
         there to the highest tenth; in the median of the classes, None where none has enough true detections."""
         tails = []
         for scores in self.classes:
-            low, middle, high = (scores.true.quantile(q) or 0.0 for q in (1 / n, 0.5, 1 - t.CONFIDENT_QUANTILE))
-            if scores.true.total >= t.FEW_BOXES and high > middle:
+            low, middle, high = (scores.true.quantile(q) or 0.0 for q in (1 / n, 0.5, 1 - CONFIDENT_QUANTILE))
+            if scores.true.total >= FEW_BOXES and high > middle:
                 tails.append((middle - low) / (high - middle))
         return float(np.median(tails)) if tails else None
 
@@ -143,13 +148,3 @@ class Others:
         n = np.array([scores.false.above(score) for scores in self.classes])
         true = np.array([max(scores.true.total, 1) for scores in self.classes])
         return max(float(np.median(n)), n_true * float(np.median(n / true)))
-
-
-def score_depth(low: float, high: float) -> float:
-    """How far one score lies below another, in log odds."""
-    return log_odds(high) - log_odds(low)
-
-
-def log_odds(share: float) -> float:
-    share = min(max(share, 1e-3), 1 - 1e-3)  # scores written with few digits end at 0 and 1
-    return float(np.log(share / (1 - share)))

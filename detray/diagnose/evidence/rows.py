@@ -7,10 +7,14 @@ from numpy.typing import NDArray
 
 from detray.arrays import Flags, Floats, Ints
 from detray.boxes import IOU_THRESHOLDS
-from detray.diagnose import thresholds as t
 from detray.diagnose.columns import Columns
+from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.overlap import overlaps
 from detray.evaluate.kernel import Detections, GroundTruth
+
+HIT_IOU = Criterion(0.5, "COCO's lowest IoU threshold")
+LOOSE_IOU = Criterion(0.1, "below it a detection is on background: TIDE (Bolya et al., ECCV 2020), section 3")
+TIGHT_IOU = Criterion(0.75, "COCO's AP75")
 
 # what a detection is; TIDE's names where it has them
 TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE, BACKGROUND = range(6)
@@ -18,7 +22,7 @@ TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE, BACKGROUND = range(6)
 HIT, COVERED, NEAR, UNTOUCHED = range(4)
 
 NONE = -1
-TIGHT_LEVEL = int(np.searchsorted(IOU_THRESHOLDS, t.TIGHT_IOU - 1e-9))
+TIGHT_LEVEL = int(np.searchsorted(IOU_THRESHOLDS, TIGHT_IOU - 1e-9))
 """The place of IoU .75 among COCO's thresholds."""
 ALL_LEVELS = np.int16((1 << len(IOU_THRESHOLDS)) - 1)
 
@@ -102,7 +106,7 @@ def first_of_each_place(found: DetectionRows) -> Flags:
     category = np.zeros(len(found), np.int64)
     gt = GroundTruth(found.image, category, found.box, found.score, np.zeros(len(found), np.bool_))
     dt = Detections(found.image, category, found.box, found.score, found.rank)
-    det, box, _ = overlaps(gt, dt, t.HIT_IOU)
+    det, box, _ = overlaps(gt, dt, HIT_IOU)
     first = np.ones(len(found), np.bool_)
     first[det[turn[box] < turn[det]]] = False
     return first

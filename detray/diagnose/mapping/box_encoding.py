@@ -13,7 +13,15 @@ import numpy as np
 
 from detray.arrays import Floats
 from detray.boxes import paired_iou
-from detray.diagnose import thresholds as t
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL
+from detray.diagnose.evidence.rows import HIT_IOU
+
+RECALL_RAISE = Criterion(0.4, "recall that another reading of the data must add; noise adds under .1 in the suite")
+AS_GOOD = Criterion(0.97, f"a usual input size is taken if it hits this share of what the best size hits: {SUITE}")
+RAISE_FROM_NIL = Criterion(
+    0.25, f"recall that another reading must add where there is none; noise adds under .15: {SUITE}"
+)
 
 ORDERS = {
     "x, y, width, height": "xywh",
@@ -169,7 +177,7 @@ class CandidatePairs:
         elif reading is not None:
             dt = reading.read(dt, self.size)
         with np.errstate(over="ignore", invalid="ignore"):
-            hit = paired_iou(dt, gt) >= t.HIT_IOU
+            hit = paired_iou(dt, gt) >= HIT_IOU
         return len(np.unique(self.box[hit])) / max(self.n_boxes, 1)
 
     def recalls(self, order: str, scale: str, sizes: Floats) -> Floats:
@@ -182,7 +190,7 @@ class CandidatePairs:
         over = np.minimum(left + wide, gx + gw) - np.maximum(left, gx)
         tall = np.minimum(top + high, gy + gh) - np.maximum(top, gy)
         inter = np.where((over > 0) & (tall > 0), over * tall, 0)
-        hit = inter >= t.HIT_IOU * (wide * high + gw * gh - inter)
+        hit = inter >= HIT_IOU * (wide * high + gw * gh - inter)
         hit &= inter > 0
         index, pair = np.nonzero(hit)
         found = np.unique(index * self.n_boxes + self.box[pair])
@@ -197,7 +205,7 @@ def find_encoding(pairs: CandidatePairs, *, with_sizes: bool = True) -> Encoding
     twice as many: much of what was detected may be cut away.
     """
     now = pairs.recall()
-    if now > 1 - t.RECALL_RAISE or not len(pairs.gt):
+    if now > 1 - RECALL_RAISE or not len(pairs.gt):
         return None
     sized = bool(np.isfinite(pairs.size).all())
     found = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
@@ -218,10 +226,10 @@ def find_encoding(pairs: CandidatePairs, *, with_sizes: bool = True) -> Encoding
 def _raises(new: float, old: float, pairs: CandidatePairs) -> bool:
     gained = (new - old) * pairs.n_boxes + 1e-9
     # few detections can hit few boxes: the share of those that they could hit counts, of twice as many
-    if pairs.n_detections < pairs.n_boxes / 2 and gained >= 2 * t.MIN_HITS:
+    if pairs.n_detections < pairs.n_boxes / 2 and gained >= 2 * MIN_HITS:
         new, old = new * pairs.n_boxes / pairs.n_detections, old * pairs.n_boxes / pairs.n_detections
-    from_nil = old <= t.NIL_RECALL / 2 and new - old > t.RAISE_FROM_NIL and gained >= 2 * t.MIN_HITS
-    return from_nil or (new - old > t.RECALL_RAISE and gained >= t.MIN_HITS)
+    from_nil = old <= NIL_RECALL / 2 and new - old > RAISE_FROM_NIL and gained >= 2 * MIN_HITS
+    return from_nil or (new - old > RECALL_RAISE and gained >= MIN_HITS)
 
 
 def _search(pairs: CandidatePairs, sized: bool) -> BoxEncoding:
@@ -252,7 +260,7 @@ def _search(pairs: CandidatePairs, sized: bool) -> BoxEncoding:
                 continue
             best = float(recalls.max())
             among_usual = recalls[: len(usual)]
-            if among_usual.max(initial=0.0) >= t.AS_GOOD * best:
+            if among_usual.max(initial=0.0) >= AS_GOOD * best:
                 size = float(usual[among_usual.argmax()])
             else:
                 size = float(np.median(values[recalls >= best]))

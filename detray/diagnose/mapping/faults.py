@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from detray.arrays import Ints
-from detray.diagnose import thresholds as t
 from detray.diagnose.image_set import ImageSet
+from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 from detray.diagnose.mapping.formats import reading_of_all
 from detray.diagnose.mapping.pairing import Listing, Named, Pairing, find_pairing, recall_of
 from detray.diagnose.mapping.repairs import MappingFaults
@@ -24,7 +24,7 @@ def find_split_faults(
         sample: some images, as `pairing.sample_images` chooses them.
         listing, named, fetch, boxes: as `pairing.find_pairing` takes them.
     """
-    if recall_of(sample.gt, sample.dt) > 1 - t.RECALL_RAISE:
+    if recall_of(sample.gt, sample.dt) > 1 - RECALL_RAISE:
         return MappingFaults(), None
     reading = reading_of_all(sample)
     if reading is not None:

@@ -3,12 +3,11 @@
 import numpy as np
 
 from detray.arrays import Floats, Ints
-from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
 from detray.diagnose.evidence.overlap import image_pairs
 from detray.diagnose.evidence.rows import HIT, BoxRows, DetectionRows
 from detray.diagnose.image_set import ImageSet
-from detray.diagnose.mapping.box_encoding import CandidatePairs, EncodingFault, find_encoding
+from detray.diagnose.mapping.box_encoding import RECALL_RAISE, CandidatePairs, EncodingFault, find_encoding
 from detray.diagnose.mapping.pairing import spread
 from detray.evaluate.kernel import Detections
 
@@ -26,7 +25,7 @@ def reading_of_all(sample: ImageSet) -> EncodingFault | None:
 
 def reading_of_class(boxes: BoxRows, found: DetectionRows) -> EncodingFault | None:
     """Whether the boxes of one class, on one side, are in another format."""
-    if len(boxes) and (boxes.outcome == HIT).mean() > 1 - t.RECALL_RAISE:
+    if len(boxes) and (boxes.outcome == HIT).mean() > 1 - RECALL_RAISE:
         return None
     # pictures are resized for all classes alike
     return find_encoding(

@@ -6,8 +6,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from detray.diagnose import thresholds as t
-from detray.diagnose.evidence.counts import ClassCounts
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL, WORKING_RECALL, ClassCounts
+
+REMAP_SHARE = Criterion(0.1, f"share of a class's boxes that the other class must hit: {SUITE}")
+REMAP_DOMINANCE = Criterion(0.4, f"share of the covered boxes that go to one other class: {SUITE}")
+SOURCE_DOMINANCE = Criterion(0.7, f"or share of the id's detections that sit on the class's boxes: {SUITE}")
+RULE_EXCEPTIONS = Criterion(
+    0.2, "boxes labelled as the ids stand, for each that another numbering of all classes explains"
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def _class_by_class(tally: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int
     own = _own_votes(tally)
 
     def nil(category: int) -> bool:
-        return own.get(category, 0) <= t.NIL_RECALL * tally.boxes.get(category, 0)
+        return own.get(category, 0) <= NIL_RECALL * tally.boxes.get(category, 0)
 
     targets = sorted(k for k, n in tally.boxes.items() if n and nil(k))
     sources = sorted(k for k, n in tally.detections.items() if n and nil(k))
@@ -105,7 +112,7 @@ def _class_by_class(tally: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int
             covered[target] += n
             if source in column:
                 weight[row[target], column[source]] = n / tally.boxes[target]
-    if weight.max() < t.REMAP_SHARE:
+    if weight.max() < REMAP_SHARE:
         return {}, {}
     from scipy.optimize import linear_sum_assignment  # a second to import, and seldom needed
 
@@ -116,10 +123,10 @@ def _class_by_class(tally: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int
         target, source = targets[i], sources[j]
         hits = tally.votes.get((target, source), 0)
         remap = ClassRemap(source, target, hits, tally.boxes[target])
-        is_most = hits >= t.REMAP_DOMINANCE * covered[target] or hits >= t.SOURCE_DOMINANCE * tally.detections[source]
-        if target == source or weight[i, j] < t.REMAP_SHARE or not is_most:
+        is_most = hits >= REMAP_DOMINANCE * covered[target] or hits >= SOURCE_DOMINANCE * tally.detections[source]
+        if target == source or weight[i, j] < REMAP_SHARE or not is_most:
             continue
-        (remaps if hits >= t.MIN_HITS else weak)[target] = remap
+        (remaps if hits >= MIN_HITS else weak)[target] = remap
     return remaps, weak
 
 
@@ -197,10 +204,10 @@ def _support(rule: _Rule, tally: ClassCounts) -> _Support | None:
     hits = sum(votes[k][source] for k, source in renamed.items())
     stays = sum(own.get(k, 0) for k in renamed)
     covered = sum(sum(found.values()) for found in votes.values())
-    told = {k: found for k, found in votes.items() if sum(found.values()) >= t.MIN_HITS}
+    told = {k: found for k, found in votes.items() if sum(found.values()) >= MIN_HITS}
     first = [k for k, found in told.items() if found[renamed[k]] == max(found.values())]
     is_told = len(first) >= 2 and 2 * len(first) > len(told)
-    if not is_told or hits < t.REMAP_DOMINANCE * covered or stays > t.RULE_EXCEPTIONS * hits:
+    if not is_told or hits < REMAP_DOMINANCE * covered or stays > RULE_EXCEPTIONS * hits:
         return None
     return _Support(rule, hits, stays, covered)
 
@@ -213,7 +220,7 @@ def _followed(support: _Support, tally: ClassCounts, fault: LabelFault) -> Label
     for target, source in rule.sources.items():
         hits = tally.votes.get((target, source), 0)
         stays = own.get(target, 0)
-        works = stays >= hits and stays >= max(t.WORKING_RECALL * tally.boxes.get(target, 0), t.MIN_HITS)
+        works = stays >= hits and stays >= max(WORKING_RECALL * tally.boxes.get(target, 0), MIN_HITS)
         if target in remaps or source == target or source in taken or works or source not in tally.detections:
             continue
         remaps[target] = ClassRemap(source, target, hits, tally.boxes.get(target, 0))

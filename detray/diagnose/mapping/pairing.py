@@ -12,11 +12,18 @@ import numpy as np
 
 from detray.arrays import Flags, Floats, Ints
 from detray.boxes import pairwise_iou
-from detray.diagnose import thresholds as t
 from detray.diagnose.columns import take
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.overlap import overlaps
+from detray.diagnose.evidence.rows import HIT_IOU
 from detray.diagnose.image_set import ImageSet, sort_detections
+from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 from detray.evaluate.kernel import Detections, GroundTruth
+
+UNKNOWN_IMAGES = Criterion(0.5, "share of detections of unknown images, and of images without detections: a majority")
+MIXED_UP_RECALL = Criterion(0.6, f"boxes of another image that an image's detections hit: {SUITE}")
+MIXED_UP_LEAD = Criterion(0.3, f"by which the best other image must fit better than the second best: {SUITE}")
 
 SAMPLE_IMAGES = 64
 """Images with boxes on which pairings are compared."""
@@ -111,7 +118,7 @@ def leading(gt: GroundTruth, dt: Detections) -> Detections:
 
 def hit_boxes(gt: GroundTruth, dt: Detections) -> Flags:
     """Which boxes, crowds left out, one of their image's `leading` detections hits, of whatever class."""
-    _, box, _ = overlaps(gt, leading(gt, dt), t.HIT_IOU)
+    _, box, _ = overlaps(gt, leading(gt, dt), HIT_IOU)
     hit = np.zeros(len(gt), np.bool_)
     hit[box] = True
     return hit & ~gt.crowd
@@ -171,7 +178,7 @@ def find_pairing(
     """
     images = np.unique(gt.image)
     now = recall_of(gt, fetch(images))
-    if not len(named.id) or not len(gt) or now > 1 - t.RECALL_RAISE:
+    if not len(named.id) or not len(gt) or now > 1 - RECALL_RAISE:
         return None
     unknown = float(named.n[~np.isin(named.id, listing.id)].sum() / named.n.sum())
     empty = float(1 - np.isin(images, named.id).mean())
@@ -182,16 +189,16 @@ def find_pairing(
         if recall > best:
             best, found = recall, pairing
     fault = PairingFault("ids that the ground truth lacks", now, None, unknown, empty)
-    if found is not None and best - now > t.RECALL_RAISE and (best - now) * len(gt) >= t.MIN_HITS:
+    if found is not None and best - now > RECALL_RAISE and (best - now) * len(gt) >= MIN_HITS:
         return replace(fault, words=found.words, recall_under=best), found
     is_mixed_up = _mixed_up(named, fetch, boxes)
     lies = _as_they_lie(named, fetch, boxes, COMPARED_BOXES if is_mixed_up else COMPARED_BOXES // 10)
     if lies is not None:
         dt = fetch(lies.sources_of(images))
         recall = recall_of(gt, replace(dt, image=lies.rename(dt.image)))
-        if recall - now > t.RECALL_RAISE and (recall - now) * len(gt) >= t.MIN_HITS:
+        if recall - now > RECALL_RAISE and (recall - now) * len(gt) >= MIN_HITS:
             return replace(fault, words=lies.words, recall_under=recall), lies
-    if unknown >= t.UNKNOWN_IMAGES and empty >= t.UNKNOWN_IMAGES:
+    if unknown >= UNKNOWN_IMAGES and empty >= UNKNOWN_IMAGES:
         return fault, None
     return (replace(fault, words="other images than they should"), None) if is_mixed_up else None
 
@@ -236,7 +243,7 @@ def _fit(dt: Detections, gt: GroundTruth) -> Floats:
     for low in range(0, len(dt), step):
         rows = slice(low, low + step)
         iou = pairwise_iou(dt.box[rows], gt.box)
-        iou = np.where(iou >= t.HIT_IOU, iou, 0.0) * np.where(dt.category[rows, None] == gt.category, 2.0, 1.0)
+        iou = np.where(iou >= HIT_IOU, iou, 0.0) * np.where(dt.category[rows, None] == gt.category, 2.0, 1.0)
         best = np.maximum(best, iou.max(axis=0))
     return best
 
@@ -263,14 +270,14 @@ def _mixed_up(named: Named, fetch: Callable[[Ints], Detections], boxes: Callable
             hit = np.zeros(len(real), np.bool_)
             for start in range(0, len(real), 1 << 14):
                 some = slice(start, start + (1 << 14))
-                hit[some] = (pairwise_iou(found.box[rows], real.box[some]) >= t.HIT_IOU).any(axis=0)
+                hit[some] = (pairwise_iou(found.box[rows], real.box[some]) >= HIT_IOU).any(axis=0)
             hits = np.bincount(place, hit, minlength=len(images))
             # of crowded images the best detections can hit no more boxes than they are
             share = np.minimum(hits / np.minimum(n, max(len(rows), 1)), 1.0)
             own[number] = max(own[number], share[images == image].max(initial=0.0))
-            share[(hits < t.MIN_HITS) | (images == image)] = 0
+            share[(hits < MIN_HITS) | (images == image)] = 0
             others[number] = np.sort(np.concatenate([others[number], share]))[-2:]
     best, second = others[:, 1], others[:, 0]
     # by chance several images fit about as well; the right one stands out
-    fits = (best >= t.MIXED_UP_RECALL) & (best - own > t.RECALL_RAISE) & (best - second > t.MIXED_UP_LEAD)
+    fits = (best >= MIXED_UP_RECALL) & (best - own > RECALL_RAISE) & (best - second > MIXED_UP_LEAD)
     return len(chosen) > 0 and bool(fits.mean() >= 0.5)

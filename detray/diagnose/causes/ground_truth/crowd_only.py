@@ -1,9 +1,9 @@
 from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Cause, Verdict
 
 
-class CrowdOnly:
+class CrowdOnly(Cause):
     """Every box of the class is a crowd region, which COCO ignores.
 
     Tells: the class has annotations, and all of them have iscrowd 1.
@@ -14,8 +14,6 @@ class CrowdOnly:
 
     name = "crowd_only"
     group = cause.GROUND_TRUTH
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         if len(case.given.boxes) or not case.n_crowd:

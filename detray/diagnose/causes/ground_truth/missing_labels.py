@@ -1,19 +1,25 @@
 import numpy as np
 
-from detray.arrays import Flags, Ints
+from detray.arrays import Ints
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC, LIKE_TRUE_UPPER_AUC
 from detray.diagnose.evidence.bare_images import BareImages, outscores
-from detray.diagnose.evidence.result import Auc
+from detray.diagnose.evidence.chance import Auc
+from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL
+from detray.diagnose.mend import LEAST_GAIN, Mend, regained
+
+UNLABELLED_SHARE = Criterion(0.2, f"confident detections where no box stands, for each true one: {SUITE}")
+MORE_THERE = Criterion(1, f"standard errors beyond chance from which detections stand where no box is: {SUITE}")
 
 _WORST = 10
 """Images that the evidence names."""
 _REMEDY = "Review the suspected boxes in label_errors (kind missing) and let clean add the confirmed ones."
 
 
-class MissingLabels:
+class MissingLabels(Cause):
     """Objects of the class stand in the pictures without a box.
 
     Tells: detections on background that score like the true ones (AUC from .4 to .7, or to .6
@@ -29,42 +35,41 @@ class MissingLabels:
 
     name = "missing_labels"
     group = cause.GROUND_TRUTH
-    inputs = ()
     explains = ("background_confusion",)
 
     def judge(self, case: Case) -> Verdict | None:
-        places, auc = case.background
-        if int(case.result.true.sum()) < t.MIN_HITS or case.result.recall < t.NIL_RECALL or auc is None or auc.is_bad:
+        result, background, auc = case.result, case.background, case.background.auc
+        if result.n_true < MIN_HITS or result.recall < NIL_RECALL or auc is None or auc.is_bad:
             return None
-        high = places & (case.result.detections.score >= case.true_median)
-        upper = case.result.auc(places, case.true_median)
-        bare = BareImages.of(case)
-        is_there = 2 * len(bare.scores) >= int(high.sum()) and bare.errors >= t.MORE_THERE
-        if outscores(upper) or (is_there and bare.is_unlike):
+        bare = BareImages.of(background, case.split.n_images_detected)
+        is_there = 2 * len(bare.scores) >= int(background.high.sum()) and bare.errors >= MORE_THERE
+        if outscores(background.high_auc) or (is_there and bare.is_unlike):
             return None  # the model takes something else for the class
         # in a noisy model the false ones fade out below; left-out objects score as the true ones above it
-        is_like_true = auc.value <= t.LIKE_TRUE_AUC or (upper is not None and upper.value <= t.LIKE_TRUE_UPPER_AUC)
-        verdict = _left_out(case, places, high, auc) if is_like_true else None
-        return verdict or (_skipped(case, places, bare) if bare.are_skipped else None)
+        upper = background.high_auc
+        is_like_true = auc.value <= LIKE_TRUE_AUC or (upper is not None and upper.value <= LIKE_TRUE_UPPER_AUC)
+        verdict = _left_out(case, auc) if is_like_true else None
+        return verdict or (_skipped(case, bare) if bare.are_skipped else None)
 
 
-def _left_out(case: Case, places: Flags, high: Flags, auc: Auc) -> Verdict | None:
-    """Boxes left out wherever: as many of ``places`` are ``high`` as objects would be."""
-    view = case.result
-    n_true, n_high, n = int(view.true.sum()), int(high.sum()), int(places.sum())
+def _left_out(case: Case, auc: Auc) -> Verdict | None:
+    """Boxes left out wherever: as many detections on background score high as objects would."""
+    result, places = case.result, case.background.places
+    n_true, n_high, n = result.n_true, int(case.background.high.sum()), int(places.sum())
     share = 2 * n_high / n_true  # half of the true ones score above their median
-    if share < t.UNLABELLED_SHARE or n_high < max(t.MIN_HITS, t.ABOVE_CLUTTER * case.usual_false(case.true_median)):
+    usual = case.scores.usual_false(case.scores.median)
+    if share < UNLABELLED_SHARE or n_high < max(MIN_HITS, ABOVE_CLUTTER * usual):
         return None
-    images = _most_first(view.detections.image[places])
+    images = _most_first(result.detections.image[places])
     return Verdict(
-        confidence=round(cause.confidence(share, t.UNLABELLED_SHARE) * n_high / (n_high + t.MIN_HITS), 3),
-        d_ap=case.gain(view.ap_with(labelled=places)),
+        confidence=round(cause.confidence(share, UNLABELLED_SHARE) * n_high / (n_high + MIN_HITS), 3),
+        d_ap=regained(result, Mend(labelled=places)),
         numbers={
             "unlabelled": n,
             "true": n_true,
             "per_true": share,
             "auc": auc.value,
-            "score_floor": view.confident,
+            "score_floor": case.scores.low,
             "images": len(images),
             "worst_images": images[:_WORST].tolist(),
         },
@@ -77,22 +82,21 @@ def _left_out(case: Case, places: Flags, high: Flags, auc: Auc) -> Verdict | Non
     )
 
 
-def _skipped(case: Case, places: Flags, bare: BareImages) -> Verdict | None:
+def _skipped(case: Case, bare: BareImages) -> Verdict | None:
     """The class was not drawn in the images that ``bare`` says."""
-    view = case.result
-    images = bare.skipped
-    there = places & np.isin(view.detections.image, images)
-    gain = case.gain(view.ap_with(labelled=there))
-    if bare.auc is None or gain is None or gain < t.LEAST_GAIN:
+    result, images = case.result, bare.skipped
+    there = case.background.places & np.isin(result.detections.image, images)
+    gain = regained(result, Mend(labelled=there))
+    if bare.auc is None or gain is None or gain < LEAST_GAIN:
         return None
-    n_high = int((view.detections.score[there] >= case.true_median).sum())
+    n_high = int((result.detections.score[there] >= case.scores.median).sum())
     per_image, n_beside = n_high / len(images), int(bare.beside[bare.drawn].sum())
     return Verdict(
-        confidence=round(n_high / (n_high + t.MIN_HITS), 3),
+        confidence=round(n_high / (n_high + MIN_HITS), 3),
         d_ap=gain,
         numbers={
             "unlabelled": int(there.sum()),
-            "true": int(view.true.sum()),
+            "true": result.n_true,
             "auc": bare.auc.value,
             "images": len(images),
             "worst_images": images[:_WORST].tolist(),

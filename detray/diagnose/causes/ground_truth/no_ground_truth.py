@@ -1,9 +1,9 @@
 from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, number
+from detray.diagnose.cause import Cause, Verdict, number
 
 
-class NoGroundTruth:
+class NoGroundTruth(Cause):
     """The split holds no box of the class.
 
     Tells: the class is in the category list and no annotation of the split carries it.
@@ -14,8 +14,6 @@ class NoGroundTruth:
 
     name = "no_ground_truth"
     group = cause.GROUND_TRUTH
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         if len(case.given.boxes) or case.n_crowd:

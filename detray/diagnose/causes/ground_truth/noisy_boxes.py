@@ -1,7 +1,13 @@
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.evidence.inputs import Input
+from detray.diagnose.mend import Mend, regained
+
+FLAGGED_SHARE = Criterion(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
+NOISY_SHARE = Criterion(0.4, f"untight share of true detections where the audit confirms it: {SUITE}")
 
 LOOSE_RULES = (
     "neighbour-outlier",
@@ -16,7 +22,7 @@ LOOSE_RULES = (
 """Rules of the audit that loose or jittered boxes break."""
 
 
-class NoisyBoxes:
+class NoisyBoxes(Cause):
     """The annotated boxes of the class are loose or jittered.
 
     Tells: detections that match at IoU .5 mostly fail at .75, although the classes that work match
@@ -29,22 +35,22 @@ class NoisyBoxes:
 
     name = "noisy_boxes"
     group = cause.GROUND_TRUTH
-    inputs = ("audit",)
+    inputs = (Input.AUDIT,)
     explains = ("localization",)
 
     def judge(self, case: Case) -> Verdict | None:
         findings = case.split.inputs.findings
-        share = case.untight_share
+        share = case.result.untight_share
         n = len(case.result.boxes)
-        if findings is None or share is None or not n or share < t.NOISY_SHARE:
+        if findings is None or share is None or not n or share < NOISY_SHARE:
             return None
         by_rule = {rule: findings.get((case.category, rule), 0) for rule in LOOSE_RULES}
         flagged = sum(by_rule.values())
-        if flagged < t.MIN_HITS or flagged / n < t.FLAGGED_SHARE:
+        if flagged < MIN_HITS or flagged / n < FLAGGED_SHARE:
             return None
         return Verdict(
-            confidence=cause.confidence(share, t.NOISY_SHARE),
-            d_ap=case.gain(case.result.ap_with(perfect=case.result.true)),
+            confidence=cause.confidence(share, NOISY_SHARE),
+            d_ap=regained(case.result, Mend(exact=case.result.true)),
             numbers={
                 "untight_share": share,
                 "findings": {rule: k for rule, k in by_rule.items() if k},

@@ -2,12 +2,26 @@ import numpy as np
 
 from detray.arrays import Floats, Ints
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
-from detray.diagnose.case import Case, dominant_class
-from detray.diagnose.cause import Verdict
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC
+from detray.diagnose.evidence.confusion import dominant_class
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.mend import Mend, is_worth, regained
+
+SCATTER_CLASSES = Criterion(
+    3, "classes from which confusions count as scattered: two can be alike, three at once are not"
+)
+WRONG_SHARE = Criterion(0.2, f"share of the boxes, or of the confident detections, that contradict the labels: {SUITE}")
+SCATTER_WORKING = Criterion(0.5, f"share of the contradictions that come from classes that work: {SUITE}")
+WRONG_OF_ALL = Criterion(0.12, f"share of all boxes of the class: {SUITE}")
+WRONG_BOXES = Criterion(5, "contradictions from which several classes are no accident")
+AS_TIGHT = Criterion(0.02, "IoU by which medians differ by chance")
+TRUE_COVER_IOU = Criterion(0.65, f"median IoU of detections that found the object: by chance it is .5 to .6: {SUITE}")
 
 
-class WrongLabels:
+class WrongLabels(Cause):
     """Boxes of the class carry wrong labels, or objects of the class carry others.
 
     Tells: its missed boxes are covered by confident detections of several classes that each work
@@ -20,37 +34,35 @@ class WrongLabels:
 
     name = "wrong_labels"
     group = cause.GROUND_TRUTH
-    inputs = ()
     explains = ("class_confusion", "receives_class")
 
     def judge(self, case: Case) -> Verdict | None:
-        view = case.result
-        boxes, found = view.boxes, view.detections
+        result, confusion, scores = case.result, case.confusion, case.scores
+        boxes, rows = result.boxes, result.detections
         # those that one class alone has are confused with it
-        covered = case.confused & (boxes.cover_category != dominant_class(boxes.cover_category[case.confused]))
-        on_other = case.on_others & (found.other_category != dominant_class(found.other_category[case.on_others]))
-        own = boxes.iou[~view.missed]
-        auc = view.auc(on_other, case.floor)
-        n_high = int((on_other & (found.score >= case.true_median)).sum())
+        covered = confusion.boxes & (boxes.cover_category != dominant_class(boxes.cover_category[confusion.boxes]))
+        others = rows.other_category
+        on_other = confusion.detections & (others != dominant_class(others[confusion.detections]))
+        own = boxes.iou[~result.missed]
+        auc = result.auc(on_other, scores.floor)
+        n_high = int((on_other & (rows.score >= scores.median)).sum())
         is_out = (
             auc is not None
             and not auc.is_bad
-            and auc.value <= t.LIKE_TRUE_AUC
-            and _is_tight(found.other_iou[on_other], own)
-            and n_high >= t.ABOVE_CLUTTER * case.usual_false(case.true_median)
+            and auc.value <= LIKE_TRUE_AUC
+            and _is_tight(rows.other_iou[on_other], own)
+            and n_high >= ABOVE_CLUTTER * scores.usual_false(scores.median)
         )
-        is_into = covered.sum() >= t.WRONG_OF_ALL * len(boxes) and _is_tight(boxes.cover_iou[covered], own)
+        is_into = covered.sum() >= WRONG_OF_ALL * len(boxes) and _is_tight(boxes.cover_iou[covered], own)
         into = _scattered(boxes.cover_category[covered], case) if is_into else 0
-        out = _scattered(found.other_category[on_other], case) if is_out else 0
-        n_into, n_out = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0
-        n_true = int(view.true.sum())
-        share = max(n_into / max(case.n_seen, 1), n_out / max(n_out + n_true, 1))
-        if share < t.WRONG_SHARE or max(n_into, n_out) < t.WRONG_BOXES:
+        out = _scattered(others[on_other], case) if is_out else 0
+        n_into, n_out, n_true = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0, result.n_true
+        share = max(n_into / max(case.boxes.n_seen, 1), n_out / max(n_out + n_true, 1))
+        if share < WRONG_SHARE or max(n_into, n_out) < WRONG_BOXES:
             return None
         # what is drawn as the class and is none does not count; what is the class and drawn as another does
-        mended = view.ap_with(without=covered if n_into else None, labelled=on_other if n_out else None)
-        gain = case.gain(mended)
-        if not case.is_worth(gain):
+        gain = regained(result, Mend(without=covered if n_into else None, labelled=on_other if n_out else None))
+        if not is_worth(result, gain):
             return None
         parts = []
         if n_into:
@@ -64,7 +76,7 @@ class WrongLabels:
                 " true ones"
             )
         return Verdict(
-            confidence=cause.confidence(share, t.WRONG_SHARE, 0.6),
+            confidence=cause.confidence(share, WRONG_SHARE, 0.6),
             d_ap=gain,
             numbers={
                 "covered": n_into,
@@ -84,14 +96,14 @@ class WrongLabels:
 
 def _is_tight(iou: Floats, own: Floats) -> bool:
     """Whether detections sit on boxes as true ones do (of the class, ``own``), not as on a neighbour's."""
-    usual = min(t.TRUE_COVER_IOU, float(np.median(own))) if len(own) >= t.MIN_HITS else t.TRUE_COVER_IOU
-    return len(iou) > 0 and float(np.median(iou)) >= usual - t.AS_TIGHT
+    usual = min(TRUE_COVER_IOU, float(np.median(own))) if len(own) >= MIN_HITS else TRUE_COVER_IOU
+    return len(iou) > 0 and float(np.median(iou)) >= usual - AS_TIGHT
 
 
 def _scattered(others: Ints, case: Case) -> int:
     """How many working classes these are, if they are several; else 0."""
     classes, counts = np.unique(others, return_counts=True)
     works = np.array([case.split.works(int(k)) for k in classes], np.bool_)
-    if works.sum() < t.SCATTER_CLASSES or counts[works].sum() < t.SCATTER_WORKING * counts.sum():
+    if works.sum() < SCATTER_CLASSES or counts[works].sum() < SCATTER_WORKING * counts.sum():
         return 0
     return int(works.sum())

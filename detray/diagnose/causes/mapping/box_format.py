@@ -1,10 +1,10 @@
 from detray.diagnose import cause
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 
 
-class BoxFormat:
+class BoxFormat(Cause):
     """The four numbers of the boxes are in another format than x, y, width, height in pixels.
 
     Tells: read as corners, as centres, with y first, as shares of the image, or in pixels of a
@@ -17,8 +17,6 @@ class BoxFormat:
 
     name = "box_format"
     group = cause.MAPPING
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.split.faults.class_readings.get(case.category) or case.split.faults.reading
@@ -27,7 +25,7 @@ class BoxFormat:
         whole = case.category not in case.split.faults.class_readings
         whose = "all boxes" if whole else f"the boxes of {case.label}"
         return Verdict(
-            confidence=cause.confidence(fault.recall_under - fault.recall, t.RECALL_RAISE),
+            confidence=cause.confidence(fault.recall_under - fault.recall, RECALL_RAISE),
             d_ap=case.mapping_gain,
             numbers={
                 "recall": fault.recall,

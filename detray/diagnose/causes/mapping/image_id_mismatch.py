@@ -1,10 +1,11 @@
 from detray.diagnose import cause
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.mapping.box_encoding import RECALL_RAISE
+from detray.diagnose.mapping.pairing import UNKNOWN_IMAGES
 
 
-class ImageIdMismatch:
+class ImageIdMismatch(Cause):
     """The detections' image ids mean other images than the ground truth's.
 
     Tells: most detections name images that the ground truth lacks while its images have none, or
@@ -18,8 +19,6 @@ class ImageIdMismatch:
 
     name = "image_id_mismatch"
     group = cause.MAPPING
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.split.faults.pairing
@@ -32,9 +31,9 @@ class ImageIdMismatch:
             else f"they name {fault.words}"
         )
         return Verdict(
-            confidence=cause.confidence(fault.recall_under - fault.recall, t.RECALL_RAISE)
+            confidence=cause.confidence(fault.recall_under - fault.recall, RECALL_RAISE)
             if fault.recall_under is not None
-            else cause.confidence(max(fault.unknown_share, 1 - fault.recall), t.UNKNOWN_IMAGES),
+            else cause.confidence(max(fault.unknown_share, 1 - fault.recall), UNKNOWN_IMAGES),
             d_ap=case.mapping_gain if known else None,
             numbers={
                 "recall_any_class": fault.recall,

@@ -2,13 +2,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from detray.diagnose import cause
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
-from detray.diagnose.mapping.label_map import ClassRemap, LabelFault, key_of
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL
+from detray.diagnose.mapping.label_map import REMAP_SHARE, ClassRemap, LabelFault, key_of
 
 
-class LabelIdMismatch:
+class LabelIdMismatch(Cause):
     """The class's objects are found, under the id of another class that is not found itself.
 
     Tells: its boxes are hit (IoU .5) by detections with one other id, its own recall is nil, and so
@@ -25,8 +25,6 @@ class LabelIdMismatch:
 
     name = "label_id_mismatch"
     group = cause.MAPPING
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.split.faults.labels
@@ -34,10 +32,10 @@ class LabelIdMismatch:
             return self._by_name(case)
         remap = fault.remaps[case.category]
         numbers = _numbering(case)
-        shows_itself = remap.hits >= t.MIN_HITS and remap.hits >= t.REMAP_SHARE * remap.n
+        shows_itself = remap.hits >= MIN_HITS and remap.hits >= REMAP_SHARE * remap.n
         sure = remap.hits / remap.n if shows_itself else fault.rule_share
         return Verdict(
-            confidence=cause.confidence(sure, t.REMAP_SHARE, 0.8),
+            confidence=cause.confidence(sure, REMAP_SHARE, 0.8),
             d_ap=case.mapping_gain,
             numbers={
                 "hits": remap.hits,
@@ -58,7 +56,7 @@ class LabelIdMismatch:
 
     def _by_name(self, case: Case) -> Verdict | None:
         """What other lists of classes say of a class of which nothing is found."""
-        if not len(case.given.boxes) or case.given.recall > t.NIL_RECALL or case.is_repaired:
+        if not len(case.given.boxes) or case.given.recall > NIL_RECALL or case.is_repaired:
             return None
         for source, names in case.split.inputs.class_lists.items():
             clash, other = _clash(case, names)

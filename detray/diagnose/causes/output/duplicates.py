@@ -1,10 +1,16 @@
 from detray.diagnose import cause
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.mend import LEAST_GAIN, MIN_GAIN, Mend, regained
+
+DUPLICATE_SHARE = Criterion(0.3, f"duplicates for each true detection: {SUITE}")
+DUPLICATE_GAIN = Criterion(0.3, f"share of the AP that all false detections cost: {SUITE}")
+DUPLICATE_MANY = Criterion(0.5, f"confident duplicates for each true detection: {SUITE}")
 
 
-class Duplicates:
+class Duplicates(Cause):
     """Several detections stand on the same object.
 
     Tells: detections on boxes that a better-scoring detection of the class has already, half as
@@ -17,23 +23,21 @@ class Duplicates:
 
     name = "duplicates"
     group = cause.OUTPUT
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        view = case.result
-        again = case.repeated
-        n, n_true = int(again.sum()), int(view.true.sum())
-        if n_true == 0 or n < t.MIN_HITS or n / n_true < t.DUPLICATE_SHARE:
+        result = case.result
+        again = case.detections.repeated
+        n, n_true = int(again.sum()), result.n_true
+        if n_true == 0 or n < MIN_HITS or n / n_true < DUPLICATE_SHARE:
             return None
-        many = int((again & case.confident_detections).sum()) >= t.DUPLICATE_MANY * n_true
-        gain, all_false = case.gain(view.ap_with(ignore=again)), case.gain(view.ap_with(ignore=view.false))
-        if gain is None or gain < t.LEAST_GAIN or not all_false:
+        many = int((again & case.scores.confident).sum()) >= DUPLICATE_MANY * n_true
+        gain, all_false = regained(case.result, Mend(ignored=again)), regained(case.result, Mend(ignored=result.false))
+        if gain is None or gain < LEAST_GAIN or not all_false:
             return None
-        if not (many or gain >= max(t.DUPLICATE_GAIN * all_false, t.MIN_GAIN)):
+        if not (many or gain >= max(DUPLICATE_GAIN * all_false, MIN_GAIN)):
             return None
         return Verdict(
-            confidence=cause.confidence(gain / all_false, t.DUPLICATE_GAIN),
+            confidence=cause.confidence(gain / all_false, DUPLICATE_GAIN),
             d_ap=gain,
             numbers={"duplicates": n, "true": n_true, "per_true": n / n_true, "d_ap_all_false": all_false},
             sentence=f"{n} detections of {case.label} repeat one of the {n_true} true ones: without them its AP is"

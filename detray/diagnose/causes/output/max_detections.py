@@ -1,10 +1,11 @@
 from detray.diagnose import cause
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.evidence.caps import CAPPED_MISSED_SHARE
+from detray.diagnose.mend import MIN_GAIN, Mend, regained
 
 
-class MaxDetections:
+class MaxDetections(Cause):
     """The cap on detections an image cuts the class.
 
     Tells: its missed boxes lie in images whose number of detections (of all classes, or of this
@@ -17,15 +18,14 @@ class MaxDetections:
 
     name = "max_detections"
     group = cause.OUTPUT
-    inputs = ()
     explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
-        view = case.result
-        cut = case.beyond_cap
+        result = case.result
+        cut = case.caps.beyond
         if cut.any():
-            gain = case.gain(case.uncapped_ap)
-            if gain is not None and gain >= t.MIN_GAIN:
+            gain = regained(result, Mend(uncapped=True))
+            if gain is not None and gain >= MIN_GAIN:
                 n = int(cut.sum())
                 return Verdict(
                     confidence=1.0,
@@ -35,29 +35,26 @@ class MaxDetections:
                     f" and class: with them its AP is {gain:.2f} higher.",
                     remedy="Evaluate tiles, or raise the cap on detections an image.",
                 )
-        found = case.saturation
-        if found is None:
+        saturation = case.caps.saturation
+        if saturation is None or not case.caps.is_capped:
             return None
-        cap, full, recall_full, recall_rest = found
-        lost = case.lost & full
-        missed = int(view.missed.sum())
-        if not case.is_capped:
-            return None
-        n = int(lost.sum())
+        cap, recall_rest = saturation.cap, saturation.recall_elsewhere
+        lost = case.boxes.lost & saturation.full
+        n, missed = int(lost.sum()), int(result.missed.sum())
         return Verdict(
-            confidence=cause.confidence(n / missed, t.CAPPED_MISSED_SHARE),
-            d_ap=case.gain(view.ap_with(found_last=case.as_found(lost))),
+            confidence=cause.confidence(n / missed, CAPPED_MISSED_SHARE),
+            d_ap=regained(result, Mend(found_last=case.boxes.as_usually_found(lost))),
             numbers={
                 "cap": cap,
                 "lost_in_full_images": n,
                 "missed": missed,
-                "recall_full": recall_full,
+                "recall_full": saturation.recall,
                 "recall_other": recall_rest,
             },
             sentence=f"{n} of {missed} missed boxes of {case.label} lie in images that have exactly {cap} detections,"
             f" the most that any image has"
             + (
-                f" (recall {percent(recall_full)} there, {percent(recall_rest)} elsewhere)"
+                f" (recall {percent(saturation.recall)} there, {percent(recall_rest)} elsewhere)"
                 if recall_rest is not None
                 else ""
             )

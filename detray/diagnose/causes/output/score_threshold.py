@@ -1,11 +1,18 @@
 from detray.diagnose import cause
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.evidence.cuts import CUT_MISSED_SHARE
 from detray.diagnose.evidence.rows import BACKGROUND
+from detray.diagnose.evidence.split import HIGH_CUT
+from detray.diagnose.mend import Mend, regained
+
+CUT_PRECISION = Criterion(0.8, f"precision of what a cut leaves: {SUITE}")
+BY_SIZE_ALONE = Criterion(0.9, f"AUC of size from which it decides and not the score: {SUITE}")
 
 
-class ScoreThreshold:
+class ScoreThreshold(Cause):
     """Detections below a high minimum score were thrown away before the evaluation.
 
     Tells: the lowest score of the class lies far above that of the other classes, or is high where hardly any of
@@ -18,30 +25,25 @@ class ScoreThreshold:
 
     name = "score_threshold"
     group = cause.OUTPUT
-    inputs = ()
     explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
-        view = case.result
-        kept = view.detections.kept
+        result, cuts, lost = case.result, case.cuts, case.boxes.lost
         # false detections that another cause explains say nothing about the cut
-        n_true, n_false = int(view.true.sum()), int(view.outcomes(BACKGROUND).sum())
-        lost = case.lost
-        if n_true < t.MIN_HITS or lost.mean() < t.CUT_MISSED_SHARE:
+        n_true, n_false = result.n_true, int(result.outcomes(BACKGROUND).sum())
+        if n_true < MIN_HITS or lost.mean() < CUT_MISSED_SHARE:
             return None
-        cut = float(view.detections.score[kept].min())
         precision = n_true / (n_true + n_false)
-        is_own = case.is_own_cut(cut)
-        is_plain = cut >= t.HIGH_CUT and (precision >= t.CUT_PRECISION or case.split.cut is not None)
-        if not (is_own or is_plain) or not case.is_cut(cut):
+        is_plain = cuts.lowest >= HIGH_CUT and (precision >= CUT_PRECISION or case.split.cut is not None)
+        if not (cuts.is_own or is_plain) or not cuts.is_cut:
             return None
-        by_size = case.size_auc
-        if case.is_capped or (by_size is not None and by_size.value - by_size.error >= t.BY_SIZE_ALONE):
+        by_size = case.boxes.size_auc
+        if case.caps.is_capped or (by_size is not None and by_size.value - by_size.error >= BY_SIZE_ALONE):
             return None
-        n = int(lost.sum())
+        n, cut = case.boxes.n_lost, cuts.lowest
         return Verdict(
-            confidence=cause.confidence(cut, t.HIGH_CUT, 0.6),
-            d_ap=case.gain(view.ap_with(found_last=case.as_found(lost))),
+            confidence=cause.confidence(cut, HIGH_CUT, 0.6),
+            d_ap=regained(result, Mend(found_last=case.boxes.as_usually_found(lost))),
             numbers={"lowest_score": cut, "precision": precision, "lost": n, "n_ground_truth": len(lost)},
             sentence=f"No detection of {case.label} scores below {cut:.2f}, {percent(1 - precision)} of them are on"
             f" background, and {n} of {len(lost)} boxes have none: the rest was cut away (AP regained is at most what"

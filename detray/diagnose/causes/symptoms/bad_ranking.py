@@ -1,10 +1,12 @@
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.evidence.chance import BAD_AUC
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.mend import LEAST_GAIN, Mend, regained
 
 
-class BadRanking:
+class BadRanking(Cause):
     """The objects are found, and false detections score above them.
 
     Tells: ranked rightly the class would gain .01 AP, and a true detection scores above a false one
@@ -18,29 +20,27 @@ class BadRanking:
 
     name = "bad_ranking"
     group = cause.SYMPTOM
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        view = case.result
-        auc = case.false_auc
-        if auc is None or not auc.is_bad or int(view.true.sum()) < t.MIN_HITS or case.has_one_kind_of_false:
+        result = case.result
+        auc = case.detections.false_auc
+        if auc is None or not auc.is_bad or result.n_true < MIN_HITS or case.detections.has_one_kind_of_false:
             return None
-        gain = case.gain(view.ap_with(first=True))
-        if gain is None or gain < t.LEAST_GAIN:
+        gain = regained(case.result, Mend(true_first=True))
+        if gain is None or gain < LEAST_GAIN:
             return None
         return Verdict(
-            confidence=cause.confidence(-auc.value, -t.BAD_AUC, 0.0),
+            confidence=cause.confidence(-auc.value, -BAD_AUC, 0.0),
             d_ap=gain,
             numbers={
                 "auc": auc.value,
-                "recall": view.recall,
-                "true": int(view.true.sum()),
-                "false": int(view.false.sum()),
+                "recall": result.recall,
+                "true": result.n_true,
+                "false": int(result.false.sum()),
             },
-            sentence=f"{percent(view.recall)} of the boxes of {case.label} are found, and false detections score above"
-            f" true ones (AUC {auc.value:.2f}).",
+            sentence=f"{percent(result.recall)} of the boxes of {case.label} are found, and false detections score"
+            f" above true ones (AUC {auc.value:.2f}).",
             remedy="Tune the focal loss, so that hard false detections cost more, and add negatives.",
             config=tuning.tune(case.name, focal_gamma=[1.0, 2.0, 3.0], focal_alpha=[0.15, 0.25, 0.4]),
-            detections=case.outranking,
+            detections=case.detections.outranking,
         )

@@ -1,10 +1,15 @@
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
-from detray.diagnose.case import Case, dominant_class
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.confusion import dominant_class
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.mend import Mend, regained
+
+COVERED_SHARE = Criterion(0.15, f"share of the boxes covered by another class: {SUITE}")
 
 
-class ClassConfusion:
+class ClassConfusion(Cause):
     """Objects of the class are found, and labelled as another class that works for itself.
 
     Tells: missed boxes covered (IoU .5) by confident false detections of one other class whose own
@@ -16,21 +21,19 @@ class ClassConfusion:
 
     name = "class_confusion"
     group = cause.SYMPTOM
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        covers = case.result.boxes.cover_category
-        other = dominant_class(covers[case.confused])
+        covers, confused = case.result.boxes.cover_category, case.confusion.boxes
+        other = dominant_class(covers[confused])
         if other is None or not case.split.works(other):
             return None
-        rows = case.confused & (covers == other)
+        rows = confused & (covers == other)
         most, of = int(rows.sum()), len(rows)
-        if most < min(t.MIN_HITS, of) or most / case.n_seen < t.COVERED_SHARE:
+        if most < min(MIN_HITS, of) or most / case.boxes.n_seen < COVERED_SHARE:
             return None
         return Verdict(
-            confidence=cause.confidence(most / case.n_seen, t.COVERED_SHARE, 0.6),
-            d_ap=case.gain(case.result.ap_with(relabelled=rows)),
+            confidence=cause.confidence(most / case.boxes.n_seen, COVERED_SHARE, 0.6),
+            d_ap=regained(case.result, Mend(relabelled=rows)),
             numbers={
                 "covered": most,
                 "n_ground_truth": of,

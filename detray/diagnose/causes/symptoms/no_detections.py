@@ -1,9 +1,9 @@
 from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, number
+from detray.diagnose.cause import Cause, Verdict, number
 
 
-class NoDetections:
+class NoDetections(Cause):
     """The class never appears among the detections.
 
     Tells: no detection carries its id.
@@ -15,8 +15,6 @@ class NoDetections:
 
     name = "no_detections"
     group = cause.SYMPTOM
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
         n = len(case.result.boxes)

@@ -1,10 +1,15 @@
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
-from detray.diagnose.case import Case, dominant_class
-from detray.diagnose.cause import Verdict
+from detray.diagnose.case import Case
+from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.confusion import dominant_class
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.mend import Mend, regained
+
+RECEIVED_SHARE = Criterion(0.2, f"share of the confident detections that sit on other classes: {SUITE}")
 
 
-class ReceivesClass:
+class ReceivesClass(Cause):
     """Many detections of the class sit on objects of one other class.
 
     Tells: confident false detections on boxes (IoU .5) of one other class, many for all that it
@@ -16,30 +21,28 @@ class ReceivesClass:
 
     name = "receives_class"
     group = cause.SYMPTOM
-    inputs = ()
-    explains = ()
 
     def judge(self, case: Case) -> Verdict | None:
-        others = case.result.detections.other_category
-        other = dominant_class(others[case.on_others])
+        others, confused = case.result.detections.other_category, case.confusion.detections
+        other = dominant_class(others[confused])
         if other is None:
             return None
-        rows = case.on_others & (others == other)
+        rows = confused & (others == other)
         most = int(rows.sum())
-        of = most + case.n_seen
-        if most < t.MIN_HITS or most / of < t.RECEIVED_SHARE:
+        of = most + case.boxes.n_seen
+        if most < MIN_HITS or most / of < RECEIVED_SHARE:
             return None
         return Verdict(
-            confidence=cause.confidence(most / of, t.RECEIVED_SHARE, 0.6),
-            d_ap=case.gain(case.result.ap_with(ignore=rows)),
+            confidence=cause.confidence(most / of, RECEIVED_SHARE, 0.6),
+            d_ap=regained(case.result, Mend(ignored=rows)),
             numbers={
                 "on_other": most,
-                "boxes_met": case.n_seen,
+                "boxes_met": case.boxes.n_seen,
                 "other_category_id": other,
                 "other_category_name": case.split.names.get(other),
             },
             sentence=f"{most} confident detections of {case.label} sit on objects of {case.split.label(other)}, and"
-            f" {case.n_seen} boxes of its own are met.",
+            f" {case.boxes.n_seen} boxes of its own are met.",
             remedy=f"Show the model more examples that tell `{case.split.names.get(other, other)}` from `{case.name}`:"
             " oversample the weaker of the two and unfreeze more of the backbone.",
             config=tuning.tune(case.name, oversample=[1, 2, 4], freeze_units=[0, 1, 2]),

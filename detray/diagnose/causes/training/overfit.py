@@ -1,10 +1,14 @@
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.inputs import Input
+from detray.diagnose.evidence.training import LEARNT_AP50
+
+OVERFIT_GAP = Criterion(0.3, f"AP50 in training above AP50 here; a healthy model loses under .2: {SUITE}")
 
 
-class Overfit:
+class Overfit(Cause):
     """The class is found on the training pictures and not on others.
 
     Tells: AP on the training split is good and far above that on the evaluated one.
@@ -15,7 +19,7 @@ class Overfit:
 
     name = "overfit"
     group = cause.TRAINING
-    inputs = ("training_detections",)
+    inputs = (Input.TRAINING_DETECTIONS,)
     explains = ("missed_objects", "no_detections")
 
     def judge(self, case: Case) -> Verdict | None:
@@ -24,10 +28,10 @@ class Overfit:
         if aps is None or here is None or here50 is None or case.category not in aps:
             return None
         ap, ap50 = aps[case.category]
-        if ap50 < t.LEARNT_AP50 or ap50 - here50 < t.OVERFIT_GAP:
+        if ap50 < LEARNT_AP50 or ap50 - here50 < OVERFIT_GAP:
             return None
         return Verdict(
-            confidence=cause.confidence(ap50 - here50, t.OVERFIT_GAP, 0.7),
+            confidence=cause.confidence(ap50 - here50, OVERFIT_GAP, 0.7),
             d_ap=max(ap - here, 0.0),
             numbers={"training_ap": ap, "training_ap50": ap50, "ap": here, "ap50": here50},
             sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split and {here50:.2f} here.",

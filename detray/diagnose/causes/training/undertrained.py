@@ -1,10 +1,11 @@
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.evidence.inputs import Input
+from detray.diagnose.evidence.training import LEARNT_AP50
 
 
-class Undertrained:
+class Undertrained(Cause):
     """The model does not find the class on its own training pictures either.
 
     Tells: AP50 on the training split is low too.
@@ -15,7 +16,7 @@ class Undertrained:
 
     name = "undertrained"
     group = cause.TRAINING
-    inputs = ("training_detections",)
+    inputs = (Input.TRAINING_DETECTIONS,)
     explains = ("missed_objects", "no_detections", "bad_ranking", "background_confusion")
 
     def judge(self, case: Case) -> Verdict | None:
@@ -23,10 +24,10 @@ class Undertrained:
         if aps is None or case.category not in aps:
             return None
         ap, ap50 = aps[case.category]
-        if ap50 >= t.LEARNT_AP50:
+        if ap50 >= LEARNT_AP50:
             return None
         return Verdict(
-            confidence=cause.confidence(-ap50, -t.LEARNT_AP50, 0.0),
+            confidence=cause.confidence(-ap50, -LEARNT_AP50, 0.0),
             d_ap=None,
             numbers={"training_ap": ap, "training_ap50": ap50, "ap": case.given.ap},
             sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split too: it is not learnt.",

@@ -2,10 +2,11 @@ import difflib
 
 from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict
+from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.evidence.inputs import Input
 
 
-class AbsentInTraining:
+class AbsentInTraining(Cause):
     """The model never saw the class: no training box carries its name.
 
     Tells: the training annotations have no box of the class, by name.
@@ -16,12 +17,12 @@ class AbsentInTraining:
 
     name = "absent_in_training"
     group = cause.TRAINING_DATA
-    inputs = ("training",)
+    inputs = (Input.TRAINING_ANNOTATIONS,)
     explains = ("missed_objects", "no_detections")
 
     def judge(self, case: Case) -> Verdict | None:
         training = case.split.inputs.training
-        if training is None or case.n_train or not len(case.given.boxes):
+        if training is None or case.training.n_boxes or not len(case.given.boxes):
             return None
         known = set(case.split.names.values())
         strange = [name for k, name in training.names.items() if name not in known and training.shapes.boxes.get(k)]

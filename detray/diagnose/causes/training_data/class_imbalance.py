@@ -1,10 +1,16 @@
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import FEW_BOXES
+
+RARE_SHARE = Criterion(0.2, f"boxes for each box of the median class: {SUITE}")
+RARE_CHANCE = Criterion(
+    0.06, "chance of such low scores where a class is known to be rare: few of its detections are true"
+)
 
 
-class ClassImbalance:
+class ClassImbalance(Cause):
     """The class is rare among the training boxes, and the model gives it low scores.
 
     Tells: its share of the boxes (in training, where given) is far below that of the median class,
@@ -17,24 +23,23 @@ class ClassImbalance:
 
     name = "class_imbalance"
     group = cause.TRAINING_DATA
-    inputs = ()
     explains = ("few_examples", "missed_objects", "no_detections", "bad_ranking")
 
     def judge(self, case: Case) -> Verdict | None:
-        n, typical, where = case.share_of_boxes
-        if not n or n >= t.RARE_SHARE * typical or not case.scores_low(t.RARE_CHANCE):
+        n, typical, where = case.training.share_of_boxes
+        if not n or n >= RARE_SHARE * typical or not case.scores.are_low(RARE_CHANCE):
             return None
-        if case.n_train is not None and case.n_train < t.FEW_BOXES:
+        if case.training.n_boxes is not None and case.training.n_boxes < FEW_BOXES:
             return None  # weights do not make up for so few examples
-        auc = case.false_auc
-        if case.n_train is None and auc is not None and auc.is_bad:
+        auc = case.detections.false_auc
+        if case.training.n_boxes is None and auc is not None and auc.is_bad:
             return None
         return Verdict(
-            confidence=cause.confidence(-n / typical, -t.RARE_SHARE, 0.0),
+            confidence=cause.confidence(-n / typical, -RARE_SHARE, 0.0),
             d_ap=None,
-            numbers={"boxes": n, "median_class": typical, "where": where, "median_true_score": case.true_median},
+            numbers={"boxes": n, "median_class": typical, "where": where, "median_true_score": case.scores.median},
             sentence=f"{case.label} has {n} boxes in {where}, {percent(n / typical)} of the median class, and its true"
-            f" detections score {case.true_median:.2f} in the middle, lower than those of the classes that work.",
+            f" detections score {case.scores.median:.2f} in the middle, lower than those of the classes that work.",
             remedy="Weigh the class by its effective number of boxes, or oversample the pictures that hold it.",
             config=tuning.tune(
                 case.name,

@@ -2,12 +2,20 @@ import numpy as np
 
 from detray.arrays import Flags, Floats
 from detray.diagnose import cause, tuning
-from detray.diagnose import thresholds as t
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Verdict, percent
+from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.counts import MIN_HITS
+from detray.diagnose.mend import Mend, regained
+
+SMALL_SIDE = Criterion(32, "COCO's small objects, side in pixels")
+SMALL_LOST_SHARE = Criterion(0.25, f"share of the boxes that nothing touches: {SUITE}")
+SIZE_AUC = Criterion(0.75, f"chance that a found box is larger than a lost one: {SUITE}")
+SIZE_ERRORS = Criterion(2.5, "standard errors by which it must lie above chance: six false calls in a thousand")
+SIZE_RECALL_GAP = Criterion(0.4, f"recall of the larger boxes above that of the smaller: {SUITE}")
 
 
-class SmallObjects:
+class SmallObjects(Cause):
     """The small objects of the class are missed, the large ones are found.
 
     Tells: missed boxes that nothing touches are far smaller than found ones (AUC of size), and
@@ -21,23 +29,22 @@ class SmallObjects:
 
     name = "small_objects"
     group = cause.TRAINING_DATA
-    inputs = ()
     explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
         boxes = case.result.boxes
-        lost, met = case.lost, case.met
-        size = case.sizes
+        lost, met = case.boxes.lost, case.boxes.met
+        size = case.boxes.sizes
         n, told_of = int(lost.sum()), lost | met
         share = n / max(int(told_of.sum()), 1)
-        if n < t.MIN_HITS or share < t.SMALL_LOST_SHARE:
+        if n < MIN_HITS or share < SMALL_LOST_SHARE:
             return None
         typical = float(np.median(size[lost]))
-        auc = case.size_auc
-        if auc is not None and met.sum() >= t.MIN_HITS:
+        auc = case.boxes.size_auc
+        if auc is not None and met.sum() >= MIN_HITS:
             border, recall_small, recall_large = _border(size[told_of], met[told_of])
-            is_told = auc.value >= t.SIZE_AUC and auc.value - 0.5 >= t.SIZE_ERRORS * auc.error
-            if not is_told or recall_large - recall_small < t.SIZE_RECALL_GAP:
+            is_told = auc.value >= SIZE_AUC and auc.value - 0.5 >= SIZE_ERRORS * auc.error
+            if not is_told or recall_large - recall_small < SIZE_RECALL_GAP:
                 return None
             told = f"recall is {percent(recall_small)} up to {border:.0f} px and {percent(recall_large)} above"
             numbers = {
@@ -48,7 +55,7 @@ class SmallObjects:
             }
         else:
             others = case.split.recall_by_size(case.category)
-            if others is None or typical > t.SMALL_SIDE or others[1] - others[0] < t.SIZE_RECALL_GAP:
+            if others is None or typical > SMALL_SIDE or others[1] - others[0] < SIZE_RECALL_GAP:
                 return None
             told = (
                 f"their median is {typical:.0f} px, and of such boxes of other classes {percent(others[0])} are"
@@ -57,8 +64,8 @@ class SmallObjects:
             border = float(size[lost].max())
             numbers = {"median_size": typical, "recall_small_others": others[0], "recall_large_others": others[1]}
         return Verdict(
-            confidence=cause.confidence(share, t.SMALL_LOST_SHARE),
-            d_ap=case.gain(case.result.ap_with(found=lost & (size <= border))),
+            confidence=cause.confidence(share, SMALL_LOST_SHARE),
+            d_ap=regained(case.result, Mend(found=lost & (size <= border))),
             numbers={"lost": n, "n_ground_truth": len(boxes), "median_lost_size": typical, **numbers},
             sentence=f"{n} of {len(boxes)} boxes of {case.label} are missed because they are small:"
             f" {told} (side of the box{' after the resize' if case.split.inputs.input_size else ''}).",

@@ -1,0 +1,95 @@
+"""What became of a class's boxes: met, taken for another class, hit loosely, or lost."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from detray.arrays import Flags, Floats
+from detray.diagnose.evidence.chance import Auc
+from detray.diagnose.evidence.confusion import ConfusionEvidence
+from detray.diagnose.evidence.counts import FEW_BOXES
+from detray.diagnose.evidence.result import ClassResult
+from detray.diagnose.evidence.rows import NONE
+from detray.diagnose.evidence.scores import ScoreEvidence
+
+
+@dataclass(frozen=True)
+class BoxEvidence:
+    """The boxes of one class; all masks have shape ``[n]``."""
+
+    result: ClassResult
+    scores: ScoreEvidence
+    confusion: ConfusionEvidence
+    input_size: tuple[int, int] | None
+    """Width and height that the model resizes pictures to."""
+
+    @cached_property
+    def loose(self) -> Flags:
+        """Missed boxes, not confused, that a confident detection of the class overlaps by .1."""
+        boxes = self.result.boxes
+        near = (boxes.detection != NONE) & (np.nan_to_num(boxes.score, nan=-1.0) >= self.scores.floor)
+        return self.result.missed & ~self.confusion.boxes & near
+
+    @cached_property
+    def lost(self) -> Flags:
+        """Missed boxes that no confident detection explains."""
+        return self.result.missed & ~self.confusion.boxes & ~self.loose
+
+    @cached_property
+    def n_lost(self) -> int:
+        """How many these are."""
+        return int(self.lost.sum())
+
+    @property
+    def met(self) -> Flags:
+        """Boxes that the class's own detections meet, be it loosely. A box that another class covers is
+        left out: whether the class's own detection would have met it cannot be known."""
+        return ~self.lost & ~self.confusion.boxes
+
+    @property
+    def n_met(self) -> int:
+        """How many these are, or more: errors at two or three boxes are not most of what there is to see."""
+        return max(int(self.met.sum()), self._enough)
+
+    @property
+    def n_seen(self) -> int:
+        """The same with the boxes that a confident detection of another class covers; all of a class that
+        is never detected."""
+        if not len(self.result.detections):
+            return self.result.n_boxes
+        return max(self.result.n_boxes - self.n_lost, self._enough)
+
+    @property
+    def _enough(self) -> int:
+        """Ten boxes, or half of all where they are few."""
+        return min((self.result.n_boxes + 1) // 2, int(FEW_BOXES))
+
+    @property
+    def usually_missed(self) -> float:
+        """The share of their boxes that the other classes that work miss, in the median; 0 if there is none."""
+        missed = self.scores.reference.missed
+        return float(np.median(missed)) if len(missed) else 0.0
+
+    def as_usually_found(self, rows: Flags) -> Flags:
+        """As many of the boxes ``rows``, evenly among them, as the other classes that work find."""
+        place = np.flatnonzero(rows)
+        n = round(len(place) * (1 - self.usually_missed))
+        chosen = np.zeros(len(rows), np.bool_)
+        chosen[place[np.arange(n) * len(place) // max(n, 1)]] = True
+        return chosen
+
+    @cached_property
+    def sizes(self) -> Floats:
+        """Root of each box's area in pixels, after the model's resize where that is known."""
+        boxes = self.result.boxes
+        side = np.sqrt(boxes.box[:, 2:].clip(0)).prod(axis=1)  # an area may be beyond the largest float
+        if self.input_size is None:
+            return side
+        is_known = np.isfinite(boxes.image_size).all(axis=1)
+        return np.where(is_known, side * np.sqrt(np.prod(self.input_size) / boxes.image_size.prod(axis=1)), side)
+
+    @cached_property
+    def size_auc(self) -> Auc | None:
+        """The chance that a box that is met is larger than a lost one; None without either."""
+        return Auc.of(self.sizes[self.met], self.sizes[self.lost])

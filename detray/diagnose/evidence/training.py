@@ -1,0 +1,62 @@
+"""What the training annotations hold of a class."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from detray.diagnose.criterion import Criterion
+from detray.diagnose.evidence.result import ClassResult
+from detray.diagnose.evidence.split import Split
+
+LEARNT_AP50 = Criterion(0.5, "diagnose.weak_below: a class below it on its training pictures is not learnt")
+
+
+@dataclass(frozen=True)
+class TrainingEvidence:
+    """One class in training, where that is given."""
+
+    category: int
+    result: ClassResult
+    split: Split
+
+    @cached_property
+    def own_category(self) -> int | None:
+        """The class's id in the training annotations: by name, else by id; None where it is not there."""
+        training, name = self.split.inputs.training, self.split.name(self.category)
+        if training is None:
+            return None
+        named = [k for k, there in sorted(training.names.items()) if there == name]
+        if named:
+            return named[0]
+        is_there = self.category in training.shapes.boxes and self.category not in training.names
+        return self.category if is_there else None
+
+    @cached_property
+    def n_boxes(self) -> int | None:
+        """Boxes of the class in the training annotations; None where these are not given."""
+        training = self.split.inputs.training
+        if training is None:
+            return None
+        return 0 if self.own_category is None else training.shapes.boxes.get(self.own_category, 0)
+
+    @property
+    def drifts(self) -> dict[str, float]:
+        """How far the sizes and aspects of the boxes lie from those in training; empty where unknown."""
+        return self.split.drifts.get(self.category, {})
+
+    @property
+    def usual_drifts(self) -> dict[str, float]:
+        """The same in the median of the other classes."""
+        others = [drifts for k, drifts in self.split.drifts.items() if k != self.category]
+        return {name: float(np.median([drifts[name] for drifts in others])) for name in self.drifts if others}
+
+    @property
+    def share_of_boxes(self) -> tuple[int, float, str]:
+        """The class's boxes, those of the median of the other classes, and where: in training if given."""
+        training = self.split.inputs.training
+        if training is not None:
+            others = [n for k, n in training.shapes.boxes.items() if k != self.own_category]
+            return self.n_boxes or 0, float(np.median(others)) if others else 0.0, "training"
+        others = [n for k, n in self.split.repaired.boxes.items() if k != self.category]
+        return self.result.n_boxes, float(np.median(others)) if others else 0.0, "the evaluated split"
