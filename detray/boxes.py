@@ -1,5 +1,7 @@
 """Box geometry. Boxes are float64 arrays ``[n, 4]`` of ``x, y, width, height`` in pixels (COCO)."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from detray.arrays import Flags, Floats
@@ -17,6 +19,15 @@ AREA_LIMITS = {
     "large": (96.0**2, 1e10),
 }
 """COCO's area ranges in px², both ends inclusive."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a detector can see: its input, px, and the widths and heights of its anchors, px ``[a, 2]``."""
+
+    input_width: int
+    input_height: int
+    anchors: tuple[tuple[float, float], ...]
 
 
 def to_corners(boxes: Floats) -> Floats:

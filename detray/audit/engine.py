@@ -36,10 +36,11 @@ from detray.audit.rule import (
     SummaryRule,
     Suspects,
 )
-from detray.audit.summary import Reach, Summary
+from detray.audit.summary import Summary
 from detray.audit.tally import Tally
 from detray.audit.text import hash_text, mix
 from detray.audit.view import View
+from detray.boxes import Reach
 from detray.tables import Shard
 
 KEYS = pa.schema([("key", pa.uint64())])

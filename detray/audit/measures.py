@@ -38,8 +38,8 @@ from detray.arrays import Flags, Floats, Ints
 from detray.audit import tally
 from detray.audit.agreement import compare_annotators
 from detray.audit.groups import of_people_and_files, suffix_of
-from detray.audit.summary import Reach
 from detray.audit.view import NO_ID, View
+from detray.boxes import Reach
 
 EDGE_STEPS = 64
 MIN_EDGE, MAX_EDGE = -EDGE_STEPS, 4 * EDGE_STEPS

@@ -11,6 +11,7 @@ from detray import tables
 from detray.audit.findings import GROUPS
 from detray.audit.tally import Tally
 from detray.audit.view import MAX_FILES, distinct_classes
+from detray.boxes import Reach
 from detray.tables import class_names
 
 
@@ -21,15 +22,6 @@ class LabelMap:
     path: str
     names: Mapping[int, str]
     problems: tuple[tuple[int | None, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Reach:
-    """What the configured detector can see: its input, px, and the widths and heights of its anchors, px ``[a, 2]``."""
-
-    input_width: int
-    input_height: int
-    anchors: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,40 @@
 """Every kind of detector that detray runs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from detray.detectors import retinanet
+from detray.detectors.detector import DetectorKind
+from detray.detectors.settings import DetectorSettings
+from detray.errors import UsageError
 
-from detray.detectors.detector import Detector
-from detray.detectors.retinanet import load_retinanet, read_retinanet_classes
-from detray.detectors.settings import PredictSettings
+DETECTORS: tuple[DetectorKind, ...] = (
+    DetectorKind(
+        name="retinanet",
+        load=retinanet.load_retinanet,
+        read_classes=retinanet.read_retinanet_classes,
+        read_prepare=retinanet.read_retinanet_prepare,
+        is_trainable=True,
+        reach=retinanet.reach,
+    ),
+)
 
 
-@dataclass(frozen=True)
-class DetectorKind:
-    """A value of ``detector.kind``.
+def detector_kind(settings: DetectorSettings) -> DetectorKind:
+    """The kind of detector that is configured, where one is: not where `DetectorSettings.is_precomputed`."""
+    return next(kind for kind in DETECTORS if kind.name == settings.kind)
 
-    ``load`` makes the detector of a path, in the process that runs it; ``read_classes`` gives its
-    category_id to name without loading it. Both raise `DetrayError` where the path holds none.
+
+def is_trainable(settings: DetectorSettings) -> bool:
+    """Whether detray can train what is configured."""
+    return not settings.is_precomputed and detector_kind(settings).is_trainable
+
+
+def require_trainable(settings: DetectorSettings, what: str) -> None:
+    """Refuse detectors that detray cannot train.
+
+    Raises:
+        UsageError: saying that ``what`` needs one, and which these are.
     """
-
-    name: str
-    load: Callable[[str, PredictSettings], Detector]
-    read_classes: Callable[[str], dict[int, str]]
-
-
-DETECTORS: tuple[DetectorKind, ...] = (DetectorKind("retinanet", load_retinanet, read_retinanet_classes),)
-
-
-def detector_kind(name: str) -> DetectorKind:
-    """The kind called ``name``, which `DetectorSettings` has checked."""
-    return next(kind for kind in DETECTORS if kind.name == name)
+    if not is_trainable(settings):
+        can = " or ".join(kind.name for kind in DETECTORS if kind.is_trainable)
+        raise UsageError(
+            f"detector.kind is {settings.kind}, which detray cannot train; {what} needs detector.kind {can}"
+        )

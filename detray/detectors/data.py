@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from detray import schema, tables
 from detray.boxes import to_corners
 from detray.detectors.ahead import ahead
-from detray.detectors.inputs import read_input
+from detray.detectors.detector import Prepared
+from detray.detectors.inputs import read_input, stretch_to
 from detray.detectors.settings import DetectorSettings
 from detray.errors import DetrayError
 from detray.pictures import PictureError
@@ -50,6 +51,11 @@ class TrainingData:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def prepared(self, rows: slice) -> list[Prepared]:
+        """Some images as the detector takes them."""
+        sizes = self.sizes[rows].astype(np.int64).tolist()
+        return [Prepared(pixels, *size) for pixels, size in zip(self.images[rows], sizes, strict=True)]
 
     def objects(self, image: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Boxes and labels of one image."""
@@ -145,11 +151,14 @@ def _read(
     sizes = np.ones((len(paths), 2))
     failures: dict[int, PictureError] = {}
 
+    prepare = stretch_to(detector)
+
     def read(row: int) -> None:
-        try:
-            pixels[row], sizes[row] = read_input(paths[row], detector.input_height, detector.input_width)
-        except PictureError as error:
-            failures[row] = error
+        answer = read_input(paths[row], prepare)
+        if isinstance(answer, PictureError):
+            failures[row] = answer
+        else:
+            pixels[row], sizes[row] = answer.pixels, (answer.width, answer.height)
 
     for _ in ahead(read, range(len(paths)), threads=DECODE_THREADS, depth=64):
         pass

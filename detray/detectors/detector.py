@@ -1,20 +1,40 @@
 """What every detector is to the rest: pictures in, detections out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detray.boxes import Reach
+from detray.detectors.settings import DetectorSettings, PredictSettings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as its detector takes it.
+
+    ``pixels``: uint8 of any shape, the detector's own: the picture as it is, resized, letterboxed, or
+    encoded again; ``width`` and ``height`` of the picture as displayed, px, which lead back to its pixels.
+    """
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+
+Prepare = Callable[[NDArray[np.uint8]], Prepared]
+"""Makes RGB pictures ``[height, width, 3]`` ready, one by one: NumPy and OpenCV only, from any thread."""
+
 
 @dataclass(frozen=True)
 class Detections:
-    """Detections of some images, image by image, best first.
+    """Detections in some pictures, picture by picture, best first.
 
-    ``image``: ``[n]``, position of the image among those given; ``category_id``: ``[n]``; ``boxes``:
-    float64 ``[n, 4]``, x, y, width, height in fractions of the picture's size; ``scores``: float64
-    ``[n]``; ``rank``: int32 ``[n]``, from 1 in each image.
+    ``image``: ``[n]``, position of the picture among those given; ``category_id``: ``[n]``; ``boxes``:
+    float64 ``[n, 4]``, x, y, width, height in pixels of the picture as displayed; ``scores``: float64
+    ``[n]``; ``rank``: int32 ``[n]``, from 1 in each picture.
     """
 
     image: NDArray[np.int64]
@@ -23,15 +43,9 @@ class Detections:
     scores: NDArray[np.float64]
     rank: NDArray[np.int32]
 
-    def columns(self, image_ids: NDArray[np.int64], sizes: NDArray[np.float64]) -> dict[str, NDArray]:
-        """As columns of the table predictions, boxes in pixels.
-
-        Args:
-            image_ids: ``[b]`` of the images given.
-            sizes: ``[b, 2]``, their width and height as displayed, px.
-        """
-        pixels = self.boxes * np.tile(sizes[self.image], 2)
-        sides = {side: pixels[:, number] for number, side in enumerate(("x", "y", "width", "height"))}
+    def columns(self, image_ids: NDArray[np.int64]) -> dict[str, NDArray]:
+        """As columns of the table predictions; ``image_ids``: ``[b]`` of the pictures given."""
+        sides = {side: self.boxes[:, number] for number, side in enumerate(("x", "y", "width", "height"))}
         return {
             "image_id": image_ids[self.image],
             "category_id": self.category_id,
@@ -49,19 +63,60 @@ class Detector(Protocol):
         """category_id to name."""
         ...
 
-    @property
-    def input_height(self) -> int:
-        """Pixels that pictures are resized to."""
+    def prepare(self, picture: NDArray[np.uint8]) -> Prepared:
+        """An RGB picture ``[height, width, 3]`` of any size as `detect` takes it: see `Prepare`."""
         ...
 
-    @property
-    def input_width(self) -> int:
-        """Pixels that pictures are resized to."""
-        ...
+    def detect(self, pictures: Sequence[Prepared]) -> Detections:
+        """The detections in any number of pictures of any sizes.
 
-    def detect(self, images: NDArray[np.uint8]) -> Detections:
-        """The detections of RGB images ``[b, input_height, input_width, 3]``, for any b.
-
-        What an image gets does not depend on the others.
+        What a picture gets does not depend on the others.
         """
         ...
+
+
+class Load(Protocol):
+    """Makes a detector, in the process that runs it."""
+
+    def __call__(self, path: str, predict: PredictSettings, *, trust_model: bool) -> Detector:
+        """The detector at ``path``, a file or folder, local or a URI.
+
+        Args:
+            path: of the model.
+            predict: which detections it gives, and how many pictures it takes at once.
+            trust_model: run a model even if its graph reads files or the network.
+
+        Raises:
+            DetrayError: there is none, or it may not be run.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DetectorKind:
+    """A value of ``detector.kind``, and what detectors of that kind can do.
+
+    Args:
+        name: the value.
+        load: makes the detector of a path.
+        read_classes: category_id to name of the model at a path, without loading it.
+        read_prepare: how the model at a path takes its pictures, without loading it: a small value that
+            pickles and does what `Detector.prepare` does, so that other processes can decode for it.
+        is_trainable: whether 'detray train' and 'detray tune' make such detectors.
+        reach: what a detector that is trained with some settings can see; None where that is not known.
+        largest_batch: pictures that it takes at once at most; None: any number.
+
+    The ``read_`` functions raise `DetrayError` where the path holds no such model.
+    """
+
+    name: str
+    load: Load
+    read_classes: Callable[[str], dict[int, str]]
+    read_prepare: Callable[[str], Prepare]
+    is_trainable: bool = False
+    reach: Callable[[DetectorSettings], Reach] | None = None
+    largest_batch: int | None = None
+
+    def batch_size(self, asked: int) -> int:
+        """How many pictures it is given at once where ``asked`` are configured."""
+        return asked if self.largest_batch is None else min(asked, self.largest_batch)

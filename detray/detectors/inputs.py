@@ -1,21 +1,42 @@
-"""From a picture file to what a network takes."""
+"""From a picture file to what a detector takes."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detray.pictures import read_picture
+from detray.detectors.detector import Prepare, Prepared
+from detray.detectors.settings import DetectorSettings
+from detray.pictures import PictureError, read_picture
 
 
-def read_input(path: str, height: int, width: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The picture at ``path`` resized to ``height`` x ``width`` (its aspect is not kept), and its width
-    and height as displayed, in pixels.
+@dataclass(frozen=True)
+class Stretch:
+    """Resizes pictures to ``height`` x ``width`` px; their aspect is not kept."""
 
-    Raises:
-        PictureError: there is no whole picture.
-    """
-    import cv2
+    height: int
+    width: int
 
-    picture = read_picture(path)
-    shrinks = picture.shape[0] >= height and picture.shape[1] >= width
-    resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized, np.uint8), (picture.shape[1], picture.shape[0])
+    def __call__(self, picture: NDArray[np.uint8]) -> Prepared:
+        """An RGB picture ``[h, w, 3]`` as uint8 ``[height, width, 3]``."""
+        import cv2
+
+        height, width = picture.shape[:2]
+        shrinks = height >= self.height and width >= self.width
+        resized = cv2.resize(
+            picture, (self.width, self.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        return Prepared(np.asarray(resized, np.uint8), width, height)
+
+
+def stretch_to(settings: DetectorSettings) -> Stretch:
+    """To the configured input size."""
+    return Stretch(settings.input_height, settings.input_width)
+
+
+def read_input(path: str, prepare: Prepare) -> Prepared | PictureError:
+    """The picture at ``path``, prepared; or why there is no whole one."""
+    try:
+        return prepare(read_picture(path))
+    except PictureError as error:
+        return error

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,11 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from detray.boxes import Reach
+from detray.detectors.anchors import SCALES, STRIDES
 from detray.detectors.decode import make_decoder
-from detray.detectors.detector import Detections
+from detray.detectors.detector import Detections, Prepared
+from detray.detectors.inputs import Stretch, stretch_to
 from detray.detectors.network import build_network
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings
@@ -54,27 +57,16 @@ class RetinaNet:
     frozen_layers: tuple[str, ...]
     trainable_parameters: int
 
-    @property
-    def input_height(self) -> int:
-        return self.settings.input_height
-
-    @property
-    def input_width(self) -> int:
-        return self.settings.input_width
-
     @cached_property
     def _traced(self) -> Any:
         """The traced function from a full batch to decoded detections."""
         tf, _ = tensorflow()
-        decode = make_decoder(
-            self.input_height, self.input_width, self.predict.score_threshold, self.predict.max_detections
-        )
+        height, width = self.settings.input_height, self.settings.input_width
+        decode = make_decoder(height, width, self.predict.score_threshold, self.predict.max_detections)
 
         @tf.function(
             autograph=False,
-            input_signature=[
-                tf.TensorSpec((self.predict.batch_size, self.input_height, self.input_width, 3), tf.uint8)
-            ],
+            input_signature=[tf.TensorSpec((self.predict.batch_size, height, width, 3), tf.uint8)],
         )
         def run(images: Any) -> Any:
             outputs = self.network(images, training=False)
@@ -82,39 +74,45 @@ class RetinaNet:
 
         return run
 
-    def detect(self, images: NDArray[np.uint8]) -> Detections:
-        """The detections of RGB images ``[b, input_height, input_width, 3]``, for any b.
+    def prepare(self, picture: NDArray[np.uint8]) -> Prepared:
+        """An RGB picture ``[h, w, 3]`` resized to the input size."""
+        return stretch_to(self.settings)(picture)
 
-        They run in batches of one fixed size, the last one filled up, so that an image's detections
+    def detect(self, pictures: Sequence[Prepared]) -> Detections:
+        """The detections in any number of pictures.
+
+        They run in batches of one fixed size, the last one filled up, so that a picture's detections
         are the same whatever it is batched with.
         """
         size = self.predict.batch_size
         found = []
-        for start in range(0, len(images), size):
-            batch = images[start : start + size]
-            full = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
+        for start in range(0, len(pictures), size):
+            batch = [picture.pixels for picture in pictures[start : start + size]]
+            full = np.zeros((size, self.settings.input_height, self.settings.input_width, 3), np.uint8)
+            np.stack(batch, out=full[: len(batch)])
             found.append([part.numpy()[: len(batch)] for part in self._traced(full)])
         if not found:
             found = [[np.zeros((0, 1, 4)), np.zeros((0, 1)), np.zeros((0, 1), np.int32), np.zeros(0, np.int32)]]
         boxes, scores, labels, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        if len(counts) != len(images):
-            raise DetrayError(f"the detector answered {len(counts)} images of {len(images)}")
+        if len(counts) != len(pictures):
+            raise DetrayError(f"the detector answered {len(counts)} pictures of {len(pictures)}")
         counted = np.arange(scores.shape[1]) < counts[:, None]
         image, place = np.nonzero(counted)
-        corners = boxes[counted].astype(np.float64)
+        top, left, bottom, right = boxes[counted].astype(np.float64).T
+        sizes = np.array([(picture.width, picture.height) for picture in pictures], np.float64).reshape(-1, 2)
         return Detections(
             image=image,
             category_id=np.array(list(self.classes), np.int64)[labels[counted]],
-            boxes=np.stack(
-                [corners[:, 1], corners[:, 0], corners[:, 3] - corners[:, 1], corners[:, 2] - corners[:, 0]], axis=1
-            ),
+            boxes=np.stack([left, top, right - left, bottom - top], axis=1) * np.tile(sizes[image], 2),
             scores=scores[counted].astype(np.float64),
             rank=(place + 1).astype(np.int32),
         )
 
     def files(self) -> dict[str, bytes]:
         """The model's files by name: the network in Keras's own layers and format, and the card."""
-        portable = build_network(self.input_height, self.input_width, len(self.classes), portable=True)
+        portable = build_network(
+            self.settings.input_height, self.settings.input_width, len(self.classes), portable=True
+        )
         portable.set_weights(self.network.get_weights())
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, NETWORK_FILE)
@@ -131,8 +129,11 @@ class RetinaNet:
         return {NETWORK_FILE: network, CARD_FILE: msgspec.json.format(msgspec.json.encode(card), indent=1)}
 
 
-def load_retinanet(path: str, predict: PredictSettings) -> RetinaNet:
+def load_retinanet(path: str, predict: PredictSettings, *, trust_model: bool = False) -> RetinaNet:
     """The model in the folder ``path`` (local or a URI), as `RetinaNet.files` gives it.
+
+    ``trust_model`` changes nothing: only the weights of the file are taken, read in Keras's safe mode, and
+    put into a network of our own, so that no code of the file is ever run.
 
     Raises:
         DetrayError: a file is missing, damaged, not of this kind, or does not load in Keras's safe mode.
@@ -181,6 +182,21 @@ def read_retinanet_classes(path: str) -> dict[int, str]:
         DetrayError: the card is missing or damaged.
     """
     return _classes(_read_card(path))
+
+
+def read_retinanet_prepare(path: str) -> Stretch:
+    """How the model in the folder ``path`` takes its pictures; only its card is read.
+
+    Raises:
+        DetrayError: the card is missing or damaged.
+    """
+    return stretch_to(_read_card(path).detector)
+
+
+def reach(settings: DetectorSettings) -> Reach:
+    """What a network of these settings can see."""
+    sides = sorted({scale * stride for stride in STRIDES.values() for scale in SCALES})
+    return Reach(settings.input_width, settings.input_height, tuple((side, side) for side in sides))
 
 
 def _classes(card: Card) -> dict[int, str]:

@@ -23,6 +23,11 @@ class DetectorSettings(Section, frozen=True):
     input_height: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 192
     input_width: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 256
 
+    @property
+    def is_precomputed(self) -> bool:
+        """Whether detections come from the file ``path``, made by another tool, and no detector is run."""
+        return self.kind == "predictions"
+
 
 class TrainSettings(Section, frozen=True):
     """How the RetinaNet is trained."""

@@ -213,8 +213,8 @@ def detections(model: RetinaNet, data: TrainingData) -> pa.Table:
     parts = []
     for start in range(0, max(len(data), 1), VALIDATION_CHUNK):
         rows = slice(start, start + VALIDATION_CHUNK)
-        found = model.detect(data.images[rows])
-        parts.append(pa.table(found.columns(data.image_ids[rows], data.sizes[rows])))
+        found = model.detect(data.prepared(rows))
+        parts.append(pa.table(found.columns(data.image_ids[rows])))
     return pa.concat_tables(parts)
 
 

@@ -21,11 +21,12 @@ from detray.audit.roots import Conclusion
 from detray.audit.rule import WARNING, Active, Suspects, activate
 from detray.audit.rules import augmentation_drop, unreadable_annotation_file
 from detray.audit.settings import AuditSettings
-from detray.audit.summary import LabelMap, Reach, Summary
+from detray.audit.summary import LabelMap, Summary
 from detray.audit.tally import Tally
 from detray.audit.view import ANNOTATION_COLUMNS
-from detray.detectors import anchors
+from detray.boxes import Reach
 from detray.detectors.augment import Policy
+from detray.detectors.catalogue import detector_kind, is_trainable
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.store import Json, ShardKey, Stage
@@ -197,11 +198,11 @@ def _parts(raw: Mapping[str, int]) -> dict[str, list[str]]:
 
 def _reach(config: Config) -> Reach | None:
     """What the detector that this configuration trains can see; None where it trains none, or nobody asked for one."""
-    trains = config.detector.path is None and config.detector.kind == "retinanet" and TRAIN in config.dataset.splits
+    trains = config.detector.path is None and is_trainable(config.detector) and TRAIN in config.dataset.splits
     if not trains or not config.audit.detector:
         return None
-    sides = sorted({scale * stride for stride in anchors.STRIDES.values() for scale in anchors.SCALES})
-    return Reach(config.detector.input_width, config.detector.input_height, tuple((side, side) for side in sides))
+    reach = detector_kind(config.detector).reach
+    return reach(config.detector) if reach is not None else None
 
 
 def _label_map(config: Config) -> LabelMap | None:

@@ -150,8 +150,7 @@ def run(context: Context, stage: Stage, done: dict[str, bytes]) -> Old:
 def _is_left_out(context: Context) -> bool:
     """Whether the evaluation lacks detections of the file that they come from."""
     manifest = context.store.manifest("predict") or {}
-    kind = context.config.detector.kind
-    return kind == "predictions" and manifest.get("counts", {}).get("quarantined", 0) > 0
+    return context.config.detector.is_precomputed and manifest.get("counts", {}).get("quarantined", 0) > 0
 
 
 def _unseen(context: Context) -> list[str]:

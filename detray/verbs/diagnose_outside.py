@@ -148,11 +148,13 @@ def outside_of(
         outside = replace(outside, label_map=read_label_map(path).names)
     if store.manifest("audit") is not None:
         outside = replace(outside, findings=_findings(context, work.split))
-    if config.detector.kind != "predictions":
+    if not config.detector.is_precomputed:
+        kind = detector_kind(config.detector)
         path = absolute(config.detector.path or f"{store.root.rstrip('/')}/train/model")
-        outside = replace(outside, model_classes=detector_kind(config.detector.kind).read_classes(path))
-    if config.detector.kind == "retinanet":
-        outside = replace(outside, input_size=(config.detector.input_width, config.detector.input_height))
+        outside = replace(outside, model_classes=kind.read_classes(path))
+        if kind.reach is not None:
+            reach = kind.reach(config.detector)
+            outside = replace(outside, input_size=(reach.input_width, reach.input_height))
     return receipts, outside
 
 

@@ -14,13 +14,13 @@ def run(context: Context, stage: Stage, done: dict[str, bytes]) -> Old:
     if absent:
         there = ", ".join(config.dataset.splits) or "none"
         raise UsageError(f"predict.splits names {absent[0]}, but dataset.splits has {there}")
-    if config.detector.kind == "predictions":
+    if config.detector.is_precomputed:
         return take_over(context, stage, done)
     return infer(context, stage, done)
 
 
 def needs(config: Config) -> tuple[str, ...]:
-    is_trained = config.detector.path is not None or config.detector.kind == "predictions"
+    is_trained = config.detector.path is not None or config.detector.is_precomputed
     return ("ingest",) if is_trained else ("ingest", "train")
 
 

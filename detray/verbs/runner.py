@@ -19,6 +19,7 @@ import msgspec
 import pyarrow.fs as pafs
 
 from detray import __version__
+from detray.detectors.catalogue import is_trainable
 from detray.errors import DetrayError, UsageError
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
@@ -208,8 +209,8 @@ def _local_files(path: Path) -> Iterator[tuple[bytes, int, int]]:
 
 def stages_of(config: Config) -> tuple[str, ...]:
     """The stages that ``detray run`` does for a configuration: all for which it names what they need."""
-    has_detector = config.detector.path is not None
-    trains = not has_detector and "train" in config.dataset.splits
+    has_detector = config.detector.path is not None or config.detector.is_precomputed
+    trains = not has_detector and is_trainable(config.detector) and "train" in config.dataset.splits
     asked = {"ingest", "audit", "report"}
     if trains:
         asked |= {"train", "tune"}

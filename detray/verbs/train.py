@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detray import schema
+from detray.detectors.catalogue import require_trainable
 from detray.detectors.settings import PredictSettings
 from detray.errors import DetrayError, UsageError
 from detray.evaluate.inputs import TRUTH_COLUMNS, read_scene
@@ -44,6 +45,7 @@ def run(context: Context, stage: Stage, done: dict[str, bytes]) -> Old:
         raise UsageError(
             "training needs a split called train: set dataset.splits.train, or detector.path to a trained model"
         )
+    require_trainable(config.detector, "training")
     if config.detector.weights:
         detector = replace(config.detector, weights=absolute(config.detector.weights))
         config = replace(config, detector=detector)

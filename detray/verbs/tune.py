@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 import pyarrow.compute as pc
 
+from detray.detectors.catalogue import require_trainable
 from detray.errors import DetrayError, UsageError
 from detray.settings import to_yaml
 from detray.store import PARTIAL, Json, Stage, Store, absolute
@@ -76,10 +77,7 @@ def run(context: Context, stage: Stage, done: dict[str, bytes]) -> Old:
 
 
 def _check(config: Config) -> None:
-    if config.detector.kind != "retinanet":
-        raise UsageError(
-            f"detector.kind is {config.detector.kind}, which detray cannot train; tuning needs detector.kind retinanet"
-        )
+    require_trainable(config.detector, "tuning")
     missing = [split for split in (TRAIN, VAL) if split not in config.dataset.splits]
     if missing:
         raise UsageError(f"tuning trains on the split train and judges on val; dataset.splits has no {missing[0]}")

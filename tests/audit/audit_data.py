@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from detray import schema
 from detray.audit.pictures import STATS
-from detray.audit.summary import LabelMap, Reach, Summary
+from detray.audit.summary import LabelMap, Summary
+from detray.boxes import Reach
 from detray.tables import Shard
 
 WHOLE = {

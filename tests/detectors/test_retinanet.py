@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 from drawn import CLASSES, DETECTOR
 
-from detray.detectors.catalogue import DETECTORS, detector_kind
+from detray.detectors.anchors import make_anchors
+from detray.detectors.detector import Prepared
 from detray.detectors.network import build_network
-from detray.detectors.retinanet import RetinaNet, load_network, load_retinanet, read_retinanet_classes
+from detray.detectors.retinanet import RetinaNet, load_network, load_retinanet, reach, read_retinanet_classes
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import PredictSettings
 from detray.errors import DetrayError
 
 PREDICT = PredictSettings(batch_size=4, score_threshold=0.0, max_detections=20)
 IMAGES = np.random.default_rng(0).integers(0, 255, (10, 64, 96, 3), np.uint8)
+PICTURES = [Prepared(image, 96, 64) for image in IMAGES]
 
 
 @pytest.fixture(scope="module")
@@ -30,37 +32,10 @@ def _write(files: dict[str, bytes], folder: Path) -> str:
     return str(folder)
 
 
-def test_every_image_gets_its_own_detections_whatever_the_batch(model):
-    whole = model.detect(IMAGES)
-    assert np.bincount(whole.image, minlength=10).tolist() == [20] * 10
-    for number in (0, 5, 9):
-        alone = model.detect(IMAGES[number : number + 1])
-        mine = whole.image == number
-        np.testing.assert_array_equal(whole.boxes[mine], alone.boxes)
-        np.testing.assert_array_equal(whole.scores[mine], alone.scores)
-        assert whole.rank[mine].tolist() == list(range(1, 21))
-    assert set(whole.category_id) <= set(CLASSES)
-
-
-def test_boxes_are_in_pixels_of_the_displayed_picture(model):
-    found = model.detect(IMAGES[:2])
-    sizes = np.array([[960, 640], [96, 64]], np.float64)
-    columns = found.columns(np.array([11, 12]), sizes)
-    first = found.image == 0
-    np.testing.assert_allclose(columns["x"][first], found.boxes[first, 0] * 960)
-    np.testing.assert_allclose(columns["height"][~first], found.boxes[~first, 3] * 64)
-    assert set(columns["image_id"][first]) == {11}
-    assert (columns["x"] + columns["width"] <= sizes[found.image, 0] + 1e-3).all()
-
-
-def test_no_images_no_detections(model):
-    assert len(model.detect(IMAGES[:0]).scores) == 0
-
-
 def test_what_was_saved_detects_the_same(model, tmp_path):
     path = _write(model.files(), tmp_path)
     loaded = load_retinanet(path, PREDICT)
-    before, after = model.detect(IMAGES), loaded.detect(IMAGES)
+    before, after = model.detect(PICTURES), loaded.detect(PICTURES)
     np.testing.assert_array_equal(before.boxes, after.boxes)
     np.testing.assert_array_equal(before.scores, after.scores)
     assert loaded.classes == CLASSES == read_retinanet_classes(path)
@@ -124,10 +99,18 @@ def test_what_is_no_model_file_is_refused():
             load_network(data, "model.keras")
 
 
-@pytest.mark.parametrize("kind", DETECTORS, ids=lambda kind: kind.name)
-def test_every_kind_refuses_an_empty_folder(kind, tmp_path):
-    assert detector_kind(kind.name) is kind
-    with pytest.raises(DetrayError, match=str(tmp_path)):
-        kind.load(str(tmp_path), PREDICT)
-    with pytest.raises(DetrayError, match=str(tmp_path)):
-        kind.read_classes(str(tmp_path))
+def test_trusting_a_model_changes_nothing_where_none_of_its_code_runs(model, tmp_path):
+    files = model.files()
+    files["model.keras"] += b" "
+    path = _write(files, tmp_path)
+    for trust_model in (False, True):
+        with pytest.raises(DetrayError, match="not the file"):
+            load_retinanet(path, PREDICT, trust_model=trust_model)
+
+
+def test_the_reach_is_that_of_the_anchors():
+    seen = reach(DETECTOR)
+    corners = make_anchors(64, 96)
+    sides = np.unique(np.round(corners[:, 2:] - corners[:, :2], 3), axis=0)
+    np.testing.assert_allclose(seen.anchors, sides, atol=1e-3)
+    assert (seen.input_width, seen.input_height) == (96, 64)

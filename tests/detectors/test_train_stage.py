@@ -263,4 +263,4 @@ def test_a_file_of_detections_is_of_one_split(tmp_path):
 
 def test_model_names():
     names = {None: "retinanet", "out/a/tune/best/model": "best", "x/mine": "mine", "s3://b/run/model/": "run"}
-    assert {path: inference.model_name(path) for path in names} == names
+    assert {path: inference.model_name(DetectorSettings(path=path)) for path in names} == names

@@ -14,7 +14,8 @@ import numpy as np
 from detray.audit.measures import EFFECTIVE_BASE, EFFECTIVE_BINS
 from detray.audit.rule import SUSPECT, Fact, Limits, SummaryRule, Threshold
 from detray.audit.statistics import Histogram, weighted_median
-from detray.audit.summary import Reach, Summary
+from detray.audit.summary import Summary
+from detray.boxes import Reach
 
 POSITIVE_IOU = 0.5
 

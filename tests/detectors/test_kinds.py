@@ -1,0 +1,167 @@
+"""What every kind of detector must hold to, and that the pictures it is given are what a person sees."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import numpy as np
+import pytest
+from drawn import CLASSES, DETECTOR
+from PIL import Image
+
+from detray.detectors.catalogue import DETECTORS, detector_kind, is_trainable, require_trainable
+from detray.detectors.detector import Detections, Detector, DetectorKind, Prepared
+from detray.detectors.network import build_network
+from detray.detectors.retinanet import RetinaNet
+from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.errors import DetrayError, UsageError
+from detray.pictures import read_picture
+
+PREDICT = PredictSettings(batch_size=4, score_threshold=0.0, max_detections=7)
+SIZES = ((50, 80), (64, 96), (200, 300), (17, 9), (640, 31), (1, 1))
+"""Height and width of pictures smaller than the input, as large, larger, and out of shape."""
+
+
+def _retinanet(folder: Path) -> None:
+    network = build_network(64, 96, 2, seed=3)
+    for name, data in RetinaNet(network, CLASSES, DETECTOR, PREDICT, (), 0).files().items():
+        (folder / name).write_bytes(data)
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {"retinanet": _retinanet}
+"""By kind: writes a small model with `CLASSES` into a folder."""
+
+Made = tuple[DetectorKind, str, Detector]
+
+
+@pytest.fixture(scope="module", params=DETECTORS, ids=lambda kind: kind.name)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    kind = request.param
+    folder = tmp_path_factory.mktemp(kind.name)
+    MAKERS[kind.name](folder)
+    return kind, str(folder), kind.load(str(folder), PREDICT, trust_model=False)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 255, (*size, 3), np.uint8) for size in SIZES]
+
+
+def _of(found: Detections, image: int) -> list[np.ndarray]:
+    mine = found.image == image
+    return [found.category_id[mine], found.boxes[mine], found.scores[mine], found.rank[mine]]
+
+
+def test_a_picture_gets_the_same_alone_and_in_any_batch(made: Made, pictures: list[np.ndarray]) -> None:
+    _, _, detector = made
+    prepared = [detector.prepare(picture) for picture in pictures]
+    alone = [_of(detector.detect([one]), 0) for one in prepared]
+    assert all(len(columns[0]) for columns in alone)
+    random = np.random.default_rng(1)
+    for size in (1, 2, 4, 5, 9, 17):
+        order = random.integers(0, len(pictures), size)
+        together = detector.detect([prepared[number] for number in order])
+        for place, number in enumerate(order):
+            for ours, expected in zip(_of(together, place), alone[number], strict=True):
+                np.testing.assert_array_equal(ours, expected)
+    assert len(detector.detect([]).scores) == 0
+
+
+def test_boxes_lie_in_the_pixels_of_their_own_picture(made: Made, pictures: list[np.ndarray]) -> None:
+    _, _, detector = made
+    found = detector.detect([detector.prepare(picture) for picture in pictures])
+    assert found.boxes.dtype == np.float64
+    for image, (height, width) in enumerate(SIZES):
+        _, boxes, scores, rank = _of(found, image)
+        assert (boxes[:, :2] >= 0).all()
+        assert (boxes[:, :2] + boxes[:, 2:] <= np.array([width, height]) * (1 + 1e-6)).all()
+        assert boxes[:, 2].max() > width / 4  # in pixels, neither shares nor pixels of the input
+        assert (np.diff(scores) <= 0).all()
+        assert rank.tolist() == list(range(1, len(rank) + 1))
+
+
+def test_classes_and_preparation_are_read_without_loading(made: Made, pictures: list[np.ndarray]) -> None:
+    kind, path, detector = made
+    assert kind.read_classes(path) == dict(detector.classes) == CLASSES
+    prepare = kind.read_prepare(path)
+    for picture in pictures:
+        before = picture.copy()
+        ours, own = prepare(picture), detector.prepare(picture)
+        assert (ours.width, ours.height) == (own.width, own.height) == picture.shape[1::-1]
+        assert ours.pixels.dtype == np.uint8
+        np.testing.assert_array_equal(ours.pixels, own.pixels)
+        np.testing.assert_array_equal(picture, before)
+
+
+@pytest.mark.parametrize("kind", DETECTORS, ids=lambda kind: kind.name)
+def test_a_folder_without_a_model_is_refused(kind: DetectorKind, tmp_path: Path) -> None:
+    attempts: list[Callable[[], Any]] = [
+        lambda: kind.load(str(tmp_path), PREDICT, trust_model=True),
+        lambda: kind.read_classes(str(tmp_path)),
+        lambda: kind.read_prepare(str(tmp_path)),
+    ]
+    for attempt in attempts:
+        with pytest.raises(DetrayError, match=str(tmp_path)):
+            attempt()
+
+
+def test_every_configurable_kind_is_in_the_catalogue() -> None:
+    stated = get_args(get_args(get_type_hints(DetectorSettings, include_extras=True)["kind"])[0])
+    sources = [name for name in stated if DetectorSettings(kind=name).is_precomputed]
+    assert sources == ["predictions"]
+    assert sorted(stated) == sorted([*sources, *(kind.name for kind in DETECTORS)])
+    assert set(MAKERS) == {kind.name for kind in DETECTORS}
+    for kind in DETECTORS:
+        settings = msgspec.convert({"kind": kind.name}, DetectorSettings)
+        assert detector_kind(settings) is kind
+        assert is_trainable(settings) == kind.is_trainable
+
+
+def test_what_cannot_be_trained_is_refused() -> None:
+    require_trainable(DetectorSettings(), "tuning")
+    with pytest.raises(UsageError, match=r"kind is predictions, which detray cannot train; tuning needs .* retinanet"):
+        require_trainable(DetectorSettings(kind="predictions"), "tuning")
+
+
+def test_a_kind_may_bound_its_batches(made: Made) -> None:
+    kind, _, _ = made
+    single = DetectorKind("single", kind.load, kind.read_classes, kind.read_prepare, largest_batch=1)
+    assert (single.batch_size(16), kind.batch_size(16)) == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "options"),
+    [
+        ("L", "grey.png", {}),
+        ("1", "bits.png", {}),
+        ("RGBA", "alpha.png", {}),
+        ("P", "palette.png", {}),
+        ("I;16", "deep.png", {}),
+        ("CMYK", "inks.jpg", {"quality": 95}),
+        ("RGB", "turned.jpg", {"orientation": 6, "quality": 95}),
+    ],
+)
+def test_pictures_of_all_kinds_arrive_as_rgb(
+    made: Made, tmp_path: Path, mode: str, name: str, options: dict[str, int]
+) -> None:
+    """Dark on the left and bright on the right as displayed; as stored, the turned one has dark below."""
+    luma = np.repeat(np.linspace(20, 230, 60).astype(np.uint8)[None], 40, axis=0)
+    image = Image.fromarray(np.repeat(luma[:, :, None], 3, axis=2))
+    exif = Image.Exif()
+    if "orientation" in options:
+        exif[0x0112] = options.pop("orientation")
+        image = image.transpose(Image.Transpose.ROTATE_90)
+    if mode == "I;16":
+        Image.fromarray(luma.astype(np.uint16) * 257).save(tmp_path / name)
+    else:
+        image.convert(mode).save(tmp_path / name, **({"exif": exif} if exif else {}), **options)
+    picture = read_picture(str(tmp_path / name))
+    assert (picture.shape, picture.dtype) == ((40, 60, 3), np.uint8)
+    assert picture[:, -10:].mean() > picture[:, :10].mean() + 100
+    _, _, detector = made
+    prepared = detector.prepare(picture)
+    assert isinstance(prepared, Prepared)
+    found = detector.detect([prepared])
+    assert ((found.boxes[:, :2] + found.boxes[:, 2:]).max(axis=0) <= (60.001, 40.001)).all()
