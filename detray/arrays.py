@@ -17,4 +17,4 @@ Words = NDArray[np.int16]
 """Bit sets, one bit for each IoU threshold."""
 Hashes = NDArray[np.uint64]
 Pixels = NDArray[np.uint8]
-"""A picture or a mask, ``[height, width]`` or ``[height, width, 3]`` (RGB)."""
+"""A picture or a mask, ``[height, width]`` or ``[height, width, 3]`` (RGB); several of them with one axis before."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Floats32, Ints32, Pixels
 from detray.errors import DetrayError
 
 Policy = Literal["none", "default", "strong"]
@@ -37,8 +37,8 @@ class Augmentation:
                 raise DetrayError(f"augmentation {policy}: {warning}") from None
 
     def __call__(
-        self, image: NDArray[np.uint8], boxes: NDArray[np.float32], labels: NDArray[np.int32], seed: Sequence[int]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32]]:
+        self, image: Pixels, boxes: Floats32, labels: Ints32, seed: Sequence[int]
+    ) -> tuple[Pixels, Floats32, Ints32]:
         """A changed copy of an image ``[h, w, 3]`` with its boxes (corners ``[n, 4]``, px) and labels ``[n]``.
 
         Boxes that leave the picture are dropped: compare the lengths. Equal ``seed``, equal result.

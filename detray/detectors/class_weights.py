@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from detray.arrays import Floats32, Ints32
 
 EFFECTIVE_BETA = 0.999
 
 
 def class_weights(
-    labels: NDArray[np.int32],
+    labels: Ints32,
     names: list[str],
     chosen: Literal["none", "inverse_frequency", "effective_number"] | Mapping[str, float],
-) -> NDArray[np.float32]:
+) -> Floats32:
     """One weight a class, ``[c]``: 1 each, as given by name, or by how often ``labels`` hold it, mean 1.
 
     A class without boxes counts as having one. Source of the effective number: Cui et al., CVPR 2019.

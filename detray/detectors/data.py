@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from detray import schema, tables
+from detray.arrays import Flags, Floats, Floats32, Ints, Ints32, Pixels
 from detray.boxes import to_corners
 from detray.detectors.ahead import ahead
 from detray.detectors.detector import Prepared
@@ -40,12 +40,12 @@ class TrainingData:
     ``boxes_left_out``: count by reason.
     """
 
-    images: NDArray[np.uint8]
-    image_ids: NDArray[np.int64]
-    sizes: NDArray[np.float64]
-    boxes: NDArray[np.float32]
-    labels: NDArray[np.int32]
-    offsets: NDArray[np.int64]
+    images: Pixels
+    image_ids: Ints
+    sizes: Floats
+    boxes: Floats32
+    labels: Ints32
+    offsets: Ints
     quarantine: pa.Table
     boxes_left_out: dict[str, int]
 
@@ -57,7 +57,7 @@ class TrainingData:
         sizes = self.sizes[rows].astype(np.int64).tolist()
         return [Prepared(pixels, *size) for pixels, size in zip(self.images[rows], sizes, strict=True)]
 
-    def objects(self, image: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def objects(self, image: int) -> tuple[Floats32, Ints32]:
         """Boxes and labels of one image."""
         rows = slice(self.offsets[image], self.offsets[image + 1])
         return self.boxes[rows], self.labels[rows]
@@ -138,12 +138,10 @@ def _gather(shards: Iterable[Shard]) -> tuple[pa.Table, pa.Table]:
     return images.take(pa.array(first)), annotations
 
 
-def _read(
-    paths: list[str], detector: DetectorSettings
-) -> tuple[NDArray[np.uint8], NDArray[np.float64], dict[int, PictureError]]:
+def _read(paths: list[str], detector: DetectorSettings) -> tuple[Pixels, Floats, dict[int, PictureError]]:
     """All pictures resized, their displayed sizes, and what went wrong, by position."""
     shape = (len(paths), detector.input_height, detector.input_width, 3)
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     if np.prod(shape, dtype=np.int64) > MEMORY_BYTES:
         pixels = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)  # noqa: SIM115 - the map holds it
     else:
@@ -165,7 +163,7 @@ def _read(
     return pixels, sizes, failures
 
 
-def _pack(pixels: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _pack(pixels: Pixels, kept: Flags) -> Pixels:
     """The pictures that are kept, moved together in place: a copy would double the memory."""
     rows = np.flatnonzero(kept)
     for target, row in enumerate(rows):
@@ -176,11 +174,11 @@ def _pack(pixels: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint
 
 def _place(
     annotations: pa.Table,
-    image_ids: NDArray[np.int64],
-    sizes: NDArray[np.float64],
+    image_ids: Ints,
+    sizes: Floats,
     detector: DetectorSettings,
     category_ids: list[int],
-) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64], dict[str, int]]:
+) -> tuple[Floats32, Ints32, Ints, dict[str, int]]:
     """Boxes in pixels of the input, grouped by image, with labels and offsets; and what is left out."""
     image = _positions(annotations["image_id"], image_ids)
     label = _positions(annotations["category_id"], np.array(category_ids, np.int64))
@@ -208,7 +206,7 @@ def _place(
     return corners[order].astype(np.float32), labels, offsets, {reason: n for reason, n in left_out.items() if n}
 
 
-def _positions(values: pa.ChunkedArray, ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+def _positions(values: pa.ChunkedArray, ordered: Ints) -> Ints:
     """Where each value stands in sorted ``ordered``; -1 if it is NULL or not there."""
     found = pa.compute.index_in(values, value_set=pa.array(ordered, pa.int64()))
     return found.fill_null(-1).to_numpy().astype(np.int64)

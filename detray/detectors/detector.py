@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
+from detray.arrays import Bytes, Floats, Ints, Ints32, Pixels
 from detray.boxes import Reach
 from detray.detectors.settings import DetectorSettings, PredictSettings
 
@@ -19,12 +19,12 @@ class Prepared:
     encoded again; ``width`` and ``height`` of the picture as displayed, px, which lead back to its pixels.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Bytes
     width: int
     height: int
 
 
-Prepare = Callable[[NDArray[np.uint8]], Prepared]
+Prepare = Callable[[Pixels], Prepared]
 """Makes RGB pictures ``[height, width, 3]`` ready, one by one: NumPy and OpenCV only, from any thread."""
 
 
@@ -37,13 +37,13 @@ class Detections:
     ``[n]``; ``rank``: int32 ``[n]``, from 1 in each picture.
     """
 
-    image: NDArray[np.int64]
-    category_id: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    rank: NDArray[np.int32]
+    image: Ints
+    category_id: Ints
+    boxes: Floats
+    scores: Floats
+    rank: Ints32
 
-    def columns(self, image_ids: NDArray[np.int64]) -> dict[str, NDArray]:
+    def columns(self, image_ids: Ints) -> dict[str, NDArray]:
         """As columns of the table predictions; ``image_ids``: ``[b]`` of the pictures given."""
         sides = {side: self.boxes[:, number] for number, side in enumerate(("x", "y", "width", "height"))}
         return {
@@ -63,7 +63,7 @@ class Detector(Protocol):
         """category_id to name."""
         ...
 
-    def prepare(self, picture: NDArray[np.uint8]) -> Prepared:
+    def prepare(self, picture: Pixels) -> Prepared:
         """An RGB picture ``[height, width, 3]`` of any size as `detect` takes it: see `Prepare`."""
         ...
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Pixels
 from detray.detectors.detector import Prepare, Prepared
 from detray.detectors.settings import DetectorSettings
 from detray.pictures import PictureError, read_picture
@@ -17,7 +17,7 @@ class Stretch:
     height: int
     width: int
 
-    def __call__(self, picture: NDArray[np.uint8]) -> Prepared:
+    def __call__(self, picture: Pixels) -> Prepared:
         """An RGB picture ``[h, w, 3]`` as uint8 ``[height, width, 3]``."""
         import cv2
 

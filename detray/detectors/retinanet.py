@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numpy.typing import NDArray
 
+from detray.arrays import Pixels
 from detray.boxes import Reach
 from detray.detectors.anchors import SCALES, STRIDES
 from detray.detectors.decode import make_decoder
@@ -74,7 +74,7 @@ class RetinaNet:
 
         return run
 
-    def prepare(self, picture: NDArray[np.uint8]) -> Prepared:
+    def prepare(self, picture: Pixels) -> Prepared:
         """An RGB picture ``[h, w, 3]`` resized to the input size."""
         return stretch_to(self.settings)(picture)
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detray.arrays import Floats, Ints
 from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
 
@@ -29,7 +29,7 @@ def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
     return settings.learning_rate
 
 
-def repeat_factors(data: TrainingData, names: list[str], oversample: Mapping[str, float]) -> NDArray[np.float64]:
+def repeat_factors(data: TrainingData, names: list[str], oversample: Mapping[str, float]) -> Floats:
     """How often an epoch shows each image: the largest factor among its classes (``names`` by label), at least 1.
 
     Source: Gupta et al., LVIS, CVPR 2019, section 4.2 (there the factors come from frequencies).
@@ -40,13 +40,11 @@ def repeat_factors(data: TrainingData, names: list[str], oversample: Mapping[str
     return result
 
 
-def steps_per_epoch(factors: NDArray[np.float64], batch_size: int) -> int:
+def steps_per_epoch(factors: Floats, batch_size: int) -> int:
     return math.ceil(factors.sum() / batch_size)
 
 
-def epoch_order(
-    factors: NDArray[np.float64], batch_size: int, seed: int, epoch: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def epoch_order(factors: Floats, batch_size: int, seed: int, epoch: int) -> tuple[Ints, Ints]:
     """The images of an epoch, shuffled, cut into batches ``[steps, batch_size]``, and which showing each is, from 0.
 
     The part of a factor after the point is a chance. Where the last batch is not full, or chance
@@ -63,7 +61,7 @@ def epoch_order(
     return shown.reshape(-1, batch_size), _showing(shown).reshape(-1, batch_size)
 
 
-def _showing(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def _showing(values: Ints) -> Ints:
     """For each place, how often its value stands before it."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]

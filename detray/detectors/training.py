@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from detray.arrays import Floats32, Ints, Ints32, Pixels
 from detray.detectors.ahead import ahead
 from detray.detectors.anchors import make_anchors, match
 from detray.detectors.augment import Augmentation
@@ -56,9 +56,9 @@ class EpochResult:
 class Batch:
     """What one step learns from: uint8 ``[b, h, w, 3]``, int32 ``[b, a]`` and float32 ``[b, a, 4]``."""
 
-    images: NDArray[np.uint8]
-    classes: NDArray[np.int32]
-    boxes: NDArray[np.float32]
+    images: Pixels
+    classes: Ints32
+    boxes: Floats32
     boxes_lost: int
 
 
@@ -183,7 +183,7 @@ def make_optimizer(network: Any, settings: TrainSettings) -> Any:
     return optimizer
 
 
-def make_step(network: Any, optimizer: Any, settings: TrainSettings, weights: NDArray[np.float32]) -> Any:
+def make_step(network: Any, optimizer: Any, settings: TrainSettings, weights: Floats32) -> Any:
     """The traced training step: a batch's arrays to its class and box loss."""
     tf, _ = tensorflow()
 
@@ -222,12 +222,12 @@ Job = list[tuple[int, tuple[int, ...]]]
 """The images of a step, each with the seed of its augmentation."""
 
 
-def _jobs(order: NDArray[np.int64], showing: NDArray[np.int64], seed: tuple[int, int]) -> Iterator[Job]:
+def _jobs(order: Ints, showing: Ints, seed: tuple[int, int]) -> Iterator[Job]:
     for images, times in zip(order.tolist(), showing.tolist(), strict=True):
         yield [(image, (*seed, image, time)) for image, time in zip(images, times, strict=True)]
 
 
-def _make_batch(job: Job, data: TrainingData, anchors: NDArray[np.float32], augmentation: Augmentation | None) -> Batch:
+def _make_batch(job: Job, data: TrainingData, anchors: Floats32, augmentation: Augmentation | None) -> Batch:
     images, classes, boxes = [], [], []
     lost = 0
     for image, seed in job:
