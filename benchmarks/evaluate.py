@@ -278,10 +278,10 @@ def time_stage(folder: Path, workers: int) -> dict[str, Any]:
 
     from detray.cluster.executor import SerialExecutor
     from detray.settings import convert
+    from detray.store import Store
     from detray.verbs import evaluate
     from detray.verbs.base import Context
     from detray.verbs.config import Config
-    from detray.store import Store
 
     if workers == 1:
         pa.set_cpu_count(1)
