@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from detray import __version__
 from detray.errors import DetrayError, UsageError
 
 if TYPE_CHECKING:
-    from detray.cluster.executor import Executor
     from detray.verbs.base import Table
     from detray.verbs.config import Config
     from detray.verbs.runner import Result
@@ -112,8 +111,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="override key.path=value (YAML)",
     )
     parser.add_argument("--output", metavar="DIR", help="folder or URI of the results")
-    parser.add_argument("--address", metavar="ADDRESS", help="Ray cluster to join (or RAY_ADDRESS)")
-    parser.add_argument("--serial", action="store_true", help="one process, without Ray, same results")
+    parser.add_argument("--address", metavar="ADDRESS", help="Ray cluster to join (or RAY_ADDRESS), whatever the size")
+    parser.add_argument("--serial", action="store_true", help="one process, never Ray, same results")
     parser.add_argument("--force", action="store_true", help="run the verb even if its results are current")
     parser.add_argument("--fail-on", metavar="SEVERITY", type=_severity, help="exit 1 on such findings: 0-4 or a name")
     parser.add_argument("--trust-model", action="store_true", help="run a model whose graph reads files or the network")
@@ -168,9 +167,11 @@ def _run(options: argparse.Namespace) -> int:
     from detray.store import Store
     from detray.verbs import runner
     from detray.verbs.base import Context
+    from detray.verbs.engine import Engine
 
-    with contextlib.closing(Bar()) as bar, executor(config, serial=options.serial) as chosen:
-        context = Context(config, Store(config.output), chosen, bar, trust_model=options.trust_model)
+    with contextlib.closing(Bar()) as bar, Engine(config.cluster, serial=options.serial) as engine:
+        first = engine.executor(0.0)
+        context = Context(config, Store(config.output), first, bar, trust_model=options.trust_model, engine=engine)
         if options.verb == "demo":
             from detray.verbs.demo import run_demo
 
@@ -211,22 +212,6 @@ def load_config(options: argparse.Namespace) -> Config:
         if value is not None:
             values = settings.override(values, [f"{key}={json.dumps(value)}"])
     return anchored(settings.convert(values, Config, source))
-
-
-@contextlib.contextmanager
-def executor(config: Config, *, serial: bool) -> Iterator[Executor]:
-    """Who runs the tasks: this process, or Ray."""
-    if serial:
-        from detray.cluster.executor import SerialExecutor
-
-        yield SerialExecutor()
-        return
-    from detray.cluster.session import ray_session
-
-    with ray_session(config.cluster) as own:
-        from detray.cluster.ray_executor import RayExecutor
-
-        yield RayExecutor(own, config.cluster.gpu_wait_seconds)
 
 
 def _print_summary(

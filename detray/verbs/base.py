@@ -12,6 +12,7 @@ from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome, Progress, Silent, Table
 from detray.store import Store
 from detray.verbs.config import Config
+from detray.verbs.engine import Engine
 
 Task = TypeVar("Task")
 
@@ -32,13 +33,14 @@ class Old:
 
 @dataclass
 class Context:
-    """What a stage may use."""
+    """What a stage may use; ``engine`` chooses another executor for each stage, where there is one."""
 
     config: Config
     store: Store
     executor: Executor
     progress: Progress = field(default_factory=Silent)
     trust_model: bool = False
+    engine: Engine | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager

@@ -25,7 +25,7 @@ from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.settings import to_yaml
 from detray.store import Json, Part, Stage
-from detray.verbs import catalogue
+from detray.verbs import catalogue, work
 from detray.verbs.base import Context, Old, Outcome, StageDefinition, Table
 from detray.verbs.config import Config
 
@@ -93,6 +93,9 @@ def run(
 
 
 def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again: bool) -> Json:
+    if context.engine is not None:
+        estimate = work.work(stage.name, context.config, context.store)
+        context = replace(context, executor=context.engine.executor(estimate))
     writer = Stage(context.store, stage.name)
     done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint)
     start = perf_counter()

@@ -1,0 +1,72 @@
+"""Where a stage runs: in this process while that is sooner than Ray would start, else on Ray."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from detray.cluster.executor import Executor, SerialExecutor
+from detray.cluster.settings import ClusterSettings
+from detray.flow.executor import cpus
+
+RAY_START = 5.0
+"""Seconds until a local Ray works: its processes, and the first imports of its workers (measured: 4 to 6)."""
+RAY_SHARE = 0.75
+"""What a CPU does on Ray of what it does alone in this process: rows cross files, and the driver takes a part.
+Four million annotations take 9.6 s in one process and 12.0 s on Ray with two CPUs, of which 5 are its start."""
+
+
+class Engine:
+    """Chooses an executor for each stage. Ray is started when a stage first needs it, and then kept.
+
+    A context manager; at its end a local Ray is gone.
+    """
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        *,
+        serial: bool = False,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """``serial``: never Ray; an address in the settings or ``RAY_ADDRESS``: always."""
+        self._settings = settings
+        self._serial = serial
+        self._note = note
+        self._stack = ExitStack()
+        self._in_process = SerialExecutor()
+        self._ray: Executor | None = None
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def executor(self, work: float) -> Executor:
+        """Who runs a stage.
+
+        Args:
+            work: what it would take one CPU of this process, s.
+        """
+        if self._serial:
+            return self._in_process
+        settings = self._settings
+        is_asked = settings.address or os.environ.get("RAY_ADDRESS") or settings.gpus_per_actor
+        if not is_asked and not self._pays(work):
+            return self._in_process
+        if self._ray is None:
+            self._ray = self._start()
+        return self._ray
+
+    def _pays(self, work: float) -> bool:
+        """Whether Ray on the CPUs of this machine would be done sooner."""
+        start = RAY_START if self._ray is None else 1.0
+        return start + work / max(RAY_SHARE * cpus(), 1.0) < work
+
+    def _start(self) -> Executor:
+        from detray.cluster.session import ray_session
+
+        own = self._stack.enter_context(ray_session(self._settings))
+        from detray.cluster.ray_executor import RayExecutor
+
+        return RayExecutor(own, self._settings.gpu_wait_seconds)
