@@ -45,7 +45,7 @@ _KNOWN_OBJECT = {
 _KINDS = {
     **dict.fromkeys((f"bbox/{side}" for side in _SIDES), float),
     "class/label": int,
-    "class/text": memoryview,
+    "class/text": bytes,
     "area": float,
     "is_crowd": int,
     "difficult": int,
@@ -153,9 +153,9 @@ def _quarantine(lost: list[tuple[int, str, str]], file: str) -> pa.Table:
 
 def _text(features: dict[str, Value], name: str, defects: Defects) -> str | None:
     found = features.get(name)
-    if not found or not isinstance(found[0], memoryview):
+    if not found or not isinstance(found[0], bytes):
         return None
-    return str(_read(found[0][:_MAX_NAME], name, memoryview, defects))
+    return str(_read(found[0][:_MAX_NAME], name, bytes, defects))
 
 
 def _image(features: dict[str, Value], file: str, number: int) -> Row:
@@ -196,26 +196,26 @@ def _encoded_size(features: dict[str, Value]) -> dict[str, int | None] | None:
     from detray import pictures  # Pillow: only records without a size need it
 
     encoded = features.get("image/encoded")
-    if not encoded or not isinstance(encoded[0], memoryview):
+    if not encoded or not isinstance(encoded[0], bytes):
         return None
     try:
-        header = pictures.inspect(bytes(encoded[0]))
+        header = pictures.inspect(encoded[0])
     except pictures.PictureError:
         return None
     return {"width": header.width, "height": header.height}
 
 
-def _is_short(value: int | float | memoryview) -> bool:
-    return not isinstance(value, memoryview) or len(value) <= _MAX_KEPT_BYTES
+def _is_short(value: int | float | bytes) -> bool:
+    return not isinstance(value, bytes) or len(value) <= _MAX_KEPT_BYTES
 
 
-def _plain(value: int | float | memoryview) -> int | float | str:
-    return values.clean(bytes(value).decode("utf-8", "replace")) if isinstance(value, memoryview) else value
+def _plain(value: int | float | bytes) -> int | float | str:
+    return values.clean(value.decode("utf-8", "replace")) if isinstance(value, bytes) else value
 
 
-def _read(value: int | float | memoryview, field: str, kind: type, defects: Defects) -> int | float | str:
+def _read(value: int | float | bytes, field: str, kind: type, defects: Defects) -> int | float | str:
     """A value, noted where it is no text, or in a list of another kind: TensorFlow refuses such a record."""
-    if not isinstance(value, kind) and not isinstance(value, memoryview):
+    if not isinstance(value, kind) and not isinstance(value, bytes):
         defects.note("wrong-type", field, f"{value} in {_LISTS[type(value)]}")
     found = _plain(value)
     if isinstance(found, str) and ("\ufffd" in found or "\0" in found):

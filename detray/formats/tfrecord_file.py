@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 
+import google_crc32c
+
 from detray.errors import DetrayError
 from detray.files import open_file
-from detray.formats.crc32c import crc32c, masked
 
 _HEADER, _FOOTER = Struct("<QI"), Struct("<I")
 _SHARD = re.compile(r"(?P<base>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>[^/]*)")
 _SUFFIXES = (".tfrecord", ".tfrecords", ".tfrec", ".record", ".records")
 _HEAD_BYTES = 4096
 _MENDS = {"GZIP": "decompress the file (gunzip)", "ZLIB": "write them again without compression"}
+_MASK_DELTA = 0xA282EAD8
 MAX_SHARDS = 99_999
 
 
@@ -29,6 +31,12 @@ class Span:
     end: int
     first: int
     broken: str | None = None
+
+
+def checksum(data: bytes) -> int:
+    """The CRC-32C as TFRecords store it, masked (tensorflow/core/lib/hash/crc32c.h)."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
 def map_file(path: str) -> memoryview:
@@ -98,16 +106,16 @@ def spans(data: memoryview, size: int, count: int) -> list[Span]:
     return found
 
 
-def records(data: memoryview, start: int, end: int) -> Iterator[memoryview | None]:
+def records(data: memoryview, start: int, end: int) -> Iterator[bytes | None]:
     """The data of each record of a span; None where its checksum does not hold."""
     position = start
     while position < end:
         length = _length(data, position) or 0
-        content = data[position + _HEADER.size : position + _HEADER.size + length]
+        content = bytes(data[position + _HEADER.size : position + _HEADER.size + length])
         position += _HEADER.size + length
         (stated,) = _FOOTER.unpack_from(data, position)
         position += _FOOTER.size
-        yield content if masked(crc32c(content)) == stated else None
+        yield content if checksum(content) == stated else None
 
 
 def _length(data: memoryview, position: int) -> int | None:
@@ -115,7 +123,7 @@ def _length(data: memoryview, position: int) -> int | None:
     if len(data) - position < _HEADER.size:
         return None
     length, stated = _HEADER.unpack_from(data, position)
-    return length if masked(crc32c(data[position : position + 8])) == stated else None
+    return length if checksum(bytes(data[position : position + 8])) == stated else None
 
 
 def missing_shards(paths: Sequence[str]) -> list[str]:

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from detray.errors import UsageError
 from detray.formats.catalogue import recognise
-from detray.formats.crc32c import crc32c, masked
 from detray.formats.resolve import resolve
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.source import Source
 from detray.formats.tf_example import BrokenExample, parse_example
 from detray.formats.tfrecord import TFRecord
+from detray.formats.tfrecord_file import checksum
 
 TWO = {
     "image/filename": [b"a.jpg"],
@@ -65,31 +65,12 @@ def example(features: dict[str, list[Any]]) -> bytes:
 
 def record(data: bytes) -> bytes:
     length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", masked(crc32c(length))) + data + struct.pack("<I", masked(crc32c(data)))
+    return length + struct.pack("<I", checksum(length)) + data + struct.pack("<I", checksum(data))
 
 
 def write(folder: Path, *records: bytes, name: str = "a.record") -> Source:
     (folder / name).write_bytes(b"".join(records))
     return Source("val", "tfrecord", (str(folder / name),), str(folder))
-
-
-def test_checksums_are_those_of_the_standard() -> None:
-    # RFC 3720, appendix B.4
-    assert crc32c(bytes(32)) == 0x8A9136AA
-    assert crc32c(b"\xff" * 32) == 0x62A8AB43
-    assert crc32c(bytes(range(32))) == 0x46DD794E
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.binary(min_size=1, max_size=40), st.integers(1, 400))
-def test_long_and_short_data_have_the_same_checksum(piece: bytes, times: int) -> None:
-    data = piece * times
-    state = 0xFFFFFFFF
-    for byte in data:
-        state ^= byte
-        for _ in range(8):
-            state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
-    assert crc32c(data) == state ^ 0xFFFFFFFF
 
 
 VALUES = (
@@ -113,9 +94,8 @@ def test_examples_are_parsed_as_tensorflow_does(features: dict[str, list[Any]]) 
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
     made = tf.train.Example(features=tf.train.Features(feature={k: feature(v) for k, v in features.items()}))
-    found = parse_example(memoryview(made.SerializeToString()))
-    plain = {k: [bytes(i) if isinstance(i, memoryview) else i for i in v] for k, v in found.items()}
-    assert plain == features
+    found = parse_example(made.SerializeToString())
+    assert found == features
 
 
 @pytest.mark.slow
@@ -214,7 +194,7 @@ def test_damage_is_counted_and_the_rest_is_read(tmp_path: Path, read_source) -> 
 @pytest.mark.parametrize("length", [2**63, 2**40, 5000])
 def test_lengths_beyond_the_file_take_no_memory(tmp_path: Path, read_source, length: int) -> None:
     head = struct.pack("<Q", length)
-    found = read_source(write(tmp_path, record(example(TWO)), head + struct.pack("<I", masked(crc32c(head))) + b"x"))
+    found = read_source(write(tmp_path, record(example(TWO)), head + struct.pack("<I", checksum(head)) + b"x"))
     assert found.images.num_rows == 1
     assert f"states {length} bytes where 0 are left" in found.quarantine["detail"][0].as_py()
 
@@ -222,7 +202,7 @@ def test_lengths_beyond_the_file_take_no_memory(tmp_path: Path, read_source, len
 @pytest.mark.parametrize("data", [b"\x0a\xff\xff\xff\xff\x7f", b"\x0b", b"\x0a", b"\xff" * 11, b"\x0a\x03\x0a\x01\x0a"])
 def test_broken_examples_are_refused(data: bytes) -> None:
     with pytest.raises(BrokenExample):
-        parse_example(memoryview(data))
+        parse_example(data)
 
 
 def test_shards_are_one_split_and_missing_ones_are_named(tmp_path: Path, read_source) -> None:

@@ -23,9 +23,9 @@ from detray.errors import DetrayError
 from detray.formats import canonical, detections, json_lists
 from detray.formats.catalogue import FORMATS
 from detray.formats.chunk import Chunk
-from detray.formats.crc32c import crc32c, masked
 from detray.formats.label_map import read_label_map
 from detray.formats.source import Source
+from detray.formats.tfrecord_file import checksum
 
 EXAMPLES = int(os.environ.get("DETRAY_FUZZ", "200"))
 
@@ -67,7 +67,7 @@ PBTXT = b"item {\n  id: 1\n  name: 'cat'\n  display_name: \"Cat \\303\\266\"\n}\
 
 def _record(data: bytes) -> bytes:
     length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", masked(crc32c(length))) + data + struct.pack("<I", masked(crc32c(data)))
+    return length + struct.pack("<I", checksum(length)) + data + struct.pack("<I", checksum(data))
 
 
 def _example() -> bytes:

@@ -12,9 +12,9 @@ from PIL import Image
 from detray.cluster.executor import SerialExecutor
 from detray.formats import canonical, json_lists, listing, open_images, tfrecord
 from detray.formats.catalogue import FORMATS
-from detray.formats.crc32c import crc32c, masked
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.formats.tfrecord_file import checksum
 from detray.settings import to_yaml
 from detray.store import Stage, Store
 from detray.verbs import audit, ingest
@@ -89,7 +89,7 @@ def records(folder: Path) -> Written:
 
     def record(data: bytes) -> bytes:
         length = struct.pack("<Q", len(data))
-        return length + struct.pack("<I", masked(crc32c(length))) + data + struct.pack("<I", masked(crc32c(data)))
+        return length + struct.pack("<I", checksum(length)) + data + struct.pack("<I", checksum(data))
 
     whole = [record(example(n)) for n in range(20)]
     whole[4] = record(b"\xff\xff")
