@@ -10,13 +10,14 @@ import clean_tables as t
 import pyarrow as pa
 import pytest
 import yaml
+from outputs import run_stage, write_data_set, write_stage
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pycocotools.coco import COCO
 
 from detray import schema
 from detray.cluster.executor import SerialExecutor
 from detray.settings import convert
-from detray.store import ShardKey, Stage, Store
+from detray.store import Store
 from detray.tables import Shard
 from detray.verbs.base import Context
 from detray.verbs.clean import STAGE
@@ -51,32 +52,15 @@ SUSPECTS = t.label_errors(
 def ingested(place: Path | Store, shards: list[Shard], findings: pa.Table, suspects: pa.Table | None) -> Store:
     """An output folder as ingest, audit and diagnose leave it."""
     store = place if isinstance(place, Store) else Store(str(place))
-    stage = Stage(store, "ingest")
-    stage.begin("f")
-    keys, receipts, low = [], [], None
-    for index, shard in enumerate(shards):
-        high = None if index == len(shards) - 1 else max(shard.images["image_id"].to_pylist()) + 1
-        keys.append(ShardKey(index, "val", low, high, shard.images.num_rows, shard.annotations.num_rows).__dict__)
-        low = high
-        tables = {"images": shard.images, "annotations": shard.annotations}
-        receipts.append(stage.write(f"{index:05d}", tables))
-    receipts.append(stage.write(f"{len(shards):05d}", {"categories": shards[0].categories}))
-    stage.old_commit(
-        receipts, {"created": "1", "facts": {"shards": keys}}, "", ("images", "annotations"), keep_names=True
-    )
+    write_data_set(store, shards)
     for name, table, rows in (("audit", "findings", findings), ("diagnose", "label_errors", suspects)):
         if rows is not None:
-            stage = Stage(store, name)
-            stage.begin("f")
-            stage.old_commit([stage.write("0", {table: rows})], {"created": "1"}, "", (table,))
+            write_stage(store, name, {table: rows})
     return store
 
 
 def cleaned(store: Store, config: dict[str, Any] = CONFIG) -> tuple[Any, pa.Table]:
-    context = Context(convert(config, Config, "test"), store, SerialExecutor())
-    stage = Stage(store, "clean")
-    outcome = STAGE.old(context, stage, stage.begin("f"))
-    stage.old_commit(outcome.receipts, {"facts": outcome.facts}, "", STAGE.tables)
+    outcome = run_stage(STAGE, Context(convert(config, Config, "test"), store, SerialExecutor()))
     return outcome, store.read("edits")
 
 

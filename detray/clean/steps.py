@@ -1,0 +1,200 @@
+"""The steps of a cleaning: each shard is corrected by itself and becomes pieces of JSON text, which the last
+step strings together to one file a split, so that nothing of the size of the data set is ever held.
+
+Annotation ids stay as they are, those that collide too, unless ``renumber`` is among clean.actions:
+other files may refer to them. Annotations without an id, as Pascal VOC has them, and those of a split
+that is read from several files are numbered anew.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray import __version__, schema, tables
+from detray.clean import coco
+from detray.clean.apply import apply
+from detray.clean.edits import FreshIds, plan
+from detray.clean.requests import FINDING_COLUMNS, count_additions
+from detray.clean.rows import with_ids
+from detray.clean.settings import CleanSettings
+from detray.clean.writable import split_writable
+from detray.flow.data import Data
+from detray.flow.kept import Kept
+from detray.flow.step import Keep, NoFacts, Output, Step
+from detray.store import ShardKey
+from detray.tables import Shard
+
+DATASET = "dataset.yaml"
+PIECES = pa.schema([("text", pa.large_binary())])
+MAX_KNOWN_ID = 1 << 62
+"""Fresh ids start below it, so that they fit int64 whatever ids the data set has."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all tasks share; ``suspects``: whether there are label errors of the data as it now is."""
+
+    data: Data
+    settings: CleanSettings
+    run: str
+    suspects: bool
+
+
+class Ids(msgspec.Struct, frozen=True):
+    """The highest annotation id of a shard, 0 where none is positive, and how many boxes may be added to it."""
+
+    highest: int
+    additions: int
+
+
+class EditCount(msgspec.Struct, frozen=True):
+    """How many edits of one kind a shard has."""
+
+    split: str
+    category_name: str | None
+    action: str
+    reason: str
+    count: int
+
+
+class Corrected(msgspec.Struct, frozen=True):
+    """What became of a shard; ``not_followed`` counts findings and label errors by reason."""
+
+    annotations_in: int
+    annotations: int
+    images: int
+    quarantined: int
+    segmentations_left_out: int
+    edits: list[EditCount]
+    not_followed: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A shard; ``anew``: all its annotations get new ids, as those of several files together are not unique."""
+
+    key: ShardKey
+    fresh: FreshIds
+    anew: bool
+
+
+@dataclass(frozen=True)
+class File:
+    """The file of a split, and the pieces it is made of, shard by shard."""
+
+    path: str
+    split: str
+    images: Sequence[Kept]
+    annotations: Sequence[Kept]
+
+
+def count_ids(work: Work, key: ShardKey) -> Output[Ids]:
+    """How far the ids of a shard go."""
+    ids = work.data.read_shard(key, columns={"images": ["image_id"], "annotations": ["annotation_id"]}).annotations
+    highest = pc.max(ids["annotation_id"]).as_py() or 0
+    additions = 0
+    if work.suspects and "add" in work.settings.actions:
+        additions = count_additions(work.data.read_range("label_errors", key, ["kind", "score"]), work.settings)
+    return Output(Ids(min(max(highest, 0), MAX_KNOWN_ID), additions))
+
+
+def read(work: Work, task: Correction) -> dict[str, pa.Table]:
+    """A shard, and what audit and diagnose say of it."""
+    shard = work.data.read_shard(task.key)
+    label_errors = work.data.read_range("label_errors", task.key) if work.suspects else schema.empty("label_errors")
+    return {
+        "images": shard.images,
+        "annotations": shard.annotations,
+        "categories": shard.categories,
+        "findings": work.data.read_range("findings", task.key, FINDING_COLUMNS),
+        "label_errors": label_errors,
+    }
+
+
+def correct(work: Work, task: Correction, found: Mapping[str, pa.Table]) -> Output[Corrected]:
+    """Correct a shard: its edits go to the table, its images and annotations to pieces of the split's file."""
+    whole = Shard(task.key.split, found["images"], found["annotations"], found["categories"])
+    shard, quarantine = split_writable(whole, run=work.run)
+    shard = replace(shard, annotations=with_ids(shard.annotations, task.fresh.rows, anew=task.anew))
+    planned = plan(shard, found["findings"], found["label_errors"], work.settings, task.fresh, run=work.run)
+    annotations = apply(shard.annotations, planned.edits)
+    return Output(
+        Corrected(
+            annotations_in=whole.annotations.num_rows,
+            annotations=annotations.num_rows,
+            images=shard.images.num_rows,
+            quarantined=quarantine.num_rows,
+            segmentations_left_out=planned.segmentations_left_out,
+            edits=_count(planned.edits),
+            not_followed=dict(planned.not_followed),
+        ),
+        {"edits": planned.edits, "quarantine": quarantine},
+        {
+            "images": _pieces(shard.images, coco.image_objects),
+            "annotations": _pieces(annotations, coco.annotation_objects),
+        },
+    )
+
+
+def _count(edits: pa.Table) -> list[EditCount]:
+    by = ["split", "category_name", "action", "reason"]
+    counted = edits.group_by(by).aggregate([([], "count_all")])
+    return [EditCount(*row.values()) for row in counted.select([*by, "count_all"]).to_pylist()]
+
+
+def _pieces(rows: pa.Table, objects: Callable[[pa.Table], pa.ChunkedArray]) -> list[pa.Table]:
+    return [pa.table({"text": [text]}, schema=PIECES) for text in coco.fragments(rows, objects)]
+
+
+def write(work: Work, file: File) -> Output[NoFacts]:
+    """String the pieces of a split together to one COCO file."""
+    return Output(NoFacts(), files={file.path: _content(work, file)})
+
+
+def _content(work: Work, file: File) -> Iterator[bytes]:
+    categories = tables.own_classes(work.data.read("categories", filters=[("split", "=", file.split)]))
+    info = {"description": f"{work.run}, split {file.split}, corrected", "contributor": f"detray {__version__}"}
+    yield b'{"info":' + msgspec.json.encode(info)
+    yield b',\n"categories":['
+    yield from _elements(coco.fragments(categories, coco.category_objects))
+    yield b'],\n"images":['
+    yield from _elements(_texts(file.images))
+    yield b'],\n"annotations":['
+    yield from _elements(_texts(file.annotations))
+    yield b"]}\n"
+
+
+def describe(work: Work, text: str) -> Output[NoFacts]:
+    """Write the configuration of the corrected files."""
+    return Output(NoFacts(), files={DATASET: text.encode()})
+
+
+def _texts(pieces: Sequence[Kept]) -> Iterator[bytes]:
+    for kept in pieces:
+        for number in range(len(kept.rows)):
+            yield from kept.batch(number).read()["text"].to_pylist()
+
+
+def _elements(fragments: Iterable[bytes]) -> Iterator[bytes]:
+    """The elements of a list, without the comma before the first."""
+    first = True
+    for fragment in fragments:
+        yield fragment.removeprefix(b",") if first else fragment
+        first = False
+
+
+COUNT = Step[Work, ShardKey, Ids]("count", count_ids, Ids, label="count ids")
+CORRECT = Step[Work, Correction, Corrected](
+    "correct",
+    correct,
+    Corrected,
+    (Keep("images", PIECES), Keep("annotations", PIECES)),
+    read=read,
+    label="correct annotations",
+    streams=True,
+)
+WRITE = Step[Work, File, NoFacts]("write", write, NoFacts, label="write files")
+DESCRIBE = Step[Work, str, NoFacts]("describe", describe, NoFacts, label="write files")
