@@ -30,7 +30,7 @@ _MIN_SHARE = 0.25  # and this share of its longer side
 _CONTEXT = 3.0  # sides of the box that a close-up shows
 _FAR = 0.5  # of the view: how far beyond the picture's edge the view follows a box
 
-SCRATCH = pa.schema(
+SCHEMA = pa.schema(
     [
         pa.field("key", pa.int64(), nullable=False),
         pa.field("jpeg", pa.binary()),
@@ -175,11 +175,11 @@ def _span(start: float, length: float, side: float, size: float) -> tuple[float,
 
 
 def draw(figures: Sequence[Figure]) -> pa.Table:
-    """Read, crop and encode the pictures of some figures: rows of `SCRATCH`.
+    """Read, crop and encode the pictures of some figures: rows of `SCHEMA`.
 
     A picture that cannot be read is a row with its ``problem``.
     """
-    return pa.Table.from_pylist([_draw_one(figure) for figure in figures], SCRATCH)
+    return pa.Table.from_pylist([_draw_one(figure) for figure in figures], SCHEMA)
 
 
 def _draw_one(figure: Figure) -> dict[str, object]:
@@ -208,7 +208,7 @@ def _draw_one(figure: Figure) -> dict[str, object]:
 
 
 def place(figures: Sequence[Figure], rows: pa.Table) -> dict[int, Drawn]:
-    """Each figure with its picture, by key; ``rows`` are of `SCRATCH`."""
+    """Each figure with its picture, by key; ``rows`` are of `SCHEMA`."""
     by_key = {row["key"]: row for row in rows.to_pylist()}
     drawn: dict[int, Drawn] = {}
     bytes_left = PAGE_BYTES

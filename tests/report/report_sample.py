@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import outputs
 
 from detray import schema
 from detray.demo.draw import draw_dataset
 from detray.demo.shapes import CLASSES
-from detray.store import Stage, Store
+from detray.store import Store
 
 RUN = "sample"
 MODEL = "retinanet"
@@ -26,18 +27,16 @@ Row = dict[str, Any]
 
 def write_stage(store: Store, name: str, tables: dict[str, Iterable[Row]], facts: dict[str, Any] | None = None) -> None:
     """Write and commit a stage whose tables have these rows."""
-    stage = Stage(store, name)
-    stage.begin("f")
     written = {table: schema.from_rows(table, list(rows), run=RUN) for table, rows in tables.items()}
-    receipt = stage.write("00000", written)
-    manifest = {
-        "id": name,
-        "fingerprint": name,
-        "created": "2026-01-02T03:04:05+00:00",
-        "seconds": {"total": 12.3},
-        "versions": {"numpy": "2"},
-    }
-    stage.old_commit([receipt], manifest | {"facts": facts or {}}, "", list(tables))
+    outputs.write_stage(
+        store,
+        name,
+        written,
+        facts,
+        created="2026-01-02T03:04:05+00:00",
+        seconds={"total": 12.3},
+        versions={"numpy": "2"},
+    )
 
 
 def write_all(folder: Path, names: tuple[str, ...] = CLASSES) -> Store:

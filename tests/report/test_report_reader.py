@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+from outputs import write_stage
 from report_sample import finding
 
 from detray import schema
 from detray.report import reader as reading
 from detray.report.reader import Reader
-from detray.store import Stage, Store
+from detray.store import Store
 
 ROWS = [
     finding(f"rule-{number % 3}", 1, confidence=None if number % 11 == 0 else (number * 37 % 101) / 101)
@@ -21,14 +22,9 @@ ROWS = [
 
 def _store(folder: Path, cuts: list[int]) -> Store:
     store = Store(str(folder))
-    stage = Stage(store, "audit")
-    stage.begin("f")
     bounds = [0, *cuts, len(ROWS)]
-    receipts = [
-        stage.write(f"{number:05d}", {"findings": schema.from_rows("findings", ROWS[low:high], run="r")})
-        for number, (low, high) in enumerate(pairwise(bounds))
-    ]
-    stage.old_commit(receipts, {}, "", ["findings"])
+    parts = [schema.from_rows("findings", ROWS[low:high], run="r") for low, high in pairwise(bounds)]
+    write_stage(store, "audit", {"findings": parts})
     return store
 
 

@@ -1,13 +1,18 @@
 """The stage: it writes the page, survives being cut off, and runs on whatever is there."""
 
-import dataclasses
 from pathlib import Path
 
+import pytest
+
 from detray.cluster.executor import SerialExecutor
+from detray.flow.executor import InProcess
+from detray.flow.flow import Flow
+from detray.flow.keeper import FileKeeper
+from detray.report import pictures
+from detray.report.flow import report
 from detray.store import Stage, Store
 from detray.verbs.base import Context
 from detray.verbs.config import Config
-from detray.verbs.report import STAGE
 from detray.verbs.runner import run
 
 
@@ -27,20 +32,21 @@ def test_the_page_is_written_with_its_manifest(store: Store) -> None:
     assert not Path(store.root, "report", "_partial").exists()
 
 
-def test_pictures_that_were_drawn_are_not_drawn_again(store: Store) -> None:
-    context = _context(store)
+def test_pictures_that_were_drawn_are_not_drawn_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _flow(store)
+    outcome = report(first, store, "sample", 200)
+    assert len(first.receipts) > 2
+
+    def refuse(figures: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(pictures, "draw", refuse)
+    assert report(_flow(store), store, "sample", 200).facts == outcome.facts
+
+
+def _flow(store: Store) -> Flow:
     stage = Stage(store, "report")
-    stage.begin("f")
-    first = STAGE.old(context, stage, {})
-    assert len(first.receipts) > 1
-
-    class Refuse(SerialExecutor):
-        def map(self, function, tasks, *, cpus=1):
-            assert not tasks
-            return iter(())
-
-    again = STAGE.old(dataclasses.replace(context, executor=Refuse()), stage, stage.begin("f"))
-    assert again.facts == first.facts
+    return Flow(store, FileKeeper(stage, stage.begin("f")), InProcess(threads=1))
 
 
 def test_on_an_empty_folder(empty: Store) -> None:
