@@ -1,7 +1,7 @@
 """The tests that the statistical rules share, on counts."""
 
 from collections.abc import Sequence
-from math import asin, erfc, exp, log, sqrt
+from math import asin, erfc, exp, sqrt
 
 import numpy as np
 
@@ -66,19 +66,27 @@ def effect_of_shares(p: float, q: float) -> float:
 
 
 def chance_of_excess(k: int, n: int, p: float) -> float:
-    """An upper bound of the chance of k or more successes in n trials of chance p, where k/n exceeds p.
+    """The chance of k or more successes in n trials of chance p: the tail of the binomial distribution."""
+    from scipy.special import bdtrc  # the tail that scipy.stats.binom has, without the second its import takes
 
-    Source: Chernoff's bound, exp(-n KL(k/n, p)).
-    """
-    found = k / n
-    divergence = found * log(found / p) + (0 if found == 1 else (1 - found) * log((1 - found) / (1 - p)))
-    return exp(-n * divergence)
+    return float(bdtrc(k - 1, n, p))
 
 
 def chance_of_preference(better: int, worse: int) -> float:
-    """An upper bound of the chance that fair coins prefer one side so often: Hoeffding's for the sign test (1963)."""
-    total = better + worse
-    return 1.0 if better <= worse else exp(-((better - worse) ** 2) / (2 * total))
+    """The chance that fair coins prefer one side at least so often: the sign test, one-sided."""
+    return chance_of_excess(better, better + worse, 0.5) if better else 1.0
+
+
+def chance_of_count(seen: int, expected: float) -> float:
+    """The chance of a count at least so far on its side of what is expected: the tail of the Poisson distribution."""
+    from scipy.special import pdtr, pdtrc
+
+    return float(pdtrc(seen - 1, expected) if seen > expected else pdtr(seen, expected))
+
+
+def chance_of_score(score: float) -> float:
+    """The chance that a standard normal is at least so far from 0, on either side."""
+    return erfc(score / sqrt(2))
 
 
 _MOST_RANKS = 200

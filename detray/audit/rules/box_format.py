@@ -7,10 +7,10 @@ Number: a box is implausible if it reaches over 2 px beyond the image or has a s
 read in each other format: x, y, width, height; x, y, x2, y2; centre, width, height; y before x; pixels or shares of the
 image; in Open Images also x, y, x2, y2 in the columns of x, x2, y, y2. The format that leaves the fewest implausible is
 named if `min_fit` of the boxes are plausible in it, and it is so often better and so rarely worse that chance
-(Hoeffding's bound for the sign test) is below 0.001. From `min_boxes` boxes on. A warning, as that is evidence and no
-proof; an error, and fatal for a whole split, where not one box is possible as stated and every one is in the other
-format.
-Source: Hoeffding, JASA 58 (1963); the formats of COCO, Pascal VOC, YOLO and TF Object Detection API.
+(sign test) is below 0.001. From `min_boxes` boxes on. A warning, as that is evidence and no proof; an error, and fatal
+for a whole split, where not one box is possible as stated and every one is in the other format.
+Source: Dixon and Mood, JASA 41 (1946), for the sign test; the formats of COCO, Pascal VOC, YOLO and TF Object Detection
+API.
 """
 
 from collections.abc import Iterator, Sequence

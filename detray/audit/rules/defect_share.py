@@ -3,8 +3,8 @@
 Failure: whoever or whatever drew this class works differently from the rest: one annotator, one import script, one
 confusing guideline. Mending it there mends most of the data set.
 Number: the class's share of the findings of severity warning or more on rows of the split, over its share of the
-boxes, at least `min_ratio`, from `min_defects` findings on, where chance is below 0.001 (Chernoff's bound).
-Source: Chernoff, Annals of Mathematical Statistics 23 (1952).
+boxes, at least `min_ratio`, from `min_defects` findings on, where chance is below 0.001.
+Source: the exact binomial test, one-sided, as in scipy.stats.binomtest.
 """
 
 from collections import Counter

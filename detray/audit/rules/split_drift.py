@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from detray.audit.measures import EDGE_STEPS
 from detray.audit.rule import SUSPECT, Fact, Limits, SummaryRule, Threshold
 from detray.audit.rules.drift import MAX_CHANCE, drifted, judged_classes, reference
-from detray.audit.statistics import chance_of_preference, effect_of_shares, quantile_key
+from detray.audit.statistics import chance_of_score, effect_of_shares, quantile_key
 from detray.audit.summary import Summary
 from detray.audit.tally import bin_centres
 
@@ -55,7 +55,7 @@ def _between(data: Summary, split: str, other: str, limits: Limits) -> Iterator[
         effect = effect_of_shares(n / total, m / total_there)
         # the difference of two shares on the scale of h has variance 1/n + 1/m
         score = effect / (1 / total + 1 / total_there) ** 0.5
-        chance = len(data.classes[split]) * chance_of_preference(round(score**2), 0)
+        chance = len(data.classes[split]) * chance_of_score(score)
         if effect >= limits["min_effect"] and chance < MAX_CHANCE:
             yield Fact(
                 split,

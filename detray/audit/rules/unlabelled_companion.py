@@ -16,7 +16,6 @@ the absent class, which were not drawn, or drawn as another.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import exp, log
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +24,7 @@ from detray import tables
 from detray.arrays import Flags, Hashes, Ints
 from detray.audit import tally
 from detray.audit.rule import SUSPECT, Fact, HypothesisRule, Limits, Suspects, Threshold
+from detray.audit.statistics import chance_of_count
 from detray.audit.summary import Summary
 from detray.audit.tally import Tally
 from detray.audit.text import mix
@@ -127,11 +127,11 @@ def _by_no_chance(absent: int, both: int, counted: Tally, category_id: int) -> b
 
 
 def _differs(seen: int, foretold: float) -> bool:
-    """By far, and by no chance: Chernoff's bound on how likely it is to see so far from what is foretold."""
+    """By far, and by no chance: Poisson counts of that mean are so far from it in less than one case of a hundred."""
     if not foretold:
         return True
     is_far = not foretold / MIN_RATIO < seen < foretold * MIN_RATIO
-    return is_far and exp(seen - foretold - seen * log(seen / foretold)) < MAX_CHANCE
+    return is_far and chance_of_count(seen, foretold) < MAX_CHANCE
 
 
 def _foretold_by_scatter(keys: Ints, n: Ints) -> float:
