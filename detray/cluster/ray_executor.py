@@ -93,7 +93,7 @@ class RayExecutor:
     ) -> Iterator[Receipt]:
         if not keys:
             return iter(())
-        if job.step.streams or job.step.setup is not None:
+        if job.step.streams or job.step.setup is not None or resources.gpus:
             return self._stream(job, keys, resources, note)
         return self._tasks(job, keys, resources.cpus)
 

@@ -21,6 +21,7 @@ from detray.flow.kept import Kept
 from detray.flow.outcome import Progress, Silent
 from detray.flow.receipt import Receipt, shard_name
 from detray.flow.step import Resources, Step
+from detray.flow.workspace import Workspace
 from detray.store import Part
 
 Work = TypeVar("Work")
@@ -153,9 +154,21 @@ class Flow:
         """
         return self.map(step, work, {f"{number:03d}": Bucket(number, parts) for number in range(buckets)})
 
-    def reduce(self, step: Step[Work, Task, Facts], work: Work, task: Task, key: str = "") -> Result[Facts]:
+    def reduce(
+        self,
+        step: Step[Work, Task, Facts],
+        work: Work,
+        task: Task,
+        key: str = "",
+        *,
+        resources: Resources | None = None,
+    ) -> Result[Facts]:
         """Run a step as one task."""
-        return self.map(step, work, {key: task})[key]
+        return self.map(step, work, {key: task}, resources=resources)[key]
+
+    def workspace(self, name: str) -> Workspace:
+        """A place where tasks that run long keep how far they are; give it to them."""
+        return self.keeper.workspace(name)
 
     def parts(self) -> tuple[dict[str, list[Part]], list[str]]:
         """The parts of each table in the order of the tasks that wrote them, and the stage's further files."""

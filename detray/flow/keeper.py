@@ -1,7 +1,11 @@
 """Where the outputs of tasks go: files below a stage's folder, or this process's memory."""
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
@@ -12,7 +16,8 @@ from detray.flow.exchange import divide
 from detray.flow.kept import InFile, InMemory, Kept
 from detray.flow.receipt import Receipt, decode, shard_name
 from detray.flow.step import Keep, Output, Step
-from detray.store import Part, Stage
+from detray.flow.workspace import Workspace
+from detray.store import PARTIAL, Part, Stage, Store
 
 
 class Keeper(Protocol):
@@ -28,6 +33,10 @@ class Keeper(Protocol):
 
     def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
         """A table that a task kept."""
+        ...
+
+    def workspace(self, name: str) -> Workspace:
+        """A place where tasks that run long keep how far they are."""
         ...
 
 
@@ -91,6 +100,9 @@ class FileKeeper:
         rows = tuple(receipt.kept.get(name, ()))
         return InFile(self.stage, f"{step.name}/{name}/{receipt.key}", rows, keep.schema)
 
+    def workspace(self, name: str) -> Workspace:
+        return Workspace(self.stage.store, (self.stage.name, PARTIAL, "work", name))
+
 
 class MemoryKeeper:
     """Keeps outputs in this process: for tests, and for work that is done sooner than files are written."""
@@ -120,6 +132,16 @@ class MemoryKeeper:
             empty = step.keep(name).schema
             return InMemory(() if empty is None else (empty.empty_table(),))
         return InMemory(batches)
+
+    def workspace(self, name: str) -> Workspace:
+        return Workspace(self._disk, (name,))
+
+    @cached_property
+    def _disk(self) -> Store:
+        """A temporary folder, since trainings keep their state in files; gone with the keeper."""
+        folder = tempfile.mkdtemp(prefix="detray-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Store(folder)
 
     def tables(self, *names: str) -> dict[str, pa.Table]:
         """The stage's tables: those that tasks wrote, and of ``names`` those that none did, without rows."""

@@ -12,6 +12,7 @@ from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.flow.memory import run_in_memory
 from detray.flow.outcome import Outcome
+from detray.flow.step import Resources
 from detray.store import Stage, Store
 
 pytestmark = pytest.mark.ray
@@ -64,3 +65,5 @@ def test_actors_set_up_once_each(ray_executor: object, tmp_path: Path) -> None:
 def test_gpus_that_are_not_there_are_said(ray_executor: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gpus_per_actor is 1 but the cluster has 0"):
         steps.called(flow_on(ray_executor, tmp_path), [1], gpus=1)
+    with pytest.raises(UsageError, match="gpus_per_actor is 1"):  # of a step without set-up too
+        flow_on(ray_executor, tmp_path).reduce(steps.TOTAL, steps.Work(2), [], resources=Resources(gpus=1))

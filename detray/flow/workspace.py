@@ -1,0 +1,38 @@
+"""A place for what must survive a restart before its task is whole: epochs, checkpoints, trials of a search."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from detray.store import Store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of a stage while it runs: found again by a run that goes on, gone with the commit.
+
+    A small value that tasks are given. What a task wrote is not taken back when it fails or runs twice.
+    """
+
+    store: Store
+    place: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it is on this machine; None on an object store. It need not be there yet."""
+        return Path(self.store.path(*self.place)) if self.store.is_local else None
+
+    def below(self, name: str) -> "Workspace":
+        """A folder of this one."""
+        return replace(self, place=(*self.place, name))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep a file, whole or not at all."""
+        self.store.write_bytes(content, *self.place, name)
+
+    def read(self, name: str) -> bytes | None:
+        """What `write` kept; None if there is nothing."""
+        return self.store.read_bytes(*self.place, name)
+
+    def clear(self) -> None:
+        """Delete all that is in it."""
+        self.store.delete(*self.place)
