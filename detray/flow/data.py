@@ -148,6 +148,11 @@ def _restricted(rows: pa.Table, columns: Sequence[str] | None, filters: Any = No
     return (rows if columns is None else rows.select(list(columns))).combine_chunks()
 
 
+def names_of(data: Data, split: str) -> dict[int, str]:
+    """The classes of a split by id: those of its annotations, or where they have none those of a label map."""
+    return tables.class_names(tables.own_classes(data.read("categories", filters=[("split", "=", split)])))
+
+
 def cut(shard: Shard, pieces: int) -> list[Shard]:
     """The images of one split in ``pieces`` shards of about equally many images each.
 

@@ -14,7 +14,7 @@ from detray.diagnose.columns import from_arrow, join, take, to_arrow
 from detray.diagnose.image_set import ImageSet, read_detections, read_image_set, sort_detections
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import Detections
-from detray.formats import detections
+from detray.formats.detections import ids
 from detray.store import Json, ShardKey, Stage
 from detray.verbs import precomputed
 from detray.verbs.base import Context
@@ -107,10 +107,10 @@ def joined(parts: Sequence[Detections]) -> Detections:
 
 def convert_part(stage: Stage, classes: Mapping[int, int], task: tuple[str, int, str]) -> Json:
     """Keep the rows of a part of a detections file that have a score, an image, a class and a finite box;
-    ``classes`` as in `detections.with_classes`."""
+    ``classes`` as in `ids.with_classes`."""
     name, number, part = task
     given = stage.read_scratch(part)
-    rows = detections.with_unknown_images(detections.with_classes(given, classes))
+    rows = ids.with_unknown_images(ids.with_classes(given, classes))
     rows = rows.filter(pc.and_(pc.greater_equal(rows["score"], 0.0), pc.less_equal(rows["score"], 1.0)))
     found = read_detections(rows)
     found = replace(found, rank=found.rank + (number << 32))

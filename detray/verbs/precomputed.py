@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,14 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detray.errors import UsageError
-from detray.flow.pieces import Piece, cut
-from detray.formats import detections
+from detray.flow.pieces import Piece
+from detray.formats.detections import check, ids
+from detray.formats.detections import rows as raw_rows
 from detray.formats.json_rows import WrongCut
-from detray.formats.label_map import read_category_map
 from detray.store import Json, ShardKey, Stage, Store
 from detray.tables import class_names, own_classes
-from detray.verbs.base import Context, Old, Table
+from detray.verbs.base import Context, Table
 
 _LONG = re.compile(r"(\.\d\d)\d+")
 """More decimals than a summary shows."""
@@ -30,7 +28,7 @@ class Reading:
     """The task that reads one part of the file into scratch, sorted by image."""
 
     name: str
-    part: detections.Part
+    part: raw_rows.Part
 
 
 @dataclass(frozen=True)
@@ -41,34 +39,6 @@ class Checking:
     piece: Piece
     parts: tuple[tuple[str, int], ...]
     unnamed: bool
-
-
-def take_over(context: Context, stage: Stage, done: dict[str, bytes]) -> Old:
-    """Write the detections of the file ``detector.path`` as predictions of the one split of ``predict.splits``."""
-    config, store = context.config, context.store
-    path, splits = config.detector.path, config.predict.splits
-    if path is None:
-        raise UsageError("detector.kind is predictions, so detector.path must name the file of detections")
-    if len(splits) != 1:
-        raise UsageError(f"a file of detections is of one split, but predict.splits names {len(splits)}")
-    readings = read_file(context, stage, done, path, splits[0])
-    model, keys = Path(path).stem, store.shards(splits)
-    classes = read_category_map(config.predict.category_map, names_of(store, splits[0]))
-    check = partial(check_piece, stage, config.name, model, classes)
-    pieces = cut(keys, sum(receipt["facts"]["rows"] for receipt in readings))
-    tasks = {piece.name: checking(readings, piece, unnamed=piece is pieces[0]) for piece in pieces}
-    receipts = context.run_tasks("check detections", check, tasks, done)
-    account = Account.of(readings, [receipt["facts"] for receipt in receipts])
-    return Old(
-        [*readings, *receipts],
-        counts=account.counts,
-        facts={"model": model, "placed": account.placed, "left_out": {row[0]: row[1] for row in account.left_out}},
-        summary=[
-            Table("detections", ("model", "read", "kept"), [[model, account.counts["in"], account.counts["kept"]]]),
-            *account.tables("Detections left out"),
-        ],
-        notes=account.notes(),
-    )
 
 
 @dataclass(frozen=True)
@@ -104,7 +74,7 @@ def _left_out(checks: list[Json]) -> list[list[Any]]:
         for reason, n, row, detail in facts["left_out"]:
             found.setdefault(reason, []).append((row, n, detail))
     rows = []
-    for reason, words in detections.REASONS.items():
+    for reason, words in check.REASONS.items():
         if reason in found:
             row, _, detail = min(found[reason])
             first = f"row {row}: " + _LONG.sub(r"\1", detail)
@@ -135,7 +105,7 @@ def read_file(
 
 
 def _read(context: Context, stage: Stage, done: dict[str, bytes], path: str, prefix: str, *, exact: bool) -> list[Json]:
-    names = {f"{prefix}-{number:06d}": part for number, part in enumerate(detections.plan(path, exact=exact))}
+    names = {f"{prefix}-{number:06d}": part for number, part in enumerate(raw_rows.plan(path, exact=exact))}
     tasks = {name: Reading(name, part) for name, part in names.items()}
     return context.run_tasks("read detections", partial(read_part, stage), tasks, done)
 
@@ -143,10 +113,10 @@ def _read(context: Context, stage: Stage, done: dict[str, bytes], path: str, pre
 def read_part(stage: Stage, task: Reading) -> Json:
     """Keep a part's rows as scratch, stably sorted by image, those without an image first."""
     try:
-        rows = detections.read(task.part)
+        rows = raw_rows.read(task.part)
     except WrongCut:
         return stage.write(task.name, {}, {"is_wrong_cut": True})
-    texts = len(rows) - detections.image_texts(rows).null_count if rows["image_id"].null_count else 0
+    texts = len(rows) - ids.image_texts(rows).null_count if rows["image_id"].null_count else 0
     return _keep(stage, task.name, rows, {"texts": texts})
 
 
@@ -154,14 +124,14 @@ def list_names(stage: Stage, split: str, name: str) -> Json:
     """Keep the file names of a split's images as scratch."""
     filters = [("split", "=", split)]
     images = stage.store.read("images", columns=["image_id", "file_name"], filters=filters)
-    stage.write_scratch(name, detections.image_names(images))
+    stage.write_scratch(name, ids.image_names(images))
     return stage.write(name, {})
 
 
 def name_images(stage: Stage, listing: str, part: str) -> Json:
     """Keep a part once more, with the ids of the images that its rows name by file names."""
     given = stage.read_scratch(part)
-    rows = detections.with_image_names(given, stage.read_scratch(listing))
+    rows = ids.with_image_names(given, stage.read_scratch(listing))
     return _keep(stage, f"{part}-named", rows, {"named": given["image_id"].null_count - rows["image_id"].null_count})
 
 
@@ -198,26 +168,20 @@ def names_of(store: Store, split: str) -> dict[int, str]:
     return class_names(own_classes(store.read("categories", filters=[("split", "=", split)])))
 
 
-def check_piece(stage: Stage, run: str, model: str, classes: Mapping[int, int], task: Checking) -> Json:
-    """Write the predictions of a piece's images, sorted by image and then as in the file; and what is left out."""
-    predictions, quarantine, facts = checked(stage, run, model, task, classes)
-    return stage.write(task.piece.name, {"predictions": predictions, "quarantine": quarantine}, facts)
-
-
 def checked(
     stage: Stage, run: str, model: str, task: Checking, classes: Mapping[int, int] = MappingProxyType({})
 ) -> tuple[pa.Table, pa.Table, Json]:
     """The predictions of a piece's images, what is left out, and the facts for `Account`; ``classes`` as in
-    `detections.with_classes`."""
+    `ids.with_classes`."""
     store, key = stage.store, task.piece.key(stage.store)
     raw = pa.concat_tables(
         [_slice(stage, name, before, key, unnamed=task.unnamed) for name, before in task.parts]
-        or [detections.RAW.empty_table()]
+        or [raw_rows.RAW.empty_table()]
     )
-    raw = detections.with_classes(raw, classes)
+    raw = ids.with_classes(raw, classes)
     raw = raw.take(pc.sort_indices(raw, [("image_id", "ascending"), ("rank", "ascending")]))
     images = store.read_range("images", key, ("image_id", "file_name"))
-    predictions, quarantine = detections.validate(
+    predictions, quarantine = check.validate(
         raw,
         images,
         store.read("categories", filters=[("split", "=", key.split)]),
@@ -230,7 +194,7 @@ def checked(
     if raw.num_rows and not placed:  # detections that cannot be scored may name images all the same
         known = pc.unique(images["image_id"]).drop_null()
         placed = pc.sum(pc.is_in(raw["image_id"], value_set=known)).as_py()
-    left_out = detections.left_out(quarantine)
+    left_out = [(k, v.rows, v.row, v.detail) for k, v in check.left_out(quarantine).items()]
     facts = {"in": raw.num_rows, "kept": predictions.num_rows, "placed": placed, "left_out": left_out}
     return predictions, quarantine, facts
 
@@ -246,4 +210,4 @@ def _slice(stage: Stage, name: str, before: int, key: ShardKey, *, unnamed: bool
     if unnamed:
         found = pa.concat_tables([rows.slice(0, first), found])
     ranks = pc.add(found["rank"].cast(pa.int64()), before).cast(pa.int32())
-    return found.set_column(rows.column_names.index("rank"), detections.RAW.field("rank"), ranks)
+    return found.set_column(rows.column_names.index("rank"), raw_rows.RAW.field("rank"), ranks)

@@ -1,6 +1,5 @@
 """The stages train and predict on real files, in one process."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,10 @@ from detray.errors import DetrayError, UsageError
 from detray.evaluate.inputs import read_scene
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.settings import EvaluateSettings
+from detray.flow.data import MemoryData
+from detray.flow.executor import InProcess
+from detray.flow.flow import Flow
+from detray.flow.keeper import MemoryKeeper
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Stage, Store
 from detray.verbs import inference, predict, train
@@ -208,57 +211,14 @@ def test_what_is_missing_is_said_before_work_starts(tmp_path, untrained):
         _run(predict.STAGE, store, _config(detector=DetectorSettings(path=str(tmp_path))))
 
 
-def _detections(path: Path, rows: list[dict[str, object]]) -> str:
-    path.write_text(json.dumps(rows))
-    return str(path)
-
-
-def test_detections_of_another_tool_are_taken_over_in_the_order_of_images(tmp_path):
-    store = Store(str(tmp_path / "out"))
-    ingest(store, [draw(tmp_path / "val", 11, "val"), draw(tmp_path / "train", 2)], cut=4)
-    random = np.random.default_rng(0)
-    rows = [
-        {"image_id": int(image), "category_id": 3, "bbox": [1.0, 2.0, 3.0, number], "score": 0.5}
-        for number, image in enumerate(random.integers(1, 12, 40).tolist())
-    ]
-    bad = [
-        {"image_id": 99, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5},
-        {"image_id": "x", "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5},
-        {"image_id": 1, "category_id": 3, "bbox": [1, 2, -3, 4], "score": 0.5},
-    ]
-    path = _detections(tmp_path / "other.json", [*rows, *bad])
-    config = _config(detector=DetectorSettings(kind="predictions", path=path))
-    outcome = _run(predict.STAGE, store, config)
-    assert outcome.counts == {"in": 43, "kept": 40, "quarantined": 3}
-    assert outcome.facts == {
-        "model": "other",
-        "left_out": {"negative-size": 1, "unknown-image": 2},
-        "placed": 40,
-    }
-    found = store.read("predictions")
-    expected = sorted(range(40), key=lambda number: (rows[number]["image_id"], number))
-    assert found["height"].to_pylist() == expected
-    assert found["rank"].to_pylist() == [number + 1 for number in expected]
-    assert {row["row"]: row["reason"] for row in store.read("quarantine", "predict").to_pylist()} == {
-        40: "unknown-image",
-        41: "unknown-image",
-        42: "negative-size",
-    }
-    for key in store.shards(["val"]):
-        shard = store.read_shard(key, predictions=True)
-        assert set(shard.predictions["image_id"].to_pylist()) <= set(shard.images["image_id"].to_pylist())
-
-
 def test_a_file_of_detections_is_of_one_split(tmp_path):
-    store = Store(str(tmp_path / "out"))
-    ingest(store, [draw(tmp_path / "val", 1, "val"), draw(tmp_path / "train", 1)])
-    path = _detections(tmp_path / "d.json", [])
-    settings = DetectorSettings(kind="predictions", path=path)
-    with pytest.raises(UsageError, match="names 2"):
-        _run(predict.STAGE, store, _config(detector=settings, predict=PredictSettings(splits=("train", "val"))))
-    assert _run(predict.STAGE, store, _config(detector=settings)).counts["in"] == 0
-    with pytest.raises(UsageError, match=r"detector\.path"):
-        _run(predict.STAGE, store, _config(detector=DetectorSettings(kind="predictions")))
+    flow = Flow(MemoryData(()), MemoryKeeper(), InProcess(threads=1))
+    nowhere = Store(str(tmp_path))
+    for path, splits, words in (("d.json", ("train", "val"), "names 2"), (None, ("val",), r"detector\.path")):
+        detector = DetectorSettings(kind="predictions", path=path)
+        config = _config(detector=detector, predict=PredictSettings(splits=splits))
+        with pytest.raises(UsageError, match=words):
+            predict.run(Context(config, nowhere, SerialExecutor()), flow)
 
 
 def test_model_names():

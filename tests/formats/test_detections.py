@@ -9,7 +9,12 @@ import pyarrow as pa
 import pytest
 
 from detray.errors import DetrayError, UsageError
-from detray.formats import detections, json_lists
+from detray.flow.account import LeftOut
+from detray.formats import json_lists
+from detray.formats.detections import rows as detections
+from detray.formats.detections.check import REASONS, left_out
+from detray.formats.detections.check import validate as validated
+from detray.formats.detections.ids import image_names, image_texts, with_classes, with_image_names
 
 IMAGES = pa.table({"image_id": [1, 2, 2], "file_name": ["a.jpg", "b.jpg", "b.jpg"]})
 CLASSES = pa.table({"category_id": [7], "category_name": ["cat"]})
@@ -23,7 +28,7 @@ def write(folder: Path, rows: list | str) -> Path:
 
 
 def validate(raw: pa.Table) -> tuple[pa.Table, pa.Table]:
-    return detections.validate(raw, IMAGES, CLASSES, run="r", model="m", split="val")
+    return validated(raw, IMAGES, CLASSES, run="r", model="m", split="val")
 
 
 @pytest.mark.parametrize("name", ["fakebbox100_results.json", "fakesegm100_results.json"])
@@ -93,7 +98,7 @@ def test_a_bad_row_is_quarantined_with_its_reason(tmp_path: Path, change: str, r
     assert quarantine.select(["stage", "row", "reason"]).to_pylist() == [
         {"stage": "predict", "row": 1, "reason": reason}
     ]
-    assert reason in detections.REASONS
+    assert reason in REASONS
 
 
 def test_ids_as_text_are_read_and_noted(tmp_path: Path) -> None:
@@ -104,7 +109,7 @@ def test_ids_as_text_are_read_and_noted(tmp_path: Path) -> None:
 
 def test_class_ids_are_read_as_a_mapping_says(tmp_path: Path) -> None:
     rows = [GOOD | {"category_id": k} for k in (0, 7, None, 5)]
-    raw = detections.with_classes(detections.read_all(write(tmp_path, rows)), {0: 7, 7: 3})
+    raw = with_classes(detections.read_all(write(tmp_path, rows)), {0: 7, 7: 3})
     assert raw["category_id"].to_pylist() == [7, 3, None, 5]
     assert raw.schema.equals(detections.RAW)
 
@@ -153,8 +158,8 @@ def test_images_may_be_named_by_their_files(tmp_path: Path) -> None:
     images = pa.table({"image_id": [1, 2, 3, 4], "file_name": ["x/a.jpg", "x/b.v2.png", "y/a.jpg", "c.jpg"]})
     names = ["b.v2", "c", "x/a.jpg", "a.jpg", "7", "none.jpg", None]
     raw = detections.read_all(write(tmp_path, [GOOD | {"image_id": name} for name in names]))
-    assert detections.image_texts(raw).to_pylist() == ["b.v2", "c", "x/a.jpg", "a.jpg", None, "none.jpg", None]
-    found = detections.with_image_names(raw, detections.image_names(images))
+    assert image_texts(raw).to_pylist() == ["b.v2", "c", "x/a.jpg", "a.jpg", None, "none.jpg", None]
+    found = with_image_names(raw, image_names(images))
     assert found["image_id"].to_pylist() == [2, 4, 1, None, 7, None, None]
     assert found.schema.equals(detections.RAW)
 
@@ -162,10 +167,10 @@ def test_images_may_be_named_by_their_files(tmp_path: Path) -> None:
 def test_what_was_left_out_is_counted_with_an_example(tmp_path: Path) -> None:
     rows = [GOOD, GOOD | {"image_id": "x.jpg"}, GOOD | {"score": 3}, GOOD | {"score": 2}]
     _, quarantine = validate(detections.read_all(write(tmp_path, rows)))
-    assert detections.left_out(quarantine) == [
-        ("score-out-of-range", 2, 2, "image 2, class 7, score 3, box 1 2 3 4"),
-        ("unknown-image", 1, 1, "image x.jpg, class 7, score 0.5, box 1 2 3 4"),
-    ]
+    assert left_out(quarantine) == {
+        "score-out-of-range": LeftOut(2, 2, "image 2, class 7, score 3, box 1 2 3 4"),
+        "unknown-image": LeftOut(1, 1, "image x.jpg, class 7, score 0.5, box 1 2 3 4"),
+    }
 
 
 def test_a_path_that_is_not_there() -> None:

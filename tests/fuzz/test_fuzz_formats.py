@@ -20,9 +20,11 @@ from reading import read_whole
 
 from detray import schema
 from detray.errors import DetrayError
-from detray.formats import canonical, detections, json_lists
+from detray.formats import canonical, json_lists
 from detray.formats.catalogue import FORMATS
 from detray.formats.chunk import Chunk
+from detray.formats.detections.check import validate
+from detray.formats.detections.rows import read_all
 from detray.formats.label_map import read_label_map
 from detray.formats.source import Source
 from detray.formats.tfrecord_file import checksum
@@ -222,10 +224,10 @@ def test_mutated_detections(folder: Path, operations: list) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_lists, "PART_BYTES", 200)
         try:
-            raw = detections.read_all(path)
+            raw = read_all(path)
         except DetrayError:
             return
-    kept, lost = detections.validate(raw, images, categories, run="r", model="m", split="val")
+    kept, lost = validate(raw, images, categories, run="r", model="m", split="val")
     assert kept.num_rows + lost.num_rows == raw.num_rows
     with contextlib.suppress(ValueError, RecursionError):
         assert raw.num_rows == len(json.loads(data))

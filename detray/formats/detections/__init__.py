@@ -1,0 +1,1 @@
+"""Files of detections from other tools."""

@@ -1,0 +1,187 @@
+"""A file of detections while a stage uses it: read once by byte range, kept in the order of the images."""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray.flow.data import Data
+from detray.flow.flow import Flow, Results
+from detray.flow.kept import Kept
+from detray.flow.step import Keep, NoFacts, Output, Step, Tables
+from detray.formats.detections import rows as raw
+from detray.formats.detections.ids import image_names, image_texts, with_image_names
+from detray.formats.json_rows import WrongCut
+from detray.store import ShardKey
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """Rows of a part of the file.
+
+    Attributes:
+        rows: how many.
+        unnamed: of them without the id of an image.
+        texts: of these, those that name it by a text.
+        low, high: the least and the greatest id of an image.
+        is_wrong_cut: the part was not read, since it does not begin or end between two rows.
+    """
+
+    rows: int = 0
+    unnamed: int = 0
+    texts: int = 0
+    low: int | None = None
+    high: int | None = None
+    is_wrong_cut: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """Kept rows of one byte range, by image, those without the id of an image first.
+
+    ``before``: rows of the file that stand before it.
+    """
+
+    kept: Kept
+    rows: Rows
+    before: int
+
+    def meets(self, key: ShardKey, *, unnamed: bool) -> bool:
+        """Whether it may hold rows of the images of ``key``; with ``unnamed`` also those without the id of an image."""
+        low, high = self.rows.low, self.rows.high
+        if unnamed and self.rows.unnamed:
+            return True
+        if low is None or high is None:
+            return False
+        return (key.low is None or high >= key.low) and (key.high is None or low < key.high)
+
+    def of(self, key: ShardKey, *, unnamed: bool) -> pa.Table:
+        """Those rows, with ``rank`` counted through the whole file."""
+        rows = self.kept.read()
+        first = rows["image_id"].null_count
+        ids = rows["image_id"].slice(first).to_numpy()
+        low = 0 if key.low is None else int(np.searchsorted(ids, key.low))
+        high = len(ids) if key.high is None else int(np.searchsorted(ids, key.high))
+        found = rows.slice(first + low, high - low)
+        if unnamed:
+            found = pa.concat_tables([rows.slice(0, first), found])
+        ranks = pc.add(found["rank"].cast(pa.int64()), self.before).cast(pa.int32())
+        return found.set_column(rows.column_names.index("rank"), raw.RAW.field("rank"), ranks)
+
+
+@dataclass(frozen=True)
+class DetectionsFile:
+    """A file of detections of one split, as it was written; small, for tasks of later steps.
+
+    Attributes:
+        parts: its byte ranges, in its order.
+        named: rows that name their image by a file name, and have its id now.
+    """
+
+    parts: tuple[Part, ...]
+    named: int = 0
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows.rows for part in self.parts)
+
+    def of(self, key: ShardKey, *, unnamed: bool) -> pa.Table:
+        """The rows of the images of ``key``, and with ``unnamed`` also those without the id of an image.
+
+        As `rows.RAW`, by image and then as in the file, those without the id of an image last.
+        """
+        parts = [part.of(key, unnamed=unnamed) for part in self.parts if part.meets(key, unnamed=unnamed)]
+        found = pa.concat_tables([raw.RAW.empty_table(), *parts])
+        return found.take(pc.sort_indices(found, [("image_id", "ascending"), ("rank", "ascending")]))
+
+
+@dataclass(frozen=True)
+class Reading:
+    data: Data
+    split: str
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Rows of which some name their images by texts, and the file names of the split."""
+
+    rows: Kept
+    names: Kept
+
+
+def parse(work: Reading, part: raw.Part) -> Tables:
+    """The rows of a byte range; no table where it was not cut between two rows."""
+    try:
+        return {"rows": raw.read(part)}
+    except WrongCut:
+        return {}
+
+
+def keep(work: Reading, part: raw.Part, tables: Tables) -> Output[Rows]:
+    """The rows by image."""
+    return _by_image(tables["rows"]) if tables else Output(Rows(is_wrong_cut=True))
+
+
+def list_names(work: Reading, task: str) -> Output[NoFacts]:
+    """The file names of the split's images."""
+    columns = ["image_id", "file_name"]
+    images = work.data.read("images", columns=columns, filters=[("split", "=", work.split)])
+    return Output(NoFacts(), kept={"names": image_names(images)})
+
+
+def name_images(work: Reading, task: Naming) -> Output[Rows]:
+    """The rows again, with the ids of the images that they name by file names."""
+    return _by_image(with_image_names(task.rows.read(), task.names.read()))
+
+
+def _by_image(rows: pa.Table) -> Output[Rows]:
+    order = pc.sort_indices(rows, [("image_id", "ascending", "at_start"), ("rank", "ascending")])
+    unnamed, ends = rows["image_id"].null_count, pc.min_max(rows["image_id"])
+    texts = rows.num_rows - image_texts(rows).null_count if unnamed else 0
+    facts = Rows(rows.num_rows, unnamed, texts, ends["min"].as_py(), ends["max"].as_py())
+    return Output(facts, kept={"rows": rows.take(order)})
+
+
+ROWS = Keep("rows", raw.RAW)
+READ = Step("read-detections", keep, Rows, (ROWS,), read=parse, label="read detections", streams=True)
+LIST: Step[Reading, str, NoFacts] = Step(
+    "list-file-names", list_names, NoFacts, (Keep("names"),), label="list file names"
+)
+NAME: Step[Reading, Naming, Rows] = Step("name-images", name_images, Rows, (ROWS,), label="look file names up")
+
+
+def read_file(flow: Flow, path: str, split: str, prefix: str = "") -> DetectionsFile:
+    """Read and keep a file of detections of the images of ``split``, which may be named by their files.
+
+    Args:
+        flow: of the stage that uses it.
+        path: of the file.
+        split: whose images it is about.
+        prefix: starts the keys of the tasks, where a stage reads several files.
+
+    Raises:
+        UsageError, DetrayError: as `rows.plan` and `rows.read`.
+    """
+    work = Reading(flow.data, split)
+    found = _read(flow, work, path, prefix, exact=False)
+    if any(facts.is_wrong_cut for facts in found.facts):
+        found = _read(flow, work, path, f"{prefix}exactly-", exact=True)
+    tasks = {key: result["rows"] for key, result in found.items() if result.facts.texts}
+    if tasks:
+        names = flow.reduce(LIST, work, split, f"{prefix}names")["names"]
+        again = flow.map(NAME, work, {key: Naming(rows, names) for key, rows in tasks.items()})
+    parts, before, named = [], 0, 0
+    for key, result in found.items():
+        facts = result.facts
+        if key in tasks:
+            named += facts.unnamed - again[key].facts.unnamed
+            result = again[key]
+        parts.append(Part(result["rows"], result.facts, before))
+        before += facts.rows
+    return DetectionsFile(tuple(parts), named)
+
+
+def _read(flow: Flow, work: Reading, path: str, prefix: str, *, exact: bool) -> Results[Rows]:
+    parts = {f"{prefix}{number:06d}": part for number, part in enumerate(raw.plan(path, exact=exact))}
+    return flow.map(READ, work, parts)
