@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from detray.demo.verify import Verdict
+from detray.demo.verify import Check
 
 FAULT_COLUMNS = ("planted fault", "planted", "found", "by", "where")
 CLASS_COLUMNS = ("class", "AP before", "AP after", "change", "95% interval", "verdict")
@@ -15,14 +15,14 @@ CLASS_COLUMNS = ("class", "AP before", "AP after", "change", "95% interval", "ve
 _SHOWN = 6
 
 
-def fault_rows(verdicts: Sequence[Verdict]) -> list[list[Any]]:
+def fault_rows(checks: Sequence[Check]) -> list[list[Any]]:
     """One row for each kind of fault: how many were planted and found, by which table, and where."""
     rows: list[list[Any]] = []
-    for name, group in groupby(verdicts, key=lambda verdict: verdict.fault.name):
+    for name, group in groupby(checks, key=lambda check: check.fault.name):
         members = list(group)
-        hits = [verdict for verdict in members if verdict.found]
+        hits = [check for check in members if check.found]
         by = dict.fromkeys(f"{v.evidence.table}: {v.evidence.code}" for v in hits if v.evidence)
-        places = list(dict.fromkeys(verdict.where for verdict in hits))
+        places = list(dict.fromkeys(check.where for check in hits))
         more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
         where = ", ".join(str(place) for place in places[:_SHOWN]) + more
         rows.append([name, len(members), len(hits), ", ".join(by), where])

@@ -23,7 +23,7 @@ _TRIES = 40
 
 
 @dataclass(frozen=True)
-class Scene:
+class Drawing:
     """A picture ``[height, width, 3]`` uint8 RGB and what stands in it.
 
     ``names`` are the shapes' classes and ``boxes`` ``[n, 4]`` their x, y, width, height in pixels.
@@ -37,7 +37,7 @@ class Scene:
     front: Pixels
 
 
-def draw(names: list[str], width: int, height: int, rng: np.random.Generator) -> Scene:
+def draw(names: list[str], width: int, height: int, rng: np.random.Generator) -> Drawing:
     """A scene with one shape of each of ``names``, the last in front of the others.
 
     A shape that finds no place where enough of everything stays visible is left out.
@@ -54,7 +54,7 @@ def draw(names: list[str], width: int, height: int, rng: np.random.Generator) ->
         front[mask > 0] = len(placed)
         picture = _paint(picture, mask, rng)
     boxes = [_bounds(front == index) for index in range(1, len(placed) + 1)]
-    return Scene(_camera(picture, rng), placed, np.array(boxes, np.float64).reshape(-1, 4), front)
+    return Drawing(_camera(picture, rng), placed, np.array(boxes, np.float64).reshape(-1, 4), front)
 
 
 def _place(name: str, front: Pixels, full_areas: list[float], rng: np.random.Generator) -> Pixels | None:

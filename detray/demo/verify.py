@@ -18,7 +18,7 @@ _SAME_BOX = 0.5
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Check:
     """Whether a fault was found: by which table's row, under which code, and where that is."""
 
     fault: Fault
@@ -30,15 +30,15 @@ class Verdict:
         return self.evidence is not None
 
 
-def verify(faults: Sequence[Fault], found: Mapping[str, pa.Table]) -> list[Verdict]:
-    """A verdict for each of ``faults`` from the tables (findings, label_errors, diagnoses) of a run.
+def verify(faults: Sequence[Fault], found: Mapping[str, pa.Table]) -> list[Check]:
+    """A check of each of ``faults`` from the tables (findings, label_errors, diagnoses) of a run.
 
     Tables that the run did not write may be absent. A finding must name the fault's annotation row,
     or its image where the fault is the picture's; a missing box must be suggested with IoU of at
     least .5 and its class; a diagnosis must name the class that suffers, and if the fault names
     none, any class.
     """
-    return [_verdict(fault, found) for fault in faults]
+    return [_check(fault, found) for fault in faults]
 
 
 def unexplained(faults: Sequence[Fault], findings: pa.Table) -> pa.Table:
@@ -59,13 +59,13 @@ def unexplained(faults: Sequence[Fault], findings: pa.Table) -> pa.Table:
     return proven.filter(pc.invert(explained))
 
 
-def _verdict(fault: Fault, found: Mapping[str, pa.Table]) -> Verdict:
+def _check(fault: Fault, found: Mapping[str, pa.Table]) -> Check:
     for evidence in fault.evidence:
         if evidence.table in found:
             where = _LOOK[evidence.table](fault, evidence.code, found[evidence.table])
             if where is not None:
-                return Verdict(fault, evidence, where)
-    return Verdict(fault, None, None)
+                return Check(fault, evidence, where)
+    return Check(fault, None, None)
 
 
 def _in_findings(fault: Fault, rule: str, findings: pa.Table) -> str | None:

@@ -30,9 +30,9 @@ from detray.formats.json_lists import broken, cut, find_lists
 from detray.formats.json_rows import (
     NOTHING,
     Int64,
+    ParsedRows,
     Raw,
     Row,
-    Rows,
     box_columns,
     column,
     raw_texts,
@@ -202,7 +202,7 @@ def _listed(position: str, blocks: Iterable[pa.Table]) -> pa.Table:
     return table.set_column(index, table.schema.field(index), pa.array(np.arange(table.num_rows)))
 
 
-def _images(found: Rows[ImageRow], path: str) -> pa.Table:
+def _images(found: ParsedRows[ImageRow], path: str) -> pa.Table:
     rows = found.rows
     return chunk.table(
         chunk.IMAGES,
@@ -217,7 +217,7 @@ def _images(found: Rows[ImageRow], path: str) -> pa.Table:
     )
 
 
-def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -> pa.Table:
+def _annotations(found: ParsedRows[AnnotationRow], path: str, annotator: str | None) -> pa.Table:
     rows = found.rows
     boxes = box_columns(list(map(attrgetter("bbox"), rows)))
     area = column(rows, "area", pa.float64())
@@ -243,7 +243,7 @@ def _annotations(found: Rows[AnnotationRow], path: str, annotator: str | None) -
     )
 
 
-def _segmentations(found: Rows[AnnotationRow]) -> pa.Array | None:
+def _segmentations(found: ParsedRows[AnnotationRow]) -> pa.Array | None:
     """The masks as written; None if no row has one."""
     masks = list(map(attrgetter("segmentation"), found.rows))
     if masks.count(UNSET) == len(masks):
@@ -257,7 +257,7 @@ def _segmentations(found: Rows[AnnotationRow]) -> pa.Array | None:
     return pc.if_else(wrong, None, texts)
 
 
-def _categories(found: Rows[CategoryRow], path: str) -> Chunk:
+def _categories(found: ParsedRows[CategoryRow], path: str) -> Chunk:
     """Categories without an id cannot stand in a table about classes: they are quarantined."""
     rows, defects = found.rows, found.defects_column()
     everything = chunk.table(

@@ -51,7 +51,7 @@ Repair = Callable[[dict[str, Any], Defects], R]
 
 
 @dataclass(frozen=True)
-class Rows(Generic[R]):
+class ParsedRows(Generic[R]):
     """The rows of a part: ``attributes[i]`` is a JSON object of row i's further fields, or None."""
 
     rows: list[R]
@@ -77,7 +77,7 @@ def read_rows(
     *,
     exact: bool,
     learned: tuple[str, ...] = (),
-) -> Rows[R]:
+) -> ParsedRows[R]:
     """The elements between two positions of a JSON list.
 
     Args:
@@ -101,7 +101,7 @@ def read_rows(
             rows = decoder.decode(text)
             if may_repeat(text, len(rows)) or not _is_utf8(data):
                 break
-            return Rows(rows, _attributes(rows, learned) if learned else None, {}, learned)
+            return ParsedRows(rows, _attributes(rows, learned) if learned else None, {}, learned)
         except msgspec.ValidationError:
             unknown = refused.unknown_fields(struct)
             if not unknown or len(learned) == _MAX_LEARNED:
@@ -119,7 +119,7 @@ def read_rows(
 
 def read_blocks(
     file: JsonFile, start: int, end: int, kind: type[R], repair: Repair[R], *, exact: bool
-) -> Iterator[Rows[R]]:
+) -> Iterator[ParsedRows[R]]:
     """As `read_rows`, some rows after the others.
 
     A block that does not parse was cut at a wrong guess: from its beginning on, the part is read as one.
@@ -135,7 +135,7 @@ def read_blocks(
         yield found
 
 
-def _long(file: JsonFile, start: int, end: int, kind: type[R], repair: Repair[R], *, exact: bool) -> Rows[R]:
+def _long(file: JsonFile, start: int, end: int, kind: type[R], repair: Repair[R], *, exact: bool) -> ParsedRows[R]:
     """As `read_rows`, of a part that would fill the memory if it were held whole; nor are rows that would."""
     spans = find_elements(file, start, end)
     if spans is None:
@@ -167,17 +167,17 @@ def _long(file: JsonFile, start: int, end: int, kind: type[R], repair: Repair[R]
         else:
             waiting.append((first, last))
     read_waiting()
-    return Rows(rows, attributes if any(attributes) else None, defects)
+    return ParsedRows(rows, attributes if any(attributes) else None, defects)
 
 
 def _row_by_row(
     file: JsonFile, start: int, data: bytes, struct: type[R], repair: Repair[R], learned: tuple[str, ...]
-) -> Rows[R]:
+) -> ParsedRows[R]:
     spans = elements(data)
     if spans is None:
         raise broken(file, start, "the brackets of this part do not match")
     if not data.strip():
-        return Rows([], None, {})
+        return ParsedRows([], None, {})
     decode = msgspec.json.Decoder(struct).decode
     known = set(struct.__struct_encode_fields__) - set(learned)
     view = memoryview(data)
@@ -211,7 +211,9 @@ def _row_by_row(
         typed = [index for index, row in enumerate(rows) if isinstance(row, struct)]
         further = _attributes([rows[index] for index in typed], learned).to_pylist()
         attributes |= {index: text for index, text in zip(typed, further, strict=True) if text is not None}
-    return Rows(rows, [attributes.get(index) for index in range(len(rows))] if attributes else None, defects, learned)
+    return ParsedRows(
+        rows, [attributes.get(index) for index in range(len(rows))] if attributes else None, defects, learned
+    )
 
 
 def _is_utf8(data: bytes) -> bool:

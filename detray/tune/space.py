@@ -25,7 +25,7 @@ DEEPEST_UNTRAINED = 1
 """Units that auto freezes at most where the backbone starts from random weights."""
 
 FIRST_GUESS = {"oversample": 8}
-"""The one lever that reliably moved a rare class's AP when each was tried alone: the second trial of auto."""
+"""The one setting that reliably moved a rare class's AP when each was tried alone: the second trial of auto."""
 
 Choice = dict[str, int]
 """A point of the space: by setting, the position of its value in `Space.values`."""

@@ -48,13 +48,13 @@ def run_demo(context: Context, *, force: bool, on_stage: OnStage) -> tuple[list[
         "label_errors": faulty.read("label_errors"),
         "diagnoses": faulty.read("diagnoses"),
     }
-    verdicts = [
+    checks = [
         *verify.verify(planted, tables),
         *verify.verify([off_by_one], {"diagnoses": shifted.read("diagnoses")}),
     ]
     false_alarms = verify.unexplained(planted, tables["findings"]).num_rows
     summary = [
-        Table("Planted faults", closing.FAULT_COLUMNS, closing.fault_rows(verdicts)),
+        Table("Planted faults", closing.FAULT_COLUMNS, closing.fault_rows(checks)),
         Table(
             "Classes, before and after tuning",
             closing.CLASS_COLUMNS,
@@ -62,7 +62,7 @@ def run_demo(context: Context, *, force: bool, on_stage: OnStage) -> tuple[list[
         ),
     ]
     lines = [
-        f"{sum(v.found for v in verdicts)} of {len(verdicts)} planted faults found, {false_alarms} findings of"
+        f"{sum(check.found for check in checks)} of {len(checks)} planted faults found, {false_alarms} findings of"
         " severity error or fatal where nothing was planted",
         f"page: {Path(output, 'report', 'index.html')}",
         f"page of the faulty copy: {Path(plan.faulty(output).values['output'], 'report', 'index.html')}",

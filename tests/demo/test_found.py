@@ -33,8 +33,8 @@ def test_every_provable_fault_is_found_at_its_place(faulty: tuple[Path, list[Fau
     provable = [fault for fault in planted if fault.evidence[0].table == "findings"]
     assert len(provable) == 11
     findings = _findings(folder, tmp_path / "out", ("val",))
-    verdicts = verify.verify(provable, {"findings": findings})
-    assert [verdict.fault.name for verdict in verdicts if not verdict.found] == []
+    checks = verify.verify(provable, {"findings": findings})
+    assert [check.fault.name for check in checks if not check.found] == []
     assert verify.unexplained(planted, findings).to_pylist() == []
 
 

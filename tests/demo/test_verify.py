@@ -65,10 +65,10 @@ def _suggestion(x: float, name: str = "ring", image_id: int = 4) -> dict[str, pa
         (MISSING, _table("diagnoses", DIAGNOSIS | {"cause": "wrong_labels"}), None),
     ],
 )
-def test_verdicts(fault: Fault, found: dict[str, pa.Table], where: str | None) -> None:
-    (verdict,) = verify([fault], found)
-    assert verdict.where == where
-    assert verdict.found is (where is not None)
+def test_checks(fault: Fault, found: dict[str, pa.Table], where: str | None) -> None:
+    (check,) = verify([fault], found)
+    assert check.where == where
+    assert check.found is (where is not None)
 
 
 def test_the_most_exact_evidence_is_named() -> None:

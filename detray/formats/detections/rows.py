@@ -22,7 +22,7 @@ from detray.errors import DetrayError, UsageError
 from detray.formats import values
 from detray.formats.json_file import JsonFile, open_json
 from detray.formats.json_lists import JsonList, cut, find_lists, find_only_list
-from detray.formats.json_rows import Int64, Raw, Row, Rows, WrongCut, box_columns, column, raw_text, read_blocks
+from detray.formats.json_rows import Int64, ParsedRows, Raw, Row, WrongCut, box_columns, column, raw_text, read_blocks
 from detray.formats.values import Defects
 from detray.masks import read_mask
 
@@ -115,7 +115,7 @@ def read(part: Part) -> pa.Table:
     return number_ranks([_table(found, part.path) for found in blocks])
 
 
-def _table(found: Rows[DetectionRow], path: str) -> pa.Table:
+def _table(found: ParsedRows[DetectionRow], path: str) -> pa.Table:
     rows, count = found.rows, len(found.rows)
     masks = [raw_text(row.segmentation) for row in rows]
     boxes = list(map(attrgetter("bbox"), rows))
