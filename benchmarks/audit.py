@@ -253,7 +253,7 @@ def commands(file: Path, modes: Sequence[str], size: float) -> dict[str, list[st
     detray += ["--output", str(file.parents[1] / "out")]
     found = {}
     if "ray" in modes:
-        found["detray on Ray"] = detray
+        found["detray on Ray"] = [*detray, "--address", "local"]
     if "serial" in modes:
         found["detray --serial"] = [*detray, "--serial"]
     if size <= MOST_FOR_FLOOR:

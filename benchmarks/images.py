@@ -80,7 +80,7 @@ def main() -> None:
                 bare = [sys.executable, str(Path(place) / "bare.py"), str(folder / "images")]
                 runs = {
                     f"bare loop, {options.workers} processes": [*bare, str(options.workers)],
-                    "detray on Ray": detray,
+                    "detray on Ray": [*detray, "--address", "local"],
                     "bare loop, 1 process": [*bare, "1"],
                     "detray --serial": [*detray, "--serial"],
                 }

@@ -109,7 +109,7 @@ def commands(bare: Path, model: Path, folder: Path, modes: list[str]) -> dict[st
     detray = [sys.executable, "-m", "detray.cli", "predict", "--config", str(folder / "config.yaml")]
     found = {"bare loop, two decode threads": [sys.executable, str(bare), str(folder / "images"), str(model)]}
     if "ray" in modes:
-        found["detray on Ray"] = detray
+        found["detray on Ray"] = [*detray, "--address", "local"]
     if "serial" in modes:
         found["detray --serial"] = [*detray, "--serial"]
     return found

@@ -111,7 +111,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="override key.path=value (YAML)",
     )
     parser.add_argument("--output", metavar="DIR", help="folder or URI of the results")
-    parser.add_argument("--address", metavar="ADDRESS", help="Ray cluster to join (or RAY_ADDRESS), whatever the size")
+    parser.add_argument(
+        "--address", metavar="ADDRESS", help="Ray cluster to join (or RAY_ADDRESS); local: start one here"
+    )
     parser.add_argument("--serial", action="store_true", help="one process, never Ray, same results")
     parser.add_argument("--force", action="store_true", help="run the verb even if its results are current")
     parser.add_argument("--fail-on", metavar="SEVERITY", type=_severity, help="exit 1 on such findings: 0-4 or a name")

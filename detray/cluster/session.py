@@ -19,6 +19,9 @@ SPARE_CPUS = 1
 """Logical CPUs beyond the machine's: Ray Data's reads need one while actors hold all the others,
 or everything waits for ever."""
 
+LOCAL = "local"
+"""An address: a Ray of our own on this machine, as without one, but whatever the size of the work."""
+
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 32 << 20, "MALLOC_TRIM_THRESHOLD_": 256 << 20}
 """Bytes, for glibc: a worker keeps what it frees for its next task, for which new pages would cost it time."""
 
@@ -47,7 +50,7 @@ def ray_session(settings: ClusterSettings) -> Iterator[bool]:
         yield False
         return
     address = settings.address or os.environ.get("RAY_ADDRESS")
-    if address:
+    if address and address != LOCAL:
         try:
             ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, OSError, ValueError, RuntimeError) as error:

@@ -10,7 +10,10 @@ from detray.settings import Section
 class ClusterSettings(Section, frozen=True):
     """Where the work runs."""
 
-    address: Annotated[str | None, Meta(description="Ray cluster to join; null: a local one is started")] = None
+    address: Annotated[
+        str | None,
+        Meta(description="Ray cluster to join; local: one is started here; null: where the work is large enough"),
+    ] = None
     cpus_per_task: Annotated[float, Meta(gt=0, le=64, description="CPUs a task holds")] = 1
     gpus_per_actor: Annotated[float, Meta(ge=0, le=16, description="GPUs an inference or training actor holds")] = 0
     gpu_wait_seconds: Annotated[

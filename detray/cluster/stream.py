@@ -8,6 +8,7 @@ hand all receipts over at the end of the job, without progress, and a run that i
 
 import logging
 from collections.abc import Iterator, Sequence
+from threading import Lock
 from typing import Any
 
 import pyarrow as pa
@@ -63,6 +64,7 @@ class Finish:
     def __init__(self, job: Any, keys: Sequence[str]) -> None:
         self._shared, self._keys = job, keys
         self._job: Job | None = None
+        self._loading = Lock()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         answers = [self._answer(*rows.decode(batch, at)) for at in range(batch.num_rows)]
@@ -74,9 +76,18 @@ class Finish:
         return attempt(lambda: self._loaded().finish(self._keys[number], tables))
 
     def _loaded(self) -> Job:
-        if self._job is None:  # not in __init__: Ray prints pages where that fails
-            self._job = ray.get(self._shared)
-        return self._job
+        with self._loading:
+            if self._job is None:  # not in __init__: Ray prints pages where that fails
+                job = ray.get(self._shared)
+                _ = job.state  # made once, before threads ask for it
+                self._job = job
+            return self._job
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"job": self._shared, "keys": self._keys}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # a lock does not pickle
 
 
 def stream(
@@ -104,12 +115,17 @@ def stream(
         concurrency=None if has_state else bound,
     )
     gpus: dict[str, Any] = {"num_gpus": resources.gpus} if resources.gpus else {}
-    options: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True} | gpus
+    options: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow", "zero_copy_batch": True} | gpus
     if has_state:
         answers = source.map_batches(
             Finish,
             fn_constructor_args=(shared, list(keys)),
-            compute=data.ActorPoolStrategy(min_size=size, max_size=largest),
+            compute=data.ActorPoolStrategy(
+                min_size=size,
+                max_size=largest,
+                max_concurrent_calls_per_actor=job.step.threads,
+                enable_true_multi_threading=job.step.threads > 1,
+            ),
             num_cpus=actor_cpus,
             **options,
         )

@@ -66,7 +66,7 @@ class InProcess:
     """Everything in this process, without Ray: ``--serial``, small work, and tests."""
 
     def __init__(self, threads: int | None = None) -> None:
-        """``threads``: of a step without set-up; None: one a CPU of this process."""
+        """``threads``: of a step without set-up, which says itself; None: one a CPU of this process."""
         self._threads = threads or cpus()
 
     @property
@@ -76,12 +76,14 @@ class InProcess:
     def run(
         self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
     ) -> Iterator[Receipt]:
-        if self._threads == 1 or len(keys) == 1 or job.step.setup is not None:
+        threads = min(self._threads if job.step.setup is None else job.step.threads, len(keys))
+        if threads <= 1:
             yield from map(job, keys)
             return
+        _ = job.state  # made once, before threads ask for it
         left = iter(keys)
-        with ThreadPoolExecutor(self._threads) as pool:
-            waiting: deque[Future[Receipt]] = deque(pool.submit(job, key) for key in islice(left, self._threads))
+        with ThreadPoolExecutor(threads) as pool:
+            waiting: deque[Future[Receipt]] = deque(pool.submit(job, key) for key in islice(left, threads))
             try:
                 while waiting:
                     receipt = waiting.popleft().result()

@@ -78,6 +78,7 @@ class Step(Generic[Work, Task, Facts]):
         read: makes the tables that ``run`` takes.
         setup: ``setup(work)`` is made once in each worker, a loaded model for instance, and given to
             ``run`` in the place of ``work``.
+        threads: tasks that a worker with a set-up does at once, so that one is read while another runs.
         label: what progress and timing say; by default the name.
         read_cpus: CPUs that reading holds where it is an operator of its own.
         numbers_parts: each task's key is a number, and that of its parts; every table is one part.
@@ -91,6 +92,7 @@ class Step(Generic[Work, Task, Facts]):
     keeps: tuple[Keep, ...] = ()
     read: Callable[[Work, Task], Tables] | None = None
     setup: Callable[[Work], Any] | None = None
+    threads: int = 1
     label: str = ""
     read_cpus: float = 1
     numbers_parts: bool = False

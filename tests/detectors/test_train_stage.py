@@ -10,6 +10,7 @@ from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
 
 from detray import tables
 from detray.cluster.executor import SerialExecutor
+from detray.detectors import flow as inference
 from detray.detectors.network import build_network
 from detray.detectors.retinanet import RetinaNet, load_retinanet
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
@@ -20,10 +21,10 @@ from detray.evaluate.settings import EvaluateSettings
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
-from detray.flow.keeper import MemoryKeeper
+from detray.flow.keeper import FileKeeper, MemoryKeeper
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Stage, Store
-from detray.verbs import inference, predict, train
+from detray.verbs import predict, train
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
 
@@ -43,8 +44,14 @@ def _config(**sections: object) -> Config:
 def _run(stage: StageDefinition, store: Store, config: Config, fingerprint: str = "f") -> Outcome:
     context = Context(config, store, SerialExecutor())
     writer = Stage(store, stage.name)
-    outcome = stage.old(context, writer, writer.begin(fingerprint))
-    writer.old_commit(outcome.receipts, {"facts": outcome.facts}, "", stage.tables)
+    done = writer.begin(fingerprint)
+    if stage.run is None:
+        outcome = stage.old(context, writer, done)
+        writer.old_commit(outcome.receipts, {"facts": outcome.facts}, "", stage.tables)
+        return outcome
+    flow = Flow(store, FileKeeper(writer, done), SerialExecutor())
+    outcome = stage.run(context, flow)
+    writer.commit(*flow.parts(), {"facts": outcome.facts}, "", stage.tables)
     return outcome
 
 

@@ -1,0 +1,173 @@
+"""The flow of inference: the images of some splits through a detector, chunk by chunk.
+
+On CPUs an actor decodes in threads of its own while it detects; where a GPU detects, pictures are decoded in
+tasks for CPUs and flow to the actors, so that no GPU waits for a JPEG. Both give the same detections.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from detray.detectors.catalogue import detector_kind
+from detray.detectors.inference import Inference, Predicted, decode
+from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.flow.data import Data
+from detray.flow.flow import Flow, Results
+from detray.flow.outcome import Outcome, Table
+from detray.flow.step import Output, Resources, Step
+from detray.store import ShardKey
+
+CHUNK_IMAGES = 256
+"""Images a task: fewer cost more in starting tasks than they gain in evenness."""
+CHUNKS_AT_ONCE = 2
+"""In one worker: the second one's pictures are decoded while the first one's are detected and written."""
+DECODED_IMAGES = 64
+"""Images a task whose pictures travel: 64 of 640 x 640 pixels are some 80 MB."""
+
+COLUMNS = ("split", "image_id", "file_name", "path")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The images at ``start`` to ``stop`` of a shard, in the order of their ids."""
+
+    key: ShardKey
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all chunks share. ``labels`` as in `Inference`; ``path``: of the detector."""
+
+    data: Data
+    run: str
+    model: str
+    path: str
+    detector: DetectorSettings
+    predict: PredictSettings
+    labels: Mapping[str, Mapping[int, tuple[int, str]]]
+    trust_model: bool
+
+    def images(self, chunk: Chunk) -> pa.Table:
+        """Those of a chunk, the first of each id, in the order of their ids."""
+        images = self.data.read_range("images", chunk.key, COLUMNS)
+        images = images.filter(images["image_id"].is_valid())
+        _, first = np.unique(images["image_id"].to_numpy(), return_index=True)
+        return images.take(pa.array(first, pa.int64())).slice(chunk.start, chunk.stop - chunk.start)
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Images of a chunk, those that could be read, and detections."""
+
+    images: int
+    read: int
+    detections: int
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a worker keeps: the detector."""
+
+    work: Work
+    inference: Inference
+
+    @staticmethod
+    def of(work: Work) -> "Loaded":
+        kind = detector_kind(work.detector)
+        detector = kind.load(work.path, work.predict, trust_model=work.trust_model)
+        batch = kind.batch_size(work.predict.batch_size)
+        return Loaded(work, Inference(detector, work.labels, work.model, work.run, "predict", batch))
+
+
+def detect(loaded: Loaded, chunk: Chunk) -> Output[Counts]:
+    """Decode the pictures of a chunk and detect."""
+    images = loaded.work.images(chunk)
+    return _output(images, loaded.inference.predict(images))
+
+
+def decode_chunk(work: Work, chunk: Chunk) -> dict[str, pa.Table]:
+    """Decode the pictures of a chunk for a detector that is elsewhere."""
+    return {"pictures": decode(work.images(chunk), detector_kind(work.detector).read_prepare(work.path))}
+
+
+def detect_decoded(loaded: Loaded, chunk: Chunk, tables: Mapping[str, pa.Table]) -> Output[Counts]:
+    """Detect in pictures that `decode_chunk` decoded."""
+    return _output(tables["pictures"], loaded.inference.detect(tables["pictures"]))
+
+
+def _output(images: pa.Table, found: Predicted) -> Output[Counts]:
+    read = images.num_rows - found.quarantine.num_rows
+    return Output(
+        Counts(images.num_rows, read, found.predictions.num_rows),
+        {"predictions": found.predictions, "quarantine": found.quarantine},
+    )
+
+
+DETECT: Step[Work, Chunk, Counts] = Step("detect", detect, Counts, setup=Loaded.of, threads=CHUNKS_AT_ONCE)
+DETECT_DECODED: Step[Work, Chunk, Counts] = Step("detect", detect_decoded, Counts, read=decode_chunk, setup=Loaded.of)
+
+
+def infer(
+    flow: Flow, work: Work, splits: Sequence[str], gpus: float, names: Mapping[str, Mapping[int, str]]
+) -> Outcome:
+    """Run a detector over the images of ``splits``.
+
+    Args:
+        flow: where it runs.
+        work: the detector, and what its predictions are called.
+        splits: of the data set.
+        gpus: that each actor holds; 0: it detects on CPUs.
+        names: the data's classes by split and id.
+    """
+    keys = flow.data.shards(splits)
+    step, most = (DETECT_DECODED, DECODED_IMAGES) if gpus else (DETECT, CHUNK_IMAGES)
+    size = min(most, max(1, -(-sum(key.n_images for key in keys) // (2 * flow.workers))))
+    results: Results[Counts] = flow.map(step, work, dict(_cut(keys, size)), resources=Resources(gpus=gpus))
+    images, read, detections = (
+        sum(getattr(facts, name) for facts in results.facts) for name in Counts.__struct_fields__
+    )
+    return Outcome(
+        counts={"in": images, "kept": read, "quarantined": images - read},
+        facts={"model": work.model},
+        summary=[Table("detections", ("model", "images", "detections"), [[work.model, read, detections]])],
+        notes=_unknown_classes(work, names),
+    )
+
+
+def _cut(keys: Sequence[ShardKey], size: int) -> Iterator[tuple[str, Chunk]]:
+    """Chunks of at most ``size`` images; one that starts elsewhere or is of another size has another name."""
+    for key in keys:
+        for start in range(0, max(key.n_images, 1), size):
+            yield f"{key.name}-{start:09d}-{size}", Chunk(key, start, start + size)
+
+
+def _unknown_classes(work: Work, names: Mapping[str, Mapping[int, str]]) -> list[str]:
+    """Classes of the data that the detector lacks."""
+    notes = []
+    for split, own in names.items():
+        labels = work.labels[split]
+        unknown = [name for k, name in own.items() if (k, name) not in labels.values()]
+        if unknown:
+            counts = f"; it has {len(labels)} classes, the data {len(own)}" if len(labels) != len(own) else ""
+            notes.append(f"split {split}: the model has no class {', '.join(unknown)}{counts}")
+    return notes
+
+
+def model_name(settings: DetectorSettings) -> str:
+    """What the column ``model`` says: the last part of the detector's path that is not just ``model``."""
+    if settings.path is None:
+        return settings.kind
+    parts = [part for part in PurePosixPath(settings.path).parts if part not in ("model", "/", ".", "..")]
+    return PurePosixPath(parts[-1]).stem if parts else "model"
+
+
+def labels_of(
+    classes: Mapping[int, str], meant: Mapping[int, int], own: Mapping[int, str]
+) -> dict[int, tuple[int, str]]:
+    """By the detector's class id: the data set's id and name; its own where ``meant`` says nothing of it."""
+    return {k: (meant[k], own.get(meant[k], name)) if k in meant else (k, name) for k, name in classes.items()}

@@ -1,0 +1,110 @@
+"""Inference as a flow: every image once, whatever the cut, and wherever its picture is decoded."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from drawn import CLASSES, DETECTOR, draw, eagerly
+
+from detray.detectors import flow as inference
+from detray.detectors.network import build_network
+from detray.detectors.retinanet import RetinaNet
+from detray.detectors.settings import PredictSettings
+from detray.flow.data import MemoryData, cut
+from detray.flow.executor import InProcess
+from detray.flow.flow import Flow
+from detray.flow.keeper import FileKeeper, MemoryKeeper
+from detray.store import Stage, Store
+
+PREDICT = PredictSettings(score_threshold=0.001, batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> inference.Work:
+    """An untrained detector, and eleven pictures of which one is none."""
+    folder = tmp_path_factory.mktemp("data")
+    shard = draw(folder, 11)
+    Path(shard.images["path"][4].as_py()).write_bytes(b"no picture")
+    network = build_network(DETECTOR.input_height, DETECTOR.input_width, len(CLASSES))
+    model = folder / "model"
+    model.mkdir()
+    for name, data in RetinaNet(network, CLASSES, DETECTOR, PREDICT, (), 0).files().items():
+        (model / name).write_bytes(data)
+    labels = {"train": {number: (number, name) for number, name in CLASSES.items()}}
+    data = MemoryData([shard])
+    return inference.Work(data, "t", "untrained", str(model), DETECTOR, PREDICT, labels, False)
+
+
+def predict(work: inference.Work, gpus: float = 0, shards: int = 1) -> dict[str, pa.Table]:
+    data = MemoryData(cut(work.data.parts[0], shards))  # type: ignore[attr-defined]
+    keeper = MemoryKeeper()
+    with eagerly():
+        flow = Flow(data, keeper, InProcess(1))
+        outcome = inference.infer(flow, replace(work, data=data), ["train"], gpus, {"train": CLASSES})
+    assert outcome.counts == {"in": 11, "kept": 10, "quarantined": 1}
+    assert not outcome.notes
+    return keeper.tables("predictions", "quarantine")
+
+
+def test_every_image_is_predicted_or_quarantined_whatever_the_cut(work: inference.Work) -> None:
+    whole = predict(work)
+    ids = whole["predictions"]["image_id"].to_pylist()
+    assert set(ids) == set(range(1, 12)) - {5}
+    assert ids == sorted(ids)
+    assert whole["quarantine"]["source_file"].to_pylist()[0].endswith("train-005.png")
+    assert predict(work, shards=3) == whole
+
+
+def test_pictures_that_are_decoded_elsewhere_give_the_same(work: inference.Work) -> None:
+    # in memory a GPU is only a number: what it changes is which step runs
+    assert predict(work, gpus=1) == predict(work)
+
+
+def test_a_class_that_the_detector_lacks_is_named(work: inference.Work) -> None:
+    flow = Flow(work.data, MemoryKeeper(), InProcess(1))
+    with eagerly():
+        outcome = inference.infer(flow, work, ["train"], 0, {"train": CLASSES | {9: "blue"}})
+    assert outcome.notes == ["split train: the model has no class blue; it has 2 classes, the data 3"]
+
+
+@pytest.fixture
+def ray_with_a_gpu() -> Iterator[None]:
+    """GPUs are logical here: Ray places what asks for one, and TensorFlow runs on the CPU."""
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="d-") as folder:  # short: Unix socket paths hold 107 bytes
+        ray.init(
+            address="local",
+            num_cpus=3,
+            num_gpus=1,
+            object_store_memory=200 << 20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=folder,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_with_a_gpu")
+def test_on_ray_pictures_flow_from_cpu_tasks_to_the_actors_of_gpus(work: inference.Work, tmp_path: Path) -> None:
+    from detray.cluster.ray_executor import RayExecutor
+
+    expected = predict(work)["predictions"]
+    stage = Stage(Store(str(tmp_path)), "predict")
+    flow = Flow(work.data, FileKeeper(stage, stage.begin("")), RayExecutor(own=True))
+    inference.infer(flow, work, ["train"], 1, {"train": CLASSES})
+    parts, files = flow.parts()
+    stage.commit(parts, files, {}, "", ("predictions", "quarantine"))
+    found = stage.store.read("predictions")
+    numbers = ["x", "y", "width", "height", "score"]
+    assert found.drop_columns(numbers).equals(expected.drop_columns(numbers))
+    for name in numbers:  # traced, and not eagerly as above
+        assert found[name].to_pylist() == pytest.approx(expected[name].to_pylist(), rel=1e-4, abs=1e-3)
