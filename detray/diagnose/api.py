@@ -19,8 +19,7 @@ from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.shapes import box_shapes
 from detray.diagnose.evidence.split import Split
 from detray.diagnose.image_set import ImageSet, read_detections, read_image_set, subset
-from detray.diagnose.mapping.faults import find_split_faults
-from detray.diagnose.mapping.formats import reading_of_class
+from detray.diagnose.mapping.faults import find_split_faults, reading_of_class
 from detray.diagnose.mapping.label_map import find_remaps
 from detray.diagnose.mapping.pairing import Listing, Named, sample_images
 from detray.diagnose.mapping.repairs import MappingFaults

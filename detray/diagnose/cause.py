@@ -77,3 +77,13 @@ def number(n: int, one: str, many: str) -> str:
 def percent(share: float) -> str:
     """A share as sentences write it."""
     return f"{100 * share:.0f}%"
+
+
+def tune(case_name: str, **space: list[Any]) -> dict[str, Any]:
+    """The fragment of a configuration by which tune searches these train settings for the class."""
+    return {"tune": {"focus": [case_name], "space": space}}
+
+
+def clean(*actions: str, min_score: float = 0.9) -> dict[str, Any]:
+    """The fragment by which clean makes these kinds of edits."""
+    return {"clean": {"actions": list(actions), "min_score": min_score}}

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, percent, tune
 from detray.diagnose.causes.output.duplicates import Duplicates
 from detray.diagnose.causes.symptoms.background_confusion import BackgroundConfusion
 from detray.diagnose.causes.symptoms.class_confusion import ClassConfusion
@@ -28,7 +27,7 @@ class NoCauseFound(Cause):
     """No kind of error costs the class anything worth mending."""
 
     name = "no_cause_found"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict:
         result = case.result
@@ -36,7 +35,7 @@ class NoCauseFound(Cause):
             confidence=CONFIDENCE,
             d_ap=None,
             numbers={"n_ground_truth": result.n_boxes, "recall": result.recall, "ap50": result.ap50},
-            sentence=f"Nothing is found wrong with {case.label}: {cause.percent(result.recall)} of its {result.n_boxes}"
+            sentence=f"Nothing is found wrong with {case.label}: {percent(result.recall)} of its {result.n_boxes}"
             f" boxes are found, and no kind of error costs {LEAST_GAIN:.2f} AP or more.",
             remedy="Nothing to mend.",
         )
@@ -69,7 +68,7 @@ def costliest(case: Case, causes: Sequence[Cause]) -> tuple[Cause, Verdict]:
     ):
         add(name, mend, f"{int(rows.sum())} of {result.n_boxes} boxes of {case.label} {words}")
     if result.untight_share:
-        words = f"{cause.percent(result.untight_share)} of the true detections of {case.label} fail at IoU .75"
+        words = f"{percent(result.untight_share)} of the true detections of {case.label} fail at IoU .75"
         add(Localization.name, Mend(exact=result.true), words)
 
     known = {each.name: each for each in causes}
@@ -83,5 +82,5 @@ def costliest(case: Case, causes: Sequence[Cause]) -> tuple[Cause, Verdict]:
         numbers={"recall": result.recall, "ap50": result.ap50},
         sentence=f"No single cause is proven; what costs most AP ({gain:.2f}) is that {words}.",
         remedy="Give the class more weight and more examples, and look at its worst images.",
-        config=tuning.tune(case.name, oversample=[1, 2, 4, 8]),
+        config=tune(case.name, oversample=[1, 2, 4, 8]),
     )

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from detray import schema
 from detray.arrays import Floats, Ints
 from detray.diagnose.columns import take
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence import rows as o
-from detray.diagnose.evidence.counts import MIN_HITS, ClassCounts, Counts, score_bin
+from detray.diagnose.evidence.counts import MIN_HITS, ClassCounts
+from detray.diagnose.evidence.histogram import Histogram, histograms
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
 from detray.diagnose.evidence.rows import TIGHT_IOU, BoxRows, DetectionRows, first_of_each_place
@@ -45,48 +47,36 @@ def _evenly(n: int) -> Floats:
 class Ranks:
     """The place of scores among the true detections of their class."""
 
-    bins: Mapping[int, tuple[Ints, Floats]]
-    """By class: score bins, rising, and the share of the true detections at or below each."""
-    pooled: tuple[Ints, Floats]
-    """The same for all classes together."""
+    own: Mapping[int, Histogram]
+    """True detections by class, of classes that have enough."""
+    every: Histogram
+    """Those of all classes."""
 
     @classmethod
-    def of(cls, tally: ClassCounts) -> "Ranks":
-        own: dict[int, Counts] = {}
-        every: Counts = {}
-        for (category, number), n in tally.true_scores.items():
-            own.setdefault(category, {})[number] = n
-            every[number] = every.get(number, 0) + n
-        known = {k: _shares(scores) for k, scores in own.items() if sum(scores.values()) >= MIN_HITS}
-        return cls(known, _shares(every))
+    def of(cls, counts: ClassCounts) -> "Ranks":
+        """From the counts of the whole split."""
+        own = histograms(counts.true_scores)
+        known = {k: scores for k, scores in own.items() if scores.total >= MIN_HITS}
+        return cls(known, Histogram.pooled(list(own.values())))
 
     def place(self, category: Ints, score: Floats) -> Floats:
         """The share of each class's true detections that score at most as high; 0 where too few are true."""
         result = np.zeros(len(score))
-        numbers = score_bin(np.nan_to_num(score))
-        for one in np.unique(category):
-            if int(one) in self.bins:
+        for one in np.unique(category).tolist():
+            if one in self.own:
                 rows = category == one
-                bins, shares = self.bins[int(one)]
-                result[rows] = np.append(0.0, shares)[np.searchsorted(bins, numbers[rows], side="right")]
+                result[rows] = self.own[one].share_up_to(np.nan_to_num(score[rows]))
         return result
 
     def place_among_all(self, score: Floats) -> Floats:
         """The share of all classes' true detections that score at most as high."""
-        bins, shares = self.pooled
-        return np.append(0.0, shares)[np.searchsorted(bins, score_bin(np.nan_to_num(score)), side="right")]
-
-
-def _shares(scores: Counts) -> tuple[Ints, Floats]:
-    bins = np.array(sorted(scores))
-    counts = np.cumsum([scores[int(number)] for number in bins])
-    return bins, counts / max(counts[-1:].sum(), 1)
+        return self.every.share_up_to(np.nan_to_num(score))
 
 
 def label_errors(
     boxes: BoxRows,
-    found: DetectionRows,
-    tally: ClassCounts,
+    detections: DetectionRows,
+    counts: ClassCounts,
     names: Mapping[int, str],
     *,
     run: str,
@@ -96,18 +86,13 @@ def label_errors(
     """The table ``label_errors`` of some classes; file names are left out.
 
     Args:
-        boxes, found: rows of these classes, without mapping faults.
-        tally: of the whole split.
+        boxes, detections: rows of these classes, without mapping faults.
+        counts: of the whole split.
         names: class names.
         run, split, model: what the rows are marked with.
     """
-    ranks = Ranks.of(tally)
-    parts = [
-        _missing(found),
-        _wrong_class(boxes, ranks),
-        _bad_box(boxes, ranks),
-        _spurious(boxes, tally),
-    ]
+    ranks = Ranks.of(counts)
+    parts = [_missing(detections), _wrong_class(boxes, ranks), _bad_box(boxes, ranks), _spurious(boxes, counts)]
     columns: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     n = len(columns["score"])
     order = np.lexsort((columns["annotation_row"], columns["image_id"], -columns["score"], columns["category_id"]))
@@ -116,39 +101,26 @@ def label_errors(
         f'{{"iou": {iou:.3f}, "score": {score:.4f}}}' if np.isfinite(score) else None
         for iou, score in zip(columns.pop("iou").tolist(), columns.pop("model_score").tolist(), strict=True)
     ]
-    for name in ("category", "suggested_category"):
-        columns[f"{name}_name"] = [names.get(k) for k in columns[f"{name}_id"].tolist()]
+    for prefix in ("", "suggested_"):
+        columns[f"{prefix}category_name"] = [names.get(k) for k in columns[f"{prefix}category_id"].tolist()]
+        box = columns.pop(f"{prefix}box")
+        columns |= {f"{prefix}{side}": box[:, place] for place, side in enumerate(SIDES)}
     for name in ("annotation_id", "annotation_row", "suggested_category_id"):
-        values = columns[name]
-        columns[name] = pa.array(values, pa.int64(), mask=values == o.NONE)
+        columns[name] = pa.array(columns[name], pa.int64(), mask=columns[name] == o.NONE)
     return schema.from_columns("label_errors", {"model": [model] * n, "split": [split] * n, **columns}, run=run)
 
 
-def _missing(found: DetectionRows) -> dict[str, Any]:
+def _missing(detections: DetectionRows) -> dict[str, Any]:
     """Detections on background, one a place."""
-    rows = take(found, found.kept & (found.outcome == o.BACKGROUND))
+    rows = take(detections, detections.kept & (detections.outcome == o.BACKGROUND))
     rows = take(rows, first_of_each_place(rows))
-    true = take(found, found.kept & (found.outcome == o.TRUE))
+    true = take(detections, detections.kept & (detections.outcome == o.TRUE))
     score = np.zeros(len(rows))
     for one in np.unique(rows.category):
         mine, own = true.score[true.category == one], rows.category == one
         if len(mine) >= MIN_HITS:
             score[own] = chance_of_wrong_labels(logit(mine), logit(rows.score[own]))
-    rows, score = take(rows, score >= LISTED), score[score >= LISTED]
-    none = np.full(len(rows), o.NONE)
-    return _columns(
-        "missing",
-        rows.image,
-        none,
-        none,
-        rows.category,
-        score,
-        np.full((len(rows), 4), np.nan),
-        rows.category,
-        rows.box,
-        rows.iou,
-        rows.score,
-    )
+    return _listed("missing", rows, score, suggested_category_id=rows.category, suggested_box=rows.box)
 
 
 def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
@@ -173,20 +145,8 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
         if len(agreeing) >= MIN_HITS and told.any():
             score[told] = chance_of_wrong_labels(agreeing / _STEP, wrong[told] / _STEP)
             score[faint] = score[told].min() * (wrong[faint] / _SURE) ** 2
-    rows, score = take(boxes, score >= LISTED), score[score >= LISTED]
-    return _columns(
-        "wrong_class",
-        rows.image,
-        rows.annotation_id,
-        rows.annotation_row,
-        rows.category,
-        score,
-        rows.box,
-        rows.cover_category,
-        np.full((len(rows), 4), np.nan),
-        rows.cover_iou,
-        rows.cover_score,
-    )
+    cover = {"suggested_category_id": boxes.cover_category, "iou": boxes.cover_iou, "model_score": boxes.cover_score}
+    return _listed("wrong_class", boxes, score, **cover)
 
 
 def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
@@ -204,23 +164,10 @@ def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
         if n >= MIN_HITS:
             even = _SAME_OBJECT + (TIGHT_IOU - _SAME_OBJECT) * _evenly(n)
             score[sure] = chance_of_wrong_labels(-even / _STEP, -rows.iou[sure] / _STEP)
-    rows, score = take(rows, score >= LISTED), score[score >= LISTED]
-    return _columns(
-        "bad_box",
-        rows.image,
-        rows.annotation_id,
-        rows.annotation_row,
-        rows.category,
-        score,
-        rows.box,
-        np.full(len(rows), o.NONE),
-        rows.near_box,
-        rows.iou,
-        rows.score,
-    )
+    return _listed("bad_box", rows, score, suggested_box=rows.near_box)
 
 
-def _spurious(boxes: BoxRows, tally: ClassCounts) -> dict[str, Any]:
+def _spurious(boxes: BoxRows, counts: ClassCounts) -> dict[str, Any]:
     """Boxes that no detection touches, the likelier the fewer of their class are.
 
     Nothing tells a box of nothing from an object that the model misses, so what is usual speaks: of so
@@ -228,47 +175,26 @@ def _spurious(boxes: BoxRows, tally: ClassCounts) -> dict[str, Any]:
     """
     rows = take(boxes, boxes.outcome == o.UNTOUCHED)
     classes, place, n = np.unique(rows.category, return_inverse=True, return_counts=True)
-    share = n / np.array([max(tally.boxes.get(k, 0), 1) for k in classes.tolist()])
+    share = n / np.array([max(counts.boxes.get(k, 0), 1) for k in classes.tolist()])
     score = (SPURIOUS_SHARE / (SPURIOUS_SHARE + share))[place]
-    rows, score = take(rows, score >= LISTED), score[score >= LISTED]
-    return _columns(
-        "spurious",
-        rows.image,
-        rows.annotation_id,
-        rows.annotation_row,
-        rows.category,
-        score,
-        rows.box,
-        np.full(len(rows), o.NONE),
-        np.full((len(rows), 4), np.nan),
-        rows.iou,
-        np.full(len(rows), np.nan),
-    )
+    return _listed("spurious", rows, score, model_score=np.full(len(rows), np.nan))
 
 
-def _columns(
-    kind: str,
-    image: Ints,
-    annotation_id: Ints,
-    annotation_row: Ints,
-    category: Ints,
-    score: Floats,
-    box: Floats,
-    suggested: Ints,
-    suggested_box: Floats,
-    iou: Floats,
-    model_score: Floats,
-) -> dict[str, Any]:
-    return {
-        "image_id": image,
-        "annotation_id": annotation_id,
-        "annotation_row": annotation_row,
-        "category_id": category,
-        "kind": np.full(len(image), kind, object),
+def _listed(kind: str, rows: BoxRows | DetectionRows, score: Floats, **stated: NDArray[Any]) -> dict[str, Any]:
+    """Columns of the suspects that are worth a look; what is not stated is unknown."""
+    none, nowhere = np.full(len(rows), o.NONE), np.full((len(rows), 4), np.nan)
+    of_box = {"annotation_id": none, "annotation_row": none, "box": nowhere}
+    if isinstance(rows, BoxRows):
+        of_box = {"annotation_id": rows.annotation_id, "annotation_row": rows.annotation_row, "box": rows.box}
+    columns = {
+        "image_id": rows.image,
+        "category_id": rows.category,
+        "kind": np.full(len(rows), kind, object),
         "score": score,
-        **{side: box[:, place] for place, side in enumerate(SIDES)},
-        "suggested_category_id": suggested,
-        **{f"suggested_{side}": suggested_box[:, place] for place, side in enumerate(SIDES)},
-        "iou": iou,
-        "model_score": model_score,
+        "suggested_category_id": none,
+        "suggested_box": nowhere,
+        "iou": rows.iou,
+        "model_score": rows.score,
     }
+    chosen = score >= LISTED
+    return {name: values[chosen] for name, values in (columns | of_box | stated).items()}

@@ -14,8 +14,7 @@ from detray.diagnose.columns import join, take
 from detray.diagnose.evidence.counts import ClassCounts
 from detray.diagnose.image_set import Images, ImageSet, sort_detections
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE
-from detray.diagnose.mapping.faults import find_split_faults
-from detray.diagnose.mapping.formats import reading_of_class
+from detray.diagnose.mapping.faults import find_split_faults, reading_of_class
 from detray.diagnose.mapping.label_map import find_remaps
 from detray.diagnose.mapping.pairing import SAMPLE_IMAGES, Named, Pairing, spread
 from detray.diagnose.mapping.repairs import MappingFaults

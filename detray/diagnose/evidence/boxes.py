@@ -68,8 +68,7 @@ class BoxEvidence:
     @property
     def usually_missed(self) -> float:
         """The share of their boxes that the other classes that work miss, in the median; 0 if there is none."""
-        missed = self.scores.reference.missed
-        return float(np.median(missed)) if len(missed) else 0.0
+        return self.scores.reference.usually_missed
 
     def as_usually_found(self, rows: Flags) -> Flags:
         """As many of the boxes ``rows``, evenly among them, as the other classes that work find."""

@@ -1,7 +1,8 @@
 """Counts of a split by class, small enough to be merged over shards, and the bins that scores are counted in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,9 +17,32 @@ FEW_BOXES = Criterion(10, "boxes in the evaluated split: LVIS calls classes with
 Counts = dict[Any, int]
 
 
-@dataclass
-class ClassCounts:
-    """Counts of a shard by class: small, and summed over shards in any order."""
+class Counted:
+    """Base of a dataclass of counts by key, which add up over shards in any order."""
+
+    def add(self, other: Self) -> None:
+        """Take the counts of ``other`` in."""
+        for name, counts in vars(self).items():
+            for key, n in getattr(other, name).items():
+                counts[key] = counts.get(key, 0) + n
+
+    def to_json(self) -> dict[str, list[list[Any]]]:
+        """As JSON: for each field a list of [key, count]; a key of two parts is a list."""
+        return {name: [[key, n] for key, n in counts.items()] for name, counts in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, list[list[Any]]]) -> Self:
+        """What `to_json` gave."""
+
+        def keyed(entries: list[list[Any]]) -> Counts:
+            return {tuple(key) if isinstance(key, list) else key: n for key, n in entries}
+
+        return cls(**{name: keyed(entries) for name, entries in data.items()})
+
+
+@dataclass(frozen=True)
+class ClassCounts(Counted):
+    """Counts of a shard by class."""
 
     boxes: Counts = field(default_factory=dict)
     """Boxes, crowds left out."""
@@ -44,28 +68,11 @@ class ClassCounts:
     image_detections: Counts = field(default_factory=dict)
     """By number of detections: images with so many."""
 
-    def add(self, other: "ClassCounts") -> None:
-        """Take the counts of ``other`` in."""
-        for name, counts in vars(self).items():
-            for key, value in getattr(other, name).items():
-                if name == "lowest_scores":
-                    counts[key] = min(counts.get(key, value), value)
-                else:
-                    counts[key] = counts.get(key, 0) + value
-
-    def to_json(self) -> dict[str, list[list[Any]]]:
-        """As JSON: for each field a list of [key, count]; a key of two parts is a list."""
-        return {name: [[key, value] for key, value in counts.items()] for name, counts in vars(self).items()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, list[list[Any]]]) -> "ClassCounts":
-        """What `to_json` gave."""
-        return cls(
-            **{
-                name: {tuple(key) if isinstance(key, list) else key: value for key, value in entries}
-                for name, entries in data.items()
-            }
-        )
+    def add(self, other: Self) -> None:
+        """Take the counts of ``other`` in; of the lowest scores the lower one stays."""
+        lowest = {k: min(n, self.lowest_scores.get(k, n)) for k, n in other.lowest_scores.items()}
+        super().add(other)
+        self.lowest_scores.update(lowest)
 
 
 _HALF, _ONE = 0x3F000000 >> 17, 0x3F800000 >> 17

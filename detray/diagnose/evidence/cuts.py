@@ -64,7 +64,7 @@ class CutEvidence:
             is_alike = share_lost <= CUT_ALIKE * self.split.missed + CUT_MISSED_SHARE
             return is_alike or (self._is_skewed and self.scores.are_depressed is True)
         reference, n_true = self.scores.reference, self.result.n_true
-        below = reference.position(self.lowest)
+        below = reference.true.place(self.lowest)
         if below is None or reference.lowest_score is None:
             return self._is_skewed
         depth = reference.usual_depth(n_true)

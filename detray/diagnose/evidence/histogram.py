@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from detray.arrays import Ints
+from detray.arrays import Floats, Ints
 from detray.diagnose.evidence.counts import Counts, bin_score, score_bin
 
 
@@ -19,8 +19,17 @@ class Histogram:
 
     @classmethod
     def of(cls, counts: Counts) -> "Histogram":
+        """From counts by bin."""
         bins = np.array(sorted(counts), np.int64)
         return cls(bins, np.array([counts[number] for number in bins.tolist()], np.int64))
+
+    @classmethod
+    def pooled(cls, parts: Sequence["Histogram"]) -> "Histogram":
+        """The scores of all ``parts`` together."""
+        bins = np.concatenate([NO_SCORES.bins, *(part.bins for part in parts)])
+        bins, place = np.unique(bins, return_inverse=True)
+        n = np.concatenate([NO_SCORES.n, *(part.n for part in parts)])
+        return cls(bins, np.bincount(place, n, minlength=len(bins)).astype(np.int64))
 
     def without(self, other: "Histogram") -> "Histogram":
         """Less the scores of ``other``, which are among them."""
@@ -30,14 +39,22 @@ class Histogram:
 
     @cached_property
     def total(self) -> int:
+        """How many scores there are."""
         return int(self.n.sum())
 
-    def place(self, number: int) -> float | None:
-        """The share of the scores below a bin, and half of those in it; None without any."""
-        if not self.total:
-            return None
+    def place(self, score: float) -> float | None:
+        """The share of the scores below the bin of one, and half of those in it; None without any."""
+        return self.place_of_bin(score_bin(np.array([score]))[0]) if self.total else None
+
+    def place_of_bin(self, number: int) -> float:
+        """The same, of a bin."""
         low, high = np.searchsorted(self.bins, [number, number + 1])
         return float(self.n[:low].sum() + self.n[low:high].sum() / 2) / self.total
+
+    @property
+    def middle_bin(self) -> int:
+        """The bin in which half of the scores are reached."""
+        return int(self.bins[np.searchsorted(np.cumsum(self.n), self.total / 2)])
 
     def quantile(self, share: float) -> float | None:
         """The score below which this share lies; None without any."""
@@ -48,7 +65,12 @@ class Histogram:
 
     def above(self, score: float) -> int:
         """How many score at least as high."""
-        return int(self.n[np.searchsorted(self.bins, int(score_bin(np.array([score]))[0])) :].sum())
+        return int(self.n[np.searchsorted(self.bins, score_bin(np.array([score]))[0]) :].sum())
+
+    def share_up_to(self, score: Floats) -> Floats:
+        """The share of the scores that are at most as high as each of ``score`` ``[k]``, ``[k]``; 0 without any."""
+        shares = np.append(0, np.cumsum(self.n)) / max(self.total, 1)
+        return shares[np.searchsorted(self.bins, score_bin(score), side="right")]
 
 
 NO_SCORES = Histogram(np.empty(0, np.int64), np.empty(0, np.int64))
@@ -60,24 +82,6 @@ def histograms(counts: Counts) -> dict[int, Histogram]:
     for (owner, number), n in counts.items():
         own.setdefault(owner, {})[number] = n
     return {owner: Histogram.of(scores) for owner, scores in own.items()}
-
-
-def summed(*counts: Counts) -> Counts:
-    """Counts by (class, bin), by bin."""
-    total: Counts = {}
-    for each in counts:
-        for (_, number), n in each.items():
-            total[number] = total.get(number, 0) + n
-    return total
-
-
-def added(parts: Sequence[Histogram]) -> Counts:
-    """The counts of histograms together, by bin."""
-    if not parts:
-        return {}
-    bins, place = np.unique(np.concatenate([part.bins for part in parts]), return_inverse=True)
-    n = np.bincount(place, np.concatenate([part.n for part in parts]), minlength=len(bins)).astype(np.int64)
-    return dict(zip(bins.tolist(), n.tolist(), strict=True))
 
 
 def score_depth(low: float, high: float) -> float:

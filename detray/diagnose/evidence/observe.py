@@ -10,27 +10,10 @@ from numpy.typing import NDArray
 from detray.arrays import Floats, Ints
 from detray.boxes import AREA_LIMITS
 from detray.diagnose.columns import take
+from detray.diagnose.evidence import rows as o
 from detray.diagnose.evidence.counts import ClassCounts, Counts, score_bin
 from detray.diagnose.evidence.overlap import best_of, overlaps
-from detray.diagnose.evidence.rows import (
-    ALL_LEVELS,
-    BACKGROUND,
-    COVERED,
-    DUPLICATE,
-    HIT,
-    HIT_IOU,
-    IGNORED,
-    LOOSE,
-    LOOSE_IOU,
-    NEAR,
-    NONE,
-    ON_OTHER,
-    TIGHT_LEVEL,
-    TRUE,
-    UNTOUCHED,
-    BoxRows,
-    DetectionRows,
-)
+from detray.diagnose.evidence.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
 from detray.diagnose.image_set import ImageSet
 from detray.evaluate.kernel import Matches, match
 from detray.evaluate.order import count, places
@@ -68,8 +51,8 @@ def observe(
     det, box, iou = (np.concatenate(pair) for pair in zip((det, box, iou), more, strict=True))
 
     boxes = _boxes(scene, matches, np.flatnonzero(close_gt & ~gt.crowd), det, box, iou)
-    found = _found(scene, matches, np.flatnonzero(close_dt), det, box, iou)
-    return Observation(boxes, found, _tally(scene, matches, take(boxes, np.isin(boxes.category, weak))))
+    detections = _detections(scene, matches, np.flatnonzero(close_dt), det, box, iou)
+    return Observation(boxes, detections, _counts(scene, matches, take(boxes, np.isin(boxes.category, weak))))
 
 
 def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> BoxRows:
@@ -86,8 +69,8 @@ def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
 
     nearest, cover = nearest[rows], cover[rows]
     hit = matches.detection[rows] >= 0
-    outcome = np.select([hit, cover >= 0, nearest >= 0], [HIT, COVERED, NEAR], UNTOUCHED)
-    named, _, count = _runs(dt.image)
+    outcome = np.select([hit, cover >= 0, nearest >= 0], [o.HIT, o.COVERED, o.NEAR], o.UNTOUCHED)
+    named, n_detections = np.unique(dt.image, return_counts=True)
     images, n_boxes = np.unique(gt.image[~gt.crowd], return_counts=True)
     return BoxRows(
         image=gt.image[rows],
@@ -108,12 +91,12 @@ def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
         cover_score=_take(dt.score, _take(det, cover, NONE), np.nan),
         cover_iou=_take(iou, cover, 0.0),
         cover_rank=_take(dt.rank, _take(det, cover, NONE), NONE),
-        image_detections=_take(count, _place(named, gt.image[rows]), 0),
+        image_detections=_take(n_detections, _place(named, gt.image[rows]), 0),
         image_boxes=_take(n_boxes, _place(images, gt.image[rows]), 0),
     )
 
 
-def _found(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> DetectionRows:
+def _detections(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> DetectionRows:
     gt, dt = scene.gt, scene.dt
     pairs = ~gt.crowd[box]
     same = dt.category[det] == gt.category[box]
@@ -126,55 +109,44 @@ def _found(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
 
     own_iou, other_iou = _take(iou, best, 0.0), _take(iou, beside, 0.0)
     # a negative size is no box: the evaluation leaves it out, the search for its format does not
-    word = np.where((dt.box[rows, 2:] < 0).any(axis=1), ALL_LEVELS, matches.ignored[rows, 0]).astype(np.int16)
+    word = np.where((dt.box[rows, 2:] < 0).any(axis=1), o.ALL_LEVELS, matches.ignored[rows, 0]).astype(np.int16)
     true = (matches.matched[rows, 0] & ~word & 1).astype(np.bool_)
     ignored = (word & 1).astype(np.bool_)
     outcome = np.select(
-        [
-            true,
-            ignored,
-            own_iou >= HIT_IOU,
-            other_iou >= HIT_IOU,
-            own_iou >= LOOSE_IOU,
-        ],
-        [TRUE, IGNORED, DUPLICATE, ON_OTHER, LOOSE],
-        BACKGROUND,
+        [true, ignored, own_iou >= HIT_IOU, other_iou >= HIT_IOU, own_iou >= LOOSE_IOU],
+        [o.TRUE, o.IGNORED, o.DUPLICATE, o.ON_OTHER, o.LOOSE],
+        o.BACKGROUND,
     )
-    own_box, other_box = _take(box, best, NONE), _take(box, beside, NONE)
-    taken = _take(matches.detection, own_box, NONE)
+    taken = _take(matches.detection, _take(box, best, NONE), NONE)
     return DetectionRows(
         image=dt.image[rows],
         category=dt.category[rows],
         box=dt.box[rows],
         score=dt.score[rows],
         rank=dt.rank[rows],
-        image_size=scene.images.size_of(dt.image[rows]),
         kept=matches.kept[rows],
         matched=matches.matched[rows, 0],
         ignored=word,
         outcome=outcome,
         iou=own_iou,
-        box_row=_take(scene.annotation_row, own_box, NONE),
         box_hit=(taken >= 0) & (taken != rows),
         near_missed=near_missed[rows],
-        other_category=_take(gt.category, other_box, NONE),
+        other_category=_take(gt.category, _take(box, beside, NONE), NONE),
         other_iou=other_iou,
-        other_row=_take(scene.annotation_row, other_box, NONE),
     )
 
 
-def _tally(scene: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCounts:
+def _counts(scene: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCounts:
     gt, dt = scene.gt, scene.dt
     true = (matches.matched[:, 0] & ~matches.ignored[:, 0] & 1).astype(np.bool_)
     false = matches.kept & ~true & ~(matches.ignored[:, 0] & 1).astype(np.bool_)
-    tight = true & (matches.matched[:, 0] >> TIGHT_LEVEL & 1).astype(np.bool_)
-    hit = boxes.outcome == HIT
+    tight = true & (matches.matched[:, 0] >> o.TIGHT_LEVEL & 1).astype(np.bool_)
+    hit = boxes.outcome == o.HIT
     by_other = (boxes.cover_category != NONE) & ~(hit & (boxes.score >= np.nan_to_num(boxes.cover_score, nan=-1.0)))
     vote = np.where(by_other, boxes.cover_category, np.where(hit, boxes.category, NONE))
-    classes, start, _ = _runs(np.sort(dt.category))
     order = np.argsort(dt.category, kind="stable")
+    classes, start = np.unique(dt.category[order], return_index=True)
     lowest = np.minimum.reduceat(dt.score[order], start) if len(dt) else np.empty(0)
-    _, _, per_image = _runs(dt.image)
     is_hit, is_small = matches.detection >= 0, gt.area <= AREA_LIMITS["small"][1]
     return ClassCounts(
         small_boxes=_count(gt.category[is_small & ~gt.crowd]),
@@ -188,7 +160,7 @@ def _tally(scene: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCounts:
         true_scores=_count(dt.category[true], score_bin(dt.score[true])),
         false_scores=_count(dt.category[false], score_bin(dt.score[false])),
         lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),
-        image_detections=_count(per_image),
+        image_detections=_count(np.unique(dt.image, return_counts=True)[1]),
     )
 
 
@@ -202,12 +174,6 @@ def _take(values: NDArray[Any], index: Ints, missing: Any) -> NDArray[Any]:
     if not len(values):
         return np.full(len(index), missing, np.result_type(values.dtype, type(missing)))
     return np.where(index >= 0, values[index], missing)
-
-
-def _runs(ordered: Ints) -> tuple[Ints, Ints, Ints]:
-    """The distinct values of sorted integers, where each starts, and how many there are."""
-    start = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.arange(0)
-    return ordered[start], start, np.diff(np.append(start, len(ordered)))
 
 
 def _place(ordered: Ints, values: Ints) -> Ints:
@@ -224,7 +190,7 @@ def _count(*keys: Ints) -> Counts:
     code = np.zeros(len(keys[0]), np.int64)
     for key, known in zip(keys, values, strict=True):
         code = code * len(known) + places(known, key)
-    found, n = count(code)
-    columns = np.unravel_index(found, [max(len(known), 1) for known in values])
+    codes, n = count(code)
+    columns = np.unravel_index(codes, [max(len(known), 1) for known in values])
     named = [known[place].tolist() for known, place in zip(values, columns, strict=True)]
     return dict(zip(named[0] if len(keys) == 1 else zip(*named, strict=True), n.tolist(), strict=True))

@@ -8,8 +8,8 @@ import numpy as np
 
 from detray.arrays import Floats
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import FEW_BOXES, ClassCounts, bin_score, score_bin
-from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, added, histograms, log_odds, score_depth
+from detray.diagnose.evidence.counts import FEW_BOXES, ClassCounts, Counts, bin_score
+from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, histograms, log_odds, score_depth
 
 CONFIDENT_QUANTILE = Criterion(0.1, "a detection is confident if it scores above this share of its class's true ones")
 HIGH_RECALL = Criterion(0.5, "recall from which ranking, not finding, decides AP50")
@@ -18,87 +18,84 @@ SPREAD_DEVIATIONS = Criterion(1.5, f"standard deviations below the mean, more wh
 
 
 @dataclass(frozen=True)
-class ScoreHistograms:
-    """The true and the false detections of one class by score."""
+class WorkingClass:
+    """How a class that works does."""
 
     true: Histogram
+    """Its true detections by score."""
     false: Histogram
+    missed: float | None
+    """The share of its boxes that it misses at IoU .5; None without boxes."""
+    untight: float | None
+    """The share of its true detections that fail at IoU .75; None without any."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """How the classes that work score: what is unusual for this model is told by them."""
+    """The classes that work, by id."""
 
+    classes: Mapping[int, WorkingClass]
     lowest_score: float | None
     """The lowest score of any of their detections; None if no class works."""
-    classes: Mapping[int, ScoreHistograms]
-    missed: Mapping[int, float]
-    """By class: the share of its boxes that it misses at IoU .5."""
-    untight: Mapping[int, float]
-    """By class: the share of its true detections that fail at IoU .75."""
 
     @classmethod
     def of(cls, counts: ClassCounts, working: frozenset[int]) -> "Reference":
-        lowest = [counts.lowest_scores[k] for k in working if k in counts.lowest_scores]
+        """From the counts of a split, and the classes in it that work."""
         true, false = histograms(counts.true_scores), histograms(counts.false_scores)
-        classes = {k: ScoreHistograms(true.get(k, NO_SCORES), false.get(k, NO_SCORES)) for k in sorted(working)}
-        missed = {k: 1 - counts.hits.get(k, 0) / n for k in sorted(working) if (n := counts.boxes.get(k, 0))}
-        untight = {
-            k: 1 - counts.tight_hits.get(k, 0) / scores.true.total for k, scores in classes.items() if scores.true.total
-        }
-        return cls(bin_score(min(lowest)) if lowest else None, classes, missed, untight)
+
+        def lacking(part: Counts, k: int, whole: int) -> float | None:
+            return 1 - part.get(k, 0) / whole if whole else None
+
+        classes = {}
+        for k in sorted(working):
+            own = true.get(k, NO_SCORES)
+            missed, untight = lacking(counts.hits, k, counts.boxes.get(k, 0)), lacking(counts.tight_hits, k, own.total)
+            classes[k] = WorkingClass(own, false.get(k, NO_SCORES), missed, untight)
+        lowest = [counts.lowest_scores[k] for k in working if k in counts.lowest_scores]
+        return cls(classes, bin_score(min(lowest)) if lowest else None)
 
     @cached_property
     def _pooled(self) -> Histogram:
-        return Histogram.of(added([scores.true for scores in self.classes.values()]))
+        return Histogram.pooled([each.true for each in self.classes.values()])
 
     @cached_property
     def _median_places(self) -> dict[int, float]:
         """By class of enough true detections: the log odds of the place of their median among all."""
-        places = {}
-        for category, scores in self.classes.items():
-            if scores.true.total >= FEW_BOXES:
-                half = int(np.searchsorted(np.cumsum(scores.true.n), scores.true.total / 2))
-                places[category] = log_odds(self._pooled.place(int(scores.true.bins[half])) or 0.0)
-        return places
+        return {
+            k: log_odds(self._pooled.place_of_bin(each.true.middle_bin))
+            for k, each in self.classes.items()
+            if each.true.total >= FEW_BOXES
+        }
 
     def seen_by(self, category: int) -> "Others":
         """The other classes alone."""
         own = self.classes.get(category)
         pooled = self._pooled if own is None else self._pooled.without(own.true)
         places = [place for k, place in self._median_places.items() if k != category]
-        return Others(
-            self.lowest_score,
-            pooled,
-            np.array(places),
-            [scores for k, scores in self.classes.items() if k != category],
-            np.array([share for k, share in self.missed.items() if k != category]),
-            np.array([share for k, share in self.untight.items() if k != category]),
-        )
+        classes = [each for k, each in self.classes.items() if k != category]
+        return Others(classes, self.lowest_score, pooled, np.array(places))
 
 
 @dataclass(frozen=True)
 class Others:
     """The classes that work, seen from one class that is not among them."""
 
+    classes: Sequence[WorkingClass]
     lowest_score: float | None
     true: Histogram
     """The true detections of all of them."""
     median_places: Floats
     """Of each that has enough true detections: the log odds of the place of its median among all."""
-    classes: Sequence[ScoreHistograms]
-    missed: Floats
-    """The shares of the boxes that they miss."""
-    untight: Floats
-    """The shares of their true detections that fail at IoU .75."""
 
-    def position(self, score: float) -> float | None:
-        """The share of the true detections that score below; None without any."""
-        return self.true.place(int(score_bin(np.array([score]))[0]))
+    @property
+    def usually_missed(self) -> float:
+        """The share of their boxes that they miss, in the median; 0 if there is none."""
+        return _median([each.missed for each in self.classes if each.missed is not None]) or 0.0
 
-    def quantile(self, share: float) -> float | None:
-        """The score below which this share of the true detections lies; None without any."""
-        return self.true.quantile(share)
+    @property
+    def usually_untight(self) -> float:
+        """The share of their true detections that fail at IoU .75, in the median; 0 if there is none."""
+        return _median([each.untight for each in self.classes if each.untight is not None]) or 0.0
 
     @cached_property
     def lowest_usual_position(self) -> float:
@@ -115,36 +112,36 @@ class Others:
         """How far, in log odds, the lowest of ``n`` true scores of a class lies below their median; in the
         median of the classes, None where none has enough true detections."""
         depths = [
-            score_depth(scores.true.quantile(1 / n) or 0.0, scores.true.quantile(0.5) or 0.0)
-            for scores in self.classes
-            if scores.true.total >= FEW_BOXES
+            score_depth(each.true.quantile(1 / n) or 0.0, each.true.quantile(0.5) or 0.0)
+            for each in self.classes
+            if each.true.total >= FEW_BOXES
         ]
-        return float(np.median(depths)) if depths else None
+        return _median(depths)
 
     def usual_tail(self, n: int) -> float | None:
         """How far the lowest of ``n`` true scores of a class lies below their median, for each step from
         there to the highest tenth; in the median of the classes, None where none has enough true detections."""
         tails = []
-        for scores in self.classes:
-            low, middle, high = (scores.true.quantile(q) or 0.0 for q in (1 / n, 0.5, 1 - CONFIDENT_QUANTILE))
-            if scores.true.total >= FEW_BOXES and high > middle:
+        for each in self.classes:
+            low, middle, high = (each.true.quantile(q) or 0.0 for q in (1 / n, 0.5, 1 - CONFIDENT_QUANTILE))
+            if each.true.total >= FEW_BOXES and high > middle:
                 tails.append((middle - low) / (high - middle))
-        return float(np.median(tails)) if tails else None
+        return _median(tails)
 
     def least_false(self, n_true: int, *, below: float) -> float:
         """How many false detections a class with ``n_true`` true ones has below a score: the median over
         the classes of their number, or of their number for each true one, if that is less."""
-        if not self.classes:
-            return 0.0
-        n = np.array([scores.false.total - scores.false.above(below) for scores in self.classes])
-        true = np.array([max(scores.true.total, 1) for scores in self.classes])
-        return min(float(np.median(n)), n_true * float(np.median(n / true)))
+        return min(self._usual_numbers(n_true, [each.false.total - each.false.above(below) for each in self.classes]))
 
     def usual_false(self, score: float, n_true: int) -> float:
         """How many false detections a class with ``n_true`` true ones usually has from ``score`` on: the
         median over the classes of their number, or of their number for each true one, if that is more."""
-        if not self.classes:
-            return 0.0
-        n = np.array([scores.false.above(score) for scores in self.classes])
-        true = np.array([max(scores.true.total, 1) for scores in self.classes])
-        return max(float(np.median(n)), n_true * float(np.median(n / true)))
+        return max(self._usual_numbers(n_true, [each.false.above(score) for each in self.classes]))
+
+    def _usual_numbers(self, n_true: int, numbers: Sequence[int]) -> tuple[float, float]:
+        each_true = [n / max(each.true.total, 1) for n, each in zip(numbers, self.classes, strict=True)]
+        return _median(numbers) or 0.0, n_true * (_median(each_true) or 0.0)
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None

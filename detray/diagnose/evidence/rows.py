@@ -71,7 +71,6 @@ class DetectionRows(Columns):
     box: Floats
     score: Floats
     rank: Ints
-    image_size: Floats
     kept: Flags
     """Among the first 100 of its image and class."""
     matched: NDArray[np.int16]
@@ -83,8 +82,6 @@ class DetectionRows(Columns):
     box of its class; BACKGROUND: the rest."""
     iou: Floats
     """Best IoU with a box of its class, at least .1; else 0."""
-    box_row: Ints
-    """annotation_row of that box; -1: none."""
     box_hit: Flags
     """That box is matched by another detection."""
     near_missed: Flags
@@ -92,8 +89,6 @@ class DetectionRows(Columns):
     other_category: Ints
     """The other class with the best overlap of at least .1; -1: none."""
     other_iou: Floats
-    other_row: Ints
-    """annotation_row of that box."""
 
 
 def first_of_each_place(found: DetectionRows) -> Flags:

@@ -46,7 +46,7 @@ class ScoreEvidence:
     @cached_property
     def floor(self) -> float:
         """From this score on a detection of the class is confident."""
-        other = self.reference.quantile(CONFIDENT_QUANTILE)
+        other = self.reference.true.quantile(CONFIDENT_QUANTILE)
         if self.result.n_true < MIN_HITS:
             return other or 0.0
         return self.low if other is None else min(self.low, other)
@@ -68,12 +68,12 @@ class ScoreEvidence:
 
     def are_low(self, chance: float) -> bool | None:
         """The same, where it happens by chance with this probability at most."""
-        position = self.reference.position(self.median) if self.result.n_true else None
+        position = self.reference.true.place(self.median) if self.result.n_true else None
         if position is None:
             return None
         position = max(position, 1 / (self.reference.true.total + 1))
         # the classes differ among themselves
-        usual = self.reference.quantile(0.5) or 0.0
+        usual = self.reference.true.quantile(0.5) or 0.0
         is_far_below = position < FAR_BELOW_POSITION and self.median < FAR_BELOW * usual
         if not is_far_below and position >= min(DEPRESSED_POSITION, self.reference.lowest_usual_position):
             return False

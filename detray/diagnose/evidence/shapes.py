@@ -1,12 +1,11 @@
 """Sizes and aspects of boxes by class, counted in bins, and how far two distributions of them lie apart."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from detray.arrays import Ints
-from detray.diagnose.evidence.counts import Counts
+from detray.diagnose.evidence.counts import Counted, Counts
 from detray.diagnose.image_set import ImageSet
 
 BINS_PER_OCTAVE = 4
@@ -17,7 +16,7 @@ KS_CRITICAL = 1.628
 
 
 @dataclass(frozen=True)
-class Shapes:
+class Shapes(Counted):
     """Boxes by class and bin: of the size (root of the area, a share of the image's root area where
     its size is known, else pixels), and of width / height. Counts add up over shards."""
 
@@ -29,30 +28,10 @@ class Shapes:
     """By (class, bin)."""
     aspects: Counts = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, list[list[Any]]]:
-        """As JSON: for each field a list of [key, count]."""
-        return {name: [[key, n] for key, n in counts.items()] for name, counts in vars(self).items()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, list[list[Any]]]) -> "Shapes":
-        """What `to_json` gave."""
-        return cls(
-            **{
-                name: {tuple(key) if isinstance(key, list) else key: n for key, n in entries}
-                for name, entries in data.items()
-            }
-        )
-
     def independent(self, category: int) -> float:
         """How many boxes drawn independently tell as much as those of the class: boxes of one image are
         alike, so between its images and its boxes."""
         return float(np.sqrt(max(self.boxes.get(category, 0), 1) * max(self.images.get(category, 0), 1)))
-
-    def add(self, other: "Shapes") -> None:
-        """Take the counts of ``other`` in."""
-        for name, counts in vars(self).items():
-            for key, n in getattr(other, name).items():
-                counts[key] = counts.get(key, 0) + n
 
 
 def box_shapes(scene: ImageSet) -> Shapes:

@@ -9,7 +9,7 @@ import numpy as np
 from detray.arrays import Flags, Floats, Ints
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.counts import FEW_BOXES, MIN_HITS, WORKING_RECALL, ClassCounts, Counts, bin_score
-from detray.diagnose.evidence.histogram import Histogram, histograms, summed
+from detray.diagnose.evidence.histogram import Histogram, histograms
 from detray.diagnose.evidence.inputs import Inputs
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE, Reference
 from detray.diagnose.evidence.shapes import drift
@@ -56,7 +56,9 @@ class Split:
         Scores that end by themselves thin out towards the lowest; where they were cut the lowest bit of
         their range holds as many as the next ones.
         """
-        scores = Histogram.of(summed(self.repaired.true_scores, self.repaired.false_scores))
+        scores = Histogram.pooled(
+            [*histograms(self.repaired.true_scores).values(), *histograms(self.repaired.false_scores).values()]
+        )
         if scores.total < CUT_DETECTIONS:
             return None
         lowest, high = bin_score(int(scores.bins[0])), scores.quantile(0.99) or 0.0

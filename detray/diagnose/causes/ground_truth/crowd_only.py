@@ -1,6 +1,5 @@
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict
 
 
 class CrowdOnly(Cause):
@@ -13,7 +12,7 @@ class CrowdOnly(Cause):
     """
 
     name = "crowd_only"
-    group = cause.GROUND_TRUTH
+    group = GROUND_TRUTH
 
     def judge(self, case: Case) -> Verdict | None:
         if len(case.given.boxes) or not case.n_crowd:

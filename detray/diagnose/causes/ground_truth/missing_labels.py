@@ -1,9 +1,8 @@
 import numpy as np
 
 from detray.arrays import Ints
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence, number
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC, LIKE_TRUE_UPPER_AUC
 from detray.diagnose.evidence.bare_images import BareImages, outscores
@@ -34,7 +33,7 @@ class MissingLabels(Cause):
     """
 
     name = "missing_labels"
-    group = cause.GROUND_TRUTH
+    group = GROUND_TRUTH
     explains = ("background_confusion",)
 
     def judge(self, case: Case) -> Verdict | None:
@@ -62,7 +61,7 @@ def _left_out(case: Case, auc: Auc) -> Verdict | None:
         return None
     images = _most_first(result.detections.image[places])
     return Verdict(
-        confidence=round(cause.confidence(share, UNLABELLED_SHARE) * n_high / (n_high + MIN_HITS), 3),
+        confidence=round(confidence(share, UNLABELLED_SHARE) * n_high / (n_high + MIN_HITS), 3),
         d_ap=regained(result, Mend(labelled=places)),
         numbers={
             "unlabelled": n,
@@ -73,11 +72,11 @@ def _left_out(case: Case, auc: Auc) -> Verdict | None:
             "images": len(images),
             "worst_images": images[:_WORST].tolist(),
         },
-        sentence=f"{n} detections of {case.label} in {cause.number(len(images), 'image', 'images')} stand where no"
+        sentence=f"{n} detections of {case.label} in {number(len(images), 'image', 'images')} stand where no"
         f" box is drawn and score like the {n_true} true ones (AUC {auc.value:.2f}): objects are likely left out of the"
         " annotations.",
         remedy=_REMEDY,
-        config=tuning.clean("add"),
+        config=clean("add"),
         detections=places,
     )
 
@@ -105,14 +104,14 @@ def _skipped(case: Case, bare: BareImages) -> Verdict | None:
             "above_median_beside_boxes": n_beside,
             "standard_errors": bare.errors,
         },
-        sentence=f"{cause.number(len(images), 'image holds', 'images hold')} no box of {case.label} but"
+        sentence=f"{number(len(images), 'image holds', 'images hold')} no box of {case.label} but"
         f" {int(there.sum())} confident detections: {per_image:.1f} in an image score above the median of the true"
         f" ones, as in images with boxes ({bare.usual:.1f}), and as high as these (AUC {bare.auc.value:.2f}); the class"
         " was likely skipped there.",
         remedy=f"Look at these images, then at {n_beside} such detections beside boxes. {_REMEDY}"
         if n_beside
         else f"Look at these images. {_REMEDY}",
-        config=tuning.clean("add"),
+        config=clean("add"),
         detections=there,
     )
 

@@ -1,6 +1,5 @@
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, number
+from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, number
 
 
 class NoGroundTruth(Cause):
@@ -13,7 +12,7 @@ class NoGroundTruth(Cause):
     """
 
     name = "no_ground_truth"
-    group = cause.GROUND_TRUTH
+    group = GROUND_TRUTH
 
     def judge(self, case: Case) -> Verdict | None:
         if len(case.given.boxes) or case.n_crowd:

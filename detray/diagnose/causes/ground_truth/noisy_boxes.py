@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence, percent
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.inputs import Input
@@ -34,7 +33,7 @@ class NoisyBoxes(Cause):
     """
 
     name = "noisy_boxes"
-    group = cause.GROUND_TRUTH
+    group = GROUND_TRUTH
     inputs = (Input.AUDIT,)
     explains = ("localization",)
 
@@ -49,7 +48,7 @@ class NoisyBoxes(Cause):
         if flagged < MIN_HITS or flagged / n < FLAGGED_SHARE:
             return None
         return Verdict(
-            confidence=cause.confidence(share, NOISY_SHARE),
+            confidence=confidence(share, NOISY_SHARE),
             d_ap=regained(case.result, Mend(exact=case.result.true)),
             numbers={
                 "untight_share": share,
@@ -59,5 +58,5 @@ class NoisyBoxes(Cause):
             sentence=f"{percent(share)} of the true detections of {case.label} hold at IoU .5 and fail at .75, and the"
             f" audit has {flagged} findings of loose boxes among its {n}.",
             remedy="Review the suspected boxes in label_errors (kind bad_box) and let clean move the confirmed ones.",
-            config=tuning.clean("move", "clip"),
+            config=clean("move", "clip"),
         )

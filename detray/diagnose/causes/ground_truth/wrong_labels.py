@@ -1,9 +1,8 @@
 import numpy as np
 
 from detray.arrays import Floats, Ints
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC
 from detray.diagnose.evidence.confusion import dominant_class
@@ -33,7 +32,7 @@ class WrongLabels(Cause):
     """
 
     name = "wrong_labels"
-    group = cause.GROUND_TRUTH
+    group = GROUND_TRUTH
     explains = ("class_confusion", "receives_class")
 
     def judge(self, case: Case) -> Verdict | None:
@@ -76,7 +75,7 @@ class WrongLabels(Cause):
                 " true ones"
             )
         return Verdict(
-            confidence=cause.confidence(share, WRONG_SHARE, 0.6),
+            confidence=confidence(share, WRONG_SHARE, 0.6),
             d_ap=gain,
             numbers={
                 "covered": n_into,
@@ -88,7 +87,7 @@ class WrongLabels(Cause):
             },
             sentence=f"{'; '.join(parts)}: labels are likely wrong.",
             remedy="Review the suspected boxes in label_errors (kind wrong_class) and let clean relabel them.",
-            config=tuning.clean("relabel"),
+            config=clean("relabel"),
             boxes=covered if n_into else None,
             detections=on_other if n_out else None,
         )

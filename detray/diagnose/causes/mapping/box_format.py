@@ -1,6 +1,5 @@
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import MAPPING, Cause, Verdict, confidence, percent
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 
 
@@ -16,7 +15,7 @@ class BoxFormat(Cause):
     """
 
     name = "box_format"
-    group = cause.MAPPING
+    group = MAPPING
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.split.faults.class_readings.get(case.category) or case.split.faults.reading
@@ -25,7 +24,7 @@ class BoxFormat(Cause):
         whole = case.category not in case.split.faults.class_readings
         whose = "all boxes" if whole else f"the boxes of {case.label}"
         return Verdict(
-            confidence=cause.confidence(fault.recall_under - fault.recall, RECALL_RAISE),
+            confidence=confidence(fault.recall_under - fault.recall, RECALL_RAISE),
             d_ap=case.mapping_gain,
             numbers={
                 "recall": fault.recall,

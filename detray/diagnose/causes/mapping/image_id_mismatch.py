@@ -1,6 +1,5 @@
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import MAPPING, Cause, Verdict, confidence, percent
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 from detray.diagnose.mapping.pairing import UNKNOWN_IMAGES
 
@@ -18,7 +17,7 @@ class ImageIdMismatch(Cause):
     """
 
     name = "image_id_mismatch"
-    group = cause.MAPPING
+    group = MAPPING
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.split.faults.pairing
@@ -31,9 +30,9 @@ class ImageIdMismatch(Cause):
             else f"they name {fault.words}"
         )
         return Verdict(
-            confidence=cause.confidence(fault.recall_under - fault.recall, RECALL_RAISE)
+            confidence=confidence(fault.recall_under - fault.recall, RECALL_RAISE)
             if fault.recall_under is not None
-            else cause.confidence(max(fault.unknown_share, 1 - fault.recall), UNKNOWN_IMAGES),
+            else confidence(max(fault.unknown_share, 1 - fault.recall), UNKNOWN_IMAGES),
             d_ap=case.mapping_gain if known else None,
             numbers={
                 "recall_any_class": fault.recall,

@@ -1,9 +1,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import MAPPING, Cause, Verdict, confidence, percent
 from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL
 from detray.diagnose.mapping.label_map import REMAP_SHARE, ClassRemap, LabelFault, key_of
 
@@ -24,7 +23,7 @@ class LabelIdMismatch(Cause):
     """
 
     name = "label_id_mismatch"
-    group = cause.MAPPING
+    group = MAPPING
 
     def judge(self, case: Case) -> Verdict | None:
         fault = case.split.faults.labels
@@ -35,7 +34,7 @@ class LabelIdMismatch(Cause):
         shows_itself = remap.hits >= MIN_HITS and remap.hits >= REMAP_SHARE * remap.n
         sure = remap.hits / remap.n if shows_itself else fault.rule_share
         return Verdict(
-            confidence=cause.confidence(sure, REMAP_SHARE, 0.8),
+            confidence=confidence(sure, REMAP_SHARE, 0.8),
             d_ap=case.mapping_gain,
             numbers={
                 "hits": remap.hits,

@@ -1,6 +1,5 @@
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import OUTPUT, Cause, Verdict, confidence
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import LEAST_GAIN, MIN_GAIN, Mend, regained
@@ -22,7 +21,7 @@ class Duplicates(Cause):
     """
 
     name = "duplicates"
-    group = cause.OUTPUT
+    group = OUTPUT
 
     def judge(self, case: Case) -> Verdict | None:
         result = case.result
@@ -37,7 +36,7 @@ class Duplicates(Cause):
         if not (many or gain >= max(DUPLICATE_GAIN * all_false, MIN_GAIN)):
             return None
         return Verdict(
-            confidence=cause.confidence(gain / all_false, DUPLICATE_GAIN),
+            confidence=confidence(gain / all_false, DUPLICATE_GAIN),
             d_ap=gain,
             numbers={"duplicates": n, "true": n_true, "per_true": n / n_true, "d_ap_all_false": all_false},
             sentence=f"{n} detections of {case.label} repeat one of the {n_true} true ones: without them its AP is"

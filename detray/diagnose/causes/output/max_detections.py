@@ -1,6 +1,5 @@
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import OUTPUT, Cause, Verdict, confidence, percent
 from detray.diagnose.evidence.caps import CAPPED_MISSED_SHARE
 from detray.diagnose.mend import MIN_GAIN, Mend, regained
 
@@ -17,7 +16,7 @@ class MaxDetections(Cause):
     """
 
     name = "max_detections"
-    group = cause.OUTPUT
+    group = OUTPUT
     explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
@@ -42,7 +41,7 @@ class MaxDetections(Cause):
         lost = case.boxes.lost & saturation.full
         n, missed = int(lost.sum()), int(result.missed.sum())
         return Verdict(
-            confidence=cause.confidence(n / missed, CAPPED_MISSED_SHARE),
+            confidence=confidence(n / missed, CAPPED_MISSED_SHARE),
             d_ap=regained(result, Mend(found_last=case.boxes.as_usually_found(lost))),
             numbers={
                 "cap": cap,

@@ -1,6 +1,5 @@
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import OUTPUT, Cause, Verdict, confidence, percent
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.cuts import CUT_MISSED_SHARE
@@ -24,7 +23,7 @@ class ScoreThreshold(Cause):
     """
 
     name = "score_threshold"
-    group = cause.OUTPUT
+    group = OUTPUT
     explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
@@ -42,7 +41,7 @@ class ScoreThreshold(Cause):
             return None
         n, cut = case.boxes.n_lost, cuts.lowest
         return Verdict(
-            confidence=cause.confidence(cut, HIGH_CUT, 0.6),
+            confidence=confidence(cut, HIGH_CUT, 0.6),
             d_ap=regained(result, Mend(found_last=case.boxes.as_usually_found(lost))),
             numbers={"lowest_score": cut, "precision": precision, "lost": n, "n_ground_truth": len(lost)},
             sentence=f"No detection of {case.label} scores below {cut:.2f}, {percent(1 - precision)} of them are on"

@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.chance import BAD_AUC
 from detray.diagnose.evidence.counts import MIN_HITS
@@ -20,7 +19,7 @@ class BackgroundConfusion(Cause):
     """
 
     name = "background_confusion"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict | None:
         background, auc, n_true = case.background, case.background.auc, case.result.n_true
@@ -31,12 +30,12 @@ class BackgroundConfusion(Cause):
         if auc is None or not is_above or n < MIN_HITS or n < BACKGROUND_SHARE * n_true:
             return None
         return Verdict(
-            confidence=cause.confidence(-auc.value, -BAD_AUC, 0.0),
+            confidence=confidence(-auc.value, -BAD_AUC, 0.0),
             d_ap=regained(case.result, Mend(ignored=background.places)),
             numbers={"background": n, "true": n_true, "auc": auc.value},
             sentence=f"{n} detections of {case.label} on background outscore the median of its {n_true} true ones"
             f" (AUC {auc.value:.2f}).",
             remedy="Train with pictures that hold such background and no object, and raise focal gamma.",
-            config=tuning.tune(case.name, focal_gamma=[2.0, 3.0, 4.0], focal_alpha=[0.1, 0.25]),
+            config=tune(case.name, focal_gamma=[2.0, 3.0, 4.0], focal_alpha=[0.1, 0.25]),
             detections=background.places,
         )

@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.evidence.chance import BAD_AUC
 from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
@@ -19,7 +18,7 @@ class BadRanking(Cause):
     """
 
     name = "bad_ranking"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict | None:
         result = case.result
@@ -30,7 +29,7 @@ class BadRanking(Cause):
         if gain is None or gain < LEAST_GAIN:
             return None
         return Verdict(
-            confidence=cause.confidence(-auc.value, -BAD_AUC, 0.0),
+            confidence=confidence(-auc.value, -BAD_AUC, 0.0),
             d_ap=gain,
             numbers={
                 "auc": auc.value,
@@ -41,6 +40,6 @@ class BadRanking(Cause):
             sentence=f"{percent(result.recall)} of the boxes of {case.label} are found, and false detections score"
             f" above true ones (AUC {auc.value:.2f}).",
             remedy="Tune the focal loss, so that hard false detections cost more, and add negatives.",
-            config=tuning.tune(case.name, focal_gamma=[1.0, 2.0, 3.0], focal_alpha=[0.15, 0.25, 0.4]),
+            config=tune(case.name, focal_gamma=[1.0, 2.0, 3.0], focal_alpha=[0.15, 0.25, 0.4]),
             detections=case.detections.outranking,
         )

@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.confusion import dominant_class
 from detray.diagnose.evidence.counts import MIN_HITS
@@ -20,7 +19,7 @@ class ClassConfusion(Cause):
     """
 
     name = "class_confusion"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict | None:
         covers, confused = case.result.boxes.cover_category, case.confusion.boxes
@@ -32,7 +31,7 @@ class ClassConfusion(Cause):
         if most < min(MIN_HITS, of) or most / case.boxes.n_seen < COVERED_SHARE:
             return None
         return Verdict(
-            confidence=cause.confidence(most / case.boxes.n_seen, COVERED_SHARE, 0.6),
+            confidence=confidence(most / case.boxes.n_seen, COVERED_SHARE, 0.6),
             d_ap=regained(case.result, Mend(relabelled=rows)),
             numbers={
                 "covered": most,
@@ -44,6 +43,6 @@ class ClassConfusion(Cause):
             f" detections labelled {case.split.label(other)}, which works for itself.",
             remedy=f"Show the model more examples that tell `{case.name}` from `{case.split.names.get(other, other)}`:"
             " oversample the class and unfreeze more of the backbone.",
-            config=tuning.tune(case.name, oversample=[1, 2, 4, 8], freeze_units=[0, 1, 2]),
+            config=tune(case.name, oversample=[1, 2, 4, 8], freeze_units=[0, 1, 2]),
             boxes=rows,
         )

@@ -1,8 +1,7 @@
 import numpy as np
 
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.counts import FEW_BOXES, MIN_HITS
 from detray.diagnose.mend import Mend, regained
@@ -23,23 +22,22 @@ class Localization(Cause):
     """
 
     name = "localization"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict | None:
         result, loose = case.result, case.boxes.loose
         n, of = int(loose.sum()), len(loose)
         untight, n_true = result.untight_share or 0.0, result.n_true
-        others = case.scores.reference.untight
-        usual = float(np.median(others)) if len(others) else 0.0
+        usual = case.scores.reference.usually_untight
         is_untight = n_true >= FEW_BOXES and untight >= max(UNTIGHT_SHARE, usual + TIGHTER)
-        config = tuning.tune(case.name, box_loss_weight=[1.0, 2.0, 4.0])
+        config = tune(case.name, box_loss_weight=[1.0, 2.0, 4.0])
         remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
         share = n / max(case.boxes.n_met, 1)
         if n >= min(MIN_HITS, of) and n and share >= LOOSE_SHARE:
             median = float(np.median(result.boxes.iou[loose]))
             also = f", and {percent(untight)} of its {n_true} true detections fail at IoU .75" if is_untight else ""
             return Verdict(
-                confidence=cause.confidence(share, LOOSE_SHARE, 0.6),
+                confidence=confidence(share, LOOSE_SHARE, 0.6),
                 d_ap=regained(result, Mend(snapped=loose, exact=result.true if is_untight else None)),
                 numbers={"loose": n, "n_ground_truth": of, "median_iou": median, "untight_share": untight},
                 sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are only hit loosely"
@@ -50,7 +48,7 @@ class Localization(Cause):
             )
         if is_untight:
             return Verdict(
-                confidence=cause.confidence(untight, UNTIGHT_SHARE),
+                confidence=confidence(untight, UNTIGHT_SHARE),
                 d_ap=regained(result, Mend(exact=result.true)),
                 numbers={"untight": round(untight * n_true), "true": n_true},
                 sentence=f"{percent(untight)} of the {n_true} true detections of {case.label} hold at IoU .5 and fail"

@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence import rows as o
 from detray.diagnose.mend import Mend, regained
@@ -20,7 +19,7 @@ class MissedObjects(Cause):
     """
 
     name = "missed_objects"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict | None:
         lost = case.boxes.lost
@@ -33,12 +32,12 @@ class MissedObjects(Cause):
             return None
         weak = int((lost & (case.result.boxes.outcome != o.UNTOUCHED)).sum())
         return Verdict(
-            confidence=cause.confidence(share, MISSED_SHARE),
+            confidence=confidence(share, MISSED_SHARE),
             d_ap=regained(case.result, Mend(found=lost)),
             numbers={"lost": n, "n_ground_truth": of, "score": case.scores.floor, "touched_by_weak": weak},
             sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are met by no confident detection (score"
             f" {case.scores.floor:.2f} or more){f', {weak} of them by a weaker one' if weak else ''}.",
             remedy="Weigh the class more and train longer; look at the sizes and the number of its training boxes.",
-            config=tuning.tune(case.name, focal_alpha=[0.25, 0.5], oversample=[1, 2, 4, 8]),
+            config=tune(case.name, focal_alpha=[0.25, 0.5], oversample=[1, 2, 4, 8]),
             boxes=lost,
         )

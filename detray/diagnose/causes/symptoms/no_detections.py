@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, number
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, number, tune
 
 
 class NoDetections(Cause):
@@ -14,7 +13,7 @@ class NoDetections(Cause):
     """
 
     name = "no_detections"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict | None:
         n = len(case.result.boxes)
@@ -28,5 +27,5 @@ class NoDetections(Cause):
             sentence=f"No detection is labelled {case.label}, which has {number(n, 'box', 'boxes')}.",
             remedy="Check the number of classes of the model's head and its class weights; then tune the focal loss"
             " and oversample the class.",
-            config=tuning.tune(case.name, focal_alpha=[0.25, 0.4], focal_gamma=[1.0, 1.5, 2.0], oversample=[1, 4, 8]),
+            config=tune(case.name, focal_alpha=[0.25, 0.4], focal_gamma=[1.0, 1.5, 2.0], oversample=[1, 4, 8]),
         )

@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.confusion import dominant_class
 from detray.diagnose.evidence.counts import MIN_HITS
@@ -20,7 +19,7 @@ class ReceivesClass(Cause):
     """
 
     name = "receives_class"
-    group = cause.SYMPTOM
+    group = SYMPTOM
 
     def judge(self, case: Case) -> Verdict | None:
         others, confused = case.result.detections.other_category, case.confusion.detections
@@ -33,7 +32,7 @@ class ReceivesClass(Cause):
         if most < MIN_HITS or most / of < RECEIVED_SHARE:
             return None
         return Verdict(
-            confidence=cause.confidence(most / of, RECEIVED_SHARE, 0.6),
+            confidence=confidence(most / of, RECEIVED_SHARE, 0.6),
             d_ap=regained(case.result, Mend(ignored=rows)),
             numbers={
                 "on_other": most,
@@ -45,6 +44,6 @@ class ReceivesClass(Cause):
             f" {case.boxes.n_seen} boxes of its own are met.",
             remedy=f"Show the model more examples that tell `{case.split.names.get(other, other)}` from `{case.name}`:"
             " oversample the weaker of the two and unfreeze more of the backbone.",
-            config=tuning.tune(case.name, oversample=[1, 2, 4], freeze_units=[0, 1, 2]),
+            config=tune(case.name, oversample=[1, 2, 4], freeze_units=[0, 1, 2]),
             detections=rows,
         )

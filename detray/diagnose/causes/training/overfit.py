@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import TRAINING, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.inputs import Input
 from detray.diagnose.evidence.training import LEARNT_AP50
@@ -18,7 +17,7 @@ class Overfit(Cause):
     """
 
     name = "overfit"
-    group = cause.TRAINING
+    group = TRAINING
     inputs = (Input.TRAINING_DETECTIONS,)
     explains = ("missed_objects", "no_detections")
 
@@ -31,12 +30,12 @@ class Overfit(Cause):
         if ap50 < LEARNT_AP50 or ap50 - here50 < OVERFIT_GAP:
             return None
         return Verdict(
-            confidence=cause.confidence(ap50 - here50, OVERFIT_GAP, 0.7),
+            confidence=confidence(ap50 - here50, OVERFIT_GAP, 0.7),
             d_ap=max(ap - here, 0.0),
             numbers={"training_ap": ap, "training_ap50": ap50, "ap": here, "ap50": here50},
             sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split and {here50:.2f} here.",
             remedy="Augment more, raise the weight decay, freeze more of the network, or train for fewer epochs.",
-            config=tuning.tune(
+            config=tune(
                 case.name, augmentation=["default", "strong"], weight_decay=[1.0e-4, 1.0e-3], freeze_units=[0, 2, 4]
             ),
         )

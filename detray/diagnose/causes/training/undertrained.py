@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import TRAINING, Cause, Verdict, confidence, tune
 from detray.diagnose.evidence.inputs import Input
 from detray.diagnose.evidence.training import LEARNT_AP50
 
@@ -15,7 +14,7 @@ class Undertrained(Cause):
     """
 
     name = "undertrained"
-    group = cause.TRAINING
+    group = TRAINING
     inputs = (Input.TRAINING_DETECTIONS,)
     explains = ("missed_objects", "no_detections", "bad_ranking", "background_confusion")
 
@@ -27,10 +26,10 @@ class Undertrained(Cause):
         if ap50 >= LEARNT_AP50:
             return None
         return Verdict(
-            confidence=cause.confidence(-ap50, -LEARNT_AP50, 0.0),
+            confidence=confidence(-ap50, -LEARNT_AP50, 0.0),
             d_ap=None,
             numbers={"training_ap": ap, "training_ap50": ap50, "ap": case.given.ap},
             sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split too: it is not learnt.",
             remedy="Train longer, try other learning rates, and freeze less.",
-            config=tuning.tune(case.name, learning_rate=[1.0e-3, 3.0e-3, 1.0e-2], freeze_units=[0, 1]),
+            config=tune(case.name, learning_rate=[1.0e-3, 3.0e-3, 1.0e-2], freeze_units=[0, 1]),
         )

@@ -1,8 +1,7 @@
 import difflib
 
-from detray.diagnose import cause
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict
 from detray.diagnose.evidence.inputs import Input
 
 
@@ -16,7 +15,7 @@ class AbsentInTraining(Cause):
     """
 
     name = "absent_in_training"
-    group = cause.TRAINING_DATA
+    group = TRAINING_DATA
     inputs = (Input.TRAINING_ANNOTATIONS,)
     explains = ("missed_objects", "no_detections")
 

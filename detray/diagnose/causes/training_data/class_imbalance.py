@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.counts import FEW_BOXES
 
@@ -22,7 +21,7 @@ class ClassImbalance(Cause):
     """
 
     name = "class_imbalance"
-    group = cause.TRAINING_DATA
+    group = TRAINING_DATA
     explains = ("few_examples", "missed_objects", "no_detections", "bad_ranking")
 
     def judge(self, case: Case) -> Verdict | None:
@@ -35,13 +34,13 @@ class ClassImbalance(Cause):
         if case.training.n_boxes is None and auc is not None and auc.is_bad:
             return None
         return Verdict(
-            confidence=cause.confidence(-n / typical, -RARE_SHARE, 0.0),
+            confidence=confidence(-n / typical, -RARE_SHARE, 0.0),
             d_ap=None,
             numbers={"boxes": n, "median_class": typical, "where": where, "median_true_score": case.scores.median},
             sentence=f"{case.label} has {n} boxes in {where}, {percent(n / typical)} of the median class, and its true"
             f" detections score {case.scores.median:.2f} in the middle, lower than those of the classes that work.",
             remedy="Weigh the class by its effective number of boxes, or oversample the pictures that hold it.",
-            config=tuning.tune(
+            config=tune(
                 case.name,
                 class_weights=["none", "effective_number", "inverse_frequency"],
                 oversample=[1, 4, 8],

@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.counts import FEW_BOXES
 
@@ -18,7 +17,7 @@ class FewExamples(Cause):
     """
 
     name = "few_examples"
-    group = cause.TRAINING_DATA
+    group = TRAINING_DATA
 
     def judge(self, case: Case) -> Verdict | None:
         n = len(case.given.boxes)
@@ -33,10 +32,10 @@ class FewExamples(Cause):
             where = f"{n_train} in training and {where}"
         value = n_train / FEW_TRAINING_BOXES if few_train and n_train is not None else n / FEW_BOXES
         return Verdict(
-            confidence=cause.confidence(-value, -1.0, 0.0),
+            confidence=confidence(-value, -1.0, 0.0),
             d_ap=None,
             numbers={"n_ground_truth": n, "n_train": n_train},
             sentence=f"{case.label} has few boxes: {where}; its AP is uncertain, whatever else is wrong.",
             remedy="Collect more pictures of the class; until then oversample those that hold it.",
-            config=tuning.tune(case.name, oversample=[1, 4, 8, 16]),
+            config=tune(case.name, oversample=[1, 4, 8, 16]),
         )

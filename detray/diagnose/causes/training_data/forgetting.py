@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.inputs import Input
 from detray.diagnose.mend import MIN_GAIN
@@ -21,7 +20,7 @@ class Forgetting(Cause):
     """
 
     name = "forgetting"
-    group = cause.TRAINING_DATA
+    group = TRAINING_DATA
     inputs = (Input.BASE_DETECTIONS,)
     explains = ("missed_objects", "no_detections")
 
@@ -37,12 +36,12 @@ class Forgetting(Cause):
         if not (much or half or much50 or third):
             return None
         return Verdict(
-            confidence=cause.confidence(base - ap, FORGOTTEN, 0.4),
+            confidence=confidence(base - ap, FORGOTTEN, 0.4),
             d_ap=max(base - ap, 0.0),
             numbers={"base_ap": base, "base_ap50": base50, "ap": ap, "ap50": ap50},
             sentence=f"The base model had an AP of {base:.2f} (AP50 {base50:.2f}) on {case.label}, this one has"
             f" {ap:.2f} ({ap50:.2f}).",
             remedy="Freeze more of the network, lower the learning rate, and mix pictures of the class into the"
             " training data.",
-            config=tuning.tune(case.name, freeze_units=[2, 4, 6], learning_rate=[3.0e-4, 1.0e-3, 3.0e-3]),
+            config=tune(case.name, freeze_units=[2, 4, 6], learning_rate=[3.0e-4, 1.0e-3, 3.0e-3]),
         )

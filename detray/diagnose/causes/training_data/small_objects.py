@@ -1,9 +1,8 @@
 import numpy as np
 
 from detray.arrays import Flags, Floats
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict, percent
+from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import Mend, regained
@@ -28,7 +27,7 @@ class SmallObjects(Cause):
     """
 
     name = "small_objects"
-    group = cause.TRAINING_DATA
+    group = TRAINING_DATA
     explains = ("missed_objects",)
 
     def judge(self, case: Case) -> Verdict | None:
@@ -64,14 +63,14 @@ class SmallObjects(Cause):
             border = float(size[lost].max())
             numbers = {"median_size": typical, "recall_small_others": others[0], "recall_large_others": others[1]}
         return Verdict(
-            confidence=cause.confidence(share, SMALL_LOST_SHARE),
+            confidence=confidence(share, SMALL_LOST_SHARE),
             d_ap=regained(case.result, Mend(found=lost & (size <= border))),
             numbers={"lost": n, "n_ground_truth": len(boxes), "median_lost_size": typical, **numbers},
             sentence=f"{n} of {len(boxes)} boxes of {case.label} are missed because they are small:"
             f" {told} (side of the box{' after the resize' if case.split.inputs.input_size else ''}).",
             boxes=lost & (size <= border),
             remedy="Raise the input size or cut pictures into tiles, and use anchors of the objects' size.",
-            config=tuning.tune(case.name, augmentation=["default", "strong"], oversample=[1, 2, 4]),
+            config=tune(case.name, augmentation=["default", "strong"], oversample=[1, 2, 4]),
         )
 
 

@@ -1,6 +1,5 @@
-from detray.diagnose import cause, tuning
 from detray.diagnose.case import Case
-from detray.diagnose.cause import Cause, Verdict
+from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.inputs import Input
 
@@ -21,7 +20,7 @@ class TrainEvalShift(Cause):
     """
 
     name = "train_eval_shift"
-    group = cause.TRAINING_DATA
+    group = TRAINING_DATA
     inputs = (Input.TRAINING_ANNOTATIONS, Input.AUDIT)
     explains = ("missed_objects",)
 
@@ -40,11 +39,11 @@ class TrainEvalShift(Cause):
                 f" {drifts[worst]:.2f}, other classes {case.training.usual_drifts.get(worst, 0.0):.2f})"
             )
         return Verdict(
-            confidence=cause.confidence(drifts[worst], SHIFTED) if worst is not None and apart else 0.6,
+            confidence=confidence(drifts[worst], SHIFTED) if worst is not None and apart else 0.6,
             d_ap=None,
             numbers={"rules": rules, **{f"distance_{name}": value for name, value in drifts.items()}},
             sentence=f"{case.label} is different in training: {'; '.join(parts)}.",
             remedy="Draw the splits again so that both see the class alike, or add augmentation that covers the"
             " difference.",
-            config=tuning.tune(case.name, augmentation=["default", "strong"]),
+            config=tune(case.name, augmentation=["default", "strong"]),
         )
