@@ -1,11 +1,12 @@
 """What stages leave in an output folder, for tests of the stages that read it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
 
+from detray import schema
 from detray.flow.data import MemoryData
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
@@ -35,7 +36,7 @@ def write_data_set(store: Store, shards: Sequence[Shard], **manifest: Any) -> li
     """Commit the stage ingest with these shards, and return their keys."""
     stage = Stage(store, "ingest")
     stage.begin("test")
-    data = MemoryData(shards)
+    data = MemoryData([replace(s, categories=schema.conform(s.categories, "categories")) for s in shards])
     keys = data.shards()
     parts: dict[str, list[Part]] = {"images": [], "annotations": []}
     for key, shard in zip(keys, shards, strict=True):

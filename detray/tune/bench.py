@@ -13,11 +13,11 @@ from detray.detectors.data import TrainingData, load
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.evaluate.inputs import TRUTH_COLUMNS, read_scene
 from detray.evaluate.kernel import GroundTruth
+from detray.evaluate.scores import ImageGroups
 from detray.evaluate.settings import EvaluateSettings
 from detray.store import Json, ShardKey, Stage
 from detray.tables import boxes, numpy
 from detray.tune.proof import GROUPS
-from detray.tune.scores import ImageGroups
 
 TRAIN, VAL = "train", "val"
 """Trials learn from the one and are judged on the other; no other split is ever read."""

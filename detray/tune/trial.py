@@ -20,10 +20,10 @@ from detray.arrays import Floats
 from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult, train
 from detray.errors import DetrayError
+from detray.evaluate.scores import class_scores
 from detray.schema import from_columns
 from detray.store import PARTIAL, Json
 from detray.tune.bench import Bench
-from detray.tune.scores import class_scores
 
 Status = Literal["completed", "stopped", "failed"]
 Report = Callable[[int, list[float | None]], None]

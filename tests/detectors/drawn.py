@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from outputs import write_data_set
 from PIL import Image
 
 from detray import schema
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings
-from detray.store import ShardKey, Stage, Store
+from detray.flow.data import cut as cut_shard
+from detray.store import Store
 from detray.tables import Shard
 
 CLASSES = {3: "red", 7: "green"}
@@ -72,23 +73,5 @@ def categories(split: str) -> pa.Table:
 
 
 def ingest(store: Store, shards: Sequence[Shard], cut: int = 5) -> None:
-    """Write shards as the stage ingest does, each split in parts of ``cut`` images."""
-    stage = Stage(store, "ingest")
-    stage.begin("test")
-    receipts, keys = [], []
-    for shard in shards:
-        lows = shard.images["image_id"].to_pylist()[::cut]
-        for low, high in zip([None, *lows[1:]], [*lows[1:], None], strict=True):
-            key = ShardKey(len(keys), shard.split, low, high)
-            tables = {
-                "images": _between(shard.images, low, high),
-                "annotations": _between(shard.annotations, low, high),
-            }
-            keys.append(asdict(key) | {f"n_{name}": table.num_rows for name, table in tables.items()})
-            receipts.append(stage.write(key.name, tables | ({"categories": shard.categories} if low is None else {})))
-    stage.old_commit(receipts, {"facts": {"shards": keys}}, "", ("images", "annotations"), keep_names=True)
-
-
-def _between(table: pa.Table, low: int | None, high: int | None) -> pa.Table:
-    ids = table["image_id"].to_numpy()
-    return table.filter(pa.array((ids >= (low or 0)) & (ids < (high or 1 << 40))))
+    """Write shards as the stage ingest does, each split in parts of about ``cut`` images."""
+    write_data_set(store, [part for shard in shards for part in cut_shard(shard, -(-shard.images.num_rows // cut))])

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
+from outputs import run_stage
 
 from detray import tables
 from detray.cluster.executor import SerialExecutor
@@ -43,6 +44,8 @@ def _config(**sections: object) -> Config:
 
 def _run(stage: StageDefinition, store: Store, config: Config, fingerprint: str = "f") -> Outcome:
     context = Context(config, store, SerialExecutor())
+    if stage.run is not None:
+        return run_stage(stage, context, fingerprint)
     writer = Stage(store, stage.name)
     done = writer.begin(fingerprint)
     if stage.run is None:
@@ -82,7 +85,7 @@ def test_train_writes_history_model_and_quarantine(trained):
     assert outcome.notes == ["boxes not trained on: 2 (no picture)"]
     model = load_retinanet(store.path("train", "model"), CONFIG.predict)
     assert model.classes == CLASSES
-    assert store.read_bytes("train", "_partial", "checkpoint", "state.npz") is None
+    assert not Path(store.path("train", "_partial")).exists()
 
 
 def test_predict_covers_every_image_of_its_splits(trained):

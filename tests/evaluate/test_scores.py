@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
-from detray.tune.scores import ImageGroups, class_scores
+from detray.evaluate.scores import ImageGroups, class_scores
 
 CLASS_IDS = [2, 5, 9]
 

@@ -1,0 +1,207 @@
+"""The flow of ``detray train``: one task trains the detector and keeps every epoch until it is whole."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from detray import schema
+from detray.arrays import Floats
+from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.errors import DetrayError
+from detray.flow.data import Data
+from detray.flow.flow import Flow
+from detray.flow.outcome import Outcome, Table
+from detray.flow.step import Output, Resources, Step
+from detray.flow.workspace import Workspace
+from detray.store import ShardKey
+from detray.tables import Shard, class_names, own_classes
+
+if TYPE_CHECKING:
+    from detray.detectors.training import EpochResult
+
+TRAIN, VAL = "train", "val"
+"""The splits that are learnt from and judged on."""
+
+COLUMNS = {
+    "images": ("split", "image_id", "path"),
+    "annotations": (
+        *("annotation_id", "image_id", "category_id", "x", "y", "width", "height"),
+        *("area", "is_crowd", "is_difficult"),
+    ),
+}
+"""What is read of images and annotations; a judge has no more."""
+
+
+class Judge(Protocol):
+    """Judges detections on the validation split."""
+
+    @property
+    def class_ids(self) -> Sequence[int]:
+        """The classes that have a box there."""
+        ...
+
+    def __call__(self, detections: pa.Table, class_ids: Sequence[int]) -> Floats:
+        """The AP of each class at each IoU threshold, the first of which is .5, ``[c, t]``; NaN without a box."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """Settings, data, and what makes a judge of the validation split."""
+
+    data: Data
+    run: str
+    detector: DetectorSettings
+    settings: TrainSettings
+    judge: Callable[[Shard], Judge]
+
+
+@dataclass(frozen=True)
+class Training:
+    """The one task: which images to learn from, which to be judged on, and where epochs are kept."""
+
+    train: Sequence[ShardKey]
+    val: Sequence[ShardKey]
+    workspace: Workspace
+
+
+class ClassScore(msgspec.Struct, frozen=True):
+    """The AP of a class, None without ground truth."""
+
+    category_id: int
+    category_name: str
+    ap: float | None
+    ap50: float | None
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """What an epoch came to."""
+
+    epoch: int
+    loss: float
+    class_loss: float
+    box_loss: float
+    learning_rate: float
+    seconds: float
+    classes: list[ClassScore]
+
+    def rows(self) -> list[dict[str, object]]:
+        """Rows of the table history."""
+        fields = ("epoch", "loss", "class_loss", "box_loss", "learning_rate", "seconds")
+        learnt = {"split": TRAIN} | {name: getattr(self, name) for name in fields}
+        judged = [{"epoch": self.epoch, "split": VAL} | msgspec.structs.asdict(score) for score in self.classes]
+        return [learnt, *judged]
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """What the training came to; ``boxes_left_out`` counts boxes by reason."""
+
+    images_in: int
+    images: int
+    boxes_left_out: dict[str, int]
+    trainable_parameters: int
+    last: list[ClassScore]
+
+
+def learn(work: Work, task: Training) -> Output[Trained]:
+    """Train on the task's images: history, quarantine and the model."""
+    from detray.detectors.data import load  # these read pictures and learn, which other verbs need not wait for
+    from detray.detectors.training import train
+
+    learned = _read(work.data, TRAIN, task.train)
+    classes = class_names(own_classes(learned.categories))
+    if not classes:
+        raise DetrayError("split train: no class to train; see the findings of 'detray audit'")
+    data = load([learned], work.detector, classes, run=work.run)
+    sources, names, judge = [data], dict(classes), None
+    if task.val:
+        judged = _read(work.data, VAL, task.val)
+        judge = work.judge(judged)
+        sources.append(load([judged], work.detector, classes, run=work.run))
+        names = {k: str(k) for k in judge.class_ids} | class_names(own_classes(judged.categories)) | names
+
+    def keep(result: "EpochResult") -> bool:
+        scores = [] if judge is None or result.detections is None else _scores(judge, result.detections, names)
+        losses = (result.loss, result.class_loss, result.box_loss)
+        epoch = Epoch(result.epoch, *losses, result.learning_rate, result.seconds, scores)
+        task.workspace.write(_epoch(result.epoch), msgspec.json.encode(epoch))
+        return True
+
+    model = train(
+        data,
+        sources[1] if judge else None,
+        work.detector,
+        work.settings,
+        classes,
+        predict=PredictSettings(),
+        on_epoch=keep,
+        checkpoint=task.workspace.folder,
+    )
+    epochs = [_kept(task.workspace, number) for number in range(1, work.settings.epochs + 1)]
+    quarantine = pa.concat_tables([source.quarantine for source in sources])
+    images = sum(len(source) for source in sources)
+    return Output(
+        Trained(
+            images + quarantine.num_rows, images, data.boxes_left_out, model.trainable_parameters, epochs[-1].classes
+        ),
+        {
+            "history": schema.from_rows("history", [row for epoch in epochs for row in epoch.rows()], run=work.run),
+            "quarantine": quarantine,
+        },
+        files={f"model/{name}": content for name, content in model.files().items()},
+    )
+
+
+def _read(data: Data, split: str, keys: Sequence[ShardKey]) -> Shard:
+    """All images and annotations of a split, with the columns that training needs."""
+    found = [data.read_shard(key, columns=COLUMNS) for key in keys]
+    return Shard(
+        split,
+        pa.concat_tables([shard.images for shard in found]),
+        pa.concat_tables([shard.annotations for shard in found]),
+        found[0].categories,
+    )
+
+
+def _scores(judge: Judge, detections: pa.Table, names: dict[int, str]) -> list[ClassScore]:
+    ids = sorted(names)
+    found = zip(ids, judge(detections, ids), strict=True)
+    return [
+        ClassScore(k, names[k], None, None)
+        if np.isnan(ap[0])
+        else ClassScore(k, names[k], float(ap.mean()), float(ap[0]))
+        for k, ap in found
+    ]
+
+
+def _epoch(number: int) -> str:
+    return f"epoch-{number:05d}.json"
+
+
+def _kept(workspace: Workspace, number: int) -> Epoch:
+    content = workspace.read(_epoch(number))
+    if content is None:
+        raise DetrayError(f"epoch {number} of the running training is gone; run train again with --force")
+    return msgspec.json.decode(content, type=Epoch)
+
+
+LEARN = Step[Work, Training, Trained]("train", learn, Trained)
+
+
+def training(flow: Flow, work: Work, gpus: float) -> Outcome:
+    """Train on the split train, and judge every epoch on val where there is one; ``gpus`` as the task holds them."""
+    task = Training(flow.data.shards([TRAIN]), flow.data.shards([VAL]), flow.workspace("train"))
+    facts = flow.reduce(LEARN, work, task, resources=Resources(gpus=gpus)).facts
+    title = f"after {work.settings.epochs} epochs of training, on the split {VAL}"
+    rows = [[score.category_name, score.ap, score.ap50] for score in facts.last]
+    return Outcome(
+        counts={"in": facts.images_in, "kept": facts.images, "quarantined": facts.images_in - facts.images},
+        facts={"trainable_parameters": facts.trainable_parameters, "boxes_left_out": facts.boxes_left_out},
+        seeds={"train": work.settings.seed},
+        summary=[Table(title, ("class", "AP", "AP50"), rows)] if task.val else [],
+        notes=[f"boxes not trained on: {count} ({reason})" for reason, count in facts.boxes_left_out.items()],
+    )
