@@ -266,7 +266,8 @@ def _from_lines(text: str) -> tuple[list[Entry], list[Problem]]:
     return [entry for entry in entries if entry.name != _PLACEHOLDER], []
 
 
-# protobuf's text format
+# protobuf's text format, whose own parser stops at the first error, passes over unknown names ("items"), and does not
+# tell the lines of what it has read
 
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*
