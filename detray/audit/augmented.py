@@ -34,7 +34,7 @@ class Augment(Protocol):
 
 
 @dataclass(frozen=True)
-class Trial:
+class AugmentationTrial:
     """How the augmentation is tried: at which input size, px, and on which share of the images."""
 
     augment: Augment
@@ -43,7 +43,7 @@ class Trial:
     share: float
 
 
-def try_augmentation(view: View, trial: Trial) -> pa.Table:
+def try_augmentation(view: View, trial: AugmentationTrial) -> pa.Table:
     """The tally ``augmented`` of the drawn images: by class, boxes lost (key 0) and kept (key 1)."""
     drawn = mix(hash_text(view.split), view.own_image_ids) / 2.0**64 < trial.share
     usable = view.is_object & ~np.isnan(view.image_width) & (view.image_of >= 0)

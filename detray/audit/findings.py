@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.audit.rule import Hits, Rule
+from detray.audit.summary import GROUPS
 from detray.audit.text import hash_text, hash_texts, hexadecimal, integer, join, mix
 from detray.audit.view import NO_ID, View
 
@@ -27,22 +28,6 @@ RAW = pa.schema(
     ]
 )
 """The findings table without what is known only at the end, and with the group that shares a fault."""
-
-GROUPS = pa.schema(
-    [
-        ("group", pa.uint64()),
-        ("rule", pa.string()),
-        ("severity", pa.int8()),
-        ("scope", pa.string()),
-        ("split", pa.string()),
-        ("category_id", pa.int64()),
-        ("share", pa.string()),
-        ("annotator", pa.string()),
-        ("whole_file", pa.string()),
-        ("n", pa.int64()),
-    ]
-)
-"""How many raw findings each group has."""
 
 
 def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Table:

@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from detray import schema
+from detray.audit.explained import unexplained
 from detray.audit.findings import hash_of
-from detray.audit.rule import Effect, Fact, Rule
+from detray.audit.rule import Active, Effect, Fact, HypothesisRule, Rule, SummaryRule
+from detray.audit.summary import Summary
 
 MIN_SHARED = 10
 """Findings of one rule, severity and split from which they count as one fault."""
@@ -31,6 +33,17 @@ class Conclusion:
         return schema.from_rows("findings", self.findings, run=run)
 
 
+def judge(data: Summary, active: Active) -> Conclusion:
+    """Findings on classes, splits and the data set, and the roots of the groups of raw findings."""
+    facts = [
+        (rule, limits, fact)
+        for rule, limits in active.rules
+        if isinstance(rule, SummaryRule | HypothesisRule)
+        for fact in rule.check(data, limits)
+    ]
+    return conclude(unexplained(facts), data.groups, {rule.code: rule for rule, _ in active.rules}, data.classes)
+
+
 def conclude(
     facts: Sequence[tuple[Rule, dict[str, float], Fact]],
     groups: pa.Table,
@@ -41,7 +54,7 @@ def conclude(
 
     Args:
         facts: what the rules on classes, splits and the data set found, with rule and thresholds.
-        groups: merged counts of raw findings, as `findings.GROUPS`.
+        groups: merged counts of raw findings, as `summary.GROUPS`.
         rules: by code.
         names: of classes, by split and id.
     """

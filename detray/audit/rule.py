@@ -3,17 +3,15 @@
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from detray.arrays import Floats, Hashes, Ints, Ints8, Rows
+from detray.audit.pictures import PictureView
+from detray.audit.summary import Summary
+from detray.audit.view import View
 from detray.errors import UsageError
-
-if TYPE_CHECKING:
-    from detray.audit.pictures import PictureView
-    from detray.audit.summary import Summary
-    from detray.audit.view import View
 
 INFO, SUSPECT, WARNING, ERROR, FATAL = range(5)
 """Severities by effect; error and fatal need proof."""
@@ -139,15 +137,15 @@ class Rule:
 class RowRule(Rule):
     """Judges rows of one shard by themselves."""
 
-    check: Callable[["View", Limits], Sequence[Hits]]
+    check: Callable[[View, Limits], Sequence[Hits]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollisionRule(Rule):
     """Judges rows by others that may lie in any shard: those with equal keys (of several splits: ``across_splits``)."""
 
-    keys: Callable[["View"], Keys]
-    describe: Callable[["View", Rows, Ints], Hits]
+    keys: Callable[[View], Keys]
+    describe: Callable[[View, Rows, Ints], Hits]
     """Given the view, the rows that collide and how many rows (if ``across_splits``, splits) have each one's key."""
     across_splits: bool = False
 
@@ -156,7 +154,7 @@ class CollisionRule(Rule):
 class SummaryRule(Rule):
     """Judges classes, splits or the whole data set by merged tallies."""
 
-    check: Callable[["Summary", Limits], Sequence[Fact]]
+    check: Callable[[Summary, Limits], Sequence[Fact]]
 
 
 Suspects = Mapping[str, Sequence[Any]]
@@ -167,10 +165,10 @@ Suspects = Mapping[str, Sequence[Any]]
 class HypothesisRule(Rule):
     """Judges by evidence that is gathered, in a second look, only where the tallies raise a suspicion."""
 
-    suspects: Callable[["Summary", Limits], Suspects]
-    gather: Callable[["View", Sequence[Any]], Iterable[pa.Table]]
+    suspects: Callable[[Summary, Limits], Suspects]
+    gather: Callable[[View, Sequence[Any]], Iterable[pa.Table]]
     """Given the view and the suspects of its split: a tally."""
-    check: Callable[["Summary", Limits], Sequence[Fact]]
+    check: Callable[[Summary, Limits], Sequence[Fact]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +181,8 @@ class OutlierRule(Rule):
     """
 
     measure: Literal["size", "aspect", "beside"]
-    observed: Callable[["View", Rows], pa.Array]
-    expected_of: Callable[["View", Rows, Floats], pa.Array]
+    observed: Callable[[View, Rows], pa.Array]
+    expected_of: Callable[[View, Rows, Floats], pa.Array]
     """Given the medians of the rows' classes, in octaves."""
 
 
@@ -200,7 +198,7 @@ class LikenessRule(Rule):
 class PictureRule(Rule):
     """Judges pictures by what the image pass read."""
 
-    check: Callable[["PictureView", Limits], Sequence[Hits]]
+    check: Callable[[PictureView, Limits], Sequence[Hits]]
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
-from detray.audit.findings import GROUPS
 from detray.audit.tally import Tally
 from detray.audit.view import MAX_FILES, distinct_classes
 from detray.boxes import Reach
 from detray.tables import class_names
+
+GROUPS = pa.schema(
+    [
+        ("group", pa.uint64()),
+        ("rule", pa.string()),
+        ("severity", pa.int8()),
+        ("scope", pa.string()),
+        ("split", pa.string()),
+        ("category_id", pa.int64()),
+        ("share", pa.string()),
+        ("annotator", pa.string()),
+        ("whole_file", pa.string()),
+        ("n", pa.int64()),
+    ]
+)
+"""How many raw findings each group has, as `findings.group_counts` counts them."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Summary:
 
     ``tallies`` of each split; the table ``categories`` of all; the label map, if one is stated; the
     detector, if one is to be trained; ``evidence`` gathered for hypotheses, by split; counts of raw
-    findings, as `findings.GROUPS`; and the format of each split's files, where it is known.
+    findings, as `GROUPS`; and the format of each split's files, where it is known.
     """
 
     tallies: Mapping[str, Tally]

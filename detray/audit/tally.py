@@ -5,7 +5,7 @@ were counted under each. Tallies of two shards add up to the tally of both, in a
 is read from them depends on how the data set was cut. Sizes are counted in bins of 1/64 octave.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -202,3 +202,11 @@ class Tally:
         ends = np.cumsum(n)
         places = np.searchsorted(ends, np.asarray(shares) * ends[-1])
         return bin_centres(bins[places.clip(max=len(bins) - 1)]).tolist()
+
+
+def merge(parts: Iterable[tuple[str, pa.Table]]) -> dict[str, Tally]:
+    """The tally of each split, from its shards': ``parts`` are of the split beside each."""
+    by_split: dict[str, tables.Total] = {}
+    for split, part in parts:
+        by_split.setdefault(split, tables.Total(add)).add(part)
+    return {split: Tally(total.table()) for split, total in by_split.items()}

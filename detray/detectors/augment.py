@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -18,13 +19,21 @@ VERSION = "2.0.8"
 MIN_VISIBILITY = 0.2
 """A box of which less than this share stays in the picture is dropped."""
 
+_building = Lock()
+"""Held while warnings are errors, which they are for all threads."""
+
+
+def loses_boxes(policy: Policy) -> bool:
+    """Whether a policy moves boxes out of the picture; one that mirrors and colours it cannot."""
+    return policy == "strong"
+
 
 class Augmentation:
     """One policy: mirrored pictures and colours that vary, and for ``strong`` also scale and place."""
 
     def __init__(self, policy: Policy) -> None:
         library = _albumentations()
-        with warnings.catch_warnings():
+        with _building, warnings.catch_warnings():
             warnings.simplefilter("error")  # an unknown argument is only warned of
             try:
                 self._compose = library.Compose(

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 from audit_data import Dataset, dataset
+from detray.audit.engine import audit
 from PIL import Image
 
 from detray import schema
 from detray.audit.catalogue import RULES
-from detray.audit.engine import audit
 from detray.audit.rule import activate
 from detray.cluster.executor import SerialExecutor
 from detray.detectors.class_weights import class_weights

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from audit_data import dataset
+from detray.audit.engine import audit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detray import schema
 from detray.audit import engine, outliers
 from detray.audit.catalogue import RULES
-from detray.audit.engine import audit
 from detray.audit.rule import ERROR, activate
 from detray.tables import Shard
 

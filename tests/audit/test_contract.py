@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 from audit_data import Dataset, dataset
+from detray.audit.engine import audit
 
 from detray import schema
 from detray.audit import findings
 from detray.audit.augmented import Trial
 from detray.audit.catalogue import RULES
-from detray.audit.engine import audit
 from detray.audit.quarantine import unreadable
 from detray.audit.roots import conclude
 from detray.audit.rule import ERROR, Rule, activate

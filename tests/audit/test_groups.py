@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from audit_data import dataset
+from detray.audit.engine import audit, merge_tallies
 
 from detray.audit.catalogue import RULES
-from detray.audit.engine import audit, merge_tallies
 from detray.audit.groups import Group, at_fault
 from detray.audit.measures import measure
 from detray.audit.rule import Fact, activate

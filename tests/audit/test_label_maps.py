@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import yaml
 from audit_data import dataset
+from detray.audit.engine import audit
 
 from detray import cli
 from detray.audit.catalogue import RULES
-from detray.audit.engine import audit
 from detray.audit.rule import activate
 from detray.store import Store
 

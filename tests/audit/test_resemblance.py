@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from audit_data import Dataset, dataset
+from detray.audit.engine import audit
 from scipy.stats import wilcoxon
 
 from detray.audit import engine
 from detray.audit.catalogue import RULES
-from detray.audit.engine import audit
 from detray.audit.resemblance import Remapped, of_split, remapped
 from detray.audit.rule import activate
-from detray.audit.rules import label_map_mismatch
+from detray.audit.rules.identity import label_map_mismatch
 from detray.audit.statistics import chance_of_ranks
 from detray.audit.summary import Summary
 

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
+from detray.audit.engine import divide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detray.audit import tally
-from detray.audit.engine import divide
 from detray.audit.tally import TALLY, Tally
 from detray.audit.view import NO_ID
 

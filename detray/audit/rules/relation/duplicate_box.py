@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from detray.audit.pairs import repeated
 from detray.audit.rule import ERROR, Hits, Limits, RowRule
 from detray.audit.rules.defects import noted
-from detray.audit.rules.geometry import sides
+from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray.audit.rule import SUSPECT, OutlierRule, Threshold
-from detray.audit.rules import size_outlier
+from detray.audit.rules.geometry import size_outlier
 from detray.audit.text import join, number
 from detray.audit.view import View
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.audit.rule import SUSPECT, Hits, Limits, RowRule, Threshold
-from detray.audit.rules.geometry import sides
+from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from detray.audit.rule import ERROR, Hits, Limits, RowRule
 from detray.audit.rules.defects import noted
-from detray.audit.rules.geometry import sides
+from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray.audit.rule import SUSPECT, OutlierRule, Threshold
-from detray.audit.rules.geometry import sides
+from detray.audit.rules.sides import sides
 from detray.audit.text import join, number
 from detray.audit.view import View
 

@@ -25,7 +25,7 @@ from detray.audit.groups import annotators, files
 from detray.audit.resemblance import MIN_CONFIDENCE, MIN_IMAGES, differ, measure_groups, of_group, of_split, remapped
 from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, HypothesisRule, Limits, Suspects
 from detray.audit.rules.drift import reference
-from detray.audit.rules.names import plain
+from detray.audit.rules.identity.names import plain
 from detray.audit.summary import Summary
 
 Names = Mapping[int, str | None]

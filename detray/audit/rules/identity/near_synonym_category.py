@@ -10,7 +10,7 @@ Source: Unicode normalisation form NFKC (UAX 15); merged data sets.
 from collections.abc import Sequence
 
 from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
-from detray.audit.rules.names import plain, plurals
+from detray.audit.rules.identity.names import plain, plurals
 from detray.audit.summary import Summary
 
 

@@ -8,7 +8,7 @@ Source: Northcutt et al. and cleanlab's ObjectLab list it among label errors; CO
 """
 
 from detray.audit.rule import WARNING, RowRule, Threshold
-from detray.audit.rules.coincidence import Coinciding
+from detray.audit.rules.relation.coincidence import Coinciding
 
 RULE = RowRule(
     code="near-duplicate-box",

@@ -9,7 +9,7 @@ evaluation does not.
 """
 
 from detray.audit.rule import WARNING, RowRule, Threshold
-from detray.audit.rules.coincidence import Coinciding
+from detray.audit.rules.relation.coincidence import Coinciding
 
 RULE = RowRule(
     code="same-box-two-classes",

@@ -1,0 +1,1 @@
+"""Rules on classes, against each other and between splits."""

@@ -1,0 +1,1 @@
+"""Rules on ids, names and lists of classes."""

@@ -1,0 +1,1 @@
+"""Rules on what the configured training makes of the data set."""

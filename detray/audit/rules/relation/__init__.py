@@ -1,0 +1,1 @@
+"""Rules on boxes of one image beside each other."""

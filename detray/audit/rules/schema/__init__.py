@@ -1,0 +1,1 @@
+"""Rules on how rows are written: fields, types, numbers."""
