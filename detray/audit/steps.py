@@ -99,7 +99,7 @@ def _examine_rows(work: AuditWork, task: RowsTask, tables: Tables) -> Output[NoF
     return _found(found.raw, tally=found.tally, keys=found.keys)
 
 
-ROWS = Step(
+ROWS: Step[AuditWork, RowsTask, NoFacts] = Step(
     "rules",
     _examine_rows,
     NoFacts,
@@ -127,7 +127,9 @@ def _measure(work: AuditWork, task: PicturesTask, tables: Tables) -> Output[NoFa
     return Output(NoFacts(), kept={"stats": pictures.measure_all(tables["images"])})
 
 
-PICTURES = Step("pictures", _measure, NoFacts, (Keep("stats", STATS),), read=_read_paths, streams=True)
+PICTURES: Step[AuditWork, PicturesTask, NoFacts] = Step(
+    "pictures", _measure, NoFacts, (Keep("stats", STATS),), read=_read_paths, streams=True
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _examine_pictures(work: AuditWork, task: PictureRulesTask, tables: Tables) -
     return _found(found.raw, {"image_stats": stats}, tally=found.tally, prints=found.prints)
 
 
-PICTURE_RULES = Step(
+PICTURE_RULES: Step[AuditWork, PictureRulesTask, NoFacts] = Step(
     "picture-rules",
     _examine_pictures,
     NoFacts,
@@ -165,7 +167,7 @@ def _read_aside(work: AuditWork, part: Json) -> Output[NoFacts]:
     return _found(unreadable(unreadable_annotation_file.RULE, work.data.read_files([part], "quarantine")))
 
 
-QUARANTINE = Step("quarantine", _read_aside, NoFacts, FOUND)
+QUARANTINE: Step[AuditWork, Json, NoFacts] = Step("quarantine", _read_aside, NoFacts, FOUND)
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -185,7 +187,9 @@ def _merge(work: AuditWork, bucket: Bucket) -> Output[Merged]:
     return Output(facts, kept={"sums": sums, "collisions": collided, "like": like})
 
 
-MERGE = Step("merge", _merge, Merged, (Keep("sums", TALLY), Keep("collisions", COLLISIONS), Keep("like", LIKE)))
+MERGE: Step[AuditWork, Bucket, Merged] = Step(
+    "merge", _merge, Merged, (Keep("sums", TALLY), Keep("collisions", COLLISIONS), Keep("like", LIKE))
+)
 
 
 def _of_shard(parts: Sequence[Kept], name: str, empty: pa.Table) -> pa.Table:
@@ -231,7 +235,7 @@ def _look_again(work: SecondWork, task: SecondTask, tables: Tables) -> Output[No
     return _found(raw, evidence=evidence)
 
 
-SECOND_LOOK = Step(
+SECOND_LOOK: Step[SecondWork, SecondTask, NoFacts] = Step(
     "second-look",
     _look_again,
     NoFacts,
@@ -260,14 +264,16 @@ def _describe_alike(work: AuditWork, task: AlikeTask, tables: Tables) -> Output[
     return _found(likeness.describe(view, work.active, like))
 
 
-LOOK_ALIKES = Step("look-alikes", _describe_alike, NoFacts, FOUND, read=_read_alike, label="look-alikes", streams=True)
+LOOK_ALIKES: Step[AuditWork, AlikeTask, NoFacts] = Step(
+    "look-alikes", _describe_alike, NoFacts, FOUND, read=_read_alike, label="look-alikes", streams=True
+)
 
 
 def _store(work: None, tables: Tables) -> Output[NoFacts]:
     return Output(NoFacts(), tables)
 
 
-SUMMARY = Step("summary", _store, NoFacts)
+SUMMARY: Step[None, Tables, NoFacts] = Step("summary", _store, NoFacts)
 """Stores the tables that the flow made by itself."""
 
 
@@ -284,4 +290,4 @@ def _finish(work: FindingsWork, raw: Sequence[Kept]) -> Output[NoFacts]:
     return Output(NoFacts(), {"findings": findings.with_roots(rows, work.roots, work.run)})
 
 
-FINDINGS = Step("findings", _finish, NoFacts)
+FINDINGS: Step[FindingsWork, Sequence[Kept], NoFacts] = Step("findings", _finish, NoFacts)

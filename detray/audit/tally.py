@@ -30,8 +30,9 @@ TALLY = pa.schema(
 
 
 def bin_centres(bins: ArrayLike) -> Floats:
-    """The number in the middle of each bin."""
-    return np.exp2(np.asarray(bins, np.float64) / BINS_PER_OCTAVE)
+    """The number in the middle of each bin; infinite where no float64 is so large."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.exp2(np.asarray(bins, np.float64) / BINS_PER_OCTAVE)
 
 
 def count(

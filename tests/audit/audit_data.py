@@ -1,18 +1,27 @@
-"""Small data sets from terse descriptions, for the rules' cases."""
+"""Small data sets from terse descriptions, for the rules' cases, and the shipped flow on them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
 
 from detray import schema
-from detray.audit.pictures import STATS
+from detray.audit import pictures as audit_pictures
+from detray.audit.catalogue import RULES
+from detray.audit.flow import AuditInputs, audit
+from detray.audit.pictures import STATS, Measured
+from detray.audit.settings import AuditSettings
 from detray.audit.summary import LabelMap, Summary
+from detray.audit.tally import Tally
 from detray.boxes import Reach
+from detray.flow.data import MemoryData
+from detray.flow.memory import InMemoryRun, run_in_memory
 from detray.tables import Shard
 
+TABLES = ("findings", "class_stats", "image_stats")
 WHOLE = {
     "is_decoded": True,
     "real_width": 100,
@@ -32,15 +41,9 @@ class Dataset:
     categories: pa.Table
     stats: pa.Table | None
 
-    def summary(self, label_map: dict[str, Any] | None = None, reach: dict[str, Any] | None = None) -> Summary:
-        """The data set's classes, and a label map (``names``, ``problems``) and detector if described."""
-        problems = tuple(tuple(problem) for problem in (label_map or {}).get("problems", ()))
-        return Summary(
-            {},
-            self.categories,
-            LabelMap("map.pbtxt", label_map.get("names", {}), problems) if label_map else None,
-            Reach(reach["width"], reach["height"], tuple(map(tuple, reach["anchors"]))) if reach else None,
-        )
+    def summary(self, tallies: Mapping[str, Tally]) -> Summary:
+        """The data set in these counts."""
+        return Summary(tallies, self.categories)
 
     def shards(self, cuts: int = 1, shuffle: int | None = None) -> tuple[list[Shard], list[pa.Table] | None]:
         """Each split cut into ``cuts`` ranges of images, rows shuffled with a seed, and the pictures' measures."""
@@ -68,6 +71,55 @@ class Dataset:
                 if self.stats is not None:
                     stats.append(self.stats.take(rows))
         return shards, stats if self.stats is not None else None
+
+    def audited(
+        self,
+        *codes: str,
+        cuts: int = 1,
+        shuffle: int | None = None,
+        thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+        quarantine: Sequence[dict[str, Any]] = (),
+        **inputs: Any,
+    ) -> pa.Table:
+        """The findings of the rules ``codes``, by default of all, in the order of their ids.
+
+        Args:
+            cuts, shuffle: as `shards`.
+            thresholds: by code.
+            quarantine: rows that ingest set aside.
+            inputs: of `AuditInputs`.
+        """
+        others = tuple(rule.code for rule in RULES if codes and rule.code not in codes)
+        settings = AuditSettings(rules={code: dict(own) for code, own in (thresholds or {}).items()}, disable=others)
+        aside = [{"stage": "ingest"} | row for row in quarantine]
+        tables = {"quarantine": schema.from_rows("quarantine", aside, run="test")}
+        shards, _ = self.shards(cuts, shuffle)
+        run = self.run(shards, AuditInputs("test", settings, pictured=self.pictured, **inputs), tables)
+        return run.tables["findings"].sort_by("finding_id").combine_chunks()
+
+    @property
+    def pictured(self) -> Collection[str]:
+        """The splits with an image folder."""
+        return set(self.images["split"].to_pylist()) if self.stats is not None else ()
+
+    def run(self, shards: Sequence[Shard], inputs: AuditInputs, tables: Mapping[str, pa.Table]) -> InMemoryRun:
+        """The shipped flow in memory, with the pictures as they are described."""
+        data = MemoryData(shards, {"categories": self.categories, **tables})
+        described = [] if self.stats is None else self.stats.to_pylist()
+        paths = self.images["path"].to_pylist()
+        measured = {path: Measured(**row) for path, row in zip(paths, described, strict=bool(described))}
+        with patch.object(audit_pictures, "measure", measured.__getitem__):
+            return run_in_memory(audit, data, inputs, tables=TABLES)
+
+
+def label_map(names: Mapping[int, str], problems: Sequence[Sequence[Any]] = ()) -> LabelMap:
+    """A label map, and its problems."""
+    return LabelMap("map.pbtxt", names, tuple((line, text) for line, text in problems))
+
+
+def reach(width: int, height: int, anchors: Sequence[Sequence[float]] = ()) -> Reach:
+    """What a detector sees."""
+    return Reach(width, height, tuple((across, down) for across, down in anchors))
 
 
 def _rows(mask: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
@@ -98,7 +150,7 @@ def dataset(
     rows, measured = [], []
     for number, entry in enumerate(several):
         image = {"split": splits[0], "image_id": number + 1, "width": 100, "height": 80, "image_row": number}
-        image |= {"source_file": "data.json", "path": "there" if pictures else None}
+        image |= {"source_file": "data.json", "path": f"picture {number}" if pictures else None}
         image |= {key: value for key, value in entry.items() if key != "stats"}
         rows.append({"file_name": f"{image['image_id']}.jpg"} | image)
         measured.append(WHOLE | {"perceptual_hash": _scrambled(number)} | entry.get("stats", {}))

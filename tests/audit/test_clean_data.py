@@ -1,6 +1,5 @@
 """Nothing wrong is found where nothing is wrong."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from audit_data import dataset
-from detray.audit.engine import audit
+from audit_data import dataset, reach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detray import schema
-from detray.audit import engine, outliers
+from detray.audit import outliers, tally
 from detray.audit.catalogue import RULES
+from detray.audit.examine import examine, suspects
 from detray.audit.rule import ERROR, activate
 from detray.tables import Shard
 
 
 def _found(data: Any, cuts: int = 2) -> pa.Table:
-    shards, stats = data.shards(cuts)
-    return audit(shards, data.summary(), activate(RULES, {}), stats=stats)
+    return data.audited(cuts=cuts)
 
 
 @settings(max_examples=15, deadline=None)
@@ -86,11 +84,9 @@ EXTREMES = [0.0, -0.0, 1e308, -1e308, 1.7e308, 5e-324, 1e-300, 2.0**63, -(2.0**6
 def test_any_number_is_judged_without_a_crash(boxes: list[tuple[float | None, ...]], cuts: int) -> None:
     entries = [{"box": box, "image": 1 + number % 3, "area": None} for number, box in enumerate(boxes)]
     data = dataset(boxes=entries, images=3)
-    reach = {"width": 64, "height": 64, "anchors": [[8, 8]]}
-    shards, _ = data.shards(cuts)
-    found = audit(shards, data.summary(reach=reach), activate(RULES, {}))
-    whole, _ = data.shards()
-    assert found.equals(audit(whole, data.summary(reach=reach), activate(RULES, {})))
+    small = reach(64, 64, [(8, 8)])
+    found = data.audited(cuts=cuts, reach=small)
+    assert found.equals(data.audited(reach=small))
     flat = {
         number
         for number, (x, y, width, height) in enumerate(boxes)
@@ -107,9 +103,7 @@ def test_one_class_with_most_defects_is_named() -> None:
     ]
     boxes += [{"class": 2, "box": [90.0, 10.0 + number, 15.0, 9.0]} for number in range(12)]
     data = dataset(boxes=boxes, images=30, categories={1: "cell", 2: "vial"})
-    shards, _ = data.shards()
-    rules = [rule for rule in RULES if rule.code in ("defect-share", "out-of-bounds")]
-    found = audit(shards, data.summary(), activate(rules, {})).to_pylist()
+    found = data.audited("defect-share", "out-of-bounds").to_pylist()
     (row,) = [one for one in found if one["rule"] == "defect-share"]
     assert (row["category_name"], row["observed"]) == ("vial", "100% of 12 defects, 27.2% of the boxes")
     assert row["confidence"] > 0.999
@@ -188,7 +182,6 @@ def test_thousands_of_classes_at_random_raise_no_suspicion() -> None:
     listed = dataset(categories={number: f"class {number}" for number in range(classes)})
     shard = Shard("val", tables["images"], tables["annotations"], listed.categories)
     active = activate(RULES, {})
-    examined = engine.examine(shard, active)
-    data = replace(listed.summary(), tallies=engine.merge_tallies([("val", examined.tally)]))
-    assert [one for one in engine.suspects(data, active) if one] == []
+    data = listed.summary(tally.merge([("val", examine(shard, active).tally)]))
+    assert [one for one in suspects(data, active) if one] == []
     assert not outliers.may_be_any(data.tallies["val"], outliers.spreads(data.tallies["val"]), active)

@@ -1,25 +1,20 @@
 """A fault is told of the annotator, source file, class or split that explains it, and their rows point to it."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from audit_data import dataset
-from detray.audit.engine import audit, merge_tallies
 
-from detray.audit.catalogue import RULES
+from detray.audit import tally
 from detray.audit.groups import Group, at_fault
 from detray.audit.measures import measure
-from detray.audit.rule import Fact, activate
+from detray.audit.rule import Fact
 from detray.audit.view import MAX_FILES, View
-
-ACTIVE = activate([rule for rule in RULES if rule.code in ("box-format", "out-of-bounds")], {})
 
 
 def _found(boxes: list[dict[str, Any]], cuts: int = 2) -> list[dict[str, Any]]:
     data = dataset(boxes=boxes, images=40, categories={1: "cell", 2: "vial"})
-    shards, _ = data.shards(cuts)
-    return audit(shards, data.summary(), ACTIVE).to_pylist()
+    return data.audited("box-format", "out-of-bounds", cuts=cuts).to_pylist()
 
 
 def _entries(**columns: Any) -> list[dict[str, Any]]:
@@ -74,8 +69,7 @@ def _named(faulty: tuple[str, ...], rest_is_faulty: bool = False) -> list[str]:
     ]
     data = dataset(boxes=boxes, images=40, categories={1: "one", 2: "two", 3: "three"})
     shards, _ = data.shards()
-    tallies = merge_tallies((shard.split, measure(View(shard))) for shard in shards)
-    summary = replace(data.summary(), tallies=tallies)
+    summary = data.summary(tally.merge((shard.split, measure(View(shard))) for shard in shards))
 
     def verdict(group: Group) -> Fact | None:
         is_rest = bool(group.without) or (not group.is_class and 0 < len(group.category_ids) < 3 and not group.suffix)
@@ -109,9 +103,9 @@ def test_a_split_without_an_annotator_or_a_class_is_what_is_left() -> None:
     boxes = [*_entries(annotator="a"), *_bad(annotator="b")]
     data = dataset(boxes=boxes, images=40, categories={1: "cell", 2: "vial"})
     shards, _ = data.shards(3)
-    tally = merge_tallies((shard.split, measure(View(shard))) for shard in shards)["val"]
+    counted = tally.merge((shard.split, measure(View(shard))) for shard in shards)["val"]
     left = Group("val", (1, 2), without=("@b",))
-    assert left.count(tally, "boxes") == 300
-    keys, n = left.histogram(tally, "right")
-    expected = tally.histogram("right@a")
+    assert left.count(counted, "boxes") == 300
+    keys, n = left.histogram(counted, "right")
+    expected = counted.histogram("right@a")
     assert (keys.tolist(), n.tolist()) == (expected[0].tolist(), expected[1].tolist())

@@ -7,11 +7,8 @@ from typing import Any
 import pyarrow as pa
 import yaml
 from audit_data import dataset
-from detray.audit.engine import audit
 
 from detray import cli
-from detray.audit.catalogue import RULES
-from detray.audit.rule import activate
 from detray.store import Store
 
 NAMES = ("cell", "vial", "flask")
@@ -98,8 +95,7 @@ def _classes_that_boxes_name(**splits: tuple[int, ...]) -> set[str]:
     )
     seen = [row["category_id"] in splits[row["split"]] for row in data.categories.to_pylist()]
     own = type(data)(data.images, data.annotations, data.categories.filter(pa.array(seen)), None)
-    shards, _ = own.shards()
-    return set(audit(shards, own.summary(), activate(RULES, {}))["rule"].to_pylist())
+    return set(own.audited()["rule"].to_pylist())
 
 
 def test_a_class_that_boxes_name_in_one_split_only_is_missing_in_the_other_and_no_other_list() -> None:

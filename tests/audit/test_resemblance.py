@@ -1,22 +1,20 @@
 """Classes of two splits told by their boxes."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from audit_data import Dataset, dataset
-from detray.audit.engine import audit
 from scipy.stats import wilcoxon
 
-from detray.audit import engine
-from detray.audit.catalogue import RULES
+from detray.audit import tally
+from detray.audit.measures import measure
 from detray.audit.resemblance import Remapped, of_split, remapped
-from detray.audit.rule import activate
 from detray.audit.rules.identity import label_map_mismatch
 from detray.audit.statistics import chance_of_ranks
 from detray.audit.summary import Summary
+from detray.audit.view import View
 
 SIDES = (12, 25, 50, 100, 200, 30)
 PLACES = (0.1, 0.8, 0.4, 0.5, 0.6, 0.3)
@@ -61,8 +59,7 @@ def _cycle(key: int) -> int:
 
 def _summary(data: Dataset) -> Summary:
     shards, _ = data.shards(2)
-    counted = [(shard.split, engine.examine(shard, activate([], {})).tally) for shard in shards]
-    return replace(data.summary(), tallies=engine.merge_tallies(counted))
+    return data.summary(tally.merge((shard.split, measure(View(shard))) for shard in shards))
 
 
 def _remapped(data: Dataset) -> Remapped | None:
@@ -100,14 +97,10 @@ def test_ids_shifted_by_one_under_the_same_names_are_a_finding() -> None:
     assert 0.99 <= fact.confidence < 1
 
 
-RULES_HERE = [rule for rule in RULES if rule.code in ("label-map-mismatch", "split-drift")]
-
-
 @pytest.mark.parametrize("column", ["annotator", "source_file"])
 def test_the_annotator_or_file_whose_ids_are_shifted_is_named_and_is_the_root_of_the_drift(column: str) -> None:
     data = _scene(_cycle, n=400, column=column)
-    shards, _ = data.shards(2)
-    found = audit(shards, data.summary(), activate(RULES_HERE, {})).to_pylist()
+    found = data.audited("label-map-mismatch", "split-drift", cuts=2).to_pylist()
     (root,) = [row for row in found if row["rule"] == "label-map-mismatch"]
     assert (root["split"], root["severity"], root[column]) == ("train", 2, "train_b")
     assert root["observed"].startswith("by its boxes, those of train_b against split val: ")
@@ -120,8 +113,7 @@ def test_the_annotator_or_file_whose_ids_are_shifted_is_named_and_is_the_root_of
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_annotators_of_the_same_classes_are_not_accused(scale: float) -> None:
     data = _scene(lambda key: key, val_scale=scale, n=400, column="annotator")
-    shards, _ = data.shards(2)
-    found = audit(shards, data.summary(), activate(RULES_HERE, {}))
+    found = data.audited("label-map-mismatch", "split-drift", cuts=2)
     assert "label-map-mismatch" not in found["rule"].to_pylist()
 
 

@@ -8,13 +8,10 @@ from audit_data import dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detray.audit import engine
-from detray.audit.catalogue import RULES
+from detray.audit import tally
 from detray.audit.measures import EDGE_STEPS, measure
-from detray.audit.rule import activate
 from detray.audit.view import View
 
-ACTIVE = activate([rule for rule in RULES if rule.code in ("coordinate-scale", "box-format")], {})
 PEOPLE, KINDS = ("ann", "bob"), (1, 2, 3)
 
 FAULTS: list[dict[str, Any]] = [
@@ -51,8 +48,7 @@ def test_who_is_named_has_mostly_boxes_that_are_wrong(
             boxes.append({"scatter": n, "over": over, "class": key} | common | (fault if cell in cells else {}))
     images = [{"repeat": 60, "width": width, "height": height} for width, height in sizes]
     data = dataset(boxes=boxes, images=images, categories={key: f"class {key}" for key in KINDS})
-    shards, _ = data.shards()
-    for row in engine.audit(shards, data.summary(), ACTIVE).to_pylist():
+    for row in data.audited("coordinate-scale", "box-format").to_pylist():
         mine = [
             pair
             for (who, key), pair in total.items()
@@ -66,7 +62,7 @@ def _edges(boxes: np.ndarray, size: tuple[int, int]) -> dict[str, list[int]]:
     """The bins of each edge, rising."""
     rows = [{"box": box} for box in boxes.tolist()]
     shards, _ = dataset(boxes=rows, images=[{"width": size[0], "height": size[1]}]).shards()
-    counted = engine.merge_tallies([("val", measure(View(shards[0])))])["val"]
+    counted = tally.merge([("val", measure(View(shards[0])))])["val"]
     return {side: np.repeat(*counted.histogram(side, 1)).tolist() for side in ("left", "top", "right", "bottom")}
 
 

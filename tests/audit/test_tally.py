@@ -5,13 +5,13 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from detray.audit.engine import divide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detray.audit import tally
 from detray.audit.tally import TALLY, Tally
 from detray.audit.view import NO_ID
+from detray.flow.exchange import divide
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 KEYS = st.one_of(st.integers(-3, 3), st.integers(-100_000, 100_000), INT64)

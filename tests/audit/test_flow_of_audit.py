@@ -1,64 +1,39 @@
-"""The stage audit on a data set that ingest has written."""
+"""The flow of the audit, over files and in memory, and what the stage takes for it from the configuration."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from audit_data import Dataset, dataset
-from detray.audit.engine import audit
+from audit_data import TABLES, Dataset, dataset
+from outputs import run_stage, write_data_set
 from PIL import Image
 
-from detray import schema
-from detray.audit.catalogue import RULES
-from detray.audit.rule import activate
+from detray.audit import flow as audit_flow
+from detray.audit.flow import AuditInputs, audit
+from detray.audit.settings import AuditSettings
 from detray.cluster.executor import SerialExecutor
 from detray.detectors.class_weights import class_weights
 from detray.detectors.training import check_class_names
 from detray.errors import UsageError
+from detray.flow.data import MemoryData
+from detray.flow.executor import Job
+from detray.flow.flow import Flow
+from detray.flow.keeper import FileKeeper, MemoryKeeper
+from detray.flow.memory import InMemoryRun, run_in_memory
 from detray.settings import convert, parse_yaml
 from detray.store import Stage, Store
 from detray.verbs.audit import STAGE
-from detray.verbs.base import Context, Outcome
+from detray.verbs.base import Context
 from detray.verbs.config import Config
 
 
-def _ingest(store: Store, data: Dataset, cuts: int, quarantine: list[dict[str, Any]] | None = None) -> None:
-    stage = Stage(store, "ingest")
+def _audited(data: Dataset, cuts: int = 1, inputs: AuditInputs | None = None) -> InMemoryRun:
     shards, _ = data.shards(cuts)
-    keys = [
-        {
-            "index": index,
-            "split": shard.split,
-            "low": None,
-            "high": None,
-            "n_images": shard.images.num_rows,
-            "n_annotations": shard.annotations.num_rows,
-        }
-        for index, shard in enumerate(shards)
-    ]
-    aside = schema.from_rows("quarantine", quarantine or [], run="test")
-    receipts = [
-        stage.write(
-            f"{index:05d}",
-            {"images": shard.images, "annotations": shard.annotations}
-            | ({"categories": data.categories} if index == 0 else {})
-            | ({"quarantine": aside} if index == len(shards) - 1 else {}),  # any part may have some, or none
-        )
-        for index, shard in enumerate(shards)
-    ]
-    stage.old_commit(receipts, {"facts": {"shards": keys}}, "", ["images", "annotations"], keep_names=True)
-
-
-def _audit(folder: Path, config: dict[str, Any] | None = None) -> tuple[Store, Outcome]:
-    store = Store(str(folder))
-    context = Context(convert({"name": "test"} | (config or {}), Config, "test"), store, SerialExecutor())
-    stage = Stage(store, "audit")
-    outcome = STAGE.old(context, stage, stage.begin("one"))
-    stage.old_commit(outcome.receipts, {"facts": outcome.facts}, "", STAGE.tables)
-    return store, outcome
+    return run_in_memory(audit, MemoryData(shards), inputs or AuditInputs("test"), tables=TABLES)
 
 
 def _mixed() -> Dataset:
@@ -82,47 +57,54 @@ def _mixed() -> Dataset:
     return dataset(boxes=boxes, images=30, categories={1: "cell", 2: "vial", 3: "flask"})
 
 
-@pytest.mark.parametrize("cuts", [1, 4])
-def test_the_stage_finds_what_the_plain_function_finds(tmp_path: Path, cuts: int) -> None:
-    data = _mixed()
-    _ingest(Store(str(tmp_path)), data, cuts)
-    store, outcome = _audit(tmp_path)
+@pytest.mark.parametrize(("cuts", "keys_per_bucket"), [(1, 1_000_000), (4, 50)])
+def test_files_and_memory_tell_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuts: int, keys_per_bucket: int
+) -> None:
+    monkeypatch.setattr(audit_flow, "KEYS_PER_BUCKET", keys_per_bucket)
+    store = Store(str(tmp_path))
+    write_data_set(store, _mixed().shards(cuts)[0])
+    outcome = run_stage(STAGE, Context(convert({"name": "test"}, Config, "test"), store, SerialExecutor(threads=3)))
+    expected = _audited(_mixed())
     found = store.read("findings").sort_by("finding_id")
-    shards, _ = data.shards()
-    expected = audit(shards, data.summary(), activate(RULES, {}), run="test")
-    assert found.equals(expected)
-    present = {"degenerate-box", "out-of-bounds", "duplicate-annotation-id", "unknown-category", "orphan-annotation"}
-    assert present | {"duplicate-box", "absent-class"} <= set(found["rule"].to_pylist())
-    assert outcome.facts["max_severity"] == 3
-    assert sum(outcome.facts["findings_by_severity"].values()) == found.num_rows
-    assert outcome.facts["findings_by_severity"]["error"] == pc.sum(pc.equal(found["severity"], 3)).as_py()
-    assert not outcome.facts["pictures_checked"]
-    assert any("pictures not checked" in note for note in outcome.notes)
+    assert found.equals(expected.tables["findings"].sort_by("finding_id"))
+    assert store.read("class_stats").equals(expected.tables["class_stats"])
+    assert outcome == expected.outcome
     assert store.read("image_stats").num_rows == 0
 
 
-def test_many_rows_of_one_fault_are_one_thing_to_look_at(tmp_path: Path) -> None:
-    _ingest(Store(str(tmp_path)), _mixed(), 3)
-    store, outcome = _audit(tmp_path)
-    found = store.read("findings", filters=[("rule", "=", "out-of-bounds")])
+def test_faults_of_every_kind_are_counted() -> None:
+    run = _audited(_mixed(), cuts=4)
+    found, facts = run.tables["findings"], run.outcome.facts
+    present = {"degenerate-box", "out-of-bounds", "duplicate-annotation-id", "unknown-category", "orphan-annotation"}
+    assert present | {"duplicate-box", "absent-class"} <= set(found["rule"].to_pylist())
+    assert facts["max_severity"] == 3
+    assert sum(facts["findings_by_severity"].values()) == found.num_rows
+    assert facts["findings_by_severity"]["error"] == pc.sum(pc.equal(found["severity"], 3)).as_py()
+    assert not facts["pictures_checked"]
+    assert any("pictures not checked" in note for note in run.outcome.notes)
+
+
+def test_many_rows_of_one_fault_are_one_thing_to_look_at() -> None:
+    run = _audited(_mixed(), cuts=3)
+    found = run.tables["findings"].filter(pc.equal(run.tables["findings"]["rule"], "out-of-bounds"))
     root = found.filter(pc.equal(found["scope"], "split")).to_pylist()
     assert len(root) == 1
     assert root[0]["count"] == 12
     assert found["root_cause_id"].to_pylist().count(root[0]["finding_id"]) == 12
-    (line,) = [row for row in outcome.summary[0].rows if row[0] == "out-of-bounds"]
+    (line,) = [row for row in run.outcome.summary[0].rows if row[0] == "out-of-bounds"]
     assert line == ["out-of-bounds", "warning", 1, 12]
 
 
-def test_classes_with_one_fault_are_counted(tmp_path: Path) -> None:
+def test_classes_with_one_fault_are_counted() -> None:
     names = {key: f"c{key}" for key in range(1, 13)}
     boxes = [{"class": key, "image": 1, "box": [key, key, 9 + key, 30]} for key in names]
-    _ingest(Store(str(tmp_path)), dataset(boxes=boxes, categories=names), 1)
-    _, outcome = _audit(tmp_path)
-    (line,) = [row for row in outcome.summary[0].rows if row[0] == "few-examples"]
+    run = _audited(dataset(boxes=boxes, categories=names))
+    (line,) = [row for row in run.outcome.summary[0].rows if row[0] == "few-examples"]
     assert line == ["few-examples", "warning", 1, 12]
 
 
-def test_class_statistics(tmp_path: Path) -> None:
+def test_class_statistics() -> None:
     boxes = [
         {"box": [0, 0, 16, 16]},
         {"box": [0, 0, 32, 32]},
@@ -131,9 +113,7 @@ def test_class_statistics(tmp_path: Path) -> None:
         {"image": 2, "class": 2, "box": [0, 0, 0, 10]},
     ]
     data = dataset(boxes=boxes, images=100, categories={1: "cell", 2: "vial", 3: "flask"})
-    _ingest(Store(str(tmp_path)), data, 2)
-    store, _ = _audit(tmp_path)
-    cell, vial, flask = store.read("class_stats").to_pylist()
+    cell, vial, flask = _audited(data, cuts=2).tables["class_stats"].to_pylist()
     assert (cell["n_boxes"], cell["n_images"], cell["n_crowd"]) == (4, 2, 1)
     assert (cell["n_small"], cell["n_medium"], cell["n_large"]) == (2, 1, 0)
     assert (cell["size_p05"], cell["size_p50"], cell["size_p95"]) == (16, 32, 64)
@@ -152,12 +132,11 @@ def test_class_statistics(tmp_path: Path) -> None:
     assert vial["weight_inverse_frequency"] == pytest.approx(4 * cell["weight_inverse_frequency"])
 
 
-def test_the_suggested_settings_are_settings(tmp_path: Path) -> None:
+def test_the_suggested_settings_are_settings() -> None:
     odd = {1: "traffic light: red", 2: "yes", 3: "Ampel 'grün'", 4: "7", 5: "a\nb # c"}
     boxes = [{"class": key, "image": image} for key in odd for image in range(1, key + 1)]
     data = dataset(boxes=boxes, images=[{"split": "train"}] * 500, categories=odd, splits=("train",))
-    _ingest(Store(str(tmp_path)), data, 2)
-    rows = _audit(tmp_path)[0].read("class_stats").to_pylist()
+    rows = _audited(data, cuts=2).tables["class_stats"].to_pylist()
     merged: dict[str, dict[str, Any]] = {}
     for row in rows:
         fragment = parse_yaml(row["config_fragment"], "fragment")
@@ -176,7 +155,7 @@ def test_the_suggested_settings_are_settings(tmp_path: Path) -> None:
 def test_pictures_are_read_where_a_folder_is_stated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_task: int
 ) -> None:
-    monkeypatch.setattr("detray.verbs.audit.PICTURES_PER_TASK", per_task)
+    monkeypatch.setattr(audit_flow, "PICTURES_PER_TASK", per_task)
     folder = tmp_path / "pictures"
     folder.mkdir()
     stream = io.BytesIO()
@@ -187,14 +166,12 @@ def test_pictures_are_read_where_a_folder_is_stated(
     names = ["whole", "broken", "text", "absent", "whole"]
     images = [{"file_name": f"{name}.jpg", "path": str(folder / f"{name}.jpg")} for name in names]
     images[4] |= {"width": 200, "height": 160}
-    _ingest(Store(str(tmp_path / "out")), dataset(images=images, boxes=[{}]), 2)
-    splits = {"dataset": {"root": str(tmp_path), "splits": {"val": {"annotations": "x", "images": "pictures"}}}}
-    store, outcome = _audit(tmp_path / "out", splits)
-    assert outcome.facts["pictures_checked"]
-    found = store.read("findings", filters=[("family", "=", "image")]).to_pylist()
+    run = _audited(dataset(images=images, boxes=[{}]), 2, AuditInputs(pictured=("val",)))
+    assert run.outcome.facts["pictures_checked"]
+    found = run.tables["findings"].filter(pc.equal(run.tables["findings"]["family"], "image")).to_pylist()
     bad = {(row["rule"], row["image_id"]) for row in found if row["severity"] == 3}
     assert bad == {("corrupt-image", 2), ("corrupt-image", 3), ("missing-image", 4), ("size-mismatch", 5)}
-    stats = {row["image_id"]: row for row in store.read("image_stats").to_pylist()}
+    stats = {row["image_id"]: row for row in run.tables["image_stats"].to_pylist()}
     assert len(stats) == 5
     assert stats[1]["is_decoded"]
     assert (stats[1]["real_width"], stats[1]["real_height"], stats[1]["bytes"]) == (100, 80, len(contents["whole"]))
@@ -204,50 +181,28 @@ def test_pictures_are_read_where_a_folder_is_stated(
     assert 100 < stats[1]["brightness"] < 155
 
 
-def test_what_ingest_set_aside_is_found(tmp_path: Path) -> None:
-    aside = [
-        {"stage": "ingest", "split": "val", "source_file": "a.xml", "reason": "not-xml", "detail": "line 3"},
-        {"stage": "ingest", "split": "val", "source_file": "b.csv", "row": 4, "reason": "unreadable-row"},
-        {"stage": "ingest", "split": "val", "source_file": "c.record", "row": 5, "reason": "corrupt-record"},
-        {"stage": "ingest", "split": "val", "source_file": "d.json", "row": 6, "reason": "category-without-id"},
-    ]
-    _ingest(Store(str(tmp_path)), dataset(), 2, aside)
-    store, _ = _audit(tmp_path)
-    found = store.read("findings", filters=[("rule", "=", "unreadable-annotation-file")]).to_pylist()
-    assert {(row["scope"], row["annotation_row"], row["image_row"], row["message"]) for row in found} == {
-        ("split", None, None, "a.xml: it cannot be read (not-xml: line 3)"),
-        ("annotation", 4, None, "b.csv, row 4: it cannot be read (unreadable-row)"),
-        ("image", None, 5, "c.record, record 5: it cannot be read (corrupt-record)"),
-        ("class", None, None, "d.json, category entry 6: it cannot be read (category-without-id)"),
-    }
-    assert (
-        _audit(tmp_path, {"audit": {"disable": ["unreadable-annotation-file"]}})[0]
-        .read("findings", filters=[("rule", "=", "unreadable-annotation-file")])
-        .num_rows
-        == 0
-    )
+def test_a_rule_that_is_switched_off_reads_no_quarantine() -> None:
+    aside = [{"split": "val", "source_file": "a.xml", "reason": "not-xml", "detail": "line 3"}]
+    assert dataset().audited("unreadable-annotation-file", quarantine=aside).num_rows == 1
+    assert dataset().audited("tiny-box", quarantine=aside).num_rows == 0
 
 
 def test_an_audit_that_died_goes_on_from_its_whole_shards(tmp_path: Path) -> None:
-    _ingest(Store(str(tmp_path)), _mixed(), 4)
+    write_data_set(Store(str(tmp_path)), _mixed().shards(4)[0])
     store = Store(str(tmp_path))
     stage = Stage(store, "audit")
 
     class Dying(SerialExecutor):
-        def map(self, function: Any, tasks: Any, *, cpus: float = 1) -> Any:
-            for number, task in enumerate(tasks):
-                if number == 2:
-                    raise KeyboardInterrupt
-                yield function(task)
+        def run(self, job: Job, keys: Any, resources: Any, note: Any) -> Any:
+            yield from super().run(job, keys[:2], resources, note)
+            raise KeyboardInterrupt
 
-    config = convert({"name": "test"}, Config, "test")
     with pytest.raises(KeyboardInterrupt):
-        STAGE.old(Context(config, store, Dying()), stage, stage.begin("one"))
-    assert set(stage.begin("one")) == {"rows-00000", "rows-00001"}
-    resumed, _ = _audit(tmp_path)
-    shards, _ = _mixed().shards()
-    expected = audit(shards, _mixed().summary(), activate(RULES, {}), run="test")
-    assert resumed.read("findings").sort_by("finding_id").equals(expected)
+        audit(Flow(store, FileKeeper(stage, stage.begin("test")), Dying(threads=1)), AuditInputs("test"))
+    assert set(stage.begin("test")) == {"rules-00000", "rules-00001"}
+    run_stage(STAGE, Context(convert({"name": "test"}, Config, "test"), store, SerialExecutor()))
+    expected = _audited(_mixed()).tables["findings"].sort_by("finding_id")
+    assert store.read("findings").sort_by("finding_id").equals(expected)
 
 
 @pytest.mark.parametrize(
@@ -261,10 +216,9 @@ def test_an_audit_that_died_goes_on_from_its_whole_shards(tmp_path: Path) -> Non
         ({"rules": {"out-of-bounds": {"tolerance": -1}}}, "-1 is not a number from 0 to 1000 px"),
     ],
 )
-def test_settings_that_no_rule_has_are_refused(tmp_path: Path, settings: dict[str, Any], sentence: str) -> None:
-    _ingest(Store(str(tmp_path)), dataset(), 1)
-    with pytest.raises(UsageError, match=sentence.replace("?", r"\?").replace("+", r"\+")):
-        _audit(tmp_path, {"audit": settings})
+def test_settings_that_no_rule_has_are_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        _audited(dataset(), inputs=AuditInputs(settings=convert(settings, AuditSettings, "audit")))
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("default", set()), ("strong", {"edge"}), ("none", set())])
@@ -276,9 +230,11 @@ def test_what_the_training_augmentation_loses(tmp_path: Path, policy: str, expec
     data = dataset(
         boxes=boxes, images=[{"split": "train"}] * 30, categories={1: "middle", 2: "edge"}, splits=("train",)
     )
-    _ingest(Store(str(tmp_path)), data, 2)
-    store, _ = _audit(
-        tmp_path, {"dataset": {"splits": {"train": {"annotations": "x"}}}, "train": {"augmentation": policy}}
-    )
-    found = store.read("findings", filters=[("rule", "=", "augmentation-drop")])
+    values = {"dataset": {"splits": {"train": {"annotations": "x"}}}, "train": {"augmentation": policy}}
+    context = Context(convert(values, Config, "test"), Store(str(tmp_path)), SerialExecutor())
+    keeper = MemoryKeeper()
+    assert STAGE.run is not None
+    STAGE.run(context, Flow(MemoryData(data.shards(2)[0]), keeper, context.executor))
+    found = keeper.tables(*TABLES)["findings"]
+    found = found.filter(pc.equal(found["rule"], "augmentation-drop"))
     assert set(found["category_name"].to_pylist()) == expected
