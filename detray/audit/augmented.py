@@ -34,7 +34,7 @@ class Augment(Protocol):
 
 
 @dataclass(frozen=True)
-class AugmentationTrial:
+class Rehearsal:
     """How the augmentation is tried: at which input size, px, and on which share of the images."""
 
     augment: Augment
@@ -43,17 +43,17 @@ class AugmentationTrial:
     share: float
 
 
-def try_augmentation(view: View, trial: AugmentationTrial) -> pa.Table:
+def try_augmentation(view: View, rehearsal: Rehearsal) -> pa.Table:
     """The tally ``augmented`` of the drawn images: by class, boxes lost (key 0) and kept (key 1)."""
-    drawn = mix(hash_text(view.split), view.own_image_ids) / 2.0**64 < trial.share
+    drawn = mix(hash_text(view.split), view.own_image_ids) / 2.0**64 < rehearsal.share
     usable = view.is_object & ~np.isnan(view.image_width) & (view.image_of >= 0)
     rows = np.flatnonzero(usable & np.append(drawn, False)[view.image_of])
     rows = rows[np.lexsort((view.annotation_rows[rows], view.image_ids[rows]))]
-    picture = np.zeros((trial.input_height, trial.input_width, 3), np.uint8)
-    scale = np.tile([trial.input_width, trial.input_height], 2) / np.tile(view.image_sizes(rows), 2)
+    picture = np.zeros((rehearsal.input_height, rehearsal.input_width, 3), np.uint8)
+    scale = np.tile([rehearsal.input_width, rehearsal.input_height], 2) / np.tile(view.image_sizes(rows), 2)
     boxes = view.boxes[rows]
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1) * scale
-    limits = np.tile([trial.input_width, trial.input_height], 2)
+    limits = np.tile([rehearsal.input_width, rehearsal.input_height], 2)
     clipped: Floats32 = np.clip(corners, 0, limits).astype(np.float32)  # as training does
     solid = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
     rows, clipped = rows[solid], clipped[solid]
@@ -64,7 +64,7 @@ def try_augmentation(view: View, trial: AugmentationTrial) -> pa.Table:
         labels = np.arange(len(members), dtype=np.int32)
         for draw in range(DRAWS):
             seed = (int(view.image_ids[rows[members[0]]]) & (2**63 - 1), draw)
-            _, _, left = trial.augment(picture, clipped[members], labels, seed)
+            _, _, left = rehearsal.augment(picture, clipped[members], labels, seed)
             codes.append(view.class_codes[rows[members]])
             keys.append(np.isin(labels, left).astype(np.int64))
     if not codes:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray.audit import collisions, findings, likeness, measures, outliers, tally
-from detray.audit.augmented import AugmentationTrial, try_augmentation
+from detray.audit.augmented import Rehearsal, try_augmentation
 from detray.audit.picture_measures import measure_pictures
 from detray.audit.pictures import PictureView
 from detray.audit.rule import Active, CollisionRule, HypothesisRule, OutlierRule, PictureRule, RowRule, Suspects
@@ -30,12 +30,10 @@ class Examined:
 
 
 @_any_number
-def examine(
-    shard: Shard, active: Active, reach: Reach | None = None, trial: AugmentationTrial | None = None
-) -> Examined:
+def examine(shard: Shard, active: Active, reach: Reach | None = None, rehearsal: Rehearsal | None = None) -> Examined:
     """All that one shard's rows tell by themselves.
 
-    With ``reach`` also how large they are to a detector, with ``trial`` what its augmentation loses.
+    With ``reach`` also how large they are to a detector, with ``rehearsal`` what its augmentation loses.
     """
     view = View(shard)
     raw = [
@@ -45,7 +43,9 @@ def examine(
     ]
     return Examined(
         raw=_together(raw),
-        tally=pa.concat_tables([measures.measure(view, reach), *([try_augmentation(view, trial)] if trial else [])]),
+        tally=pa.concat_tables(
+            [measures.measure(view, reach), *([try_augmentation(view, rehearsal)] if rehearsal else [])]
+        ),
         keys=collisions.keys_of(view, active),
     )
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray.audit import collisions, findings, likeness, pictures, tally
-from detray.audit.augmented import Augment, AugmentationTrial
+from detray.audit.augmented import Augment, Rehearsal
 from detray.audit.catalogue import RULES
 from detray.audit.collisions import COLLISIONS, KEYS
 from detray.audit.examine import examine, examine_pictures, look_again, needs_another_look
@@ -61,11 +61,11 @@ class AuditWork:
         """The rules that run."""
         return activate(RULES, self.settings.rules, self.settings.disable)
 
-    def trial(self) -> AugmentationTrial | None:
+    def rehearsal(self) -> Rehearsal | None:
         """How the training augmentation is tried, if it is."""
         if self.augment is None or self.reach is None:
             return None
-        return AugmentationTrial(self.augment(), self.reach.input_width, self.reach.input_height, self.tried_share)
+        return Rehearsal(self.augment(), self.reach.input_width, self.reach.input_height, self.tried_share)
 
 
 def _found(raw: pa.Table, tables: Tables | None = None, **kept: pa.Table) -> Output[NoFacts]:
@@ -94,8 +94,8 @@ def _read_rows(work: AuditWork, task: RowsTask) -> Tables:
 
 
 def _examine_rows(work: AuditWork, task: RowsTask, tables: Tables) -> Output[NoFacts]:
-    trial = work.trial() if task.is_augmented else None
-    found = examine(_shard(task.shard.split, tables), work.active, work.reach, trial)
+    rehearsal = work.rehearsal() if task.is_augmented else None
+    found = examine(_shard(task.shard.split, tables), work.active, work.reach, rehearsal)
     return _found(found.raw, tally=found.tally, keys=found.keys)
 
 

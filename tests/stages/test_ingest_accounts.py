@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outputs import run_stage
 from PIL import Image
 
 from detray.cluster.executor import SerialExecutor
@@ -105,14 +106,12 @@ def run(dataset: DatasetSettings, output: Path) -> tuple[Store, Outcome, Outcome
     """Ingest and audit."""
     config = Config(name="t", output=str(output), dataset=dataset)
     store = Store(config.output)
-    outcomes = []
-    for definition in (ingest.STAGE, audit.STAGE):
-        stage = Stage(store, definition.name)
-        outcome = definition.old(Context(config, store, SerialExecutor()), stage, stage.begin("x"))
-        facts = {"facts": outcome.facts}
-        stage.old_commit(outcome.receipts, facts, to_yaml(config), definition.tables, keep_names=outcome.keep_names)
-        outcomes.append(outcome)
-    return store, outcomes[0], outcomes[1]
+    context = Context(config, store, SerialExecutor())
+    stage = Stage(store, "ingest")
+    outcome = ingest.STAGE.old(context, stage, stage.begin("x"))
+    facts = {"facts": outcome.facts}
+    stage.old_commit(outcome.receipts, facts, to_yaml(config), ingest.STAGE.tables, keep_names=outcome.keep_names)
+    return store, outcome, run_stage(audit.STAGE, context)
 
 
 @pytest.mark.parametrize("small", [False, True], ids=["whole", "cut"])
