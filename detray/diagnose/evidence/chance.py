@@ -8,6 +8,7 @@ from detray.arrays import Floats
 from detray.diagnose.criterion import Criterion
 
 BAD_AUC = Criterion(0.4, "below it true detections mostly score less than false ones; chance is .5")
+RARELY = Criterion(0.001, "one false call in a thousand classes")
 CHANCE_ERRORS = Criterion(3, "standard errors beyond chance: one false call in a thousand classes")
 
 
@@ -35,11 +36,13 @@ class Auc:
         return self.value + self.error < BAD_AUC
 
 
-def chance_of_median(position: float, n: int) -> float:
-    """The chance that the median of ``n`` values drawn from others lies below this share of them: half of
-    them do, of a binomial distribution."""
-    from scipy.special import (
-        bdtrc,  # the tail of scipy.stats.binom, without the second that scipy.stats takes to import
-    )
+def chance_of_count(k: int, n: int, share: float) -> float:
+    """The chance that ``k`` or more of ``n`` do what each does with the probability ``share``."""
+    from scipy.special import bdtrc  # the tail of scipy.stats.binom, without the second that its import takes
 
-    return float(bdtrc((n + 1) // 2 - 1, n, position))
+    return float(bdtrc(k - 1, n, share))
+
+
+def chance_of_median(position: float, n: int) -> float:
+    """The chance that the median of ``n`` values drawn from others lies below this share of them: half do."""
+    return chance_of_count((n + 1) // 2, n, position)

@@ -7,7 +7,7 @@ import numpy as np
 
 from detray.arrays import Flags, Ints
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.chance import CHANCE_ERRORS
+from detray.diagnose.evidence.chance import RARELY, chance_of_count
 from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.rows import COVERED, ON_OTHER
@@ -47,9 +47,7 @@ class ConfusionEvidence:
         most = int((covers == other).sum())
         detections = self.split.repaired.detections
         share = detections.get(other, 0) / max(sum(n for k, n in detections.items() if k != self.category), 1)
-        chance = len(covers) * share
-        is_beyond = most - chance > CHANCE_ERRORS * np.sqrt(max(chance * (1 - share), 1))
-        return other if most >= MIN_HITS and is_beyond else None
+        return other if most >= MIN_HITS and chance_of_count(most, len(covers), share) <= RARELY else None
 
     @cached_property
     def detections(self) -> Flags:

@@ -7,7 +7,7 @@ import numpy as np
 
 from detray.arrays import Flags
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.chance import chance_of_median
+from detray.diagnose.evidence.chance import RARELY, chance_of_median
 from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE, Others
 from detray.diagnose.evidence.result import ClassResult
@@ -16,7 +16,6 @@ from detray.diagnose.evidence.rows import IGNORED
 DEPRESSED_POSITION = Criterion(
     0.15, f"place of the class's median true score among the other classes' true scores: {SUITE}"
 )
-DEPRESSED_CHANCE = Criterion(0.001, "one false call in a thousand classes")
 FAR_BELOW_POSITION = Criterion(0.2, f"place at which a median that low is low for the class: {SUITE}")
 FAR_BELOW = Criterion(0.5, f"share of the median true score of the classes that work: {SUITE}")
 
@@ -64,7 +63,7 @@ class ScoreEvidence:
     @cached_property
     def are_depressed(self) -> bool | None:
         """Whether the true detections score far below those of the classes that work; None: unknown."""
-        return self.are_low(DEPRESSED_CHANCE)
+        return self.are_low(RARELY)
 
     def are_low(self, chance: float) -> bool | None:
         """The same, where it happens by chance with this probability at most."""
