@@ -7,10 +7,11 @@ that no one ever holds all rows or all keys.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,14 +34,11 @@ _UPWARD = r"^[/\\]|(^|[/\\])\.\.([/\\]|$)|\x00"
 Key = int | str
 
 
-@dataclass(frozen=True)
-class Piece:
-    """The rows of one chunk that fall into a range of images, and how many rows of its list lie before it."""
+class Sample(msgspec.Struct, frozen=True):
+    """Some keys of many rows, evenly spread, and how many rows each stands for."""
 
-    images: pa.Table
-    annotations: pa.Table
-    image_base: int
-    annotation_base: int
+    keys: list[Key]
+    weight: float
 
 
 def key_column(has_ids: bool) -> str:
@@ -78,19 +76,19 @@ def _sorted(table: pa.Table, by: str) -> pa.Table:
     return table.take(pc.array_sort_indices(column, null_placement="at_end"))  # a stable sort
 
 
-def sample(table: pa.Table, by: str) -> tuple[list[Key], float]:
-    """Some keys of a sorted table, evenly spread, and how many rows each stands for."""
+def sample(table: pa.Table, by: str) -> Sample:
+    """A sample of the keys of a sorted table."""
     if by not in table.column_names:
-        return [], 0.0
+        return Sample([], 0.0)
     rows = table.num_rows - table[by].null_count
     step = max(1, rows // _SAMPLES)
     keys = table[by].slice(0, rows).take(np.arange(step // 2, rows, step)).to_pylist() if rows else []
-    return keys, rows / len(keys) if keys else 0.0
+    return Sample(keys, rows / len(keys) if keys else 0.0)
 
 
-def boundaries(samples: Sequence[tuple[Sequence[Key], float]], shards: int) -> list[Key]:
+def boundaries(samples: Sequence[Sample], shards: int) -> list[Key]:
     """At most ``shards - 1`` keys that cut the rows behind ``samples`` into ranges of about the same size."""
-    weighted = sorted((key, weight) for keys, weight in samples for key in keys)
+    weighted = sorted((key, sample.weight) for sample in samples for key in sample.keys)
     total = sum(weight for _, weight in weighted)
     reached = list(accumulate(weight for _, weight in weighted))
     cuts = [weighted[bisect_left(reached, total * number / shards)][0] for number in range(1, shards)] if total else []
@@ -138,14 +136,13 @@ def slice_range(table: pa.Table, by: str, low: Key | None, high: Key | None) -> 
     return table.slice(start, end - start)
 
 
-def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
+def merge_images(parts: Sequence[pa.Table], by: str) -> pa.Table:
     """The images of one range, as `chunk.IMAGES`, in the order of their key.
 
     An image that a format without ids mentions several times is one row, the first, and so is one
     that several files of the split state alike: name, size and further fields.
     """
-    moved = (_moved(piece.images, "image_row", piece.image_base) for piece in pieces)
-    table = _merged(chunk.IMAGES.empty_table(), moved, by)
+    table = _merged(chunk.IMAGES.empty_table(), parts, by)
     if by == "key":
         keys = table["key"].combine_chunks()
         keep = np.ones(len(keys), np.bool_)
@@ -164,13 +161,13 @@ def merge_images(pieces: Sequence[Piece], by: str) -> pa.Table:
     return table.filter(pc.invert(pa.array(repeats, pa.bool_())))
 
 
-def merge_annotations(pieces: Sequence[Piece], by: str) -> pa.Table:
+def merge_annotations(parts: Sequence[pa.Table], by: str) -> pa.Table:
     """The annotations of one range, as `chunk.ANNOTATIONS`, in the order of key, source file and row."""
-    moved = (_moved(piece.annotations, "annotation_row", piece.annotation_base) for piece in pieces)
-    return _merged(chunk.ANNOTATIONS.empty_table(), moved, by)
+    return _merged(chunk.ANNOTATIONS.empty_table(), parts, by)
 
 
-def _moved(table: pa.Table, column: str, base: int) -> pa.Table:
+def moved(table: pa.Table, column: str, base: int) -> pa.Table:
+    """``table`` with ``base`` added to an integer column."""
     if base == 0 or table.num_rows == 0:
         return table
     index = table.schema.get_field_index(column)

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outputs import run_stage
 from PIL import Image
 
-from detray.cluster.executor import SerialExecutor
+from detray.flow.executor import InProcess
 from detray.formats import canonical, json_lists, listing, open_images, tfrecord
 from detray.formats.catalogue import FORMATS
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.tfrecord_file import checksum
-from detray.settings import to_yaml
-from detray.store import Stage, Store
-from detray.verbs import audit, ingest
-from detray.verbs.base import Context, Outcome
+from detray.store import Json, Store
+from detray.verbs import runner
+from detray.verbs.base import Context
 from detray.verbs.config import Config
 
 Written = tuple[DatasetSettings, int, int]
@@ -102,16 +100,12 @@ def records(folder: Path) -> Written:
 WRITERS = (coco, coco_of_two, voc, yolo, csv, records)
 
 
-def run(dataset: DatasetSettings, output: Path) -> tuple[Store, Outcome, Outcome]:
-    """Ingest and audit."""
+def run(dataset: DatasetSettings, output: Path) -> tuple[Store, Json, Json]:
+    """Ingest and audit: what each says of itself."""
     config = Config(name="t", output=str(output), dataset=dataset)
     store = Store(config.output)
-    context = Context(config, store, SerialExecutor())
-    stage = Stage(store, "ingest")
-    outcome = ingest.STAGE.old(context, stage, stage.begin("x"))
-    facts = {"facts": outcome.facts}
-    stage.old_commit(outcome.receipts, facts, to_yaml(config), ingest.STAGE.tables, keep_names=outcome.keep_names)
-    return store, outcome, run_stage(audit.STAGE, context)
+    read, audited = runner.run(Context(config, store, InProcess(1)), ("ingest", "audit"))
+    return store, read.manifest, audited.manifest
 
 
 @pytest.mark.parametrize("small", [False, True], ids=["whole", "cut"])
@@ -129,10 +123,10 @@ def test_in_is_kept_plus_quarantined(
     (tmp_path / "data").mkdir()
     dataset, kept, quarantined = write(tmp_path / "data")
     store, read, audited = run(dataset, tmp_path / "out")
-    assert read.counts == {"in": kept + quarantined, "kept": kept, "quarantined": quarantined}
+    assert read["counts"] == {"in": kept + quarantined, "kept": kept, "quarantined": quarantined}
     assert store.read("images").num_rows + store.read("annotations").num_rows == kept
     assert store.read("quarantine", "ingest").num_rows == quarantined
-    counts = audited.counts
+    counts = audited["counts"]
     assert (counts["in"], counts["kept"], counts["quarantined"]) == (kept, kept, 0)
     found = store.read("findings")["rule"].to_pylist()
     assert found.count("unreadable-annotation-file") == quarantined
@@ -148,8 +142,8 @@ def test_every_format_is_counted(tmp_path: Path) -> None:
 
 def test_what_is_not_read_is_said(tmp_path: Path) -> None:
     _, read, _ = run(coco(tmp_path)[0], tmp_path / "out")
-    assert read.facts["further"] == {"val": {"info": 1, "videos": 2}}
-    assert read.notes == ["val: not read, but counted: videos (2)"]
+    assert read["facts"]["further"] == {"val": {"info": 1, "videos": 2}}
+    assert read["notes"] == ["val: not read, but counted: videos (2)"]
     (tmp_path / "oi").mkdir()
     _, read, _ = run(csv(tmp_path / "oi")[0], tmp_path / "out2")
-    assert "no image folder is stated" in read.notes[0]
+    assert "no image folder is stated" in read["notes"][0]

@@ -1,23 +1,25 @@
-"""The ingest stage: whole and the same however it is cut."""
+"""Ingest: whole and the same however it is cut."""
 
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from outputs import run_stage
 from PIL import Image
 
-from detray.cluster.executor import SerialExecutor
 from detray.errors import DetrayError, UsageError
+from detray.flow.executor import InProcess, Job
+from detray.flow.receipt import Receipt, decode
 from detray.formats import canonical, json_lists, listing, open_images
+from detray.formats.flow import TABLES
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
-from detray.settings import to_yaml
-from detray.store import Stage, Store
+from detray.store import Store
 from detray.verbs import ingest
 from detray.verbs.base import Context, Outcome
 from detray.verbs.config import Config
@@ -36,11 +38,7 @@ def ingested(tmp_path: Path) -> Callable[..., tuple[Store, Outcome]]:
         number += 1
         config = Config(name="t", output=str(tmp_path / f"out{number}"), dataset=dataset)
         store = Store(config.output)
-        stage = Stage(store, "ingest")
-        outcome = ingest.run(Context(config, store, SerialExecutor()), stage, stage.begin("x"))
-        manifest = {"facts": outcome.facts}
-        stage.old_commit(outcome.receipts, manifest, to_yaml(config), ingest.TABLES, keep_names=outcome.keep_names)
-        return store, outcome
+        return store, run_stage(ingest.STAGE, Context(config, store, InProcess(1)))
 
     return run
 
@@ -112,7 +110,7 @@ def test_any_cut_gives_the_same_rows(shared: Path, ingested, name: str, monkeypa
     cut, _ = ingested(dataset)
     keys = cut.shards()
     assert len(keys) > 4
-    for table in ingest.TABLES:
+    for table in TABLES:
         assert cut.read(table).equals(whole.read(table))
     for split in {key.split for key in keys}:
         own = [key for key in keys if key.split == split]
@@ -229,42 +227,57 @@ def test_a_label_map_numbers_names_and_is_listed(shared: Path, tmp_path: Path, i
     }
 
 
-def test_a_stage_that_died_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_died_goes_on(tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_coco(tmp_path, images=[image(n) for n in range(9)], annotations=[box(n, n % 9) for n in range(90)])
-    config = Config(name="t", output=str(tmp_path / "out"), dataset=dataset_from_files([str(path)]))
+    dataset = dataset_from_files([str(path)])
     monkeypatch.setattr(canonical, "SHARD_ROWS", 20)
-    stage = Stage(Store(config.output), "ingest")
-    context = Context(config, stage.store, SerialExecutor())
-    whole = ingest.run(context, stage, stage.begin("x"))
-    done = stage.begin("x")
-    del done["00001"]
+    whole, _ = ingested(dataset)
 
-    def refuse(*args: object) -> None:
-        raise AssertionError("done already")
+    class Dies(InProcess):
+        """Ends the run before the last shard is written."""
 
-    monkeypatch.setattr(ingest, "_read", refuse)
-    monkeypatch.setattr(ingest, "_plan", refuse)
-    again = ingest.run(context, stage, done)
-    assert [receipt["tables"] for receipt in again.receipts] == [receipt["tables"] for receipt in whole.receipts]
+        def run(self, job: Job, keys: Sequence[str], *rest: Any) -> Iterator[Receipt]:
+            if job.step.name == "write":
+                yield from super().run(job, keys[:-1], *rest)
+                raise KeyboardInterrupt
+            yield from super().run(job, keys, *rest)
+
+    class GoesOn(InProcess):
+        """Says what is left to do."""
+
+        def run(self, job: Job, keys: Sequence[str], *rest: Any) -> Iterator[Receipt]:
+            left.update({f"{job.step.name}-{key}": None for key in keys})
+            return super().run(job, keys, *rest)
+
+    left: dict[str, None] = {}
+    config = Config(name="t", output=str(tmp_path / "out"), dataset=dataset)
+    store = Store(config.output)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(ingest.STAGE, Context(config, store, Dies(1)))
+    run_stage(ingest.STAGE, Context(config, store, GoesOn(1)))
+    assert list(left) == [f"write-{len(store.shards()) - 1:05d}"]
+    for table in TABLES:
+        assert store.read(table).equals(whole.read(table))
 
 
-class _Elsewhere(SerialExecutor):
-    """Functions, tasks and results travel as between processes."""
+class Elsewhere(InProcess):
+    """Work, tasks and receipts travel as between processes."""
 
-    def map(self, function: Any, tasks: Any, *, cpus: float = 1) -> Iterator[Any]:
-        function, tasks = pickle.loads(pickle.dumps((function, tasks)))  # noqa: S301 - made one line above
-        return (json.loads(json.dumps(function(task))) for task in tasks)
+    def run(self, job: Job, keys: Sequence[str], *rest: Any) -> Iterator[Receipt]:
+        for key in keys:
+            receipt = pickle.loads(pickle.dumps(job))(key)  # noqa: S301 - made in this line
+            yield decode(receipt.encode())
 
 
 def test_tasks_run_in_other_processes(shared: Path, tmp_path: Path) -> None:
     found = []
-    for executor in (SerialExecutor(), _Elsewhere()):
+    for executor in (InProcess(1), Elsewhere(1)):
         config = Config(
             output=str(tmp_path / type(executor).__name__), dataset=dataset_from_files([str(shared / "bccd")])
         )
-        stage = Stage(Store(config.output), "ingest")
-        outcome = ingest.run(Context(config, stage.store, executor), stage, stage.begin("x"))
-        found.append((outcome.receipts, outcome.facts, outcome.summary))
+        store = Store(config.output)
+        outcome = run_stage(ingest.STAGE, Context(config, store, executor))
+        found.append((outcome, [store.read(table).to_pylist() for table in TABLES]))
     assert found[0] == found[1]
 
 
