@@ -101,8 +101,7 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
     start = perf_counter()
     outcome: Outcome | Old
     files: list[str] = []
-    # predict's own detectors are still the old way
-    if stage.run is None or (stage.old is not None and not context.config.detector.is_precomputed):
+    if stage.run is None:
         outcome, own = _run_old(stage, context, writer, done)
         parts = _old_parts(outcome)
         seconds = own | outcome.seconds
