@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from detray.detectors.ahead import ahead
 from detray.flow import executor as flow
 from detray.flow.executor import InProcess
 
@@ -36,13 +35,11 @@ class Executor(flow.Executor, Protocol):
         tasks: Sequence[Task],
         *,
         gpus: float = 0,
-        at_once: int = 1,
         note: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Json]:
         """Like `map` with state: each actor calls ``build`` once (a model is loaded there) and keeps the result.
 
-        ``at_once`` tasks are given to an actor's function at the same time, from so many threads. ``note`` is told
-        what the work waits for.
+        ``note`` is told what the work waits for.
         """
         ...
 
@@ -63,12 +60,9 @@ class SerialExecutor(InProcess):
         tasks: Sequence[Task],
         *,
         gpus: float = 0,
-        at_once: int = 1,
         note: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Json]:
-        if at_once == 1 or not tasks:
-            return map(build(), tasks) if tasks else iter(())
-        return ahead(build(), tasks, threads=at_once, depth=at_once - 1)
+        return map(build(), tasks) if tasks else iter(())
 
     def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
         from detray.tune import serial

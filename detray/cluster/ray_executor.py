@@ -5,7 +5,6 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -59,7 +58,6 @@ class _Actor:
 
     def __init__(self, shared: Any) -> None:
         self._shared = shared
-        self._built = Lock()
         self._function: Callable[[Any], Json] | None = None
         self._tasks: Sequence[Any] = ()
 
@@ -68,10 +66,9 @@ class _Actor:
         return pa.table({"result": pa.array(answers, pa.string())}, schema=RESULT)
 
     def _call(self, number: int) -> Json:
-        with self._built:
-            if self._function is None:  # not in __init__: Ray prints pages where that fails
-                build, self._tasks = ray.get(self._shared)
-                self._function = build()
+        if self._function is None:  # not in __init__: Ray prints pages where that fails
+            build, self._tasks = ray.get(self._shared)
+            self._function = build()
         return self._function(self._tasks[number])
 
 
@@ -153,7 +150,6 @@ class RayExecutor:
         tasks: Sequence[Task],
         *,
         gpus: float = 0,
-        at_once: int = 1,
         note: Callable[[str], None] = lambda text: None,
     ) -> Iterator[Json]:
         if not tasks:
@@ -174,12 +170,7 @@ class RayExecutor:
             fn_constructor_args=(ray.put((build, list(tasks))),),
             batch_size=1,
             batch_format="pyarrow",
-            compute=data.ActorPoolStrategy(
-                min_size=size,
-                max_size=largest,
-                max_concurrent_calls_per_actor=at_once,
-                enable_true_multi_threading=at_once > 1,
-            ),
+            compute=data.ActorPoolStrategy(min_size=size, max_size=largest),
             num_cpus=cpus,
             **options,
         )

@@ -61,13 +61,11 @@ class Context:
         *,
         build: Callable[[], Callable[[Task], Json]] | None = None,
         gpus: float = 0,
-        at_once: int = 1,
     ) -> list[Json]:
         """Run the tasks whose shard (the key) has no receipt in ``done``; all receipts, in key order.
 
         ``function`` writes its shard with `store.Stage.write` under the task's key and returns the
-        receipt. With ``build`` actors make the function, each once, and ``function`` is not used; each
-        has ``at_once`` tasks at the same time.
+        receipt. With ``build`` actors make the function, each once, and ``function`` is not used.
         """
         receipts = {key: json.loads(done[key]) for key in tasks if key in done}
         left = [task for key, task in tasks.items() if key not in receipts]
@@ -75,7 +73,7 @@ class Context:
         self.progress.advance(len(receipts))
         with self.timed(label):
             if build is not None:
-                results = self.executor.map_actors(build, left, gpus=gpus, at_once=at_once, note=self.progress.note)
+                results = self.executor.map_actors(build, left, gpus=gpus, note=self.progress.note)
             elif function is not None:
                 results = self.executor.map(function, left, cpus=self.config.cluster.cpus_per_task)
             for receipt in results:

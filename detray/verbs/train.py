@@ -8,6 +8,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from detray.arrays import Floats
+from detray.detectors.catalogue import require_trainable
 from detray.detectors.train_flow import TRAIN, Work, training
 from detray.errors import UsageError
 from detray.evaluate.inputs import read_scene
@@ -41,6 +42,7 @@ def judge(shard: Shard) -> TruthJudge:
 
 def run(context: Context, flow: Flow) -> Outcome:
     config = context.config
+    require_trainable(config.detector, "training")
     if TRAIN not in config.dataset.splits:
         raise UsageError(
             "training needs a split called train: set dataset.splits.train, or detector.path to a trained model"

@@ -48,7 +48,7 @@ def _audit(config: Config, data: Data) -> float:
 
 
 def _predict(config: Config, data: Data) -> float:
-    if config.detector.kind == "predictions" and config.detector.path:
+    if config.detector.is_precomputed and config.detector.path:
         return _reading(config.detector.path)
     return sum(key.n_images for key in data.shards(config.predict.splits)) / DETECT_PICTURES
 

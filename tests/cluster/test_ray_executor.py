@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -57,20 +56,6 @@ class Counter:
         return {"number": number, "pid": os.getpid(), "calls": self.calls}
 
 
-class Crowd:
-    """Counts the calls that run in its process at the same time."""
-
-    def __init__(self) -> None:
-        self.inside: list[int] = []
-
-    def __call__(self, number: int) -> dict:
-        self.inside.append(number)
-        time.sleep(0.3)
-        together = len(self.inside)
-        self.inside.remove(number)
-        return {"number": number, "together": together}
-
-
 def by_number(results: object) -> list:
     return sorted(results, key=lambda result: result["number"])  # type: ignore[call-overload]
 
@@ -90,15 +75,6 @@ def test_an_actor_is_built_once_and_keeps_its_state(ray_executor: Executor) -> N
     assert os.getpid() not in pids
     assert len(pids) <= ray_executor.workers
     assert sum(max(r["calls"] for r in results if r["pid"] == pid) for pid in pids) == 8
-
-
-@pytest.mark.parametrize("at_once", [1, 2])
-def test_an_actor_has_so_many_tasks_at_once(ray_executor: Executor, at_once: int) -> None:
-    tasks = list(range(8))
-    for executor in (SerialExecutor(), ray_executor):
-        results = by_number(executor.map_actors(Crowd, tasks, at_once=at_once))
-        assert [result["number"] for result in results] == tasks
-        assert max(result["together"] for result in results) == at_once
 
 
 def test_an_error_for_the_user_arrives_as_it_was(ray_executor: Executor) -> None:

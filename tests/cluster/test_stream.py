@@ -62,6 +62,10 @@ def test_actors_set_up_once_each(ray_executor: object, tmp_path: Path) -> None:
     assert all(max(f.calls for f in found if f.pid == pid) == n for pid, n in calls.items())
 
 
+def test_an_actor_has_as_many_tasks_as_the_step_has_threads(ray_executor: object, tmp_path: Path) -> None:
+    assert steps.most_together(flow_on(ray_executor, tmp_path)) == [1, 2]
+
+
 def test_gpus_that_are_not_there_are_said(ray_executor: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gpus_per_actor is 1 but the cluster has 0"):
         steps.called(flow_on(ray_executor, tmp_path), [1], gpus=1)

@@ -217,6 +217,8 @@ def test_what_is_missing_is_said_before_work_starts(tmp_path, untrained):
         _run(predict.STAGE, store, _config(predict=PredictSettings(splits=("test",))))
     with pytest.raises(UsageError, match=r"dataset\.splits\.train"):
         _run(train.STAGE, store, _config(dataset=DatasetSettings(splits={"val": SplitSettings()})))
+    with pytest.raises(UsageError, match="cannot train; training needs"):
+        _run(train.STAGE, store, _config(detector=DetectorSettings(kind="predictions")))
     with pytest.raises(DetrayError, match=r"model\.json: not there"):
         _run(predict.STAGE, store, _config(detector=DetectorSettings(path=str(tmp_path))))
 

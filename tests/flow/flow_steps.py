@@ -2,7 +2,8 @@
 
 import os
 import signal
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -82,12 +83,34 @@ def call(state: Counting, count: int) -> Output[Calls]:
     return Output(Calls(state.calls, os.getpid()))
 
 
+@dataclass
+class Crowd:
+    """The tasks that are in a worker at this moment."""
+
+    work: Work
+    inside: list[int] = field(default_factory=list)
+
+
+class Together(msgspec.Struct, frozen=True):
+    tasks: int
+
+
+def meet(state: Crowd, number: int) -> Output[Together]:
+    state.inside.append(number)
+    time.sleep(0.2)
+    together = len(state.inside)
+    state.inside.remove(number)
+    return Output(Together(together))
+
+
 SQUARE = Step(
     "square", square, Sum, (Keep("squares", NUMBERS, by="number"),), read=read, label="square numbers", streams=True
 )
 ADD = Step("add", add, Sum, (Keep("sums", NUMBERS),))
 TOTAL = Step("total", total, NoFacts)
 CALL = Step("call", call, Calls, setup=Counting)
+
+MEET = [Step(f"meet-{threads}", meet, Together, setup=Crowd, threads=threads) for threads in (1, 2)]
 
 
 def squares(flow: Flow, work: Work, counts: list[int], buckets: int) -> Outcome:
@@ -102,3 +125,9 @@ def squares(flow: Flow, work: Work, counts: list[int], buckets: int) -> Outcome:
 def called(flow: Flow, counts: list[int], gpus: float = 0) -> list[Calls]:
     tasks = {f"{place:03d}": count for place, count in enumerate(counts)}
     return flow.map(CALL, Work(2), tasks, resources=Resources(gpus=gpus)).facts
+
+
+def most_together(flow: Flow) -> list[int]:
+    """How many tasks a worker had at once at most, in each step of `MEET`."""
+    tasks = {f"{number:03d}": number for number in range(8)}
+    return [max(facts.tasks for facts in flow.map(step, Work(2), tasks).facts) for step in MEET]

@@ -85,6 +85,10 @@ def test_set_up_is_made_once(tmp_path: Path) -> None:
     assert [calls.calls for calls in steps.called(file_flow(tmp_path, 2), [1, 2, 3])] == [1, 2, 3]
 
 
+def test_a_worker_with_set_up_has_as_many_tasks_as_the_step_has_threads(tmp_path: Path) -> None:
+    assert steps.most_together(file_flow(tmp_path, 4)) == [1, 2]
+
+
 def test_slices_of_batches(tmp_path: Path) -> None:
     flow = file_flow(tmp_path)
     kept = flow.map(steps.SQUARE, steps.Work(2), {"000": 20}, buckets=4)["000"]["squares"]
