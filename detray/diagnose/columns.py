@@ -1,7 +1,6 @@
 """Frozen dataclasses of equally long NumPy arrays: rows that tasks filter, join, and write as Arrow."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -56,5 +55,5 @@ def from_arrow(kind: type[Rows], table: pa.Table) -> Rows:
 
 def _arrays(rows: Any) -> dict[str, NDArray[Any]]:
     """The fields that are set: one that is optional may be None."""
-    values = {field.name: getattr(rows, field.name) for field in fields(rows)}
-    return {name: value for name, value in values.items() if value is not None}
+    # `dataclasses.fields` makes a tuple of them each time
+    return {name: value for name in rows.__dataclass_fields__ if (value := getattr(rows, name)) is not None}

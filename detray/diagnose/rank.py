@@ -39,12 +39,13 @@ def is_looked_for(cause: Cause, inputs: Inputs) -> bool:
 
 
 def not_looked_for(inputs: Inputs, causes: Sequence[Cause] = CAUSES) -> list[str]:
-    """A line for each input that is absent: the causes that are not looked for without it."""
+    """What to say of the causes that are not looked for, because what they need is not given; one line, if any."""
     skipped: dict[tuple[Input, ...], list[str]] = {}
     for cause in causes:
         if not is_looked_for(cause, inputs):
             skipped.setdefault(cause.inputs, []).append(cause.name)
-    return [f"not looked for: {', '.join(names)} (no {' and no '.join(needed)})" for needed, names in skipped.items()]
+    named = [f"{', '.join(names)} (no {' and no '.join(needed)})" for needed, names in skipped.items()]
+    return [f"not looked for: {'; '.join(named)}"] if named else []
 
 
 def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:

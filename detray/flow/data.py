@@ -1,12 +1,11 @@
 """What earlier stages wrote, as a flow reads it: the output folder, or tables in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from detray import schema, tables
 from detray.store import Json, ShardKey
@@ -143,9 +142,20 @@ class MemoryData:
 
 
 def _restricted(rows: pa.Table, columns: Sequence[str] | None, filters: Any = None) -> pa.Table:
-    if filters is not None:
-        rows = rows.filter(pq.filters_to_expression(filters))
+    for name, operator, value in filters or ():
+        chosen = _OPERATORS[operator](rows[name], value)
+        if pc.all(chosen, skip_nulls=False).as_py() is not True:  # most often all are
+            rows = rows.filter(chosen)
     return (rows if columns is None else rows.select(list(columns))).combine_chunks()
+
+
+_OPERATORS: Mapping[str, Callable[[pa.ChunkedArray, Any], pa.ChunkedArray]] = {
+    "=": pc.equal,
+    "<": pc.less,
+    ">=": pc.greater_equal,
+    "in": lambda values, wanted: pc.is_in(values, value_set=pa.array(wanted, values.type)),
+}
+"""Those of pyarrow's filters that flows use: a dataset of a table in memory takes ten times as long."""
 
 
 def names_of(data: Data, split: str) -> dict[int, str]:

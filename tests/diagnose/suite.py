@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import scenes
+from in_memory import Aps, Tables, class_aps, diagnoses
 from scenes import World
 
 from detray import schema
-from detray.diagnose.api import SplitTables, class_aps, diagnose_tables, weak_classes
 from detray.diagnose.evidence.split import HIGH_CUT
-from detray.diagnose.image_set import read_image_set
 from detray.diagnose.settings import DiagnoseSettings
-from detray.evaluate.kernel import match
+from detray.diagnose.weak import weak_classes
 
 GEOMETRIES = ("uniform", "shapes", "coco", "visdrone")
 GLOBAL = {"score_threshold", "label_id_mismatch", "image_id_mismatch", "box_format", "max_detections"}
@@ -80,7 +79,7 @@ def run_trial(
     scenes.detect(rng, world, quality)
     scenes.complete(rng, world, quality, scenes.given_for(rng, tuple(plants)))
     settings = settings or DiagnoseSettings()
-    weak = weak_of(world, settings)
+    weak = weak_classes(class_aps(scenes.tables_of(world)), world.names, settings)
     enough = [
         k
         for k in world.names
@@ -95,16 +94,10 @@ def run_trial(
         return None
     scenes.plant_all(rng, world, tuple(plants), category)
     scenes.write_scores(world, quality)
-    found, weak = diagnose(world, settings), weak_of(world, settings)
-    return Trial(world, category, tuple(plants), found, weak, quality.lowest >= HIGH_CUT)
-
-
-def weak_of(world: World, settings: DiagnoseSettings) -> frozenset[int]:
-    """Classes with an AP or AP50 below the settings', or none, by the evaluation alone."""
     tables = scenes.tables_of(world)
-    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
-    aps = class_aps(scene, match(scene.gt, scene.dt))
-    return frozenset(weak_classes(aps, world.names, settings))
+    aps = class_aps(tables)
+    found, weak = _by_class(_diagnosed(world, tables, settings, aps)), weak_classes(aps, world.names, settings)
+    return Trial(world, category, tuple(plants), found, frozenset(weak), quality.lowest >= HIGH_CUT)
 
 
 def is_weak(trial: Trial) -> bool:
@@ -178,33 +171,28 @@ def compatible_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def diagnose(world: World, settings: DiagnoseSettings) -> dict[int, list[str]]:
     """The causes of every diagnosed class, by rank."""
-    found: dict[int, list[str]] = {}
-    for row in diagnosed(world, settings).to_pylist():
-        found.setdefault(row["category_id"], []).append(row["cause"])
-    return found
+    return _by_class(diagnosed(world, settings))
 
 
 def diagnosed(world: World, settings: DiagnoseSettings) -> pa.Table:
     """The table diagnoses of a world, with all that it has beside ground truth and detections."""
-    tables = scenes.tables_of(world)
-    train = None
-    if world.train is not None:
-        there = scenes.tables_of(world.train, "train")
-        train = SplitTables(
-            there["images"],
-            there["annotations"],
-            there["categories"],
-            there["predictions"] if len(world.train.dt_image) else None,
-        )
-    return diagnose_tables(
-        tables["images"],
-        tables["annotations"],
-        tables["categories"],
-        tables["predictions"],
+    return _diagnosed(world, scenes.tables_of(world), settings, None)
+
+
+def _by_class(rows: pa.Table) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for category, cause in zip(rows["category_id"].to_pylist(), rows["cause"].to_pylist(), strict=True):
+        found.setdefault(category, []).append(cause)
+    return found
+
+
+def _diagnosed(world: World, tables: Tables, settings: DiagnoseSettings, aps: Aps | None) -> pa.Table:
+    return diagnoses(
+        tables,
         settings,
-        run=scenes.RUN,
-        train=train,
-        base_predictions=scenes.tables_of(world.base)["predictions"] if world.base is not None else None,
+        aps=aps,
+        train=scenes.tables_of(world.train, "train") if world.train is not None else None,
+        base=scenes.tables_of(world.base)["predictions"] if world.base is not None else None,
         findings=findings_of(world),
     )
 

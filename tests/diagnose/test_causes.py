@@ -6,16 +6,17 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import in_memory
 import numpy as np
 import pyarrow as pa
 import pytest
 import scenes
 import suite
 import yaml
+from in_memory import diagnoses
 
 from detray import schema
-from detray.diagnose import api, docs
-from detray.diagnose.api import diagnose_tables
+from detray.diagnose import docs
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
 from detray.diagnose.causes.training_data.forgetting import Forgetting
@@ -24,6 +25,7 @@ from detray.diagnose.evidence.inputs import Inputs, Training
 from detray.diagnose.evidence.shapes import Shapes
 from detray.diagnose.rank import not_looked_for, ranked
 from detray.diagnose.settings import DiagnoseSettings
+from detray.diagnose.steps import classes
 from detray.docs import causes_page
 from detray.settings import convert
 from detray.verbs.config import Config
@@ -60,10 +62,11 @@ def test_a_cause_lies_in_the_folder_of_its_group() -> None:
 
 
 def test_a_cause_is_not_looked_for_without_what_it_needs() -> None:
-    lines = not_looked_for(Inputs())
-    assert "not looked for: undertrained, overfit (no training detections)" in lines
-    assert "not looked for: train_eval_shift (no training annotations and no audit)" in lines
-    assert not any("few_examples" in line for line in lines)
+    [line] = not_looked_for(Inputs())
+    assert line.startswith("not looked for: noisy_boxes (no audit); ")
+    assert line.endswith("; undertrained, overfit (no training detections)")
+    assert "; train_eval_shift (no training annotations and no audit); " in line
+    assert "few_examples" not in line
     given = Inputs(training=Training(Shapes(), {}), training_aps={}, base_aps={}, findings={})
     assert not_looked_for(given) == []
     assert not any("train_eval_shift" in line for line in not_looked_for(Inputs(findings={})))
@@ -75,8 +78,8 @@ def test_the_page_is_current() -> None:
 
 
 def test_empty_tables_give_nothing() -> None:
-    empty = [schema.empty(name) for name in ("images", "annotations", "categories", "predictions")]
-    assert diagnose_tables(*empty, DiagnoseSettings(), run="x").num_rows == 0
+    empty = {name: schema.empty(name) for name in ("images", "annotations", "categories", "predictions")}
+    assert all(rows.num_rows == 0 for rows in in_memory.run(empty).tables.values())
 
 
 def test_every_config_is_run_as_it_is_by_tune_or_clean() -> None:
@@ -118,9 +121,7 @@ def test_boxes_near_the_largest_float_are_boxes_like_others(sides: tuple[float, 
         huge = huge.set_column(place, huge.schema.field(place), pa.array(given))
     place = huge.column_names.index("area")
     huge = huge.set_column(place, huge.schema.field(place), pa.nulls(len(huge), pa.float64()))
-    rows = diagnose_tables(
-        usual["images"], huge, usual["categories"], usual["predictions"], DiagnoseSettings(weak_below=1.0), run="x"
-    ).to_pylist()
+    rows = diagnoses(usual | {"annotations": huge}, DiagnoseSettings(weak_below=1.0)).to_pylist()
     assert {row["category_name"] for row in rows} == set(world.names.values())
     assert all("inf" not in row["sentence"].split() and "Infinity" not in row["evidence"] for row in rows)
 
@@ -144,14 +145,7 @@ def test_verdicts_do_not_depend_on_the_order_of_rows_and_inputs_stay_as_they_are
         before = {key: table.slice(0) for key, table in tables.items()}
         rng = np.random.default_rng(0)
         shuffled = {key: table.take(rng.permutation(table.num_rows)) for key, table in tables.items()}
-        results = [
-            diagnose_tables(
-                *(given[key] for key in ("images", "annotations", "categories", "predictions")),
-                DiagnoseSettings(),
-                run="x",
-            )
-            for given in (tables, shuffled)
-        ]
+        results = [diagnoses(given) for given in (tables, shuffled)]
         assert results[0].equals(results[1])
         assert results[0].num_rows
         assert all(tables[key].equals(before[key]) for key in tables)
@@ -161,11 +155,7 @@ def test_a_healthy_class_gets_no_diagnosis_unless_it_is_named() -> None:
     rng = np.random.default_rng(5)
     world = scenes.detect(rng, scenes.uniform(rng, 80, 4), scenes.Quality())
     assert _diagnose(world) == []
-    named = diagnose_tables(
-        *(scenes.tables_of(world)[key] for key in ("images", "annotations", "categories", "predictions")),
-        DiagnoseSettings(classes=("class1",)),
-        run="x",
-    )
+    named = diagnoses(scenes.tables_of(world), DiagnoseSettings(classes=("class1",)))
     assert set(named["category_name"].to_pylist()) <= {"class1"}
 
 
@@ -174,7 +164,7 @@ def test_where_no_cause_passes_the_costliest_error_stands_in(monkeypatch: pytest
         SimpleNamespace(name=cause.name, group=cause.group, inputs=(), explains=(), judge=lambda case: None)
         for cause in CAUSES
     )
-    monkeypatch.setattr(api, "ranked", partial(ranked, causes=silent))
+    monkeypatch.setattr(classes, "ranked", partial(ranked, causes=silent))
     rows = _diagnose(_broken(3, ("localization",)))
     assert [row["cause"] for row in rows] == ["localization"]
     assert rows[0]["confidence"] == CONFIDENCE

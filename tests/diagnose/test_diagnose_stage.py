@@ -1,4 +1,4 @@
-"""The stage on real files: what the plain function says, for any cut, bad rows included."""
+"""The stage on real files: what the flow says in memory, for any cut, bad rows included."""
 
 import itertools
 import json
@@ -13,11 +13,12 @@ import suite
 from detray import cli
 from detray.cluster.executor import SerialExecutor
 from detray.diagnose.settings import DiagnoseSettings
+from detray.diagnose.steps.classes import Shown
+from detray.diagnose.summary import summary
 from detray.formats import canonical
 from detray.formats.plain import dataset_from_files
 from detray.settings import convert
 from detray.store import Store
-from detray.verbs import diagnose as stage_module
 from detray.verbs import runner
 from detray.verbs.base import Context
 from detray.verbs.config import Config
@@ -51,7 +52,7 @@ def _rows(store: Store) -> list[dict]:
     "plant",
     ["class_confusion", "label_id_mismatch", "image_id_mismatch", "box_format", "missing_labels", "no_detections"],
 )
-def test_the_stage_says_what_the_plain_function_says(plant: str, tmp_path: Path) -> None:
+def test_the_stage_says_what_the_flow_says_in_memory(plant: str, tmp_path: Path) -> None:
     tried = (suite.run_trial(seed, (plant,), "uniform", None) for seed in itertools.count(1))
     for seed, trial in enumerate(itertools.islice((one for one in tried if one is not None and suite.is_weak(one)), 2)):
         trial.world.train = trial.world.base = None
@@ -91,9 +92,11 @@ def test_rows_that_the_evaluation_leaves_out_are_looked_at(tmp_path: Path) -> No
 
 
 def test_a_class_is_not_hidden_by_another_of_its_name_that_shares_a_fault() -> None:
-    shared = [[name, 0.1, 0.2, 1, "label_id_mismatch", 0.3, ""] for name in ("a", *"bcdefghijk")]
-    own = [["a", 0.05, 0.1, rank, cause, 0.3, ""] for rank, cause in enumerate(("missing_labels", "localization"), 1)]
-    rows = stage_module._summary("val", [*shared, *own]).rows
+    shared = [Shown(name, 0.1, 0.2, 1, "label_id_mismatch", 0.3, "") for name in ("a", *"bcdefghijk")]
+    own = [
+        Shown("a", 0.05, 0.1, rank, cause, 0.3, "") for rank, cause in enumerate(("missing_labels", "localization"), 1)
+    ]
+    rows = summary("val", [*shared, *own]).rows
     assert [(row[0], row[4]) for row in rows] == [
         ("11 classes", "label_id_mismatch"),
         ("a", "missing_labels"),

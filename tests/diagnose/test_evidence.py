@@ -6,9 +6,9 @@ import scenes
 import suite
 from hypothesis import given
 from hypothesis import strategies as st
+from in_memory import diagnoses
 from scipy.stats import binom
 
-from detray.diagnose.api import diagnose_tables
 from detray.diagnose.evidence.chance import Auc, chance_of_median
 from detray.diagnose.evidence.counts import bin_score, score_bin
 from detray.diagnose.settings import DiagnoseSettings
@@ -104,8 +104,7 @@ def test_a_named_class_always_gets_an_answer() -> None:
     usual = scenes.Quality(recall=0.9, noise=0.05)
     for quality, costs in ((perfect, False), (usual, True)):
         world = scenes.detect(rng, scenes.uniform(rng, 80, 4), quality)
-        tables = [scenes.tables_of(world)[name] for name in ("images", "annotations", "categories", "predictions")]
-        rows = diagnose_tables(*tables, DiagnoseSettings(classes=("class1",)), run="x").to_pylist()
+        rows = diagnoses(scenes.tables_of(world), DiagnoseSettings(classes=("class1",))).to_pylist()
         assert [row["category_name"] for row in rows] == ["class1"]
         assert rows[0]["is_weak"] is False
         assert (rows[0]["cause"] == "no_cause_found") == (not costs)

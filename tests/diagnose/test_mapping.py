@@ -7,8 +7,8 @@ import pytest
 import scenes
 import suite
 import yaml
+from in_memory import class_aps, diagnoses
 
-from detray.diagnose.api import class_aps, diagnose_tables
 from detray.diagnose.evidence.counts import ClassCounts
 from detray.diagnose.evidence.observe import observe
 from detray.diagnose.image_set import read_image_set, subset
@@ -16,7 +16,6 @@ from detray.diagnose.mapping.box_encoding import BoxEncoding, readings
 from detray.diagnose.mapping.label_map import find_remaps, miscounted
 from detray.diagnose.mapping.pairing import candidates, sample_images
 from detray.diagnose.settings import DiagnoseSettings
-from detray.evaluate.kernel import match
 
 NAMES = {
     "xyxy": "xmin, ymin, xmax, ymax in pixels",
@@ -133,9 +132,8 @@ def test_a_numbering_of_all_classes_is_named_first_for_every_class(words: str) -
         changed = NUMBERINGS[words](ids, ids)
         world.dt_class = NUMBERINGS[words](world.dt_class, ids)
         label_map = {int(number): world.names[int(k)] for number, k in zip(changed, ids, strict=True)}
-        tables = [scenes.tables_of(world)[name] for name in ("images", "annotations", "categories", "predictions")]
         given = label_map if "label map" in words else None
-        rows = diagnose_tables(*tables, DiagnoseSettings(), run="x", label_map=given).to_pylist()
+        rows = diagnoses(scenes.tables_of(world), label_map=given).to_pylist()
         first = {row["category_id"]: row for row in rows if row["rank"] == 1}
         wrong = {int(k) for k, number in zip(ids, changed, strict=True) if k != number}
         told = {k for k, row in first.items() if row["cause"] == "label_id_mismatch"}
@@ -201,9 +199,7 @@ MIXED_UP = {
 def test_shuffled_image_ids_are_recovered_and_what_they_cost_is_said(way: str, quality: scenes.Quality) -> None:
     rng = np.random.default_rng(2)
     world = scenes.detect(rng, scenes.uniform(rng, 80, 4), quality)
-    tables = scenes.tables_of(world)
-    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
-    aps = {k: ap for k, (ap, _) in class_aps(scene, match(scene.gt, scene.dt)).items()}
+    aps = {k: ap for k, (ap, _) in class_aps(scenes.tables_of(world)).items()}
     world.dt_image = MIXED_UP[way](rng, world.image)[np.searchsorted(world.image, world.dt_image)]
     first = [row for row in suite.diagnosed(world, DiagnoseSettings()).to_pylist() if row["rank"] == 1]
     assert {row["cause"] for row in first} == {"image_id_mismatch"}

@@ -8,13 +8,14 @@ import pytest
 import scenes
 import suite
 
-from detray.diagnose.api import examine, own_names, read_listing
 from detray.diagnose.case import Case
 from detray.diagnose.evidence.bare_images import BareImages
 from detray.diagnose.evidence.inputs import Inputs
+from detray.diagnose.evidence.observe import observe
 from detray.diagnose.image_set import read_image_set
+from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.settings import DiagnoseSettings
-from detray.evaluate.kernel import match
+from detray.diagnose.steps.classes import cases_of
 
 ONE = 1
 NAMED = DiagnoseSettings(classes=("class1",))
@@ -72,8 +73,8 @@ def _rows(world: scenes.World) -> list[dict]:
 def _case(world: scenes.World) -> Case:
     tables = scenes.tables_of(world)
     scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
-    matches, names = match(scene.gt, scene.dt), own_names(tables["categories"])
-    [case] = examine(scene, scene.dt, names, [ONE], matches, read_listing(tables["images"]), Inputs())
+    seen = observe(scene, np.array([ONE]))
+    [case] = cases_of(seen, seen, MappingFaults(), world.names, [ONE], Inputs())
     return case
 
 

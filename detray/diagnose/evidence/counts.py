@@ -1,10 +1,11 @@
 """Counts of a split by class, small enough to be merged over shards, and the bins that scores are counted in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import SUITE, Criterion
@@ -16,6 +17,16 @@ FEW_BOXES = Criterion(10, "boxes in the evaluated split: LVIS calls classes with
 
 Counts = dict[Any, int]
 
+COUNTS = pa.schema(
+    [
+        pa.field("count", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("key", pa.int64(), nullable=False),
+        pa.field("second", pa.int64()),
+        pa.field("n", pa.int64(), nullable=False),
+    ]
+)
+"""`Counted` as a table: which count, its key (of two parts where it has them), and the number."""
+
 
 class Counted:
     """Base of a dataclass of counts by key, which add up over shards in any order."""
@@ -26,18 +37,38 @@ class Counted:
             for key, n in getattr(other, name).items():
                 counts[key] = counts.get(key, 0) + n
 
-    def to_json(self) -> dict[str, list[list[Any]]]:
-        """As JSON: for each field a list of [key, count]; a key of two parts is a list."""
-        return {name: [[key, n] for key, n in counts.items()] for name, counts in vars(self).items()}
+    def to_arrow(self) -> pa.Table:
+        """As a table, `COUNTS`."""
+        names: list[int] = []
+        keys: list[int] = []
+        seconds: list[int | None] = []
+        n: list[int] = []
+        for place, counts in enumerate(vars(self).values()):
+            names += [place] * len(counts)
+            n += counts.values()
+            is_pair = bool(counts) and isinstance(next(iter(counts)), tuple)
+            keys += [key[0] for key in counts] if is_pair else counts
+            seconds += [key[1] for key in counts] if is_pair else [None] * len(counts)
+        labels = pa.DictionaryArray.from_arrays(pa.array(names, pa.int8()), pa.array(list(vars(self)), pa.string()))
+        columns = [pa.array(values, pa.int64()) for values in (keys, seconds, n)]
+        return pa.Table.from_arrays([labels, *columns], schema=COUNTS)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, list[list[Any]]]) -> Self:
-        """What `to_json` gave."""
+    def from_arrow(cls, rows: pa.Table) -> Self:
+        """What `to_arrow` gave."""
+        found = cls()
+        names, keys, seconds, n = (rows[name].to_pylist() for name in COUNTS.names)
+        for name, key, second, count in zip(names, keys, seconds, n, strict=True):
+            getattr(found, name)[key if second is None else (key, second)] = count
+        return found
 
-        def keyed(entries: list[list[Any]]) -> Counts:
-            return {tuple(key) if isinstance(key, list) else key: n for key, n in entries}
-
-        return cls(**{name: keyed(entries) for name, entries in data.items()})
+    @classmethod
+    def sum(cls, parts: Iterable[pa.Table]) -> Self:
+        """All counts of tables that `to_arrow` gave."""
+        total = cls()
+        for rows in parts:
+            total.add(cls.from_arrow(rows))
+        return total
 
 
 @dataclass(frozen=True)

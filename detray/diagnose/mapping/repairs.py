@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import msgspec
 import numpy as np
 
 from detray.arrays import Ints
@@ -45,15 +43,6 @@ class MappingFaults:
             or category in classes
             or category in classes.values()
         )
-
-    def to_json(self) -> Any:
-        """As JSON."""
-        return msgspec.to_builtins(self, str_keys=True)
-
-    @classmethod
-    def from_json(cls, data: Any) -> "MappingFaults":
-        """What `to_json` gave."""
-        return msgspec.convert(data, cls, strict=False)
 
 
 @dataclass(frozen=True)

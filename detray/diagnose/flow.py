@@ -1,0 +1,188 @@
+"""The flow of the diagnosis: what is wrong with each weak class, and which boxes the detections contradict.
+
+*Look* matches each shard and keeps its rows by class. Where a sample of the images tells of faults of ids and
+formats, these are searched, and the shards are looked at again with them repaired. *Classes* judges the
+causes class by class. Detections that come from a file are looked at as they were written where the evaluation
+leaves some out: negative sizes and unknown images are what tells of wrong formats and ids.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray import schema
+from detray.diagnose.cause import number
+from detray.diagnose.evidence.inputs import Inputs
+from detray.diagnose.gather import gather, own_names
+from detray.diagnose.mapping.box_encoding import RECALL_RAISE
+from detray.diagnose.mapping.label_map import find_remaps, label_map_of, miscounted
+from detray.diagnose.mapping.pairing import SAMPLE_IMAGES, spread
+from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.rank import not_looked_for
+from detray.diagnose.request import Request
+from detray.diagnose.steps.classes import JUDGE, Judged, Judging, SomeClasses
+from detray.diagnose.steps.look import Round, SampledImage, look_at_all
+from detray.diagnose.steps.mapping import FORMATS, SEARCH, ClassSearch, SampleSearch
+from detray.diagnose.steps.sources import DetectionSource, file_source, renamed_source
+from detray.diagnose.steps.work import Work
+from detray.diagnose.summary import summary
+from detray.diagnose.weak import weak_classes
+from detray.flow.data import Data, names_of
+from detray.flow.flow import Flow
+from detray.flow.outcome import Outcome
+from detray.flow.step import NoFacts, Output, Step
+from detray.formats.label_map import read_category_map, write_label_map
+from detray.store import Json, ShardKey
+
+CLASSES_A_TASK = 16
+UNSEEN = ("nan-score", "not-finite-box", "unreadable-row", "score-out-of-range")
+"""Reasons for which a row of a file of detections says nothing; others tell of wrong formats and ids."""
+
+
+def write_map(classes: Mapping[int, str], name: str) -> Output[NoFacts]:
+    """A label map as a file of the stage."""
+    return Output(NoFacts(), files={name: write_label_map(classes).encode()})
+
+
+LABEL_MAP: Step[Mapping[int, str], str, NoFacts] = Step("label-map", write_map, NoFacts, label="label map")
+
+
+def diagnose(flow: Flow, request: Request) -> Outcome:
+    """Diagnose the weak classes of some splits: tables ``diagnoses`` and ``label_errors``.
+
+    Reads the data set, ``predictions``, and as far as they are there ``class_metrics`` and ``findings``.
+    """
+    outcome = Outcome()
+    source = DetectionSource()
+    predicted = flow.data.manifest("predict") or {}
+    if request.detections is not None and predicted.get("counts", {}).get("quarantined", 0):
+        split = request.splits[0]
+        classes = read_category_map(request.category_map, names_of(flow.data, split))
+        source, _ = file_source(flow, request.detections, split, "detections", classes)
+        outcome.notes += _unseen(predicted)
+    metrics = _class_metrics(flow.data)
+    for place, split in enumerate(request.splits):
+        keys = flow.data.shards([split])
+        if keys:
+            work = _work(flow.data, request, split, predicted, metrics)
+            SplitDiagnosis(flow, request, work, f"s{place:03d}", tuple(keys)).run(source, metrics, outcome)
+    return outcome
+
+
+def _unseen(predicted: Json) -> list[str]:
+    """What to say of rows of the file that no cause can look at: those without a box, a score or an id."""
+    left_out = predicted.get("facts", {}).get("left_out", {})
+    listed = ", ".join(f"{reason} {left_out[reason]:,}" for reason in left_out if reason in UNSEEN)
+    return [f"detections that no cause can look at, as if they were not there: {listed}"] if listed else []
+
+
+def _class_metrics(data: Data) -> pa.Table:
+    """AP of every class and split; no row where nothing could be evaluated."""
+    columns = ("split", "category_id", "n_ground_truth", "ap", "ap50", "best_f1_threshold")
+    n_predicted = sum(part["rows"] for part in data.files("predictions", "predict"))
+    if data.manifest("evaluate") is None or not n_predicted:
+        return schema.empty("class_metrics").select(columns)
+    return data.read("class_metrics", columns=columns, filters=[("area_range", "=", "all")])
+
+
+def _work(data: Data, request: Request, split: str, predicted: Json, metrics: pa.Table) -> Work:
+    names = own_names(data, split)
+    own = metrics.filter(pc.equal(metrics["split"], split)).to_pylist()
+    aps = {row["category_id"]: (row["ap"], row["ap50"]) for row in own if row["n_ground_truth"]}
+    weak = weak_classes(aps, names, request.settings)
+    floors = {row["category_id"]: row["best_f1_threshold"] for row in own if row["category_id"] not in weak}
+    known = {category: floor for category, floor in floors.items() if floor is not None}
+    model = predicted.get("facts", {}).get("model", "detections")
+    return Work(data, request.run, model, request.settings, split, names, tuple(weak), known)
+
+
+@dataclass(frozen=True)
+class SplitDiagnosis:
+    """The diagnosis of one split. ``prefix`` starts the keys of its tasks, ``keys`` are its shards."""
+
+    flow: Flow
+    request: Request
+    work: Work
+    prefix: str
+    keys: tuple[ShardKey, ...]
+
+    def run(self, source: DetectionSource, metrics: pa.Table, outcome: Outcome) -> None:
+        """Add all that is found to ``outcome``."""
+        work, names, split = self.work, self.work.names, self.work.split
+        given = look_at_all(self.flow, work, self.keys, source, f"{self.prefix}-given")
+        inputs, notes = gather(self.flow, self.request, work, self.prefix, metrics, given.shapes)
+        faults, repaired = self._repaired(source, given, inputs)
+        judged = self._judged(given, repaired, faults, inputs)
+        shown = [row for facts in judged for row in facts.shown]
+        suspects, likely = sum(facts.suspects for facts in judged), sum(facts.likely for facts in judged)
+        detections = given.counts.detections
+        outcome.counts["in"] = outcome.counts.get("in", 0) + sum(detections.values())
+        outcome.facts[split] = {"weak": len(work.weak), "diagnoses": len(shown), "label_errors": suspects}
+        outcome.summary.append(summary(split, shown))
+        outcome.notes += notes
+        outcome.notes.append(
+            f"{split}: {number(len(work.weak), 'class', 'classes')} diagnosed,"
+            f" {number(suspects, 'label', 'labels')} suspected, {likely} of them likelier wrong than right"
+        )
+        outcome.notes += [f"{split}: {words}" for words in miscounted(detections, names, inputs.class_lists)]
+        if work.weak:
+            outcome.notes += [f"{split}: {words}" for words in not_looked_for(inputs)]
+        if faults.labels is not None:
+            name = "label_map.pbtxt" if len(self.request.splits) == 1 else f"label_map_{split}.pbtxt"
+            self.flow.reduce(LABEL_MAP, label_map_of(faults.labels, names), name, self.prefix)
+            outcome.notes.append(
+                f"{split}: what the detections' class ids mean stands in remedy_config and in diagnose/{name}"
+            )
+
+    def _repaired(self, source: DetectionSource, given: Round, inputs: Inputs) -> tuple[MappingFaults, Round]:
+        """The faults of the mapping, and the shards as they are with these repaired."""
+        work, faults, last = self.work, MappingFaults(), given
+
+        def again(name: str) -> Round:
+            return look_at_all(self.flow, work, self.keys, source, f"{self.prefix}-{name}", faults.repairs)
+
+        sample = _sample(given.sample)
+        n_boxes, n_hit = sum(image.boxes for image in sample), sum(image.hits for image in sample)
+        if work.weak and n_hit <= (1 - RECALL_RAISE) * n_boxes:
+            task = SampleSearch(self.keys, tuple(image.image for image in sample), source)
+            search = self.flow.reduce(SEARCH, work, task, self.prefix)
+            faults = search.facts.faults
+            if search.facts.is_renamed:
+                source = renamed_source(self.flow, source, work.split, self.prefix, search["pairing"])
+            if search.facts.is_renamed or faults.reading is not None:
+                last = again("mapped")
+        labels = find_remaps(last.counts, work.names, inputs.class_lists)
+        if labels is not None:
+            faults = replace(faults, labels=labels)
+            last = again("labelled")
+        if faults.reading is None and work.weak:
+            tasks = {key: ClassSearch(classes, last.shards) for key, classes in self._grouped(work.weak).items()}
+            found = self.flow.map(FORMATS, work, tasks).facts
+            readings = {k: fault for facts in found for k, fault in facts.readings.items()}
+            if readings:
+                faults = replace(faults, class_readings=readings)
+                last = again("read")
+        return faults, last
+
+    def _judged(self, given: Round, repaired: Round, faults: MappingFaults, inputs: Inputs) -> list[Judged]:
+        known = Judging(self.work, given.counts, repaired.counts, faults, inputs, self.keys)
+        classes = sorted({*self.work.weak, *repaired.counts.boxes, *repaired.counts.detections})
+        tasks = {
+            key: SomeClasses(group, given.shards, repaired.shards) for key, group in self._grouped(classes).items()
+        }
+        return self.flow.map(JUDGE, known, tasks).facts
+
+    def _grouped(self, classes: list[int] | tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """Classes in groups for a task each, by its key."""
+        starts = range(0, len(classes), CLASSES_A_TASK)
+        groups = [tuple(classes[start : start + CLASSES_A_TASK]) for start in starts]
+        return {f"{self.prefix}-{place:05d}": group for place, group in enumerate(groups)}
+
+
+def _sample(images: list[SampledImage]) -> list[SampledImage]:
+    """Of the images that shards offer those that a sample of the whole split takes."""
+    ids = np.array([image.image for image in images], np.int64)
+    return [images[place] for place in np.argsort(spread(ids), kind="stable")[:SAMPLE_IMAGES]]

@@ -1,0 +1,33 @@
+"""What a diagnosis is asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from detray.diagnose.settings import DiagnoseSettings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is diagnosed, and what is known beside the data set.
+
+    Attributes:
+        run: what rows are marked with.
+        splits: that are diagnosed.
+        settings: which classes are weak, and further files of detections.
+        detections: the file that the detections come from, if they do.
+        category_map: what their class ids mean, as it is stated.
+        train: the training split, if there is one.
+        label_map: the classes by id of the label map, if one is given.
+        model_classes: the classes by id that the model's own file lists, if one does.
+        input_size: width and height in pixels that the model resizes pictures to, if it does.
+    """
+
+    run: str
+    splits: tuple[str, ...]
+    settings: DiagnoseSettings = field(default_factory=DiagnoseSettings)
+    detections: str | None = None
+    category_map: Mapping[int, int] | str | None = None
+    train: str | None = None
+    label_map: Mapping[int, str] | None = None
+    model_classes: Mapping[int, str] | None = None
+    input_size: tuple[int, int] | None = None

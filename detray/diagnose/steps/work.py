@@ -1,0 +1,68 @@
+"""What the tasks of a split share, and how they read boxes and detections."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from detray import schema
+from detray.diagnose.columns import from_arrow, take, to_arrow
+from detray.diagnose.image_set import ImageSet, read_image_set
+from detray.diagnose.settings import DiagnoseSettings
+from detray.diagnose.steps.sources import DetectionSource
+from detray.evaluate.kernel import Detections
+from detray.flow.data import Data
+from detray.store import ShardKey
+
+IMAGE_COLUMNS = ("image_id", "file_name", "width", "height", "image_row")
+BOX_COLUMNS = (
+    *("annotation_id", "annotation_row", "image_id", "category_id", "x", "y", "width", "height"),
+    *("area", "is_crowd"),
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all tasks of a split share.
+
+    Attributes:
+        data: what earlier stages wrote.
+        run, model: what rows are marked with.
+        settings: which classes are weak.
+        split: that is diagnosed.
+        names: its classes.
+        weak: those that are diagnosed.
+        floors: by class that is not weak, the score from which its detections are looked at.
+    """
+
+    data: Data
+    run: str
+    model: str
+    settings: DiagnoseSettings
+    split: str
+    names: Mapping[int, str]
+    weak: tuple[int, ...]
+    floors: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """A shard, with the detections of a source."""
+
+    key: ShardKey
+    source: DetectionSource
+
+
+def read_tables(work: Work, task: ShardTask) -> dict[str, pa.Table]:
+    """Images, annotations and detections of a shard."""
+    shard = work.data.read_shard(task.key, columns={"images": IMAGE_COLUMNS, "annotations": BOX_COLUMNS})
+    found = to_arrow(task.source.of(work.data, task.key))
+    return {"images": shard.images, "annotations": shard.annotations, "detections": found}
+
+
+def image_set(tables: Mapping[str, pa.Table]) -> ImageSet:
+    """What `read_tables` read, without the detections of other images."""
+    images = read_image_set(tables["images"], tables["annotations"], schema.empty("predictions"))
+    found = from_arrow(Detections, tables["detections"])
+    return replace(images, dt=take(found, np.isin(found.image, images.images.id)))
