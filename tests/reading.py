@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 
 from detray.formats.catalogue import by_name
 from detray.formats.chunk import Chunk
-from detray.formats.json_rows import WrongCut
+from detray.formats.json.rows import WrongCut
 from detray.formats.source import Source
 
 

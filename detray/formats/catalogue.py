@@ -4,12 +4,12 @@ from pathlib import Path
 
 from detray.errors import UsageError
 from detray.files import open_file
-from detray.formats.coco import Coco
+from detray.formats.coco.reader import Coco
 from detray.formats.format import Format
-from detray.formats.open_images import OpenImages
-from detray.formats.tfrecord import TFRecord
-from detray.formats.voc import Voc
-from detray.formats.yolo import Yolo
+from detray.formats.open_images.reader import OpenImages
+from detray.formats.tfrecord.reader import TFRecord
+from detray.formats.voc.reader import Voc
+from detray.formats.yolo.reader import Yolo
 
 FORMATS: tuple[Format, ...] = (Coco(), TFRecord(), OpenImages(), Voc(), Yolo())
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from detray.errors import UsageError
 from detray.formats.catalogue import by_name, recognise
 from detray.formats.settings import DatasetSettings, SplitSettings
-from detray.formats.voc import Voc
-from detray.formats.yolo import Yolo
-from detray.formats.yolo_data import data_file_in, is_data_file, place_of, read_data_file
+from detray.formats.voc.reader import Voc
+from detray.formats.yolo.data_file import data_file_in, is_data_file, place_of, read_data_file
+from detray.formats.yolo.reader import Yolo
 
 VOC_LISTS = ("train", "val", "test")
 

@@ -16,7 +16,7 @@ from detray.formats.canonical import Key, Sample
 from detray.formats.catalogue import by_name
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
-from detray.formats.json_rows import WrongCut
+from detray.formats.json.rows import WrongCut
 from detray.formats.listing import listed_names
 from detray.formats.source import Source
 from detray.formats.splits import Ordered, ReadChunk, ReadSplit

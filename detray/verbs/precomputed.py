@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from detray.flow.pieces import Piece
 from detray.formats.detections import check, ids
 from detray.formats.detections import rows as raw_rows
-from detray.formats.json_rows import WrongCut
+from detray.formats.json.rows import WrongCut
 from detray.store import Json, ShardKey, Stage, Store
 from detray.tables import class_names, own_classes
 from detray.verbs.base import Context, Table

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from detray.formats import json_lists
-from detray.formats.coco import Coco
-from detray.formats.json_lists import BrokenJson
+from detray.formats.coco.reader import Coco
+from detray.formats.json import lists as json_lists
+from detray.formats.json.lists import BrokenJson
 from detray.formats.source import Source
 
 Rows = Callable[[str], list[dict[str, Any]]]
@@ -281,8 +281,8 @@ def test_bytes_that_are_no_text_are_noted(tmp_path: Path, read_source, extra: by
 def test_a_row_that_would_fill_the_memory_is_not_read(
     coco_file, read_source, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
-    monkeypatch.setattr("detray.formats.json_rows.MAX_ROW_BYTES", 1000)
-    monkeypatch.setattr("detray.formats.json_rows.BLOCK_BYTES", 200)
+    monkeypatch.setattr("detray.formats.json.rows.MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr("detray.formats.json.rows.BLOCK_BYTES", 200)
     rows = [{"id": n, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "note": "x, {"} for n in range(7)]
     rows[place]["note"] = "}, {" * 500
     rows[(place + 1) % 7]["bbox"] = None

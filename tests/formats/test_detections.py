@@ -10,11 +10,11 @@ import pytest
 
 from detray.errors import DetrayError, UsageError
 from detray.flow.account import LeftOut
-from detray.formats import json_lists
 from detray.formats.detections import rows as detections
 from detray.formats.detections.check import REASONS, left_out
 from detray.formats.detections.check import validate as validated
 from detray.formats.detections.ids import image_names, image_texts, with_classes, with_image_names
+from detray.formats.json import lists as json_lists
 
 IMAGES = pa.table({"image_id": [1, 2, 2], "file_name": ["a.jpg", "b.jpg", "b.jpg"]})
 CLASSES = pa.table({"category_id": [7], "category_name": ["cat"]})

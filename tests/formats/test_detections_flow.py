@@ -14,9 +14,10 @@ from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import MemoryKeeper
 from detray.flow.memory import InMemoryRun, run_in_memory
-from detray.formats import canonical, json_lists
+from detray.formats import canonical
 from detray.formats.detections.file import DetectionsFile, read_file
 from detray.formats.detections.flow import take_over
+from detray.formats.json import lists as json_lists
 from detray.store import Store
 from detray.tables import Shard
 

@@ -15,8 +15,10 @@ from PIL import Image
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import InProcess, Job
 from detray.flow.receipt import Receipt, decode
-from detray.formats import canonical, json_lists, listing, open_images
+from detray.formats import canonical, listing
 from detray.formats.flow import TABLES
+from detray.formats.json import lists as json_lists
+from detray.formats.open_images import reader as open_images
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Store

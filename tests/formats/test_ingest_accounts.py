@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 
 from detray.flow.executor import InProcess
-from detray.formats import canonical, json_lists, listing, open_images, tfrecord
+from detray.formats import canonical, listing
 from detray.formats.catalogue import FORMATS
+from detray.formats.json import lists as json_lists
+from detray.formats.open_images import reader as open_images
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
-from detray.formats.tfrecord_file import checksum
+from detray.formats.tfrecord import reader as tfrecord
+from detray.formats.tfrecord.records import checksum
 from detray.store import Json, Store
 from detray.verbs import runner
 from detray.verbs.base import Context

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detray.formats.json_keys import may_repeat, repeated
-from detray.formats.json_scan import elements
+from detray.formats.json.keys import may_repeat, repeated
+from detray.formats.json.scan import elements
 
 PLAIN = '{"id": 1, "bbox": [1, 2, 3, 4], "note": "x"}'
 TWICE = '{"id": 1, "bbox": [1, 2, 3, 4], "id": 7, "note": "x"}'

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from detray.formats import json_lists
-from detray.formats.json_file import open_json
-from detray.formats.json_lists import BrokenJson, cut, find_lists, find_only_list
+from detray.formats.json import lists as json_lists
+from detray.formats.json.file import open_json
+from detray.formats.json.lists import BrokenJson, cut, find_lists, find_only_list
 
 NAMES = ("images", "annotations", "categories")
 ROWS = [{"id": i, "bbox": [1, 2, 3, 4], "note": 'a "quoted" }, {"id": 1} [' * (i % 3)} for i in range(50)]

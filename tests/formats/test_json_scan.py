@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detray.formats import json_scan
-from detray.formats.json_file import JsonFile, open_json
+from detray.formats.json import scan as json_scan
+from detray.formats.json.file import JsonFile, open_json
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(alphabet='ab"\\[]{},é\n') | st.floats(allow_nan=False)
 JSON = st.recursive(

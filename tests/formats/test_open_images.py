@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from detray.errors import DetrayError
-from detray.formats import open_images
 from detray.formats.label_map import read_label_map
-from detray.formats.open_images import OpenImages
+from detray.formats.open_images import reader as open_images
+from detray.formats.open_images.reader import OpenImages
 from detray.formats.source import Source
 
 HEADER = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsGroupOf\n"

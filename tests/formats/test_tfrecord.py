@@ -18,9 +18,9 @@ from detray.formats.catalogue import recognise
 from detray.formats.resolve import resolve
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.source import Source
-from detray.formats.tf_example import BrokenExample, parse_example
-from detray.formats.tfrecord import TFRecord
-from detray.formats.tfrecord_file import checksum
+from detray.formats.tfrecord.example import BrokenExample, parse_example
+from detray.formats.tfrecord.reader import TFRecord
+from detray.formats.tfrecord.records import checksum
 
 TWO = {
     "image/filename": [b"a.jpg"],

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from detray.formats.source import Source
-from detray.formats.voc import Voc
+from detray.formats.voc.reader import Voc
 
 IMAGE = "<filename>a.jpg</filename><size><width>640</width><height>480</height><depth>3</depth></size>"
 BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>11.5</xmax><ymax>22</ymax></bndbox>"

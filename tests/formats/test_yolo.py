@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detray.errors import DetrayError
-from detray.formats import yolo
 from detray.formats.plain import dataset_from_files
 from detray.formats.resolve import resolve
 from detray.formats.source import Source
-from detray.formats.yolo import Yolo
+from detray.formats.yolo import reader as yolo
+from detray.formats.yolo.reader import Yolo
 
 
 @pytest.fixture

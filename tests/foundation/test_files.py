@@ -8,12 +8,12 @@ import pytest
 from detray.errors import DetrayError
 from detray.files import open_file
 from detray.formats.catalogue import FORMATS
-from detray.formats.json_file import open_json
+from detray.formats.json.file import open_json
 from detray.formats.label_map import read_label_map
 from detray.formats.listing import files_below, listed_names, read_bounded
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source
-from detray.formats.voc import Voc
+from detray.formats.voc.reader import Voc
 from detray.pictures import PictureError, read_file
 
 

@@ -20,14 +20,15 @@ from reading import read_whole
 
 from detray import schema
 from detray.errors import DetrayError
-from detray.formats import canonical, json_lists
+from detray.formats import canonical
 from detray.formats.catalogue import FORMATS
 from detray.formats.chunk import Chunk
 from detray.formats.detections.check import validate
 from detray.formats.detections.rows import read_all
+from detray.formats.json import lists as json_lists
 from detray.formats.label_map import read_label_map
 from detray.formats.source import Source
-from detray.formats.tfrecord_file import checksum
+from detray.formats.tfrecord.records import checksum
 
 EXAMPLES = int(os.environ.get("DETRAY_FUZZ", "200"))
 

@@ -13,7 +13,7 @@ from detray.flow.kept import Kept
 from detray.flow.step import Keep, NoFacts, Output, Step, Tables
 from detray.formats.detections import rows as raw
 from detray.formats.detections.ids import image_names, image_texts, with_image_names
-from detray.formats.json_rows import WrongCut
+from detray.formats.json.rows import WrongCut
 from detray.store import ShardKey
 
 

@@ -20,9 +20,9 @@ from msgspec import UNSET
 from detray import schema
 from detray.errors import DetrayError, UsageError
 from detray.formats import values
-from detray.formats.json_file import JsonFile, open_json
-from detray.formats.json_lists import JsonList, cut, find_lists, find_only_list
-from detray.formats.json_rows import Int64, ParsedRows, Raw, Row, WrongCut, box_columns, column, raw_text, read_blocks
+from detray.formats.json.file import JsonFile, open_json
+from detray.formats.json.lists import JsonList, cut, find_lists, find_only_list
+from detray.formats.json.rows import Int64, ParsedRows, Raw, Row, WrongCut, box_columns, column, raw_text, read_blocks
 from detray.formats.values import Defects
 from detray.masks import read_mask
 

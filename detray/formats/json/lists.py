@@ -17,8 +17,8 @@ from itertools import chain, islice
 import numpy as np
 
 from detray.errors import DetrayError
-from detray.formats.json_file import JsonFile
-from detray.formats.json_scan import Scanner, find_end, windows
+from detray.formats.json.file import JsonFile
+from detray.formats.json.scan import Scanner, find_end, windows
 
 PART_BYTES = 16 << 20
 BLOCK_BYTES = 512 << 10

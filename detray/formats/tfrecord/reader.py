@@ -19,8 +19,8 @@ from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.listing import MAX_BOXES, as_text, too_many
 from detray.formats.source import Source
-from detray.formats.tf_example import BrokenExample, Value, parse_example
-from detray.formats.tfrecord_file import (
+from detray.formats.tfrecord.example import BrokenExample, Value, parse_example
+from detray.formats.tfrecord.records import (
     is_called_record_file,
     is_record_file,
     map_file,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detray.arrays import Bytes, Flags, Ints
-from detray.formats.json_file import JsonFile
+from detray.formats.json.file import JsonFile
 
 WINDOW = 8 << 20
 _QUOTE, _BACKSLASH, _COMMA = b'"'[0], b"\\"[0], b","[0]

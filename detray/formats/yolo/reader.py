@@ -34,7 +34,7 @@ from detray.formats.listing import (
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source, locate
 from detray.formats.values import Defects
-from detray.formats.yolo_data import (
+from detray.formats.yolo.data_file import (
     YoloData,
     data_file_in,
     is_data_file,

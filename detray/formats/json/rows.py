@@ -23,10 +23,10 @@ import pyarrow.compute as pc
 from msgspec import UNSET, Meta, UnsetType
 
 from detray.errors import DetrayError
-from detray.formats.json_file import JsonFile
-from detray.formats.json_keys import may_repeat, repeated
-from detray.formats.json_lists import BLOCK_BYTES, BrokenJson, blocks, broken
-from detray.formats.json_scan import elements, find_elements
+from detray.formats.json.file import JsonFile
+from detray.formats.json.keys import may_repeat, repeated
+from detray.formats.json.lists import BLOCK_BYTES, BrokenJson, blocks, broken
+from detray.formats.json.scan import elements, find_elements
 from detray.formats.values import Defects, as_json, is_text
 
 Int64 = Annotated[int, Meta(gt=-(2**63), le=2**63 - 1)]

@@ -1,0 +1,1 @@
+"""JSON files too large to parse whole: read by byte ranges."""

@@ -1,0 +1,1 @@
+"""TFRecords of the TF Object Detection API."""

@@ -1,0 +1,1 @@
+"""YOLO label files, and the data file beside them."""
