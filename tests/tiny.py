@@ -1,14 +1,15 @@
 """A data set of a few small pictures, as ingest leaves it, and the configuration that goes with it."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from outputs import write_data_set
 from PIL import Image
 
 from detray import schema
 from detray.settings import convert
-from detray.store import ShardKey, Stage, Store
+from detray.store import Store
+from detray.tables import Shard
 from detray.verbs.config import Config
 
 CLASSES = {3: "red", 7: "blue"}
@@ -19,26 +20,24 @@ SIDE = 64
 def make_store(folder: Path) -> Store:
     """An output folder whose ingest is complete: 12 pictures for training and 8 for validation."""
     store = Store(str(folder / "out"))
-    stage = Stage(store, "ingest")
-    stage.begin("")
-    receipts, keys = [], []
-    for index, (split, count) in enumerate({"train": 12, "val": 8}.items()):
-        images, annotations = draw(folder / split, split, count, seed=index)
+    shards = []
+    for seed, (split, count) in enumerate({"train": 12, "val": 8}.items()):
+        images, annotations = draw(folder / split, split, count, seed)
         categories = {
             "split": [split] * 2,
             "category_id": list(CLASSES),
             "category_name": list(CLASSES.values()),
             "source": ["annotations"] * 2,
         }
-        tables = {
-            "images": schema.from_rows("images", images, run="tiny"),
-            "annotations": schema.from_rows("annotations", annotations, run="tiny"),
-            "categories": schema.from_columns("categories", categories, run="tiny"),
-        }
-        receipts.append(stage.write(f"{index:05d}", tables))
-        keys.append(ShardKey(index, split, None, None, count, len(annotations)))
-    facts = {"facts": {"shards": [asdict(key) for key in keys]}}
-    stage.old_commit(receipts, facts, "", ("images", "annotations", "categories"), keep_names=True)
+        shards.append(
+            Shard(
+                split,
+                schema.from_rows("images", images, run="tiny"),
+                schema.from_rows("annotations", annotations, run="tiny"),
+                schema.from_columns("categories", categories, run="tiny"),
+            )
+        )
+    write_data_set(store, shards)
     return store
 
 

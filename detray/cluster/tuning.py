@@ -1,6 +1,6 @@
 """The search with Ray Tune: trials side by side, the weak ones stopped early.
 
-A search that was cut off goes on from the receipts of the stage, not through ``Tuner.restore``:
+A search that was cut off goes on from the workspaces of its trials, not through ``Tuner.restore``:
 that works with and without Ray alike, and loads no pickle from the output folder.
 """
 
@@ -15,14 +15,16 @@ from ray.tune import FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from detray.store import PARTIAL
 from detray.tune.bench import Bench
 from detray.tune.objective import focus_ap
 from detray.tune.search import Search
-from detray.tune.trial import Trial, as_array, conclude, run_trial
+from detray.tune.trial import Trial, as_array, conclude, read_end, run_trial
 
 METRIC = "focus_ap"
 """What ASHA compares: mean AP of the focus classes after an epoch."""
+
+RAY = "ray"
+"""In the search's workspace: where Tune keeps its own state."""
 
 GRACE = 3
 """No trial is stopped in the first of this many parts of the epochs: a rare class has no AP there."""
@@ -39,12 +41,12 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
 
     Each trial holds one CPU, and the GPUs that `Bench` asks for; at most ``workers`` run at once.
     """
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the receipts and tables
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the workspace and tables
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it prints the traceback of each process that dies
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # else an interrupt ends the search as if it were whole
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output prints boxes even with verbose=0
     bench = search.bench
-    bench.stage.store.delete(bench.stage.name, PARTIAL, "ray")
+    bench.workspace.below(RAY).clear()
     resources = {"cpu": 1.0} | ({"gpu": bench.gpus} if bench.gpus else {})
     tuner = Tuner(
         tune.with_resources(functools.partial(_train, bench=bench), resources),
@@ -58,9 +60,9 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
             reuse_actors=True,  # importing TensorFlow costs a process seconds
         ),
         run_config=RunConfig(
-            name="ray",
-            storage_path=bench.stage.store.path(bench.stage.name, PARTIAL),
-            storage_filesystem=bench.stage.store.fs,
+            name=RAY,
+            storage_path=bench.workspace.store.path(*bench.workspace.place),
+            storage_filesystem=bench.workspace.store.fs,
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
             verbose=0,
         ),
@@ -69,7 +71,7 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
         if result.error is not None:  # not one of the trial's own, which `run_trial` records
             trial = result.config["trial"]
             reason = f"its process died {MAX_FAILURES + 1} times: {str(result.error).strip().splitlines()[-1][:300]}"
-            search.finish(trial, conclude(bench, trial, "failed", error=reason)["facts"])
+            search.finish(trial, conclude(bench, trial, "failed", error=reason))
 
 
 def _train(config: dict[str, Any], bench: Bench) -> None:
@@ -105,8 +107,7 @@ class _Proposals(Searcher):
         if not error:
             bench = self._search.bench
             # a trial that the scheduler stops does not come to write its end
-            receipt = bench.stage.old_receipt(trial.trial_id) or conclude(bench, trial, "stopped")
-            self._search.finish(trial, receipt["facts"])
+            self._search.finish(trial, read_end(bench, trial) or conclude(bench, trial, "stopped"))
         self._on_trial()
 
 

@@ -141,7 +141,8 @@ class Stage:
                 writer.write_table(rows if batch_rows is None else rows.combine_chunks(), max_chunksize=batch_rows)
             else:
                 for part in rows:
-                    arrays = [column.combine_chunks() for column in part.columns]
+                    # combining copies even a single chunk
+                    arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in part.columns]
                     writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
 
     def read_scratch(

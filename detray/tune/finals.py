@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from detray.store import Json
 from detray.tune.proof import Proof, Runs, prove
 from detray.tune.search import Search
-from detray.tune.trial import Trial, as_array
+from detray.tune.trial import End, Trial, as_array
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def _again(trial: Trial, seed: int) -> Trial:
     return Trial(trial_id, "proof", msgspec.structs.replace(trial.settings, seed=seed))
 
 
-def best_candidate(search: Search, ends: Mapping[str, Json]) -> Candidate | None:
+def best_candidate(search: Search, ends: Mapping[str, End]) -> Candidate | None:
     """The finalist that won by most, or else gained most; None where there is none.
 
     ``ends`` are those of the finals by trial.
@@ -56,12 +55,12 @@ def best_candidate(search: Search, ends: Mapping[str, Json]) -> Candidate | None
     return max(candidates, key=lambda found: (found.proof.is_win, float(found.proof.focus.delta[0])), default=None)
 
 
-def _candidate(search: Search, trial: Trial, ends: Mapping[str, Json]) -> Candidate:
+def _candidate(search: Search, trial: Trial, ends: Mapping[str, End]) -> Candidate:
     pairs = {
         seed: (ends[_again(search.baseline, seed).trial_id], ends[_again(trial, seed).trial_id])
         for seed in fresh_seeds(search)
     }
-    whole = {seed: pair for seed, pair in pairs.items() if all(end["status"] == "completed" for end in pair)}
+    whole = {seed: pair for seed, pair in pairs.items() if all(end.status == "completed" for end in pair)}
     compared = list(whole.values()) or [(search.ends[search.baseline.trial_id], search.ends[trial.trial_id])]
     baseline, runs = (_runs([pair[side] for pair in compared]) for side in (0, 1))
     proof = prove(
@@ -70,11 +69,10 @@ def _candidate(search: Search, trial: Trial, ends: Mapping[str, Json]) -> Candid
     return Candidate(trial, tuple(whole), baseline, runs, proof)
 
 
-def _runs(ends: Sequence[Json]) -> Runs:
-    classes = len(ends[0]["ap"])
-    left_out = [[as_array(row) for row in end.get("left_out", [])] for end in ends]
+def _runs(ends: Sequence[End]) -> Runs:
+    left_out = [[as_array(row) for row in end.left_out] for end in ends]
     return Runs(
-        ap=np.stack([as_array(end["ap"]) for end in ends]),
-        ap50=np.stack([as_array(end["ap50"]) for end in ends]),
-        left_out=np.array(left_out, np.float64).reshape(len(ends), -1, classes),
+        ap=np.stack([as_array(end.ap) for end in ends]),
+        ap50=np.stack([as_array(end.ap50) for end in ends]),
+        left_out=np.array(left_out, np.float64).reshape(len(ends), -1, len(ends[0].ap)),
     )

@@ -1,68 +1,72 @@
 """The tables that a tuning leaves, from the ends of its trials."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
 from detray import schema
-from detray.detectors.settings import TrainSettings
-from detray.store import PARTIAL, Json, Stage
 from detray.tune.bench import Bench
 from detray.tune.finals import Candidate
 from detray.tune.search import Search
-from detray.tune.trial import Trial, as_json
+from detray.tune.trial import End, Trial, as_json, epochs
 
 STRENGTHS = {"none": 0.0, "default": 1.0, "strong": 2.0}
 """The column augmentation_strength."""
 
 
-def trials(search: Search, finals: Sequence[Json], best: Trial) -> pa.Table:
+def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
     """The table trials: those of the search, then the finals, whose ends are given."""
     ends = [*(search.ends[trial.trial_id] for trial in search.trials), *finals]
-    total = sum(end["seconds"] for end in ends) or 1.0
+    total = sum(end.seconds for end in ends) or 1.0
     scores = {trial.trial_id: search.objective(trial) for trial in search.trials}
-    focus = [search.bench.classes[number] for number in search.bench.focus]
-    rows = []
-    for end in ends:
-        settings = msgspec.convert(end["config"], TrainSettings)
-        rows.append(
-            {
-                "trial_id": end["trial_id"],
-                "phase": end["phase"],
-                "status": end["status"],
-                "seed": settings.seed,
-                "focal_alpha": settings.focal_alpha,
-                "focal_gamma": settings.focal_gamma,
-                "freeze_units": settings.freeze_units,
-                "augmentation_strength": STRENGTHS[settings.augmentation],
-                "oversample_factor": max(settings.oversample.get(name, 1.0) for name in focus),
-                "config": msgspec.json.encode(settings).decode(),
-                "epochs": end["epochs"],
-                "seconds": end["seconds"],
-                "gpu_seconds": end["gpu_seconds"],
-                "cost_share": end["seconds"] / total,
-                "objective": scores.get(end["trial_id"]),
-                "is_baseline": end["trial_id"] == search.baseline.trial_id,
-                "is_best": end["trial_id"] == best.trial_id,
-                "error": end["error"],
-            }
-        )
+    rows: list[dict[str, object]] = [
+        {
+            "trial_id": end.trial_id,
+            "phase": end.phase,
+            "status": end.status,
+            "seed": end.settings.seed,
+            "focal_alpha": end.settings.focal_alpha,
+            "focal_gamma": end.settings.focal_gamma,
+            "freeze_units": end.settings.freeze_units,
+            "augmentation_strength": STRENGTHS[end.settings.augmentation],
+            "oversample_factor": max(end.settings.oversample.get(name, 1.0) for name in search.bench.focus_names),
+            "config": msgspec.json.encode(end.settings).decode(),
+            "epochs": end.epochs,
+            "seconds": end.seconds,
+            "gpu_seconds": end.gpu_seconds,
+            "cost_share": end.seconds / total,
+            "objective": scores.get(end.trial_id),
+            "is_baseline": end.trial_id == search.baseline.trial_id,
+            "is_best": end.trial_id == best.trial_id,
+            "error": end.error,
+        }
+        for end in ends
+    ]
     return schema.from_rows("trials", rows, run=search.bench.run)
 
 
-def trial_class_metrics(stage: Stage) -> pa.Table:
-    """The table trial_class_metrics: the epochs of all trials, each of which wrote a part of its own."""
-    parts = [
-        part
-        for receipt in map(json.loads, stage.receipts().values())
-        for part in receipt["tables"].get("trial_class_metrics", [])
+def trial_class_metrics(bench: Bench, trials: Iterable[Trial]) -> pa.Table:
+    """The table trial_class_metrics: every whole epoch of ``trials``."""
+    rows: list[dict[str, object]] = [
+        {
+            "trial_id": trial.trial_id,
+            "epoch": number,
+            "category_id": category,
+            "category_name": bench.classes[category],
+            "ap": ap,
+            "ap50": ap50,
+            "ap75": ap75,
+            "class_loss": epoch.class_loss,
+            "box_loss": epoch.box_loss,
+            "seconds": epoch.seconds,
+        }
+        for trial in sorted(trials, key=lambda trial: trial.trial_id)
+        for number, epoch in enumerate(epochs(bench, trial), 1)
+        for category, ap, ap50, ap75 in zip(bench.class_ids, epoch.ap, epoch.ap50, epoch.ap75, strict=True)
     ]
-    files = [{"file": f"{stage.name}/{PARTIAL}/trial_class_metrics/{part['file']}"} for part in parts]
-    rows = stage.store.read_files(files, "trial_class_metrics")
-    return rows.sort_by([("trial_id", "ascending"), ("epoch", "ascending"), ("category_id", "ascending")])
+    return schema.from_rows("trial_class_metrics", rows, run=bench.run)
 
 
 def class_deltas(bench: Bench, candidate: Candidate | None) -> pa.Table:

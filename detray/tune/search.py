@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
-from detray.store import Json
+import msgspec
+
 from detray.tune.bench import Bench
 from detray.tune.objective import objective
 from detray.tune.settings import TuneSettings
 from detray.tune.space import Choice, Space
-from detray.tune.trial import Trial, as_array
+from detray.tune.trial import End, Trial, as_array, read_epoch
+
+CHOICE = "choice.json"
+"""In a trial's workspace: the point of the space that it tries."""
 
 ATTEMPTS = 20
 """Draws until one is new; then the first untried point is taken."""
@@ -71,7 +75,7 @@ def propose(space: Space, history: Sequence[Attempt], search: Literal["optuna", 
 class Search:
     """A search under way: hands out trials and takes their ends, in any order.
 
-    Proposals are kept as receipts of the stage, so that a search which was cut off makes the same.
+    Proposals are kept in the trials' workspaces, so that a search which was cut off makes the same.
     """
 
     bench: Bench
@@ -79,7 +83,7 @@ class Search:
     settings: TuneSettings
     trials: list[Trial] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
-    ends: dict[str, Json] = field(default_factory=dict)
+    ends: dict[str, End] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -92,10 +96,13 @@ class Search:
         if number >= self.size:
             return None
         trial_id = f"search-{number:04d}"
-        stage, shard = self.bench.stage, f"{trial_id}-choice"
-        receipt = stage.old_receipt(shard) or stage.write(shard, {}, {"choice": self._propose()})
-        self.choices.append(receipt["facts"]["choice"])
-        settings = self.space.train_settings(self.choices[-1])
+        workspace = self.bench.workspace.below(trial_id)
+        kept = workspace.read(CHOICE)
+        choice = self._propose() if kept is None else msgspec.json.decode(kept, type=Choice)
+        if kept is None:
+            workspace.write(CHOICE, msgspec.json.encode(choice))
+        self.choices.append(choice)
+        settings = self.space.train_settings(choice)
         self.trials.append(Trial(trial_id, "search", settings, is_baseline=number == 0))
         return self.trials[-1]
 
@@ -105,27 +112,23 @@ class Search:
         ]
         return propose(self.space, history, self.settings.search, self.settings.seed)
 
-    def finish(self, trial: Trial, facts: Json) -> None:
-        """Take the facts of a trial's end (`trial.conclude`)."""
-        self.ends[trial.trial_id] = facts
+    def finish(self, trial: Trial, end: End) -> None:
+        """Take the end of a trial."""
+        self.ends[trial.trial_id] = end
 
     def objective(self, trial: Trial) -> float | None:
         """The objective of a trial that ended; None if it runs or has no result."""
-        facts = self.ends.get(trial.trial_id)
-        if facts is None or facts["status"] == "failed" or facts["ap"] is None:
+        end = self.ends.get(trial.trial_id)
+        if end is None or end.status == "failed" or not end.ap:
             return None
-        baseline = self._baseline_ap(facts["epochs"])
+        # a trial that was stopped is judged by what the baseline was then
+        baseline = read_epoch(self.bench, self.baseline, end.epochs)
         return objective(
-            as_array(facts["ap"]),
-            None if baseline is None else as_array(baseline),
+            as_array(end.ap),
+            None if baseline is None else as_array(baseline.ap),
             self.bench.is_focus,
             self.settings.guard.max_drop,
         )
-
-    def _baseline_ap(self, epoch: int) -> list[float | None] | None:
-        """The baseline's AP after ``epoch``: a trial that was stopped is judged by what was then."""
-        receipt = self.bench.stage.old_receipt(self.baseline.epoch_shard(epoch))
-        return receipt["facts"]["ap"] if receipt else None
 
     @property
     def baseline(self) -> Trial:
@@ -136,7 +139,7 @@ class Search:
         ranked = [
             (score, trial)
             for trial in self.trials[1:]
-            if self.ends[trial.trial_id]["status"] == "completed" and (score := self.objective(trial)) is not None
+            if self.ends[trial.trial_id].status == "completed" and (score := self.objective(trial)) is not None
         ]
         ranked.sort(key=lambda entry: -entry[0])
         return [trial for _, trial in ranked[: self.settings.finalists]]

@@ -1,15 +1,14 @@
-"""One trial: train one configuration and write what every epoch came to, class by class.
+"""One trial: train one configuration and keep what every epoch came to, class by class.
 
-A trial may fail in any way; it then says so in its receipt, and the tuning goes on. Everything
-that a trial came to lies in the stage's receipts, one for each epoch and one for its end. So a
-trial that was cut off goes on after its last whole epoch, wherever it is run again.
+A trial may fail in any way; its end then says so, and the tuning goes on. Everything that a trial came
+to lies in its workspace, each epoch and its end. So a trial that was cut off goes on after its last
+whole epoch, wherever it is run again.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
@@ -21,16 +20,17 @@ from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult, train
 from detray.errors import DetrayError
 from detray.evaluate.scores import class_scores
-from detray.schema import from_columns
-from detray.store import PARTIAL, Json
+from detray.flow.workspace import Workspace
 from detray.tune.bench import Bench
 
 Status = Literal["completed", "stopped", "failed"]
-Report = Callable[[int, list[float | None]], None]
-"""Called after each epoch with its number and every class's AP, None without ground truth."""
+Values = list[float | None]
+"""A number for each class, None without ground truth."""
+Report = Callable[[int, Values], None]
+"""Called after each epoch with its number and every class's AP."""
 
-CHECKPOINTS, MODELS = "checkpoints", "models"
-"""Folders of the running stage: a folder a trial."""
+CHECKPOINT, MODEL, END = "checkpoint", "model", "end.json"
+"""In a trial's workspace: two folders and its end."""
 
 AP50, AP75 = 0, 5
 """Positions of these among the ten IoU thresholds."""
@@ -45,51 +45,57 @@ class Trial:
     settings: TrainSettings
     is_baseline: bool = False
 
-    def epoch_shard(self, epoch: int) -> str:
-        return f"{self.trial_id}-epoch-{epoch:05d}"
 
+class Epoch(msgspec.Struct, frozen=True):
+    """What an epoch came to: by class, in the order of their ids; seconds since the trial's beginning.
 
-def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: None) -> Json:
-    """Run ``trial``, or what is left of it, and return the receipt of its end.
-
-    A search trial leaves its model in ``_partial/models/<trial_id>``; a proof trial, in its receipt,
-    the AP without each group of images.
+    ``left_out`` is there after the last epoch of a proof: the AP without each group of images.
     """
-    stage = bench.stage
-    before = _epochs(bench, trial)
-    for number, facts in enumerate(before, 1):
-        report(number, facts["ap"])
-    if (receipt := stage.old_receipt(trial.trial_id)) is not None:
-        return receipt
-    start = perf_counter() - (before[-1]["seconds"] if before else 0.0)
+
+    ap: Values
+    ap50: Values
+    ap75: Values
+    class_loss: float
+    box_loss: float
+    seconds: float
+    left_out: list[Values] = []
+
+
+class End(msgspec.Struct, frozen=True):
+    """What a trial came to: its status, and the result of its last whole epoch, empty where there was none."""
+
+    trial_id: str
+    phase: Literal["search", "proof"]
+    settings: TrainSettings
+    status: Status
+    epochs: int
+    seconds: float
+    gpu_seconds: float
+    ap: Values
+    ap50: Values
+    left_out: list[Values]
+    error: str | None
+
+
+def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: None) -> End:
+    """Run ``trial``, or what is left of it.
+
+    A search trial leaves its model in its workspace; a proof trial, in its end, the AP without each
+    group of images.
+    """
+    before = epochs(bench, trial)
+    for number, epoch in enumerate(before, 1):
+        report(number, epoch.ap)
+    if (end := read_end(bench, trial)) is not None:
+        return end
+    workspace = place(bench, trial)
+    start = perf_counter() - (before[-1].seconds if before else 0.0)
 
     def on_epoch(result: EpochResult) -> bool:
-        if result.epoch <= len(before):
-            return True
-        is_last = trial.phase == "proof" and result.epoch == trial.settings.epochs
-        scores = class_scores(bench.truth, result.detections, bench.class_ids, bench.image_groups if is_last else None)
-        ap = as_json(scores.ap.mean(axis=1))
-        facts = {"ap": ap, "ap50": as_json(scores.ap[:, AP50]), "seconds": perf_counter() - start}
-        if is_last:
-            facts["left_out"] = [as_json(row) for row in scores.left_out]
-        rows = from_columns(
-            "trial_class_metrics",
-            {
-                "trial_id": [trial.trial_id] * len(ap),
-                "epoch": [result.epoch] * len(ap),
-                "category_id": bench.class_ids,
-                "category_name": [bench.classes[number] for number in bench.class_ids],
-                "ap": ap,
-                "ap50": facts["ap50"],
-                "ap75": as_json(scores.ap[:, AP75]),
-                "class_loss": [result.class_loss] * len(ap),
-                "box_loss": [result.box_loss] * len(ap),
-                "seconds": [facts["seconds"]] * len(ap),
-            },
-            run=bench.run,
-        )
-        stage.write(trial.epoch_shard(result.epoch), {"trial_class_metrics": rows}, facts)
-        report(result.epoch, ap)
+        if result.epoch > len(before):
+            epoch = _judged(bench, trial, result, perf_counter() - start)
+            write_epoch(bench, trial, result.epoch, epoch)
+            report(result.epoch, epoch.ap)
         return True
 
     try:
@@ -101,11 +107,11 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
             bench.trained,
             predict=bench.predict,
             on_epoch=on_epoch,
-            checkpoint=_checkpoint_folder(bench, trial),
+            checkpoint=workspace.below(CHECKPOINT).folder,
         )
         if trial.phase == "search":
             for name, data in model.files().items():
-                stage.store.write_bytes(data, stage.name, PARTIAL, MODELS, trial.trial_id, name)
+                workspace.below(MODEL).write(name, data)
     except DetrayError as error:
         return conclude(bench, trial, "failed", error=str(error))
     except Exception as error:  # whatever it was, the other trials go on
@@ -113,42 +119,67 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
     return conclude(bench, trial, "completed")
 
 
-def conclude(bench: Bench, trial: Trial, status: Status, error: str | None = None) -> Json:
-    """Write the receipt of the trial's end: its status and the result of its last whole epoch.
-
-    Facts: trial_id, phase, config, status, error, epochs, seconds, gpu_seconds, ap and ap50 by class
-    (None where there was no epoch), and of a completed proof trial left_out.
-    """
-    epochs = _epochs(bench, trial)
-    last: Json = epochs[-1] if epochs else {"ap": None, "ap50": None, "seconds": 0.0}
-    whole = {
-        "trial_id": trial.trial_id,
-        "phase": trial.phase,
-        "config": msgspec.to_builtins(trial.settings),
-        "status": status,
-        "epochs": len(epochs),
-        "gpu_seconds": bench.gpus * last["seconds"],
-        "error": error,
-    }
-    bench.stage.store.delete(bench.stage.name, PARTIAL, CHECKPOINTS, trial.trial_id)
-    return bench.stage.write(trial.trial_id, {}, whole | last)
+def _judged(bench: Bench, trial: Trial, result: EpochResult, seconds: float) -> Epoch:
+    is_last = trial.phase == "proof" and result.epoch == trial.settings.epochs
+    scores = class_scores(bench.truth, result.detections, bench.class_ids, bench.image_groups if is_last else None)
+    return Epoch(
+        as_json(scores.ap.mean(axis=1)),
+        as_json(scores.ap[:, AP50]),
+        as_json(scores.ap[:, AP75]),
+        result.class_loss,
+        result.box_loss,
+        seconds,
+        [as_json(row) for row in scores.left_out],
+    )
 
 
-def _epochs(bench: Bench, trial: Trial) -> list[Json]:
-    """The facts of the trial's whole epochs."""
-    found: list[Json] = []
-    for epoch in count(1):
-        receipt = bench.stage.old_receipt(trial.epoch_shard(epoch))
-        if receipt is None:
-            return found
-        found.append(receipt["facts"])
-    raise AssertionError
+def conclude(bench: Bench, trial: Trial, status: Status, error: str | None = None) -> End:
+    """Write the trial's end."""
+    whole = epochs(bench, trial)
+    last = whole[-1] if whole else Epoch([], [], [], 0.0, 0.0, 0.0)
+    cost = bench.gpus * last.seconds
+    result = (len(whole), last.seconds, cost, last.ap, last.ap50, last.left_out)
+    end = End(trial.trial_id, trial.phase, trial.settings, status, *result, error)
+    workspace = place(bench, trial)
+    workspace.below(CHECKPOINT).clear()
+    workspace.write(END, msgspec.json.encode(end))
+    return end
 
 
-def _checkpoint_folder(bench: Bench, trial: Trial) -> Path | None:
-    """Where the training keeps its state; on an object store a trial that was cut off starts anew."""
-    store = bench.stage.store
-    return Path(store.path(bench.stage.name, PARTIAL, CHECKPOINTS, trial.trial_id)) if store.is_local else None
+def place(bench: Bench, trial: Trial) -> Workspace:
+    """The trial's own workspace."""
+    return bench.workspace.below(trial.trial_id)
+
+
+def read_end(bench: Bench, trial: Trial) -> End | None:
+    """The end of a trial; None while it runs."""
+    content = place(bench, trial).read(END)
+    return None if content is None else msgspec.json.decode(content, type=End)
+
+
+def write_epoch(bench: Bench, trial: Trial, number: int, epoch: Epoch) -> None:
+    """Keep what epoch ``number`` of a trial came to."""
+    place(bench, trial).write(_epoch(number), msgspec.json.encode(epoch))
+
+
+def read_epoch(bench: Bench, trial: Trial, number: int) -> Epoch | None:
+    """What epoch ``number`` of a trial came to; None if it is not whole."""
+    content = place(bench, trial).read(_epoch(number))
+    return None if content is None else msgspec.json.decode(content, type=Epoch)
+
+
+def epochs(bench: Bench, trial: Trial) -> list[Epoch]:
+    """The trial's whole epochs."""
+    found: list[Epoch] = []
+    for number in count(1):
+        if (epoch := read_epoch(bench, trial, number)) is None:
+            break
+        found.append(epoch)
+    return found
+
+
+def _epoch(number: int) -> str:
+    return f"epoch-{number:05d}.json"
 
 
 def as_json(values: Sequence[float] | Floats) -> list[float | None]:

@@ -10,16 +10,19 @@ import msgspec
 import pyarrow as pa
 import pytest
 import tiny
+from outputs import run_stage
 
 from detray.cluster.executor import Executor, SerialExecutor
 from detray.detectors.settings import TrainSettings
+from detray.flow.kept import InMemory
+from detray.flow.workspace import Workspace
 from detray.settings import convert
-from detray.store import Json, Stage, Store
-from detray.tune.bench import Bench
+from detray.store import Store
+from detray.tune.bench import Bench, Tables
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
 from detray.tune.space import Space
-from detray.tune.trial import Report, Trial, conclude
+from detray.tune.trial import End, Epoch, Report, Trial, conclude, write_epoch
 from detray.verbs.base import Context
 from detray.verbs.config import Config
 from detray.verbs.tune import STAGE
@@ -31,9 +34,9 @@ QUALITY = {2.0: 0.1, 1.0: 0.9, 4.0: 0.3, 1.5: 0.5, 3.0: 0.2}
 """AP of a played trial by its focal gamma; 2 is the baseline's."""
 
 
-def play(bench: Bench, trial: Trial, report: Report) -> Json:
+def play(bench: Bench, trial: Trial, report: Report) -> End:
     """Stands for `trial.run_trial`: gamma 4 dies once, gamma 1.5 whenever it is tried."""
-    folder = Path(bench.stage.store.root)
+    folder = Path(bench.workspace.store.root)
     gamma = trial.settings.focal_gamma
     died = folder / f"died-{gamma}"
     if gamma == 1.5 or (gamma == 4.0 and not died.exists()):
@@ -42,7 +45,7 @@ def play(bench: Bench, trial: Trial, report: Report) -> Json:
         os._exit(1)
     for epoch in range(1, EPOCHS + 1):
         ap = [0.5, QUALITY[gamma]]
-        bench.stage.write(trial.epoch_shard(epoch), {}, {"ap": ap, "ap50": ap, "seconds": 0.1 * epoch})
+        write_epoch(bench, trial, epoch, Epoch(ap, ap, ap, 0.5, 0.5, 0.1 * epoch))
         report(epoch, ap)
     return conclude(bench, trial, "completed")
 
@@ -64,11 +67,10 @@ def played(monkeypatch: pytest.MonkeyPatch, ray_executor: Executor) -> Iterator[
 
 
 def make_search(folder: Path) -> Search:
-    stage = Stage(Store(str(folder)), "tune")
-    stage.begin("")
-    config = Config()
-    classes = {1: "common", 2: "rare"}
-    bench = Bench(stage, "played", config.detector, config.predict, classes, classes, (2,))
+    config, workspace = Config(), Workspace(Store(str(folder)), ("trials",))
+    classes, nothing = {1: "common", 2: "rare"}, InMemory(())
+    tables = Tables((nothing, nothing), (nothing, nothing), nothing)
+    bench = Bench("played", config.detector, config.predict, classes, classes, (2,), tables, workspace)
     gammas = tuple(QUALITY)
     space = Space(
         TrainSettings(epochs=EPOCHS),
@@ -78,8 +80,8 @@ def make_search(folder: Path) -> Search:
     return Search(bench, space, convert({"scheduler": "asha", "trials": 5}, TuneSettings, "test"))
 
 
-def ends(search: Search) -> dict[float, Json]:
-    return {end["config"]["focal_gamma"]: end for end in search.ends.values()}
+def ends(search: Search) -> dict[float, End]:
+    return {end.settings.focal_gamma: end for end in search.ends.values()}
 
 
 @pytest.mark.slow
@@ -91,15 +93,15 @@ def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: Non
     tuning.run_search(search, lambda: seen.append(1), workers=1)
     found = ends(search)
     assert len(seen) == len(found) == 5
-    assert found[2.0]["status"] == found[1.0]["status"] == "completed"
-    assert found[3.0]["status"] == "stopped"
-    assert found[3.0]["epochs"] == 2
-    assert found[3.0]["ap"] == [0.5, 0.2]
-    assert found[4.0]["status"] == "completed"  # died once, went on, and too few were ahead of it to stop it
+    assert found[2.0].status == found[1.0].status == "completed"
+    assert found[3.0].status == "stopped"
+    assert found[3.0].epochs == 2
+    assert found[3.0].ap == [0.5, 0.2]
+    assert found[4.0].status == "completed"  # died once, went on, and too few were ahead of it to stop it
     assert (tmp_path / "died-4.0").exists()
-    assert found[1.5]["status"] == "failed"
+    assert found[1.5].status == "failed"
     assert (tmp_path / "died-1.5").read_text() == "x" * (tuning.MAX_FAILURES + 1)
-    assert "its process died 4 times" in found[1.5]["error"]
+    assert "its process died 4 times" in found[1.5].error
     assert [trial.settings.focal_gamma for trial in search.finalists()] == [1.0]
 
 
@@ -121,7 +123,5 @@ def tune(folder: Path, executor: Executor) -> dict[str, pa.Table]:
     store = tiny.make_store(folder)
     values: dict[str, Any] = msgspec.to_builtins(tiny.make_config(store))
     values["tune"] |= {"trials": 2, "proof_seeds": 1}
-    stage = Stage(store, "tune")
-    outcome = STAGE.old(Context(convert(values, Config, "test"), store, executor), stage, stage.begin(""))
-    stage.old_commit(outcome.receipts, {}, "", STAGE.tables)
+    run_stage(STAGE, Context(convert(values, Config, "test"), store, executor))
     return {table: store.read(table) for table in STAGE.tables}

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
+from outputs import run_stage, write_stage
 
 from detray import schema
 from detray.cluster.executor import SerialExecutor
@@ -18,7 +18,7 @@ from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult
 from detray.errors import DetrayError, UsageError
 from detray.settings import convert, read_yaml
-from detray.store import Stage, Store
+from detray.store import Store
 from detray.tune import trial as trial_module
 from detray.verbs.base import Context, Outcome
 from detray.verbs.config import Config
@@ -94,24 +94,21 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sharpness], Played]:
 
 
 def tune(store: Store, config: Config, **changes: Mapping[str, Any]) -> Outcome:
-    """Run the stage, not yet committed; ``changes`` are by section."""
+    """Run the stage; ``changes`` are by section."""
     values = msgspec.to_builtins(config)
     for section, fields in changes.items():
         values[section] |= fields
-    stage = Stage(store, "tune")
-    context = Context(convert(values, Config, "test"), store, SerialExecutor())
-    return STAGE.old(context, stage, stage.begin("same"))
+    return run_stage(STAGE, Context(convert(values, Config, "test"), store, SerialExecutor()))
 
 
-def commit(store: Store, outcome: Outcome) -> dict[str, pa.Table]:
-    Stage(store, "tune").old_commit(outcome.receipts, {}, "", STAGE.tables)
+def tables_of(store: Store) -> dict[str, pa.Table]:
     return {table: store.read(table) for table in STAGE.tables}
 
 
 def test_a_gain_is_found_proven_and_saved(store: Store, config: Config, play: Callable[..., Played]) -> None:
     play(sharp)
     outcome = tune(store, config)
-    tables = commit(store, outcome)
+    tables = tables_of(store)
     trials = tables["trials"].to_pylist()
     assert outcome.facts["is_win"]
     assert [row["trial_id"] for row in trials if row["is_baseline"]] == ["search-0000"]
@@ -133,7 +130,7 @@ def test_a_gain_is_found_proven_and_saved(store: Store, config: Config, play: Ca
 
 def test_the_winner_runs_from_its_own_configuration(store: Store, config: Config, play: Callable[..., Played]) -> None:
     play(sharp)
-    commit(store, tune(store, config))
+    tune(store, config)
     best = Path(store.root, "tune", "best")
     values = read_yaml(best / "config.yaml")
     found = convert(values, Config, "config.yaml")
@@ -149,7 +146,7 @@ def test_the_winner_runs_from_its_own_configuration(store: Store, config: Config
 def test_no_gain_leaves_the_baseline(store: Store, config: Config, play: Callable[..., Played]) -> None:
     play(lambda settings, label: 0.0)
     outcome = tune(store, config)
-    tables = commit(store, outcome)
+    tables = tables_of(store)
     assert not outcome.facts["is_win"]
     assert outcome.facts["best"] == "search-0000"
     assert "not distinguishable" in outcome.notes[0]
@@ -180,7 +177,7 @@ def test_a_trial_that_fails_is_recorded_and_ends_nothing(
 
     play(failing)
     outcome = tune(store, config, tune={"trials": 6})
-    trials = commit(store, outcome)["trials"].to_pylist()
+    trials = tables_of(store)["trials"].to_pylist()
     failed = {row["focal_gamma"]: row for row in trials if row["status"] == "failed"}
     assert set(failed) == {1.0, 1.5}
     assert failed[1.0]["error"] == "ZeroDivisionError: no gamma"
@@ -209,7 +206,7 @@ def test_all_trials_but_the_baseline_fail(store: Store, config: Config, play: Ca
 
     play(failing)
     outcome = tune(store, config)
-    tables = commit(store, outcome)
+    tables = tables_of(store)
     assert outcome.facts["best"] == "search-0000"
     assert tables["class_deltas"].num_rows == 0
     assert "no trial but the baseline" in outcome.notes[0]
@@ -224,14 +221,15 @@ def test_a_seed_of_the_proof_that_fails_is_left_out_of_both(
         return sharp(settings, label)
 
     play(failing)
-    tables = commit(store, tune(store, config, tune={"proof_seeds": 3}))
+    tune(store, config, tune={"proof_seeds": 3})
+    tables = tables_of(store)
     assert set(tables["class_deltas"]["seeds"].to_pylist()) == {2}
 
 
 def test_without_fresh_seeds_nothing_is_proven(store: Store, config: Config, play: Callable[..., Played]) -> None:
     play(sharp)
     outcome = tune(store, config, tune={"proof_seeds": 0})
-    deltas = commit(store, outcome)["class_deltas"].to_pylist()
+    deltas = tables_of(store)["class_deltas"].to_pylist()
     assert not outcome.facts["is_win"]
     assert "proves nothing" in outcome.notes[0]
     assert [row["seeds"] for row in deltas] == [0, 0]
@@ -242,7 +240,9 @@ def test_without_fresh_seeds_nothing_is_proven(store: Store, config: Config, pla
 
 def test_a_tuning_that_was_cut_off_goes_on(store: Store, config: Config, play: Callable[..., Played]) -> None:
     """Killed in the second epoch of the second trial: what is whole is neither trained nor written again."""
-    whole = commit(store, _tuned_elsewhere(store, config, play))
+    play(sharp)
+    tune(store, config)
+    whole = tables_of(store)
     store.delete("tune")
 
     def killed(settings: TrainSettings, label: int) -> float:
@@ -256,26 +256,19 @@ def test_a_tuning_that_was_cut_off_goes_on(store: Store, config: Config, play: C
     played = play(killed)
     with pytest.raises(KeyboardInterrupt):
         tune(store, config)
-    running = duckdb.sql(
-        f"select trial_id, count(distinct epoch) from '{store.root}/tune/_partial/trial_class_metrics/*.parquet'"
-        " group by 1 order by 1"
-    ).fetchall()
-    assert dict(running)["search-0000"] == 3
+    trials = Path(store.root, "tune/_partial/work/trials")
+    assert len(list(trials.glob("search-0000/epoch-*.json"))) == 3
     before = len(played.calls)
 
     played.sharpness = sharp
-    tables = commit(store, tune(store, config))
+    tune(store, config)
+    tables = tables_of(store)
     resumed = played.calls[before:]
     assert all(settings != config.train for settings, _ in resumed)  # the baseline is not trained again
     assert resumed[0][1] == 2  # from its second epoch
     for table in ("trial_class_metrics", "class_deltas"):
         columns = [name for name in whole[table].column_names if name != "seconds"]
         assert tables[table].select(columns).equals(whole[table].select(columns))
-
-
-def _tuned_elsewhere(store: Store, config: Config, play: Callable[..., Played]) -> Outcome:
-    play(sharp)
-    return tune(store, config)
 
 
 def test_two_settings_give_two_trainings(store: Store, config: Config, play: Callable[..., Played]) -> None:
@@ -299,16 +292,13 @@ def test_nothing_diagnosed_is_said(store: Store, config: Config) -> None:
     _diagnose(store, [])
     outcome = tune(store, config, tune={"focus": []})
     assert "no class to tune" in outcome.notes[0]
-    assert all(table.num_rows == 0 for table in commit(store, outcome).values())
+    assert all(table.num_rows == 0 for table in tables_of(store).values())
 
 
 def _diagnose(store: Store, found: list[dict[str, Any]]) -> None:
     whole = {"split": "val", "model": "m", "rank": 1, "cause": "few_examples", "evidence": "{}"}
     rows = [whole | {"sentence": "s", "remedy": "r"} | row for row in found]
-    stage = Stage(store, "diagnose")
-    stage.begin("")
-    receipt = stage.write("0", {"diagnoses": schema.from_rows("diagnoses", rows, run="tiny")})
-    stage.old_commit([receipt], {}, "", ("diagnoses",))
+    write_stage(store, "diagnose", {"diagnoses": schema.from_rows("diagnoses", rows, run="tiny")})
 
 
 def test_refusals(store: Store, config: Config) -> None:
@@ -336,7 +326,6 @@ def test_a_picture_that_does_not_open_is_quarantined(store: Store, config: Confi
     broken = Path(store.root).parent / "val" / "1.png"
     broken.write_bytes(broken.read_bytes()[:40])
     outcome = tune(store, config, tune={"proof_seeds": 0})
-    commit(store, outcome)
     (row,) = store.read("quarantine", stage="tune").to_pylist()
     assert row["source_file"] == str(broken)
     assert outcome.counts == {"in": 20, "kept": 19, "quarantined": 1}
@@ -346,8 +335,8 @@ def test_a_picture_that_does_not_open_is_quarantined(store: Store, config: Confi
 # Keras hands its variables to NumPy without the copy keyword of NumPy 2 when it saves a network
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_real_training(store: Store, config: Config) -> None:
-    outcome = tune(store, config, tune={"trials": 2, "proof_seeds": 0, "space": {"oversample": [3]}})
-    tables = commit(store, outcome)
+    tune(store, config, tune={"trials": 2, "proof_seeds": 0, "space": {"oversample": [3]}})
+    tables = tables_of(store)
     assert tables["trials"]["status"].to_pylist() == ["completed"] * 2
     last = [row for row in tables["trial_class_metrics"].to_pylist() if row["epoch"] == 3]
     assert len(last) == 4

@@ -1,0 +1,161 @@
+"""``detray tune``: search the train settings for the focus classes, and prove the gain on fresh seeds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.detectors.train_flow import TRAIN, VAL
+from detray.errors import DetrayError
+from detray.flow.flow import Flow
+from detray.flow.outcome import Outcome
+from detray.flow.step import NoFacts, Output, Resources, Step
+from detray.tune import prepare, rows, summary
+from detray.tune.bench import Bench, Tables
+from detray.tune.finals import Candidate, best_candidate, finals
+from detray.tune.focus import find_focus, read_classes
+from detray.tune.prepare import PREPARE, Split
+from detray.tune.search import Search
+from detray.tune.settings import TuneSettings
+from detray.tune.space import search_space
+from detray.tune.trial import MODEL, End, Trial, place, run_trial
+
+BEST = "best"
+"""The folder of the winner below the stage's: ``model/`` and ``config.yaml``."""
+
+MODEL_FILES = ("model.keras", "model.json")
+
+NOT_TUNED = "no class to tune: tune.focus is empty, and diagnose found no weak class that has an AP in the split val"
+
+RunSearch = Callable[[Search, Callable[[], None]], None]
+"""Runs every trial of a search to its end, and calls the second argument after each."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The settings; ``gpus`` are those that a trial holds.
+
+    ``configure`` gives the configuration of a whole run with some train settings, tuned for some classes,
+    as YAML text.
+    """
+
+    run: str
+    detector: DetectorSettings
+    predict: PredictSettings
+    train: TrainSettings
+    tune: TuneSettings
+    gpus: float
+    configure: Callable[[TrainSettings, tuple[str, ...]], str]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The task of the last step."""
+
+    search: Search
+    proofs: Mapping[str, End]
+    trials: Mapping[str, Trial]
+    candidate: Candidate | None
+    best: Trial
+    configuration: str
+
+
+def prove(bench: Bench, trial: Trial) -> Output[End]:
+    """Train a finalist, or the baseline, on a fresh seed."""
+    return Output(run_trial(bench, trial))
+
+
+def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
+    """The tables, and the best trial's model and configuration."""
+    files = {f"{BEST}/model/{name}": _model_file(bench, task.best, name) for name in MODEL_FILES}
+    return Output(
+        NoFacts(),
+        {
+            "trials": rows.trials(task.search, list(task.proofs.values()), task.best),
+            "trial_class_metrics": rows.trial_class_metrics(bench, [*task.search.trials, *task.trials.values()]),
+            "class_deltas": rows.class_deltas(bench, task.candidate),
+        },
+        files=files | {f"{BEST}/config.yaml": task.configuration.encode()},
+    )
+
+
+def _model_file(bench: Bench, trial: Trial, name: str) -> bytes:
+    workspace = place(bench, trial).below(MODEL)
+    content = workspace.read(name)
+    if content is None:
+        folder = workspace.store.path(*workspace.place)
+        raise DetrayError(f"{folder}/{name}: this file of the running stage is gone; run tune again with --force")
+    return content
+
+
+def _same(bench: Bench) -> Bench:
+    """Kept in a worker, so that pictures and truth are read once."""
+    return bench
+
+
+PROVE = Step[Bench, Trial, End]("prove", prove, End, setup=_same)
+FINISH = Step[Bench, Finish, NoFacts]("results", finish, NoFacts)
+
+
+def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
+    """Search around the train settings, prove the best trials on fresh seeds, and keep what is proven to gain.
+
+    Raises:
+        UsageError: a focus class is not there, or nothing can be varied.
+        DetrayError: a focus class cannot be judged, or the baseline cannot be trained.
+    """
+    classes = read_classes(flow.data)
+    focus = find_focus(flow.data, request.tune.focus, classes.all)
+    if not focus:
+        return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
+    work = prepare.Work(flow.data, request.run, request.detector, classes.trained)
+    splits = {split: Split(split, flow.data.shards([split])) for split in (TRAIN, VAL)}
+    prepared = flow.map(PREPARE, work, splits)
+    _require_boxes(focus, classes.all, prepared[VAL].facts)
+    images, boxes = prepared.kept("images"), prepared.kept("boxes")
+    bench = Bench(
+        request.run,
+        request.detector,
+        request.predict,
+        classes.trained,
+        classes.all,
+        focus,
+        Tables((images[TRAIN], boxes[TRAIN]), (images[VAL], boxes[VAL]), prepared[VAL]["truth"]),
+        flow.workspace("trials"),
+        request.gpus,
+    )
+    is_pretrained = request.detector.weights is not None
+    space = search_space(request.tune, request.train, bench.focus_names, pretrained=is_pretrained)
+    search = Search(bench, space, request.tune)
+    flow.progress.step("search", search.size)
+    with flow.timed("search"):
+        run_search(search, flow.progress.advance)
+    if (end := search.ends[search.baseline.trial_id]).status != "completed":
+        raise DetrayError(f"the baseline, the configuration as given, could not be trained: {end.error}")
+    fresh = finals(search)
+    proved = flow.map(PROVE, bench, fresh, resources=Resources(flow.cpus, request.gpus))
+    proofs = {key: result.facts for key, result in proved.items()}
+    candidate = best_candidate(search, proofs)
+    best = candidate.trial if candidate is not None and candidate.proof.is_win else search.baseline
+    configuration = request.configure(best.settings, bench.focus_names)
+    flow.reduce(FINISH, bench, Finish(search, proofs, fresh, candidate, best, configuration))
+    images_in = sum(facts.images_in for facts in prepared.facts)
+    kept = sum(facts.images for facts in prepared.facts)
+    return Outcome(
+        counts={"in": images_in, "kept": kept, "quarantined": images_in - kept},
+        facts={"is_win": best is not search.baseline, "best": best.trial_id, "focus": list(bench.focus_names)},
+        seeds={"search": request.tune.seed, "train": request.train.seed},
+        summary=[
+            summary.trials_table(search),
+            *([summary.classes_table(bench, candidate)] if candidate is not None else []),
+        ],
+        notes=[summary.verdict(search, candidate)],
+    )
+
+
+def _require_boxes(focus: tuple[int, ...], classes: Mapping[int, str], val: prepare.Prepared) -> None:
+    absent = [classes[number] for number in focus if number not in val.classes]
+    if absent:
+        raise DetrayError(
+            f"the class {absent[0]} has no box in the split val, so no AP to tune;"
+            " leave it out of tune.focus or add boxes"
+        )

@@ -1,0 +1,127 @@
+"""The first step of a tuning: the pictures of both splits resized, and the ground truth of val, for all trials."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from detray import schema
+from detray.detectors.data import TrainingData, load
+from detray.detectors.settings import DetectorSettings
+from detray.detectors.train_flow import COLUMNS, VAL
+from detray.evaluate.inputs import read_scene
+from detray.evaluate.kernel import GroundTruth
+from detray.evaluate.settings import EvaluateSettings
+from detray.flow.data import Data
+from detray.flow.kept import Kept
+from detray.flow.step import Keep, Output, Step
+from detray.store import ShardKey
+from detray.tables import boxes, numpy
+
+SIDES, CORNERS = ("x", "y", "width", "height"), ("x1", "y1", "x2", "y2")
+TRUTH = pa.schema(
+    [
+        ("image_id", pa.int64()),
+        ("category_id", pa.int64()),
+        *((side, pa.float64()) for side in (*SIDES, "area")),
+        ("is_crowd", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Settings and data; ``trained`` are the classes of the training split, category_id to name."""
+
+    data: Data
+    run: str
+    detector: DetectorSettings
+    trained: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The task: a split."""
+
+    name: str
+    keys: Sequence[ShardKey]
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """Images of a split, those that could be read, and of val the classes that have a box which counts."""
+
+    images_in: int
+    images: int
+    classes: list[int]
+
+
+def prepare(work: Work, split: Split) -> Output[Prepared]:
+    """Read one split; pictures that cannot be read go to quarantine."""
+    shards = [work.data.read_shard(key, columns=COLUMNS) for key in split.keys]
+    data = load(shards, work.detector, work.trained, run=work.run, stage="tune")
+    truths = [read_scene(shard, EvaluateSettings()).gt for shard in shards] if split.name == VAL else []
+    counted = {int(number) for truth in truths for number in np.unique(truth.category[~truth.crowd])}
+    return Output(
+        Prepared(len(data) + data.quarantine.num_rows, len(data), sorted(counted)),
+        {"quarantine": data.quarantine},
+        {
+            "images": _image_rows(data),
+            "boxes": pa.table(
+                dict(zip(CORNERS, np.ascontiguousarray(data.boxes.T), strict=True)) | {"label": data.labels}
+            ),
+            "truth": pa.concat_tables([TRUTH.empty_table(), *map(_truth_rows, truths)]),
+        },
+    )
+
+
+def _image_rows(data: TrainingData) -> pa.Table:
+    shape = data.images.shape[1:]
+    pixels = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(int(np.prod(shape))), len(data), [None, pa.py_buffer(np.ascontiguousarray(data.images))]
+    )
+    columns = {
+        "pixels": pixels,
+        "image_id": data.image_ids,
+        "width": data.sizes[:, 0],
+        "height": data.sizes[:, 1],
+        "n_boxes": np.diff(data.offsets),
+    }
+    return pa.table(columns, metadata={"input_height": str(shape[0]), "input_width": str(shape[1])})
+
+
+def _truth_rows(truth: GroundTruth) -> pa.Table:
+    columns = {"image_id": truth.image, "category_id": truth.category, "area": truth.area, "is_crowd": truth.crowd}
+    columns |= dict(zip(SIDES, truth.box.T, strict=True))
+    return pa.table([columns[name] for name in TRUTH.names], schema=TRUTH)
+
+
+def read_data(images: Kept, boxes: Kept) -> TrainingData:
+    """The pictures and boxes of a split (but for its quarantine); several processes map the same pages."""
+    rows, found = images.read().combine_chunks(), boxes.read()
+    shape = (int(rows.schema.metadata[b"input_height"]), int(rows.schema.metadata[b"input_width"]), 3)
+    pixels = rows["pixels"].chunk(0) if rows.num_rows else pa.array([], rows["pixels"].type)
+    return TrainingData(
+        images=np.frombuffer(pixels.buffers()[1] or b"", np.uint8).reshape(-1, *shape),
+        image_ids=numpy(rows, "image_id"),
+        sizes=np.stack([numpy(rows, "width"), numpy(rows, "height")], axis=1),
+        boxes=np.stack([numpy(found, corner) for corner in CORNERS], axis=1),
+        labels=numpy(found, "label"),
+        offsets=np.concatenate([[0], np.cumsum(numpy(rows, "n_boxes"))]).astype(np.int64),
+        quarantine=schema.empty("quarantine"),
+        boxes_left_out={},
+    )
+
+
+def read_truth(truth: Kept) -> GroundTruth:
+    """The boxes of the validation split, as the evaluation reads them."""
+    rows = truth.read()
+    return GroundTruth(
+        numpy(rows, "image_id"), numpy(rows, "category_id"), boxes(rows), numpy(rows, "area"), numpy(rows, "is_crowd")
+    )
+
+
+PREPARE = Step[Work, Split, Prepared](
+    "prepare", prepare, Prepared, (Keep("images"), Keep("boxes"), Keep("truth", TRUTH))
+)

@@ -1,0 +1,44 @@
+"""What a tuning says at its end."""
+
+from detray.flow.outcome import Table
+from detray.tune import rows
+from detray.tune.bench import Bench
+from detray.tune.finals import Candidate
+from detray.tune.search import Search
+
+
+def trials_table(search: Search) -> Table:
+    """The trials of the search, and what each changed."""
+    shown = []
+    for trial, choice in zip(search.trials, search.choices, strict=True):
+        end = search.ends[trial.trial_id]
+        changed = ", ".join(f"{key} {value}" for key, value in search.space.changed(choice).items())
+        shown.append([trial.trial_id, changed or "as configured", search.objective(trial), end.epochs, end.status])
+    return Table("trials of the search", ("trial", "changed", "objective", "epochs", "status"), shown)
+
+
+def classes_table(bench: Bench, candidate: Candidate) -> Table:
+    """The candidate against the baseline, class by class."""
+    deltas = rows.class_deltas(bench, candidate).to_pylist()
+    columns = ("category_name", "baseline_ap", "best_ap", "delta", "delta_low", "delta_high", "verdict")
+    return Table(
+        f"{candidate.trial.trial_id} against the baseline on {len(candidate.seeds)} fresh seeds",
+        ("class", "AP before", "AP after", "change", "low", "high", "verdict"),
+        [[row[column] for column in columns] for row in deltas],
+    )
+
+
+def verdict(search: Search, candidate: Candidate | None) -> str:
+    """What came of it, in a sentence."""
+    if candidate is None:
+        return "no trial but the baseline ran to its end: best/ holds the baseline"
+    name, focus = candidate.trial.trial_id, candidate.proof.focus
+    gain = f"mean AP of the focus classes {focus.delta[0]:+.3f} [{focus.low[0]:+.3f}, {focus.high[0]:+.3f}]"
+    if candidate.proof.is_win:
+        return f"{name} wins: {gain}, and every other class is kept; best/ holds it"
+    if len(candidate.seeds) < 2:
+        return f"{name} is best on the search's seed, which proves nothing: best/ holds the baseline"
+    if focus.low[0] > 0:
+        drop = search.settings.guard.max_drop
+        return f"{name} gains, {gain}, but another class may fall by over {drop:g}: best/ holds the baseline"
+    return f"{name} is not distinguishable from the baseline: {gain}; best/ holds the baseline"
