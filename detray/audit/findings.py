@@ -37,23 +37,19 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
         return RAW.empty_table()
     about_boxes = hits.about == "annotations"
     rows = (view.annotations if about_boxes else view.images).take(pa.array(hits.rows))
-    split = hash_text(view.split)
-    source = hash_texts(rows["source_file"])
-    position = tables.numpy(rows, "annotation_row" if about_boxes else "image_row", -1)
-    nothing = np.zeros(k, np.uint64)
-    extra = nothing if hits.extra is None else hash_texts(hits.extra)
-    partner = np.full(k, -1) if hits.other is None else view.annotation_rows[hits.other]
-    identity = mix(hash_text(rule.code), split, hash_text(hits.about), source, position, extra, partner)
-    if not about_boxes:  # not every format lists its images
-        identity = mix(identity, tables.numpy(rows, "image_id", NO_ID), hash_texts(rows["file_name"]))
     severity = np.full(k, rule.severity, np.int8) if hits.severity is None else hits.severity
-    category = tables.numpy(rows, "category_id", NO_ID) if about_boxes else np.full(k, NO_ID)
-    share = pa.nulls(k, pa.string()) if hits.share is None else hits.share
-    annotator = rows["annotator"].combine_chunks() if about_boxes else pa.nulls(k, pa.string())
-    whole_file = rows["source_file"].combine_chunks() if about_boxes and view.source_files else pa.nulls(k, pa.string())
     file_name = view.file_names(view.image_of[hits.rows]) if about_boxes else rows["file_name"].combine_chunks()
+    nobody = pa.nulls(k, pa.string())
+    shared = {
+        "share": nobody if hits.share is None else hits.share,
+        "annotator": rows["annotator"].combine_chunks() if about_boxes else nobody,
+        "whole_file": rows["source_file"].combine_chunks() if about_boxes and view.source_files else nobody,
+    }
+    category = tables.numpy(rows, "category_id", NO_ID) if about_boxes else np.full(k, NO_ID)
+    about = (hash_text(rule.code), hash_text(view.split), hash_text(hits.about))
+    group = mix(*about, severity.astype(np.int64), category, *(hash_texts(texts) for texts in shared.values()))
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
-        "finding_id": hexadecimal(identity),
+        "finding_id": _ids(rule, view, hits, rows),
         "rule": _same(rule.code, k),
         "family": _same(rule.family, k),
         "severity": pa.array(severity, pa.int8()),
@@ -66,39 +62,44 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
         "source_file": rows["source_file"],
         "observed": _text(hits.observed, k),
         "expected": _text(rule.expected if hits.expected is None else hits.expected, k),
-        "group": pa.array(
-            mix(
-                hash_text(rule.code),
-                split,
-                hash_text(hits.about),
-                severity.astype(np.int64),
-                category,
-                hash_texts(share),
-                hash_texts(annotator),
-                hash_texts(whole_file),
-            )
-        ),
-        "share": share,
-        "annotator": annotator,
-        "whole_file": whole_file,
+        "group": pa.array(group),
         "fix": _same(rule.fix, k),
     }
+    columns |= shared | _threshold(rule, limits, k)
     subject = _named(file_name, rows["image_id"], None if about_boxes else rows["image_row"])
     if about_boxes:
-        names = view.names(rows["category_id"].combine_chunks())
-        columns |= {name: rows[name] for name in ("annotation_id", "annotation_row", "category_id")}
-        columns |= {side: rows[side] for side in ("x", "y", "width", "height")}
-        columns["category_name"] = names
-        subject = join(pc.fill_null(names, "a box"), " in ", subject)
-        if hits.other is not None:
-            other = view.annotations.select(["annotation_id", "category_id"]).take(pa.array(hits.other))
-            columns["other_annotation_id"] = other["annotation_id"]
-            columns["other_category_name"] = view.names(other["category_id"].combine_chunks())
+        columns |= _of_boxes(view, hits, rows)
+        subject = join(pc.fill_null(columns["category_name"], "a box"), " in ", subject)
     else:
         columns["image_row"] = rows["image_row"]
-    columns |= _threshold(rule, limits, k)
     columns["message"] = _sentence(subject, rule.problem, columns["observed"])
     return pa.table([columns.get(field.name, pa.nulls(k, field.type)) for field in RAW], names=RAW.names).cast(RAW)
+
+
+def _ids(rule: Rule, view: View, hits: Hits, rows: pa.Table) -> pa.Array:
+    """The ids of findings, which the rows and what is said of them decide."""
+    about_boxes = hits.about == "annotations"
+    source = hash_texts(rows["source_file"])
+    position = tables.numpy(rows, "annotation_row" if about_boxes else "image_row", -1)
+    extra = np.zeros(len(hits.rows), np.uint64) if hits.extra is None else hash_texts(hits.extra)
+    partner = np.full(len(hits.rows), -1) if hits.other is None else view.annotation_rows[hits.other]
+    about = (hash_text(rule.code), hash_text(view.split), hash_text(hits.about))
+    identity = mix(*about, source, position, extra, partner)
+    if not about_boxes:  # not every format lists its images
+        identity = mix(identity, tables.numpy(rows, "image_id", NO_ID), hash_texts(rows["file_name"]))
+    return hexadecimal(identity)
+
+
+def _of_boxes(view: View, hits: Hits, rows: pa.Table) -> dict[str, pa.Array | pa.ChunkedArray]:
+    """The columns about annotations."""
+    own = ("annotation_id", "annotation_row", "category_id", "x", "y", "width", "height")
+    columns = {name: rows[name] for name in own}
+    columns["category_name"] = view.names(rows["category_id"].combine_chunks())
+    if hits.other is not None:
+        other = view.annotations.select(["annotation_id", "category_id"]).take(pa.array(hits.other))
+        columns["other_annotation_id"] = other["annotation_id"]
+        columns["other_category_name"] = view.names(other["category_id"].combine_chunks())
+    return columns
 
 
 def _threshold(rule: Rule, limits: dict[str, float], k: int) -> dict[str, pa.Array]:

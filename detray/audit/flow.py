@@ -24,7 +24,7 @@ from detray.audit.rules.pipeline import augmentation_drop
 from detray.audit.rules.schema import unreadable_annotation_file
 from detray.audit.settings import AuditSettings
 from detray.audit.steps import AuditWork, Merged
-from detray.audit.summary import LabelMap, Summary
+from detray.audit.summary import StatedLabelMap, Summary
 from detray.audit.tally import Tally
 from detray.boxes import Reach
 from detray.flow.flow import Flow, Results
@@ -63,7 +63,7 @@ class AuditInputs:
 
     run: str = "audit"
     settings: AuditSettings = field(default_factory=AuditSettings)
-    label_map: LabelMap | None = None
+    label_map: StatedLabelMap | None = None
     reach: Reach | None = None
     augment: Callable[[], Augment] | None = None
     formats: Mapping[str, str] = field(default_factory=dict)

@@ -19,8 +19,6 @@ from detray.audit.view import NO_ID, View
 MOST = 0.9
 """Share of the judged classes' boxes from which a fault is that of the whole split."""
 
-Limits = Mapping[str, float]
-
 
 def suffix_of(annotator: str | None = None, source_file: str | None = None) -> str:
     """The ending of the names of a group's measures."""
@@ -43,14 +41,17 @@ class Group:
 
     @property
     def is_class(self) -> bool:
+        """The boxes of one class."""
         return self.category_name is not None
 
     @property
     def is_whole(self) -> bool:
+        """All boxes of a split."""
         return not self.is_class and not self.suffix
 
     @property
     def suffix(self) -> str:
+        """The ending of the names of the group's measures; empty where they are counted by class."""
         return suffix_of(self.annotator, self.source_file) if self.category_ids == (NO_ID,) else ""
 
     @property
@@ -60,6 +61,7 @@ class Group:
         return f" of {name}" if name else ""
 
     def histogram(self, tally: Tally, measure: str) -> Histogram:
+        """What a split's ``tally`` has under ``measure`` of the group's boxes."""
         histograms = [tally.histogram(measure + self.suffix, key) for key in self.category_ids]
         if self.without:
             left_out = [tally.histogram(measure + suffix) for suffix in self.without]
@@ -68,6 +70,7 @@ class Group:
         return histograms[0] if len(histograms) == 1 else pooled(histograms)
 
     def count(self, tally: Tally, measure: str) -> int:
+        """How many things a split's ``tally`` has under ``measure`` of the group's boxes."""
         return int(self.histogram(tally, measure)[1].sum())
 
     def n_images(self, data: Summary) -> int:
@@ -95,15 +98,18 @@ class Group:
 
 
 def whole(data: Summary, split: str) -> Group:
+    """All boxes of a split that have a class."""
     return Group(split, tuple(sorted(set(data.tallies[split].per_class("boxes")) - {NO_ID})))
 
 
 def classes(data: Summary, split: str) -> list[Group]:
+    """The classes of a split that have boxes."""
     names = data.classes[split]
     return [Group(split, (key,), names.get(key, f"class {key}")) for key in whole(data, split).category_ids]
 
 
 def annotators(data: Summary, split: str) -> list[Group]:
+    """The people who are known to have drawn in a split."""
     return [Group(split, annotator=name) for name in data.annotators(split)]
 
 

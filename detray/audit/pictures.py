@@ -121,6 +121,7 @@ class PictureView(View):
 
     @cached_property
     def is_decoded(self) -> Flags:
+        """Whether each picture was there and decoded whole, ``[m]``."""
         return tables.numpy(self.stats, "is_decoded")
 
     @cached_property

@@ -65,10 +65,12 @@ class Boxes:
         return [key for key in self.listed if self.images.get(key, 0) >= MIN_IMAGES]
 
     def histogram(self, measure: str, key: int) -> Histogram:
+        """What was counted under ``measure`` of the class ``key``."""
         return self.tally.histogram(f"{measure}{self.suffix}", key)
 
 
 def of_split(data: Summary, split: str) -> Boxes:
+    """The boxes of a split."""
     return Boxes(data.tallies[split], "", data.n_images(split), data.classes[split])
 
 

@@ -30,6 +30,7 @@ class Conclusion:
     roots: dict[int, str]
 
     def table(self, run: str) -> pa.Table:
+        """The findings about no single row, as rows of the table findings."""
         return schema.from_rows("findings", self.findings, run=run)
 
 

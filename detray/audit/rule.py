@@ -130,6 +130,7 @@ class Rule:
 
     @property
     def defaults(self) -> dict[str, float]:
+        """The thresholds that hold where none are configured."""
         return {threshold.name: threshold.default for threshold in self.thresholds}
 
 
@@ -208,6 +209,7 @@ class Active:
     rules: tuple[tuple[Rule, dict[str, float]], ...]
 
     def of(self, kind: type[Any]) -> list[tuple[Any, dict[str, float]]]:
+        """The rules of one kind, each with its thresholds."""
         return [(rule, limits) for rule, limits in self.rules if isinstance(rule, kind)]
 
 

@@ -31,7 +31,7 @@ GROUPS = pa.schema(
 
 
 @dataclass(frozen=True)
-class LabelMap:
+class StatedLabelMap:
     """What a label map says: names by id, and what is wrong with it, each with its line (from 1) if known."""
 
     path: str
@@ -50,7 +50,7 @@ class Summary:
 
     tallies: Mapping[str, Tally]
     categories: pa.Table
-    label_map: LabelMap | None = None
+    label_map: StatedLabelMap | None = None
     reach: Reach | None = None
     evidence: Mapping[str, Tally] = field(default_factory=dict)
     groups: pa.Table = field(default_factory=GROUPS.empty_table)
@@ -58,6 +58,7 @@ class Summary:
 
     @property
     def splits(self) -> list[str]:
+        """The splits, in the order of their names."""
         return sorted(self.tallies)
 
     @cached_property
@@ -100,6 +101,7 @@ class Summary:
         return found if len(found) <= MAX_FILES and not tally.total("many_files") else []
 
     def n_images(self, split: str) -> int:
+        """Images of a split."""
         return self.tallies[split].total("split_images")
 
     def each_class(self) -> Iterator[tuple[str, int, str]]:

@@ -172,6 +172,7 @@ class Tally:
 
     @property
     def measures(self) -> list[str]:
+        """The names of what was counted, in their order."""
         return list(self._runs)
 
     def all_of(self, measure: str) -> tuple[Ints, Ints, Ints]:

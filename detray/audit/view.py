@@ -57,10 +57,12 @@ class View:
 
     @cached_property
     def width(self) -> Floats:
+        """Width of each box, as `x`."""
         return self._side("width")
 
     @cached_property
     def height(self) -> Floats:
+        """Height of each box, as `x`."""
         return self._side("height")
 
     def _side(self, name: str) -> Floats:
@@ -68,6 +70,7 @@ class View:
 
     @cached_property
     def shorter_side(self) -> Floats:
+        """The smaller of width and height, px, ``[n]``; NaN where one is not given."""
         return np.minimum(self.width, self.height)
 
     @cached_property
@@ -82,6 +85,7 @@ class View:
 
     @cached_property
     def is_crowd(self) -> Flags:
+        """Whether each annotation is a crowd region, ``[n]``."""
         return tables.numpy(self.annotations, "is_crowd")
 
     @cached_property
@@ -91,14 +95,17 @@ class View:
 
     @cached_property
     def annotation_ids(self) -> Ints:
+        """The ids that the source states, ``[n]``; NO_ID where there is none."""
         return tables.numpy(self.annotations, "annotation_id", NO_ID)
 
     @cached_property
     def annotation_rows(self) -> Ints:
+        """Place of each annotation in its source, ``[n]``; -1 where unknown."""
         return tables.numpy(self.annotations, "annotation_row", -1)
 
     @cached_property
     def category_ids(self) -> Ints:
+        """Each annotation's class, ``[n]``; NO_ID where there is none."""
         return tables.numpy(self.annotations, "category_id", NO_ID)
 
     @cached_property

@@ -5,7 +5,7 @@ from functools import partial
 
 from detray.audit.augmented import Augment
 from detray.audit.flow import TRAIN, AuditInputs, audit
-from detray.audit.summary import LabelMap
+from detray.audit.summary import StatedLabelMap
 from detray.boxes import Reach
 from detray.detectors.augment import Augmentation, Policy, loses_boxes
 from detray.detectors.catalogue import detector_kind, is_trainable
@@ -47,12 +47,12 @@ def _reach(config: Config) -> Reach | None:
     return reach(config.detector) if reach is not None else None
 
 
-def _label_map(config: Config) -> LabelMap | None:
+def _label_map(config: Config) -> StatedLabelMap | None:
     if config.dataset.label_map is None:
         return None
     found = read_label_map(stated_path(config.dataset.label_map, config.dataset.root, "dataset.label_map"))
     problems = tuple((one.line, f"{one.observed}; expected {one.expected}") for one in found.problems)
-    return LabelMap(found.path, found.names, problems)
+    return StatedLabelMap(found.path, found.names, problems)
 
 
 def _inputs(config: Config) -> Sequence[str]:

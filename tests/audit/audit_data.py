@@ -14,7 +14,7 @@ from detray.audit.catalogue import RULES
 from detray.audit.flow import AuditInputs, audit
 from detray.audit.pictures import STATS, Measured
 from detray.audit.settings import AuditSettings
-from detray.audit.summary import LabelMap, Summary
+from detray.audit.summary import StatedLabelMap, Summary
 from detray.audit.tally import Tally
 from detray.boxes import Reach
 from detray.flow.data import MemoryData
@@ -112,9 +112,9 @@ class Dataset:
             return run_in_memory(audit, data, inputs, tables=TABLES)
 
 
-def label_map(names: Mapping[int, str], problems: Sequence[Sequence[Any]] = ()) -> LabelMap:
+def label_map(names: Mapping[int, str], problems: Sequence[Sequence[Any]] = ()) -> StatedLabelMap:
     """A label map, and its problems."""
-    return LabelMap("map.pbtxt", names, tuple((line, text) for line, text in problems))
+    return StatedLabelMap("map.pbtxt", names, tuple((line, text) for line, text in problems))
 
 
 def reach(width: int, height: int, anchors: Sequence[Sequence[float]] = ()) -> Reach:

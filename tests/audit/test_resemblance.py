@@ -90,7 +90,7 @@ def test_mixed_up_ids_are_told(name: Callable[[int], int], expected: dict[int, i
 
 def test_ids_shifted_by_one_under_the_same_names_are_a_finding() -> None:
     data = _summary(_scene(lambda key: key - 1, categories=range(7)))
-    (fact,) = label_map_mismatch.check(data, {})
+    (fact,) = label_map_mismatch.RULE.check(data, {})
     assert (fact.split, fact.severity) == ("val", 2)
     assert fact.observed.startswith("by its boxes, against split train:")
     assert fact.observed.endswith("classes are shifted by +1")

@@ -13,7 +13,7 @@ from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     only = data.splits[0] if len(data.splits) == 1 else None
     names = {category_id: name for _, category_id, name in data.each_class()}
     return [
@@ -32,5 +32,5 @@ RULE = SummaryRule(
     expected="boxes of every listed class",
     fix="add examples, or take the class out of the list",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

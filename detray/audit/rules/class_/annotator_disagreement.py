@@ -118,7 +118,7 @@ def _pairs(data: Summary, split: str) -> Iterator[Pair]:
             yield from [(one, other) for one, other in cuts if one in people and other in people][:1]
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     return [fact for split in data.splits for fact in _in_split(data, split, limits)]
 
 
@@ -208,5 +208,5 @@ RULE = SummaryRule(
         Threshold("max_count_bias", 1.15, "times", 1.0, 1e6, "number of boxes against the other's"),
         Threshold("min_boxes", 40, "boxes", 2, 1e9, "fewer are not judged"),
     ),
-    check=check,
+    check=_check,
 )

@@ -11,7 +11,7 @@ from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     names = {category_id: name for _, category_id, name in data.each_class()}
     facts = []
     for category_id, name in sorted(names.items()):
@@ -39,5 +39,5 @@ RULE = SummaryRule(
     expected="boxes of the class in every split",
     fix="split again with the classes in proportion",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

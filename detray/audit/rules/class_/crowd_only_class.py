@@ -12,7 +12,7 @@ from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split, category_id, name in data.each_class():
         n = data.boxes[split].get(category_id, 0)
@@ -30,5 +30,5 @@ RULE = SummaryRule(
     expected="boxes of single objects",
     fix="draw single objects, or correct iscrowd",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

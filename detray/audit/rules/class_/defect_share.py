@@ -17,7 +17,7 @@ from detray.audit.summary import Summary
 MAX_CHANCE = 0.001
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split in data.splits:
         defects: Counter[int] = Counter()
@@ -57,5 +57,5 @@ RULE = SummaryRule(
         Threshold("min_ratio", 3, "times", 1, 1e9, "share of the defects over share of the boxes"),
         Threshold("min_defects", 10, "findings", 1, 1e9, "fewer are not judged"),
     ),
-    check=check,
+    check=_check,
 )

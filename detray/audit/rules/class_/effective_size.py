@@ -34,7 +34,7 @@ def unreached(histogram: Histogram, reach: Reach) -> tuple[float, float]:
     return float(lost / n.sum()), float(side[order][weighted_median(n[order])])
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     if data.reach is None:
         return []
     facts = []
@@ -72,5 +72,5 @@ RULE = SummaryRule(
         Threshold("max_unreached", 0.25, "of the boxes", 0.01, 1.0, "from this share on the anchors do not fit"),
         Threshold("min_side", 8.0, "px", 0.0, 1000.0, "a median side below it at the input is too small"),
     ),
-    check=check,
+    check=_check,
 )

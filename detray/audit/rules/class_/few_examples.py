@@ -11,7 +11,7 @@ from detray.audit.rule import WARNING, Fact, Limits, SummaryRule, Threshold
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split, category_id, name in data.each_class():
         images, boxes = data.images[split].get(category_id, 0), data.boxes[split].get(category_id, 0)
@@ -30,5 +30,5 @@ RULE = SummaryRule(
     fix="collect more, or oversample its images in training",
     doc=__doc__,
     thresholds=(Threshold("max_images", 10, "images", 1, 1e6, "classes in at most this many images have few"),),
-    check=check,
+    check=_check,
 )

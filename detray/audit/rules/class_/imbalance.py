@@ -12,7 +12,7 @@ from detray.audit.rule import SUSPECT, Fact, Limits, SummaryRule, Threshold
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split in data.splits:
         boxes = {key: n for key, n in data.boxes[split].items() if key in data.classes[split]}
@@ -40,5 +40,5 @@ RULE = SummaryRule(
     fix="weight the class, and oversample its images where it is in few: class_stats.config_fragment has both",
     doc=__doc__,
     thresholds=(Threshold("min_ratio", 10, "times", 1, 1e9, "boxes of the most frequent class over this one's"),),
-    check=check,
+    check=_check,
 )

@@ -21,7 +21,7 @@ from detray.audit.tally import bin_centres
 PROPERTIES = ("size", "aspect", "left", "top")
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     other = reference(data)
     if other is None:
         return []
@@ -88,5 +88,5 @@ RULE = SummaryRule(
         Threshold("min_effect", 0.5, "Cohen's h", 0.01, 3.2, "of the shares of images that hold the class"),
         Threshold("min_images", 30, "images", 2, 1e9, "fewer are not judged"),
     ),
-    check=check,
+    check=_check,
 )

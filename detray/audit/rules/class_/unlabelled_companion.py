@@ -171,7 +171,7 @@ def _measure(one: Missing, file_name: str) -> str:
     return f"without:{one.companion}:{file_name}"
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split, suspected in suspects(data, limits).items():
         names = data.classes[split]
@@ -219,5 +219,5 @@ RULE = HypothesisRule(
     ),
     suspects=suspects,
     gather=gather,
-    check=check,
+    check=_check,
 )

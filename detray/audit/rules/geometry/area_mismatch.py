@@ -16,7 +16,7 @@ from detray.audit.text import join, number
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     width, height = view.width, view.height
     too_large = view.areas > (width + 1) * (height + 1) * limits["max_ratio"]  # some count pixels, ends included
     rows = np.flatnonzero((view.shorter_side > 0) & (too_large | (view.areas <= 0)))
@@ -38,5 +38,5 @@ RULE = RowRule(
     fix="write the area of the mask, or width times height",
     doc=__doc__,
     thresholds=(Threshold("max_ratio", 1.01, "times", 1.0, 1e6, "an area up to this times the box's is rounding"),),
-    check=check,
+    check=_check,
 )

@@ -75,6 +75,7 @@ class Edges:
 
     @property
     def starts(self) -> tuple[float, float]:
+        """Where the outermost left and upper edges lie, as shares of the image."""
         left, top = (quantile_key(one, OUTERMOST) for one in (self.left, self.top))
         return left / EDGE_STEPS, top / EDGE_STEPS
 
@@ -113,6 +114,7 @@ def _sure(confidence: float) -> float | None:
 
 
 def edges_of(data: Summary, group: Group) -> Edges:
+    """The edges of a group's boxes."""
     tally = data.tallies[group.split]
     left, top, right, bottom = (group.histogram(tally, side) for side in SIDES)
     return Edges(left, top, right, bottom, group.n_images(data))
@@ -263,7 +265,7 @@ def _ratio(a: float, b: float) -> float:
     return max(a, b) / max(min(a, b), 1e-9)
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     judged, verdict = partial(_is_judged, data, limits), partial(_verdict, data, limits)
     return [fact for split in sorted(data.evidence) for fact in at_fault(data, split, judged, verdict)]
 
@@ -316,5 +318,5 @@ RULE = HypothesisRule(
     ),
     suspects=suspects,
     gather=gather,
-    check=check,
+    check=_check,
 )

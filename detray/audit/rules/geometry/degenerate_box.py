@@ -18,7 +18,7 @@ from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero(view.has_box & (view.shorter_side <= 0))
     return [Hits(rows, observed=sides(view, rows)), *noted(view, "degenerate-box", ERROR)]
 
@@ -32,5 +32,5 @@ RULE = RowRule(
     expected="width and height above 0 px",
     fix="draw the box again, or drop the annotation",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -19,7 +19,7 @@ from detray.audit.text import join, number
 from detray.audit.view import View
 
 
-def expected(view: View, rows: np.ndarray, middles: np.ndarray) -> pa.Array:
+def _expected(view: View, rows: np.ndarray, middles: np.ndarray) -> pa.Array:
     return join("width about ", number(np.exp2(middles)), " times the height, the median of its class")
 
 
@@ -39,5 +39,5 @@ RULE = OutlierRule(
     ),
     measure="aspect",
     observed=sides,
-    expected_of=expected,
+    expected_of=_expected,
 )

@@ -15,7 +15,7 @@ from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     share = limits["min_share"]
     large = (view.width >= share * view.image_width) & (view.height >= share * view.image_height) & ~view.is_crowd
     rows = np.flatnonzero(large)
@@ -36,5 +36,5 @@ RULE = RowRule(
     thresholds=(
         Threshold("min_share", 0.99, "of the image's side", 0.5, 1.0, "from this share it is the whole image"),
     ),
-    check=check,
+    check=_check,
 )

@@ -17,7 +17,7 @@ from detray.audit.text import join, number
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero(view.is_outside & (view.shorter_side > 0))  # the others are degenerate-box
     sizes = view.image_sizes(rows)
     size = join(number(sizes[:, 0]), " x ", number(sizes[:, 1]))
@@ -34,5 +34,5 @@ RULE = RowRule(
     expected="the box within the image",
     fix="check which image and which scale the box belongs to, or drop it",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -19,7 +19,7 @@ from detray.audit.text import join, number
 from detray.audit.view import View
 
 
-def expected(view: View, rows: np.ndarray, middles: np.ndarray) -> pa.Array:
+def _expected(view: View, rows: np.ndarray, middles: np.ndarray) -> pa.Array:
     usual = (view.log_width[rows] + view.log_height[rows]) / 2 - view.beside[rows]
     return join("about ", number(np.exp2(usual), 1), " px, as the others of its class in the image")
 
@@ -38,5 +38,5 @@ RULE = OutlierRule(
     ),
     measure="beside",
     observed=size_outlier.observed,
-    expected_of=expected,
+    expected_of=_expected,
 )

@@ -20,7 +20,7 @@ from detray.audit.view import View
 ROUNDING = 1e-6  # px: what float arithmetic alone adds to x + width
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     over = view.overhang
     rows = np.flatnonzero((over > ROUNDING) & ~view.is_outside)
     sizes = view.image_sizes(rows)
@@ -44,5 +44,5 @@ RULE = RowRule(
     fix="clip the box to the image; if many do, check the image size that the boxes were drawn at",
     doc=__doc__,
     thresholds=(Threshold("tolerance", 0.5, "px", 0.0, 1000.0, "up to this far outside is rounding"),),
-    check=check,
+    check=_check,
 )

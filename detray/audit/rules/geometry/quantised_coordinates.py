@@ -18,7 +18,7 @@ from detray.audit.summary import Summary
 STEPS = (160, 80, 40, 32, 20, 16, 10, 8, 5, 4)
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     judged, verdict = partial(_is_judged, data, limits), partial(_verdict, data, limits)
     return [fact for split in data.splits for fact in at_fault(data, split, judged, verdict)]
 
@@ -51,5 +51,5 @@ RULE = SummaryRule(
         Threshold("min_share", 0.9, "of the boxes", 0.1, 1.0, "from this share the boxes lie on the grid"),
         Threshold("min_boxes", 50, "boxes", 5, 1e9, "fewer are not judged"),
     ),
-    check=check,
+    check=_check,
 )

@@ -20,10 +20,11 @@ from detray.audit.view import View
 
 
 def observed(view: View, rows: np.ndarray) -> pa.Array:
+    """The sides of squares as large as some boxes, as text ``[k]``."""
     return join("side of ", number(np.exp2((view.log_width[rows] + view.log_height[rows]) / 2), 1), " px")
 
 
-def expected(view: View, rows: np.ndarray, middles: np.ndarray) -> pa.Array:
+def _expected(view: View, rows: np.ndarray, middles: np.ndarray) -> pa.Array:
     return join("about ", number(np.exp2(middles), 1), " px, the median of its class")
 
 
@@ -42,5 +43,5 @@ RULE = OutlierRule(
     ),
     measure="size",
     observed=observed,
-    expected_of=expected,
+    expected_of=_expected,
 )

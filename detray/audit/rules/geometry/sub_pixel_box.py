@@ -16,7 +16,7 @@ from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero((view.shorter_side > 0) & (view.shorter_side < limits["min_side"]))
     return [Hits(rows, observed=sides(view, rows))]
 
@@ -31,5 +31,5 @@ RULE = RowRule(
     fix="draw the box again, or drop the annotation; if all are like this, the boxes are normalised",
     doc=__doc__,
     thresholds=(Threshold("min_side", 1.0, "px", 0.0, 1.0, "sides below it are sub-pixel"),),
-    check=check,
+    check=_check,
 )

@@ -15,7 +15,7 @@ from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero((view.shorter_side >= 1) & (view.shorter_side < limits["min_side"]))
     return [Hits(rows, observed=sides(view, rows))]
 
@@ -29,5 +29,5 @@ RULE = RowRule(
     fix="check that it shows an object; train at a larger input size or on tiles, or drop it",
     doc=__doc__,
     thresholds=(Threshold("min_side", 2.0, "px", 1.0, 1000.0, "boxes with a side below it are tiny"),),
-    check=check,
+    check=_check,
 )

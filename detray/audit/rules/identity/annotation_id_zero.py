@@ -15,7 +15,7 @@ from detray.audit.rule import ERROR, Hits, Limits, RowRule
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     return [Hits(np.flatnonzero(view.annotation_ids == 0), observed="id 0")]
 
 
@@ -28,5 +28,5 @@ RULE = RowRule(
     expected="ids from 1",
     fix="number the annotations from 1",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

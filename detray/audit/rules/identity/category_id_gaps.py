@@ -13,7 +13,7 @@ from detray.audit.rule import INFO, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     return [
         Fact(split, f"{len(names)} ids from {min(names)} to {max(names)}", count=len(names))
         for split, names in data.listed.items()
@@ -30,5 +30,5 @@ RULE = SummaryRule(
     expected="consecutive ids",
     fix="nothing, if the trainer maps ids to places; else number the classes anew",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -13,7 +13,7 @@ from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     return [
         Fact(split, "id 0", category_id=category_id, category_name=name, count=data.boxes[split].get(0, 0))
         for split, category_id, name in data.each_class()
@@ -30,5 +30,5 @@ RULE = SummaryRule(
     expected="ids from 1",
     fix="number the classes from 1, or check that the trainer shifts them",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -14,13 +14,13 @@ from detray.audit.text import hash_text, hash_texts, integer, join, mix
 from detray.audit.view import NO_ID, View
 
 
-def keys(view: View) -> Keys:
+def _keys(view: View) -> Keys:
     rows = np.flatnonzero(view.annotation_ids != NO_ID)
     source = hash_texts(view.annotations["source_file"])[rows]
     return Keys(rows, mix(hash_text(view.split), source, view.annotation_ids[rows]))
 
 
-def describe(view: View, rows: Rows, n: Ints) -> Hits:
+def _describe(view: View, rows: Rows, n: Ints) -> Hits:
     return Hits(rows, observed=join("id ", integer(view.annotation_ids[rows]), " on ", integer(n), " annotations"))
 
 
@@ -33,6 +33,6 @@ RULE = CollisionRule(
     expected="an id of its own for each annotation",
     fix="number the annotations anew",
     doc=__doc__,
-    keys=keys,
-    describe=describe,
+    keys=_keys,
+    describe=_describe,
 )

@@ -14,7 +14,7 @@ from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split in data.splits:
         listed = tables.own_classes(data.categories_of[split])
@@ -49,5 +49,5 @@ RULE = SummaryRule(
     expected="one name for each id, and one id for each name",
     fix="merge the two classes, or name them apart",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -15,12 +15,12 @@ from detray.audit.text import hash_text, integer, join, mix
 from detray.audit.view import View
 
 
-def keys(view: View) -> Keys:
+def _keys(view: View) -> Keys:
     rows = np.flatnonzero(pc.is_valid(view.images["file_name"]).to_numpy())
     return Keys(rows, mix(hash_text(view.split), view.file_name_hashes[rows]))
 
 
-def describe(view: View, rows: Rows, n: Ints) -> Hits:
+def _describe(view: View, rows: Rows, n: Ints) -> Hits:
     return Hits(rows, "images", observed=join(integer(n), " entries"))
 
 
@@ -33,6 +33,6 @@ RULE = CollisionRule(
     expected="one entry for each picture",
     fix="merge the entries and their annotations",
     doc=__doc__,
-    keys=keys,
-    describe=describe,
+    keys=_keys,
+    describe=_describe,
 )

@@ -14,12 +14,12 @@ from detray.audit.text import hash_text, integer, join, mix
 from detray.audit.view import NO_ID, View
 
 
-def keys(view: View) -> Keys:
+def _keys(view: View) -> Keys:
     rows = np.flatnonzero(view.own_image_ids != NO_ID)
     return Keys(rows, mix(hash_text(view.split), view.own_image_ids[rows]))
 
 
-def describe(view: View, rows: Rows, n: Ints) -> Hits:
+def _describe(view: View, rows: Rows, n: Ints) -> Hits:
     return Hits(rows, "images", observed=join("id ", integer(view.own_image_ids[rows]), " on ", integer(n), " images"))
 
 
@@ -32,6 +32,6 @@ RULE = CollisionRule(
     expected="an id of its own for each image",
     fix="number the images anew and carry the new ids over to their annotations",
     doc=__doc__,
-    keys=keys,
-    describe=describe,
+    keys=_keys,
+    describe=_describe,
 )

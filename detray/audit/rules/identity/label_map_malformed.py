@@ -12,7 +12,7 @@ from detray.audit.rule import ERROR, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     if data.label_map is None:
         return []
     facts = []
@@ -31,5 +31,5 @@ RULE = SummaryRule(
     expected="one id and one name for each class",
     fix="write one item for each class",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

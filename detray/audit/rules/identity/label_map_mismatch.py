@@ -73,7 +73,7 @@ def _some(texts: Sequence[str]) -> str:
     return ", ".join(texts[:MAX_NAMED]) + more
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     own: dict[str, Names] = {}
     facts: list[Fact] = []
     for split in data.splits:
@@ -261,5 +261,5 @@ RULE = HypothesisRule(
     doc=__doc__,
     suspects=suspects,
     gather=measure_groups,
-    check=check,
+    check=_check,
 )

@@ -14,7 +14,7 @@ from detray.audit.rules.identity.names import plain, plurals
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split, names in data.classes.items():
         known: dict[str, tuple[int, str]] = {}  # by spelling, plurals too
@@ -47,5 +47,5 @@ RULE = SummaryRule(
     problem="its name is another class's in a different spelling",
     fix="merge the two classes",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -14,7 +14,7 @@ from detray.audit.text import integer, join
 from detray.audit.view import NO_ID, View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero((view.image_of < 0) & (view.image_ids != NO_ID))
     return [Hits(rows, observed=join("image id ", integer(view.image_ids[rows])))]
 
@@ -28,5 +28,5 @@ RULE = RowRule(
     expected="the id of an image of the split",
     fix="add the image entry, or drop the annotation",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -18,7 +18,7 @@ from detray.audit.text import integer, join
 from detray.audit.view import NO_ID, View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero((view.category_ids != NO_ID) & ~view.has_known_class)
     ids = integer(view.category_ids[rows])
     names = view.names(view.annotations["category_id"].combine_chunks().take(pa.array(rows)))
@@ -35,5 +35,5 @@ RULE = RowRule(
     expected="the id of a listed class",
     fix="add the class to the category list, or map the id to a listed one",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -18,7 +18,7 @@ from detray.audit.pictures import PictureView
 from detray.audit.rule import ERROR, WARNING, Hits, Limits, PictureRule
 
 
-def check(view: PictureView, limits: Limits) -> Sequence[Hits]:
+def _check(view: PictureView, limits: Limits) -> Sequence[Hits]:
     rows = view.rows_with_problem("corrupt")
     problems = view.problems(rows)
     too_large = pc.fill_null(pc.starts_with(problems, "too_large"), False).to_numpy(zero_copy_only=False)
@@ -34,5 +34,5 @@ RULE = PictureRule(
     expected="a picture that decodes whole",
     fix="copy the file again from its origin, or drop the image entry",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -17,7 +17,7 @@ from detray.audit.rule import INFO, WARNING, Hits, Limits, PictureRule
 from detray.audit.text import integer, join
 
 
-def check(view: PictureView, limits: Limits) -> Sequence[Hits]:
+def _check(view: PictureView, limits: Limits) -> Sequence[Hits]:
     orientation = tables.numpy(view.stats, "exif_orientation", 1)
     rows = np.flatnonzero((orientation != 1) & view.is_decoded)
     severity = np.where(view.is_turned[rows], WARNING, INFO).astype(np.int8)
@@ -33,5 +33,5 @@ RULE = PictureRule(
     expected="pictures stored as they are displayed",
     fix="store the picture turned and without the tag, and check its boxes on it",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

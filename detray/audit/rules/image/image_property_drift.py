@@ -19,7 +19,7 @@ from detray.audit.summary import Summary
 from detray.audit.view import NO_ID
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     other = reference(data)
     if other is None:
         return []
@@ -64,5 +64,5 @@ RULE = SummaryRule(
         Threshold("min_distance", 0.25, "of 1", 0.01, 1.0, "Kolmogorov-Smirnov distance"),
         Threshold("min_images", 30, "images", 2, 1e9, "fewer are not judged"),
     ),
-    check=check,
+    check=_check,
 )

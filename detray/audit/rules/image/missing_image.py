@@ -11,7 +11,7 @@ from detray.audit.pictures import PictureView
 from detray.audit.rule import ERROR, Hits, Limits, PictureRule
 
 
-def check(view: PictureView, limits: Limits) -> Sequence[Hits]:
+def _check(view: PictureView, limits: Limits) -> Sequence[Hits]:
     return [Hits(view.rows_with_problem("missing"), "images", observed="no such file")]
 
 
@@ -24,5 +24,5 @@ RULE = PictureRule(
     expected="a file in the image folder",
     fix="add the file, correct its name, or drop the image entry",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -14,7 +14,7 @@ from detray.audit.rule import INFO, Hits, Limits, RowRule
 from detray.audit.view import NO_ID, View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     bare = ~np.isin(view.own_image_ids, view.image_ids)
     return [Hits(np.flatnonzero(bare & (view.own_image_ids != NO_ID)), "images")]
 
@@ -27,5 +27,5 @@ RULE = RowRule(
     problem="the image has no annotation",
     fix="look at it: annotate it, or keep it as background",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -16,7 +16,7 @@ from detray.audit.rule import ERROR, Hits, Limits, PictureRule
 from detray.audit.text import join, number
 
 
-def check(view: PictureView, limits: Limits) -> Sequence[Hits]:
+def _check(view: PictureView, limits: Limits) -> Sequence[Hits]:
     stated, real = view.stated_sizes, view.real_sizes
     differ = (stated != real).any(axis=1) & ~np.isnan(stated).any(axis=1) & view.is_decoded
     rows = np.flatnonzero(differ & ~view.is_turned)
@@ -38,5 +38,5 @@ RULE = PictureRule(
     problem="the picture has another size than stated",
     fix="write the real size, and scale the boxes if they were drawn at the other",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

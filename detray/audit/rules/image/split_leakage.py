@@ -37,7 +37,7 @@ def keys(view: View) -> Keys:
     return Keys(np.concatenate([rows, rows + view.images.num_rows]), np.concatenate([entry, name]))
 
 
-def describe(view: View, rows: Rows, n: Ints) -> Hits:
+def _describe(view: View, rows: Rows, n: Ints) -> Hits:
     by_name, rows = np.divmod(rows, max(view.images.num_rows, 1))
     rows, first = np.unique(rows, return_index=True)  # an entry before its name
     unseen = pc.is_null(view.images["path"]).to_numpy()[rows]
@@ -67,5 +67,5 @@ RULE = LeakageRule(
     kinds=(EXACT, NEAR, BURST),
     across_splits=True,
     keys=keys,
-    describe=describe,
+    describe=_describe,
 )

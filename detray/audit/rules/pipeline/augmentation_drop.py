@@ -14,7 +14,7 @@ from detray.audit.rule import SUSPECT, Fact, Limits, SummaryRule, Threshold
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     facts = []
     for split, category_id, name in data.each_class():
         keys, n = data.tallies[split].histogram("augmented", category_id)
@@ -37,5 +37,5 @@ RULE = SummaryRule(
         Threshold("max_lost", 0.1, "of the boxes", 0.001, 1.0, "from this share on it is too many"),
         Threshold("min_boxes", 40, "tries", 4, 1e9, "fewer are not judged"),
     ),
-    check=check,
+    check=_check,
 )

@@ -17,7 +17,7 @@ from detray.audit.rules.sides import sides
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows, others = repeated(view)
     return [Hits(rows, other=others, observed=sides(view, rows)), *noted(view, "duplicate-box", ERROR)]
 
@@ -31,5 +31,5 @@ RULE = RowRule(
     expected="one box for each object",
     fix="drop all but one",
     doc=__doc__,
-    check=check,
+    check=_check,
 )

@@ -19,7 +19,7 @@ from detray.audit.view import View
 MAX_LOOKED_AT = 32
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     rows = np.flatnonzero(view.cell_sizes > limits["min_members"])
     area, cells = view.width[rows] * view.height[rows], view.drawn_cells[rows]
     order = np.lexsort((view.annotation_rows[rows], -area, cells))
@@ -66,5 +66,5 @@ RULE = RowRule(
         Threshold("min_inside", 0.9, "of the area", 0.1, 1.0, "a box lies within another from this share of its area"),
         Threshold("min_span", 0.6, "of the area", 0.0, 1.0, "members reach over this share of a group's box"),
     ),
-    check=check,
+    check=_check,
 )

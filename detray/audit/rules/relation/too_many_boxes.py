@@ -17,7 +17,7 @@ from detray.audit.text import integer, join
 from detray.audit.view import View
 
 
-def check(view: View, limits: Limits) -> Sequence[Hits]:
+def _check(view: View, limits: Limits) -> Sequence[Hits]:
     images = view.image_of[(view.image_of >= 0) & ~view.is_crowd]
     n = np.bincount(images, minlength=view.images.num_rows)
     if view.annotators:
@@ -46,5 +46,5 @@ RULE = RowRule(
     fix="raise predict.max_detections, or cut the images into tiles",
     doc=__doc__,
     thresholds=(Threshold("max_boxes", 100, "boxes", 1, 1e6, "detections that are kept an image"),),
-    check=check,
+    check=_check,
 )

@@ -11,7 +11,7 @@ from detray.audit.rule import ERROR, Fact, Limits, SummaryRule
 from detray.audit.summary import Summary
 
 
-def check(data: Summary, limits: Limits) -> Sequence[Fact]:
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     return [
         Fact(
             row["split"],
@@ -34,5 +34,5 @@ RULE = SummaryRule(
     expected="a number as id and a text as name",
     fix="write the name into the categories, or state a label map",
     doc=__doc__,
-    check=check,
+    check=_check,
 )
