@@ -73,6 +73,7 @@ def test_rounding_puts_no_edge_outside_the_image(error: float) -> None:
     assert found == {"left": [0], "top": [0], "right": [last], "bottom": [last]}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 64)] * 4), min_size=1, max_size=20))
 def test_mirrored_boxes_have_mirrored_edges(corners: list[tuple[int, int, int, int]]) -> None:
     """Also where edges lie on the border of two bins."""
