@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:  # the interpreter of the other tools has no pyarrow
-    import pyarrow as pa
+    from detray.tables import Shard
 
 OURS = ("detray", "detray stage", "detray stage, 2 workers")
 OTHERS = ("hotcoco", "faster-coco-eval", "pycocotools")
@@ -39,7 +39,6 @@ LARGEST = {"pycocotools": (500_000, 80), "faster-coco-eval": (500_000, 1200)}
 """Most detections and classes that a tool is asked for: beyond, it takes tens of minutes or gigabytes."""
 PER_IMAGE = 100
 IMAGES_PER_SHARD = 2500
-GROUP_ROWS = 250_000
 MEGABYTE = 1 << 20
 
 
@@ -109,31 +108,29 @@ def write_json(folder: Path, detections: int, classes: int) -> None:
         file.write("]")
 
 
-def write_store(folder: Path, detections: int, classes: int) -> None:
-    """The stages ingest and predict, complete, for detray."""
-    from dataclasses import asdict
-
+def shards(detections: int, classes: int) -> "list[Shard]":
+    """The scene as detray's tables, equally large shards of the split val."""
     import pyarrow as pa
 
     from detray import schema
-    from detray.store import ShardKey, Store
+    from detray.tables import Shard
 
     images, truth, found = scene(detections, classes)
-    store = Store(str(folder))
-    keys = []
-    for index, low in enumerate(range(0, images, IMAGES_PER_SHARD)):
+    names = {
+        "split": ["val"] * classes,
+        "category_id": np.arange(classes) + 1,
+        "category_name": [f"class {number}" for number in range(1, classes + 1)],
+        "source": ["annotations"] * classes,
+    }
+    categories = schema.from_columns("categories", names, run="b")
+    made = []
+    for low in range(0, images, IMAGES_PER_SHARD):
         high = min(low + IMAGES_PER_SHARD, images)
-        keys.append(ShardKey(index, "val", low, high, high - low))
-    ingest, predict = store.stage("ingest"), store.stage("predict")
-    ingest.begin("benchmark")
-    predict.begin("benchmark")
-    written, predicted = [], []
-    for key in keys:
-        ids = np.arange(key.low, key.high)
-        picked = slice(*np.searchsorted(truth["image"], (key.low, key.high)))
-        shown = slice(*np.searchsorted(found["image"], (key.low, key.high)))
-        n = picked.stop - picked.start
-        image_rows = {
+        ids = np.arange(low, high)
+        picked = slice(*np.searchsorted(truth["image"], (low, high)))
+        shown = slice(*np.searchsorted(found["image"], (low, high)))
+        n, m = picked.stop - picked.start, shown.stop - shown.start
+        listed = {
             "split": ["val"] * len(ids),
             "image_id": ids,
             "file_name": [f"{number:012d}.jpg" for number in ids],
@@ -149,7 +146,6 @@ def write_store(folder: Path, detections: int, classes: int) -> None:
             "is_crowd": truth["crowd"][picked],
             "is_difficult": np.zeros(n, np.bool_),
         }
-        m = shown.stop - shown.start
         rows = {
             "split": pa.repeat("val", m),
             "model": pa.repeat("benchmark", m),
@@ -159,21 +155,36 @@ def write_store(folder: Path, detections: int, classes: int) -> None:
             "score": found["score"][shown],
             "rank": np.arange(shown.start, shown.stop) + 1,
         }
-        tables = {"images": image_rows, "annotations": boxes}
-        written.append(
-            ingest.write(key.name, {name: schema.from_columns(name, part, run="b") for name, part in tables.items()})
-        )
-        predicted.append(predict.write(key.name, {"predictions": schema.from_columns("predictions", rows, run="b")}))
-    names = {
-        "split": ["val"] * classes,
-        "category_id": np.arange(classes) + 1,
-        "category_name": [f"class {number}" for number in range(1, classes + 1)],
-        "source": ["annotations"] * classes,
-    }
-    written.append(ingest.write("99999", {"categories": schema.from_columns("categories", names, run="b")}))
-    facts = {"facts": {"shards": [asdict(key) for key in keys]}}
-    ingest.commit(written, facts, "", ["images", "annotations", "categories"])
-    predict.commit(predicted, {"facts": {"model": "benchmark"}}, "", ["predictions", "quarantine"])
+        parts = (("images", listed), ("annotations", boxes), ("predictions", rows))
+        tables = {name: schema.from_columns(name, columns, run="b") for name, columns in parts}
+        made.append(Shard("val", categories=categories, **tables))
+    return made
+
+
+def write_store(folder: Path, detections: int, classes: int) -> None:
+    """The stages ingest and predict, complete, for detray."""
+    from dataclasses import asdict
+
+    from detray.flow.data import MemoryData
+    from detray.store import Stage, Store
+
+    made = shards(detections, classes)
+    keys = MemoryData(made).shards()
+    facts = {"ingest": {"shards": [asdict(key) for key in keys]}, "predict": {"model": "benchmark"}}
+    for name, tables in (("ingest", ("images", "annotations")), ("predict", ("predictions",))):
+        stage = Stage(Store(str(folder)), name)
+        stage.begin("benchmark")
+        parts = {
+            table: [
+                part
+                for key, shard in zip(keys, made, strict=True)
+                for part in stage.write_parts(table, key.name, getattr(shard, table), number=key.index)
+            ]
+            for table in tables
+        }
+        if name == "ingest":
+            parts["categories"] = stage.write_parts("categories", "categories", made[0].categories)
+        stage.commit(parts, [], {"facts": facts[name]}, "", tuple(parts))
 
 
 def _sides(box: np.ndarray) -> dict[str, np.ndarray]:
@@ -212,61 +223,26 @@ def _cpu(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def time_detray(folder: Path, inner: int) -> list[float]:
-    """As `time_other`, from Arrow tables to Arrow tables."""
+    """As `time_other`: the flow that ships, in memory, from Arrow tables to Arrow tables."""
     import pyarrow as pa
 
-    from detray import tables
-    from detray.evaluate.classes import ClassRows, class_ids
-    from detray.evaluate.images import first_ranks, image_rows, ranked
-    from detray.evaluate.matching import match_shard
-    from detray.evaluate.metrics import Names, class_tables
+    from detray.evaluate.flow import TABLES, evaluate
     from detray.evaluate.settings import EvaluateSettings
-    from detray.evaluate.slice_columns import resolve
-    from detray.evaluate.summary import confusion_table, summary_metrics
+    from detray.flow.data import MemoryData
+    from detray.flow.memory import run_in_memory
     from detray.store import Store
 
     pa.set_cpu_count(1)
     store = Store(str(folder))
-    shards = [store.read_shard(key, predictions=True) for key in store.shards()]
+    data = MemoryData([store.read_shard(key, predictions=True) for key in store.shards()])
     settings = EvaluateSettings(bootstrap=0, slices=())
-    names = Names("b", "val", "benchmark", tables.class_names(shards[0].categories))
 
-    def evaluate() -> float:
-        found = [match_shard(shard, settings, resolve(settings.slices), run="b", model="benchmark") for shard in shards]
-        ids = class_ids(shards[0].categories, *(part.detections["category_id"] for part in found))
-        held = np.sum([_count(part.detections, ids) for part in found], axis=0)
-        cuts = np.searchsorted(np.cumsum(held), np.arange(GROUP_ROWS, held.sum(), GROUP_ROWS))
-        classes = []
-        for group in np.split(ids, np.unique(cuts[cuts > 0])):
-            parts = {
-                name: pa.concat_tables([_between(getattr(part, name), group) for part in found])
-                for name in ("detections", "boxes", "repairs")
-            }
-            classes.append(class_tables(ClassRows.of(group, **parts), names, settings))
-        metrics = pa.concat_tables([part.class_metrics for part in classes])
-        counted = [
-            image_rows(shard.images, names, part.detections, part.boxes, metrics)
-            for shard, part in zip(shards, found, strict=True)
-        ]
-        for (table, _), first in zip(counted, first_ranks([part[1] for part in counted]), strict=True):
-            ranked(table, first)
-        confusion_table([part.confusion for part in found], names, settings)
-        summary = summary_metrics(pa.concat_tables([part.numbers for part in classes]), names)
-        return float(summary["value"][0].as_py())
+    def run() -> float:
+        found = run_in_memory(evaluate, data, "b", ["val"], settings, tables=TABLES)
+        return float(found.tables["summary_metrics"]["value"][0].as_py())
 
-    times = [_cpu(evaluate) for _ in range(inner)]
+    times = [_cpu(run) for _ in range(inner)]
     return [seconds for seconds, _ in times] + [times[-1][1]]
-
-
-def _count(rows: "pa.Table", ids: np.ndarray) -> np.ndarray:
-    held = rows["category_id"].to_numpy()
-    return np.searchsorted(held, ids, side="right") - np.searchsorted(held, ids)
-
-
-def _between(rows: "pa.Table", group: np.ndarray) -> "pa.Table":
-    held = rows["category_id"].to_numpy()
-    low, high = np.searchsorted(held, group[0]), np.searchsorted(held, group[-1], side="right")
-    return rows.slice(low, high - low)
 
 
 def time_stage(folder: Path, workers: int) -> dict[str, Any]:
@@ -277,42 +253,60 @@ def time_stage(folder: Path, workers: int) -> dict[str, Any]:
     import pyarrow as pa
 
     from detray.cluster.executor import SerialExecutor
+    from detray.flow.flow import Flow
+    from detray.flow.keeper import FileKeeper
     from detray.settings import convert
-    from detray.store import Store
-    from detray.verbs import evaluate
+    from detray.store import Stage, Store
     from detray.verbs.base import Context
     from detray.verbs.config import Config
+    from detray.verbs.evaluate import STAGE
 
     if workers == 1:
         pa.set_cpu_count(1)
     config = convert({"name": "b", "evaluate": {"bootstrap": 0, "slices": []}}, Config, "benchmark")
     store = Store(str(folder))
-    stage = store.stage("evaluate")
+    stage = Stage(store, "evaluate")
     if workers == 1:
-        session, executor = nullcontext(), SerialExecutor()
+        session, executor = nullcontext(), SerialExecutor(threads=1)
     else:
         from detray.cluster.ray_executor import RayExecutor
         from detray.cluster.session import ray_session
 
         session, executor = ray_session(config.cluster), RayExecutor(own=True)
     with session:
-        list(executor.map(_peak, list(range(4 * workers))))
+        _peak(executor, workers)
         clock = time.process_time if workers == 1 else time.perf_counter
         start, begin = clock(), time.perf_counter()
-        outcome = evaluate.run(Context(config, store, executor), stage, stage.begin(str(time.time_ns())))
-        stage.commit(outcome.receipts, {"facts": outcome.facts}, "", evaluate.STAGE.tables)
+        flow = Flow(store, FileKeeper(stage, stage.begin(str(time.time_ns()))), executor)
+        outcome = STAGE.run(Context(config, store, executor), flow)
+        stage.commit(*flow.parts(), {"facts": outcome.facts}, "", STAGE.tables)
         seconds, wall = clock() - start, time.perf_counter() - begin
-        memory = max(answer["memory"] for answer in executor.map(_peak, list(range(4 * workers))))
+        memory = _peak(executor, workers)
     values = store.read("summary_metrics")["value"]
     return {"times": [seconds], "wall": wall, "ap": float(values[0].as_py()), "memory": memory}
 
 
-def _peak(number: int) -> dict[str, Any]:
-    """The peak of a process's memory in MB; it also makes a worker import detray before the clock runs."""
-    import detray.verbs.evaluate_tasks  # noqa: F401 - the import is what it is for
+def _peak(executor: Any, workers: int) -> float:
+    """The peak of memory in MB of a process that works; the first call also makes workers import detray."""
+    from detray.flow.data import MemoryData
+    from detray.flow.flow import Flow
+    from detray.flow.keeper import MemoryKeeper
+    from detray.flow.step import NoFacts, Step
+
+    with tempfile.TemporaryDirectory() as name:
+        step = Step("peak", _note_peak, NoFacts)
+        Flow(MemoryData(()), MemoryKeeper(), executor).map(step, Path(name), {str(n): n for n in range(4 * workers)})
+        return max(float(file.read_text()) for file in Path(name).iterdir())
+
+
+def _note_peak(folder: Path, number: int) -> Any:
+    import detray.evaluate.flow  # noqa: F401 - the import is what it is for
+    from detray.flow.step import NoFacts, Output
 
     time.sleep(0.1)  # so that each worker is asked
-    return {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
+    (folder / str(number)).write_text(str(memory))
+    return Output(NoFacts())
 
 
 def work(tool: str, folder: Path, inner: int) -> None:

@@ -9,8 +9,8 @@ from detray.boxes import IOU_THRESHOLDS
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.rows import ALL_LEVELS
-from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
+from detray.evaluate.kernel.accumulate import average_precision
 
 LEAST_GAIN = Criterion(0.01, "AP below which a mend is not worth a place above other causes")
 LEAST_SHARE = Criterion(0.02, "the same as a share of an AP that is below .5")

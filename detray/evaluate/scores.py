@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from detray.arrays import Floats, Ints
 from detray.boxes import IOU_THRESHOLDS
-from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import Detections, GroundTruth, match
+from detray.evaluate.kernel.accumulate import average_precision
 from detray.tables import boxes, numpy
 
 

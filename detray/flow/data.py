@@ -71,11 +71,9 @@ class MemoryData:
         rows = self._whole(table)
         if "split" not in rows.column_names:
             return [{"file": table, "rows": rows.num_rows}] if rows.num_rows else []
-        splits = pc.unique(rows["split"].drop_null()).to_pylist()
         return [
-            {"file": table, "rows": own.num_rows, "number": number, "of": split}
-            for number, split in enumerate(splits)
-            for own in [rows.filter(pc.equal(rows["split"], split))]
+            {"file": table, "rows": split["counts"], "number": number, "of": split["values"]}
+            for number, split in enumerate(rows["split"].drop_null().value_counts().to_pylist())
         ]
 
     def read(
@@ -123,12 +121,19 @@ class MemoryData:
         )
 
     def read_range(self, table: str, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
-        if table in ("images", "annotations"):
-            own = [part for part in self.parts if part.split == key.split]
-            rows = pa.concat_tables([getattr(part, table) for part in own])
-        else:
-            rows = self._whole(table)
+        in_parts = table in ("images", "annotations") or (table == "predictions" and table not in self.tables)
+        rows = self._near(table, key) if in_parts else self._whole(table)
         return _restricted(rows, columns, key.filters())
+
+    def _near(self, table: str, key: ShardKey) -> pa.Table:
+        """The rows of those parts that may hold some about the images of ``key``."""
+        found = [schema.empty(table)]
+        for part in self.parts:
+            rows = getattr(part, table)
+            low, high = pc.min_max(rows["image_id"]).as_py().values()
+            if low is None or key.may_hold({"split": part.split, "low": low, "high": high}):
+                found.append(rows)
+        return pa.concat_tables(found)
 
     def _whole(self, table: str) -> pa.Table:
         if table in self.tables:

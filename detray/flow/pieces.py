@@ -1,7 +1,7 @@
 """Pieces of shards: shards hold about equally many boxes, but detections can be many more."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,9 +38,12 @@ class Piece:
         ends = [self.shard.low, *cuts, self.shard.high]
         return replace(self.shard, low=ends[self.number], high=ends[self.number + 1])
 
-    def read(self, data: Data) -> Shard:
-        """The images with their annotations, and no predictions; annotations without an image are in the first."""
-        shard, key = data.read_shard(self.shard), self.key(data)
+    def read(self, data: Data, columns: Mapping[str, Sequence[str]] | None = None) -> Shard:
+        """The images with their annotations, and no predictions; annotations without an image are in the first.
+
+        ``columns`` may restrict each table's; image_id is among them.
+        """
+        shard, key = data.read_shard(self.shard, columns=columns), self.key(data)
         if self.of == 1:
             return shard
         images, annotations = (self._within(rows, key) for rows in (shard.images, shard.annotations))

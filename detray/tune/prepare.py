@@ -11,9 +11,9 @@ from detray import schema
 from detray.detectors.data import TrainingData, load
 from detray.detectors.settings import DetectorSettings
 from detray.detectors.train_flow import COLUMNS, VAL
-from detray.evaluate.inputs import read_scene
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.shard.inputs import read_scene
 from detray.flow.data import Data
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step

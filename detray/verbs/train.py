@@ -11,10 +11,10 @@ from detray.arrays import Floats
 from detray.detectors.catalogue import require_trainable
 from detray.detectors.train_flow import TRAIN, Work, training
 from detray.errors import UsageError
-from detray.evaluate.inputs import read_scene
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.scores import class_scores
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.shard.inputs import read_scene
 from detray.flow.flow import Flow
 from detray.store import absolute
 from detray.tables import Shard

@@ -16,9 +16,9 @@ from detray.detectors.network import build_network
 from detray.detectors.retinanet import RetinaNet, load_retinanet
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.errors import DetrayError, UsageError
-from detray.evaluate.inputs import read_scene
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.shard.inputs import read_scene
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow

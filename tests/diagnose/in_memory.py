@@ -14,8 +14,8 @@ from detray.diagnose.flow import diagnose
 from detray.diagnose.image_set import read_image_set
 from detray.diagnose.request import Request
 from detray.diagnose.settings import DiagnoseSettings
-from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import match
+from detray.evaluate.kernel.accumulate import average_precision
 from detray.flow.data import MemoryData
 from detray.flow.memory import InMemoryRun, run_in_memory
 from detray.tables import Shard

@@ -1,29 +1,29 @@
-"""The stage evaluate: the same tables as in memory, however the data set is cut."""
+"""The flow of the evaluation: the same tables however the data set is cut, in memory and over files."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
+import outputs
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from coco_oracle import as_tables
+from evaluation import Tables, evaluate_tables, shards_of
+from outputs import write_data_set, write_stage
 
 from detray import console
 from detray.cluster.executor import SerialExecutor
 from detray.errors import DetrayError, UsageError
-from detray.evaluate.api import TABLES, evaluate_tables
+from detray.evaluate import flow, steps
+from detray.evaluate.flow import TABLES
 from detray.flow import pieces
 from detray.settings import convert
-from detray.store import ShardKey, Stage, Store
-from detray.verbs import evaluate as stage_module
-from detray.verbs import evaluate_tasks as task_module
+from detray.store import Store
 from detray.verbs.base import Context, Outcome
 from detray.verbs.config import Config
+from detray.verbs.evaluate import STAGE
 
 CONFIG = convert({"name": "test", "evaluate": {"bootstrap": 8}}, Config, "test")
-Tables = tuple[pa.Table, pa.Table, pa.Table, pa.Table]
 
 
 def coco(shared: Path) -> Tables:
@@ -32,43 +32,17 @@ def coco(shared: Path) -> Tables:
     return as_tables(truth, json.loads((folder / "fakebbox100_results.json").read_text()))
 
 
-def prepared(root: Path, tables: Tables, n_shards: int) -> Store:
+def prepared(root: Path, tables: Tables, n_shards: int, model: str = "a") -> Store:
     """An output folder whose ingest and predict stages hold ``tables``, cut into shards."""
-    images, annotations, categories, predictions = tables
-    store = Store(str(root))
-    ids = sorted(images["image_id"].to_pylist())
-    cuts = [ids[len(ids) * number // n_shards] for number in range(1, n_shards)]
-    keys = [
-        ShardKey(number, "val", low, high, len(ids) // n_shards)
-        for number, (low, high) in enumerate(zip([None, *cuts], [*cuts, None], strict=True))
-    ]
-
-    def of(key: ShardKey, table: pa.Table) -> pa.Table:
-        for bound, test in ((key.low, pc.greater_equal), (key.high, pc.less)):
-            if bound is not None:
-                table = table.filter(test(table["image_id"], bound))
-        return table.sort_by("image_id")
-
-    ingest = Stage(store, "ingest")
-    ingest.begin("test")
-    receipts = [ingest.write(k.name, {"images": of(k, images), "annotations": of(k, annotations)}) for k in keys]
-    receipts.append(ingest.write("99999", {"categories": categories}))
-    facts = {"facts": {"shards": [asdict(key) for key in keys]}}
-    ingest.old_commit(receipts, facts, "", ["images", "annotations", "categories"])
-    for number, receipt in enumerate(receipts[:-1]):  # shards are found by their number
-        assert [part["file"] for part in receipt["tables"]["images"]] == [f"{number:05d}-000.parquet"]
-    predict = Stage(store, "predict")
-    predict.begin("test")
-    found = [predict.write(key.name, {"predictions": of(key, predictions)}) for key in keys]
-    predict.old_commit(found, {"facts": {"model": "a"}}, "", ["predictions", "quarantine"])
+    store, shards = Store(str(root)), shards_of(tables, n_shards)
+    write_data_set(store, shards)
+    predictions = [shard.predictions for shard in shards]
+    write_stage(store, "predict", {"predictions": predictions, "quarantine": []}, {"model": model})
     return store
 
 
 def run_stage(store: Store, config: Config = CONFIG) -> Outcome:
-    stage = Stage(store, "evaluate")
-    outcome = stage_module.run(Context(config, store, SerialExecutor()), stage, stage.begin("test"))
-    stage.old_commit(outcome.receipts, {"facts": outcome.facts}, "", TABLES)
-    return outcome
+    return outputs.run_stage(STAGE, Context(config, store, SerialExecutor()))
 
 
 def in_order(table: pa.Table) -> pa.Table:
@@ -82,11 +56,11 @@ def in_order(table: pa.Table) -> pa.Table:
 def test_the_tables_depend_neither_on_shards_nor_on_pieces_nor_on_groups(
     shared: Path, tmp_path: Path, n_shards: int, piece_rows: int, group_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "PIECE_ROWS", piece_rows)
-    monkeypatch.setattr(stage_module, "MIN_GROUP_ROWS", group_rows)
-    monkeypatch.setattr(stage_module, "MAX_GROUP_ROWS", group_rows)
     tables = coco(shared)
-    expected = evaluate_tables(*tables, CONFIG.evaluate, "test")
+    expected = evaluate_tables(*tables, CONFIG.evaluate)  # in one piece and one group
+    monkeypatch.setattr(pieces, "PIECE_ROWS", piece_rows)
+    monkeypatch.setattr(flow, "MIN_GROUP_ROWS", group_rows)
+    monkeypatch.setattr(flow, "MAX_GROUP_ROWS", group_rows)
     store = prepared(tmp_path, tables, n_shards)
     run_stage(store)
     for name in TABLES:
@@ -116,18 +90,17 @@ def test_a_run_that_stopped_goes_on_from_its_whole_shards(
 ) -> None:
     tables = coco(shared)
     store = prepared(tmp_path, tables, 3)
-    real: Callable = task_module.class_tables
+    expected = evaluate_tables(*tables, CONFIG.evaluate)
 
     def fail(*args: object) -> None:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(task_module, "class_tables", fail)
-    with pytest.raises(RuntimeError):
-        run_stage(store)
-    monkeypatch.setattr(task_module, "class_tables", real)
-    monkeypatch.setattr(task_module, "match_shard", fail)  # they are whole already
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "class_tables", fail)
+        with pytest.raises(RuntimeError):
+            run_stage(store)
+    monkeypatch.setattr(steps, "match_shard", fail)  # they are whole already
     run_stage(store)
-    expected = evaluate_tables(*tables, CONFIG.evaluate, "test")
     assert in_order(store.read("class_metrics")).equals(in_order(expected["class_metrics"]))
 
 
@@ -163,12 +136,10 @@ def worse(predictions: pa.Table) -> pa.Table:
 def test_another_model_is_compared_from_a_file_and_from_a_folder(shared: Path, tmp_path: Path) -> None:
     tables = coco(shared)
     other = worse(tables[-1])
-    expected = evaluate_tables(*tables, CONFIG.evaluate, "test", against=other)["comparisons"]
+    expected = evaluate_tables(*tables, CONFIG.evaluate, other)["comparisons"]
     assert pc.unique(expected["verdict"].drop_null()).to_pylist() == ["worse", "unclear"]
 
-    prepared(tmp_path / "other", (*tables[:3], other), 2)
-    manifest = Store(str(tmp_path / "other")).path("predict", "manifest.json")
-    Path(manifest).write_text(Path(manifest).read_text().replace('"model": "a"', '"model": "b"'))
+    prepared(tmp_path / "other", (*tables[:3], other), 2, "b")
     written(tmp_path / "b.json", other)
     for number, name in enumerate(("b.json", "other")):
         store = prepared(tmp_path / f"out{number}", tables, 3)
@@ -329,7 +300,7 @@ def sliced_by(tables: Tables, root: Path, *names: str, n_shards: int = 3) -> dic
     store = prepared(root, tables, n_shards)
     run_stage(store, config)
     found = store.read("slices")
-    assert in_order(found).equals(in_order(evaluate_tables(*tables, config.evaluate, "test")["slices"]))
+    assert in_order(found).equals(in_order(evaluate_tables(*tables, config.evaluate)["slices"]))
     pairs = sorted(set(zip(found["slice"].to_pylist(), found["value"].to_pylist(), strict=True)))
     return {name: [value for slice_, value in pairs if slice_ == name] for name in names}
 

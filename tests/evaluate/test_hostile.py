@@ -5,12 +5,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from coco_oracle import as_coco, as_tables
+from evaluation import evaluate_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detray import schema
 from detray.errors import UsageError
-from detray.evaluate.api import TABLES, evaluate_tables
+from detray.evaluate.flow import TABLES
 from detray.evaluate.kernel import Detections, GroundTruth
 from detray.evaluate.settings import EvaluateSettings
 

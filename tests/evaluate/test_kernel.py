@@ -6,9 +6,9 @@ from coco_oracle import as_coco, evaluate, scenes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from detray.evaluate.accumulate import needed_hits
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision, match
-from detray.evaluate.order import falling, pair_codes, places, runs, stable_argsort
+from detray.evaluate.kernel.accumulate import needed_hits
+from detray.evaluate.kernel.order import falling, pair_codes, places, runs, stable_argsort
 
 
 def truth(boxes: list[list[float]], crowd: list[bool] | None = None, area: list[float] | None = None) -> GroundTruth:

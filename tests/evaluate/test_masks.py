@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pycocotools import mask
 
 from detray import masks
-from detray.evaluate import masks as matching
-from detray.evaluate.masks import areas, mask_pairs
+from detray.evaluate.kernel import masks as mask_overlaps
+from detray.evaluate.kernel.masks import areas, mask_pairs
 from detray.masks import read_mask, run_lengths
 
 
@@ -164,7 +164,7 @@ def test_masks_compared_some_at_a_time_are_compared_alike() -> None:
     image, crowd = np.arange(len(found)) % 3, rng.random(len(found)) < 0.2
     expected = mask_pairs(image, found, image, found, crowd)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "TABLE", 50)
+        patch.setattr(mask_overlaps, "TABLE", 50)
         ours = mask_pairs(image, found, image, found, crowd)
     for name in ("detection", "box", "iou"):
         assert np.array_equal(getattr(ours, name), getattr(expected, name))

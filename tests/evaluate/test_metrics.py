@@ -7,16 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from coco_oracle import as_coco, as_tables, evaluate, scenes
+from evaluation import evaluate_tables
 from hypothesis import given, settings
 
 from detray.boxes import pairwise_iou
-from detray.evaluate.accumulate import true_positives
-from detray.evaluate.api import evaluate_tables
-from detray.evaluate.bootstrap import interval, weights
-from detray.evaluate.comparisons import mean_gain
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision, match
+from detray.evaluate.kernel.accumulate import true_positives
+from detray.evaluate.kernel.weighted import RecallPoints, WeightedRanking
 from detray.evaluate.settings import EvaluateSettings
-from detray.evaluate.weighted import RecallPoints, WeightedRanking
+from detray.evaluate.tables.bootstrap import interval, weights
+from detray.evaluate.tables.comparisons import mean_gain
 
 QUICK = EvaluateSettings(bootstrap=0)
 CAT, DOG = 1, 2
@@ -448,7 +448,7 @@ def test_all_classes_together_differ_by_chance_where_each_has_few_images(n_image
         columns = {"category_id": np.repeat(np.arange(20), 101), "resample": np.tile(np.arange(-1, 100), 20)}
         return pa.table(columns | {"n_images": np.full(20 * 101, n_images), "AP": values.ravel()})
 
-    total, low, high, said = mean_gain(numbers(ap), numbers(ap + gain))
-    assert total == pytest.approx(gain[:, 0].mean())
-    assert low < total < high
-    assert said == verdict
+    found = mean_gain(numbers(ap), numbers(ap + gain))
+    assert found.delta == pytest.approx(gain[:, 0].mean())
+    assert found.low < found.delta < found.high
+    assert found.verdict == verdict

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from coco_oracle import as_coco, as_tables, evaluate, scenes
+from evaluation import evaluate_tables
 from hypothesis import given, settings
 from pycocotools import mask
 from pycocotools.cocoeval import COCOeval
 
 from detray import schema
-from detray.evaluate.api import evaluate_tables
 from detray.evaluate.kernel import Detections, GroundTruth
 from detray.evaluate.settings import EvaluateSettings
 from detray.schema import AREA_RANGES

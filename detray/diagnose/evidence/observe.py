@@ -16,7 +16,7 @@ from detray.diagnose.evidence.overlap import best_of, overlaps
 from detray.diagnose.evidence.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
 from detray.diagnose.image_set import ImageSet
 from detray.evaluate.kernel import Matches, match
-from detray.evaluate.order import count, places
+from detray.evaluate.kernel.order import count, places
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from detray.arrays import Flags, Floats
 from detray.diagnose.columns import take
 from detray.diagnose.evidence.chance import Auc
 from detray.diagnose.evidence.rows import HIT, IGNORED, TIGHT_LEVEL, TRUE, BoxRows, DetectionRows
-from detray.evaluate.accumulate import average_precision
+from detray.evaluate.kernel.accumulate import average_precision
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from detray.diagnose.steps.sources import file_source
 from detray.diagnose.steps.work import ShardTask, Work, image_set, read_tables
-from detray.evaluate.accumulate import average_precision
 from detray.evaluate.kernel import match
+from detray.evaluate.kernel.accumulate import average_precision
 from detray.flow.flow import Flow
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step

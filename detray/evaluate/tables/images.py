@@ -7,14 +7,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
-from detray.evaluate.metrics import Names
+from detray.evaluate.tables.names import Names
 
 Histogram = dict[int, int]
 """How many images have how many errors."""
+THRESHOLDS = pa.schema([("category_id", pa.int64()), ("best_f1_threshold", pa.float64())])
+"""The score of a class with the best F1, over all areas."""
+DETECTION_COLUMNS = ("category_id", "image_id", "score", "matched_all", "ignored_all")
+BOX_COLUMNS = ("image_id", "counts")
 
 
 def image_rows(
-    images: pa.Table, names: Names, detections: pa.Table, boxes: pa.Table, class_metrics: pa.Table
+    images: pa.Table, names: Names, detections: pa.Table, boxes: pa.Table, thresholds: pa.Table
 ) -> tuple[pa.Table, Histogram]:
     """The rows of a shard's images but for their rank, and how many errors they have.
 
@@ -24,13 +28,13 @@ def image_rows(
     Args:
         images: those of a shard, with image_id and file_name.
         names: what all rows share.
-        detections, boxes: the shard's scratch tables of `matching.ShardMatches`.
-        class_metrics: those of the split.
+        detections, boxes: the shard's, as in `matches.ShardMatches`; of the columns `DETECTION_COLUMNS` and
+            `BOX_COLUMNS` at least.
+        thresholds: of the split's classes, as `THRESHOLDS`.
     """
     listed = images.filter(pc.is_valid(images["image_id"]))
     ids, first = np.unique(tables.numpy(listed, "image_id"), return_index=True)
-    every = class_metrics.filter(pc.equal(class_metrics["area_range"], "all"))
-    known = tables.lookup(detections["category_id"], every, "category_id", "best_f1_threshold")
+    known = tables.lookup(detections["category_id"], thresholds, "category_id", "best_f1_threshold")
     threshold = known.fill_null(np.inf).to_numpy(zero_copy_only=False)
 
     image = np.searchsorted(ids, tables.numpy(detections, "image_id"))

@@ -3,16 +3,17 @@
 import numpy as np
 import pyarrow as pa
 
-from detray.evaluate.assignment import assign
 from detray.evaluate.kernel import Detections, GroundTruth, Matches
-from detray.evaluate.order import count, falling
-from detray.evaluate.pairs import Pairs
+from detray.evaluate.kernel.assignment import assign
+from detray.evaluate.kernel.order import count, falling
+from detray.evaluate.kernel.overlaps import Overlaps
 
 IOU = 0.5
 KEYS = ["category_id", "predicted_category_id"]
+CONFUSION = pa.schema([(name, pa.int64()) for name in (*KEYS, "n")])
 
 
-def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Pairs, least_score: float) -> pa.Table:
+def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Overlaps, least_score: float) -> pa.Table:
     """Counts of ``category_id`` (NULL: background) and ``predicted_category_id`` (NULL: missed).
 
     Detections are matched to boxes of their own class first; only what is left over, a false
@@ -48,7 +49,7 @@ def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Pai
     ):
         ids, n = count(category)
         names = [pa.array(ids, mask=np.full(len(ids), not known)) for known in (true, predicted)]
-        parts.append(pa.table([*names, n], names=[*KEYS, "n"]))
+        parts.append(pa.table([*names, n], schema=CONFUSION))
     mixed = pa.table([gt.category[confused.box], dt.category[confused.detection]], names=KEYS)
     parts.append(mixed.group_by(KEYS, use_threads=False).aggregate([([], "count_all")]).rename_columns([*KEYS, "n"]))
     return pa.concat_tables(parts)

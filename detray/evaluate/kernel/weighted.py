@@ -14,8 +14,8 @@ import numpy as np
 
 from detray.arrays import Bytes, Flags, Floats, Ints, Ints32, Words
 from detray.boxes import RECALL_POINTS
-from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, needed_hits
-from detray.evaluate.order import places, stable_argsort
+from detray.evaluate.kernel.accumulate import EVERY_LEVEL, LEVELS, TruePositives, needed_hits
+from detray.evaluate.kernel.order import places, stable_argsort
 
 BLOCK = 8
 """Rows whose weights add up to what a byte holds: no weight is over 31."""
@@ -61,7 +61,7 @@ class _Curves:
     """The true positives of classes and levels with about equally many, side by side."""
 
     segment: Ints
-    """``[s]`` as in `Hits`."""
+    """``[s]`` as in `TruePositives`."""
     image: Ints
     """``[8, s, l]``, padded with -1."""
     counted: Ints
@@ -83,7 +83,7 @@ class WeightedRanking:
     curves: list[_Curves]
 
     @staticmethod
-    def of(hits: Hits, image: Ints, start: Ints, counted: Words) -> "WeightedRanking":
+    def of(hits: TruePositives, image: Ints, start: Ints, counted: Words) -> "WeightedRanking":
         """From ranked detections ``[m]``.
 
         Args:

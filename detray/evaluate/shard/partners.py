@@ -6,7 +6,7 @@ import numpy as np
 
 from detray.arrays import Floats, Ints
 from detray.evaluate.kernel import Detections, GroundTruth
-from detray.evaluate.pairs import Pairs
+from detray.evaluate.kernel.overlaps import Overlaps
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Partners:
     other_detection: Best
 
     @staticmethod
-    def of(gt: GroundTruth, dt: Detections, pairs: Pairs) -> "Partners":
+    def of(gt: GroundTruth, dt: Detections, pairs: Overlaps) -> "Partners":
         """``pairs`` are those of the same image, whatever their classes."""
         single = ~gt.crowd[pairs.box]
         same = gt.category[pairs.box] == dt.category[pairs.detection]

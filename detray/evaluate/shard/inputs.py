@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detray import tables
 from detray.arrays import Flags, Floats, Ints
 from detray.evaluate.kernel import Detections, GroundTruth
-from detray.evaluate.masks import areas
+from detray.evaluate.kernel.masks import areas
 from detray.evaluate.settings import EvaluateSettings
 from detray.masks import Mask, read_mask
 from detray.tables import Shard

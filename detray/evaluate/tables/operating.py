@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detray.arrays import Floats
-from detray.evaluate.accumulate import Hits
-from detray.evaluate.classes import ClassRows
+from detray.evaluate.kernel.accumulate import TruePositives
+from detray.evaluate.tables.classes import ClassRows
 
 BINS = 10
 
@@ -21,7 +21,7 @@ class OperatingPoint:
     recall: Floats
 
 
-def best_f1(rows: ClassRows, hits: Hits, area: int) -> OperatingPoint:
+def best_f1(rows: ClassRows, hits: TruePositives, area: int) -> OperatingPoint:
     """The operating points of an area range; of equal F1 the highest threshold.
 
     Detections with equal scores pass a threshold together. F1 is 0 where boxes have no true

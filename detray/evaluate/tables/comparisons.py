@@ -1,13 +1,14 @@
 """The table ``comparisons``: two models on the same resampled images, class by class."""
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from detray import schema, tables
 from detray.arrays import Floats, Ints
-from detray.evaluate.bootstrap import MIN_IMAGES, interval, mean_of_known
-from detray.evaluate.metrics import Names
+from detray.evaluate.tables.bootstrap import MIN_IMAGES, interval, mean_of_known
+from detray.evaluate.tables.names import Names
 
 
 def comparison_table(numbers: pa.Table, other_numbers: pa.Table, names: Names, other_model: str) -> pa.Table:
@@ -18,7 +19,7 @@ def comparison_table(numbers: pa.Table, other_numbers: pa.Table, names: Names, o
     where the interval leaves out 0; from too few images there is none, and the verdict is unclear.
 
     Args:
-        numbers, other_numbers: scratch of `metrics.class_tables` for the same classes.
+        numbers, other_numbers: `metrics.ClassTables.numbers` of the same classes.
         names: what all rows share.
         other_model: the other model's name.
     """
@@ -46,9 +47,20 @@ def verdicts(low: Floats, high: Floats) -> NDArray[np.str_]:
     return np.where(low > 0, "better", np.where(high < 0, "worse", "unclear"))
 
 
-def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> tuple[float | None, float | None, float | None, str]:
-    """What the other model gains in AP over all classes with boxes, the ends of its paired interval, and the
-    verdict; None where something is not known. Arguments as in `comparison_table`.
+class Gain(msgspec.Struct, frozen=True):
+    """What the other model gains in AP over all classes with boxes, the ends of its paired interval, and the verdict.
+
+    None where something is not known.
+    """
+
+    delta: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+
+
+def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> Gain:
+    """The gain over all classes together. Arguments as in `comparison_table`.
 
     In every resample that has the one image of a class, the class gains the same: images alone do not
     tell how far that is chance. Such classes, of too few images, are resampled too, as a group.
@@ -63,7 +75,7 @@ def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> tuple[float | None,
     delta = mean_of_known(gains.T)
     low, high = interval(delta[None, 1:], delta[:1])
     gain, low_end, high_end = (float(value) if np.isfinite(value) else None for value in (delta[0], low[0], high[0]))
-    return gain, low_end, high_end, str(verdicts(low, high)[0])
+    return Gain(gain, low_end, high_end, str(verdicts(low, high)[0]))
 
 
 def _by_class(numbers: pa.Table) -> tuple[Ints, Ints, Floats]:

@@ -10,16 +10,16 @@ import numpy as np
 
 from detray.arrays import Flags, Ints
 from detray.evaluate.kernel import Detections, GroundTruth
-from detray.evaluate.order import stable_argsort
-from detray.evaluate.pairs import Pairs
-from detray.evaluate.partners import Best
+from detray.evaluate.kernel.order import stable_argsort
+from detray.evaluate.kernel.overlaps import Overlaps
+from detray.evaluate.shard.partners import Best
 
 IOU = 0.5
 FALSE, HIT, IGNORED = 0, 1, -1
 
 
 def pascal_match(
-    gt: GroundTruth, difficult: Flags, dt: Detections, pairs: Pairs, turn: Ints
+    gt: GroundTruth, difficult: Flags, dt: Detections, pairs: Overlaps, turn: Ints
 ) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
     """`HIT`, `FALSE` or `IGNORED` for each detection, int8 ``[m]``.
 

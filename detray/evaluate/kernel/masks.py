@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.arrays import Flags, Floats, Ints
-from detray.evaluate.order import stable_argsort
-from detray.evaluate.pairs import Pairs, overlapping
+from detray.evaluate.kernel.order import stable_argsort
+from detray.evaluate.kernel.overlaps import Overlaps, overlapping
 from detray.masks import Mask
 
 TABLE = 1 << 20
@@ -23,8 +23,8 @@ def areas(masks: Sequence[Mask]) -> Floats:
 
 def mask_pairs(
     dt_image: Ints, dt_masks: Sequence[Mask], gt_image: Ints, gt_masks: Sequence[Mask], crowd: Flags
-) -> Pairs:
-    """All pairs of the same image whose masks overlap, with the IoU of the masks; as `pairs.overlapping`."""
+) -> Overlaps:
+    """All pairs of the same image whose masks overlap, with the IoU of the masks; as `overlaps.overlapping`."""
     from pycocotools import mask
 
     boxes = [
@@ -45,4 +45,4 @@ def mask_pairs(
                 here = (det_place >= first) & (det_place < first + step)
                 table = mask.iou([dt_masks[row] for row in det[first : first + step]], theirs, is_crowd)
                 iou[rows[here]] = table[det_place[here] - first, box_place[here]]
-    return Pairs(near.detection, near.box, iou).take(iou > 0)
+    return Overlaps(near.detection, near.box, iou).take(iou > 0)

@@ -4,13 +4,13 @@ import numpy as np
 
 from detray.arrays import Flags, Ints, Words
 from detray.boxes import IOU_THRESHOLDS
-from detray.evaluate.order import falling, stable_argsort
-from detray.evaluate.pairs import Pairs
+from detray.evaluate.kernel.order import falling, stable_argsort
+from detray.evaluate.kernel.overlaps import Overlaps
 
 LEVELS = len(IOU_THRESHOLDS)
 
 
-def assign(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
+def assign(pairs: Overlaps, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
     """The levels at which each pair is a match, for several sets of ignored boxes: ``[p, sets]``.
 
     Detections choose in turn among the boxes that are left: one that counts before one that is
@@ -35,7 +35,7 @@ def assign(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
     return result
 
 
-def _first_come(pairs: Pairs, turn: Ints, crowd: Flags) -> Words:
+def _first_come(pairs: Overlaps, turn: Ints, crowd: Flags) -> Words:
     """The assignment where every detection has one box: a box goes, at each level, to the first that reaches it."""
     order = stable_argsort(pairs.box * len(turn) + turn[pairs.detection])
     box = pairs.box[order]
@@ -50,7 +50,7 @@ def _first_come(pairs: Pairs, turn: Ints, crowd: Flags) -> Words:
     return result
 
 
-def _propose(pairs: Pairs, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
+def _propose(pairs: Overlaps, turn: Ints, ignored: Flags, crowd: Flags) -> Words:
     """The assignment in general.
 
     Detections choosing in turn is the stable matching in which every box prefers the detection

@@ -14,17 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detray import schema, tables
+from detray import tables
 from detray.arrays import Floats, Ints
-from detray.evaluate.accumulate import EVERY_LEVEL, precision_at_recall, true_positives
-from detray.evaluate.assignment import assign
-from detray.evaluate.bootstrap import LEVEL_50
-from detray.evaluate.inputs import Scene
-from detray.evaluate.kernel import Matches, union
-from detray.evaluate.metrics import Names
-from detray.evaluate.order import pair_codes, ranked_order, stable_argsort
-from detray.evaluate.pairs import Pairs
-from detray.evaluate.slice_columns import Slice, texts
+from detray.evaluate.kernel import Matches
+from detray.evaluate.kernel.accumulate import EVERY_LEVEL
+from detray.evaluate.kernel.assignment import assign
+from detray.evaluate.kernel.matching import union
+from detray.evaluate.kernel.order import stable_argsort
+from detray.evaluate.kernel.overlaps import Overlaps
+from detray.evaluate.shard.inputs import Scene
+from detray.evaluate.shard.slice_columns import Slice, texts
 from detray.tables import Shard
 
 SIZES = np.array([0.0, 16.0, 32.0, 64.0, 128.0, 256.0, np.inf])
@@ -32,8 +31,10 @@ SIZES = np.array([0.0, 16.0, 32.0, 64.0, 128.0, 256.0, np.inf])
 ASPECTS = np.array([0.0, 1 / 3, 2 / 3, 3 / 2, 3.0, np.inf])
 """Edges of the slices ``aspect``: width divided by height."""
 
-_BOXES = pa.schema([("key", pa.int64()), ("slice", pa.string()), ("value", pa.string()), ("category_id", pa.int64())])
-_DETECTIONS = pa.schema(
+SLICED_BOXES = pa.schema(
+    [("key", pa.int64()), ("slice", pa.string()), ("value", pa.string()), ("category_id", pa.int64())]
+)
+SLICED_DETECTIONS = pa.schema(
     [
         ("key", pa.int64()),
         ("category_id", pa.int64()),
@@ -58,9 +59,9 @@ class Labels:
 
 
 def sliced(
-    shard: Shard, scene: Scene, found: Matches, own: Pairs, turn: Ints, slices: Sequence[Slice]
+    shard: Shard, scene: Scene, found: Matches, own: Overlaps, turn: Ints, slices: Sequence[Slice]
 ) -> tuple[pa.Table, pa.Table]:
-    """The detections and the boxes of each slice of a shard: scratch tables sorted by category_id.
+    """The detections and the boxes of each slice of a shard, sorted by category_id.
 
     Both have ``key``, a number for slice and value, and category_id. Detections: image_id, score,
     rank, ``hit`` and ``counted`` (levels). Boxes, those that count: slice and value.
@@ -73,7 +74,7 @@ def sliced(
     """
     gt, dt = scene.gt, scene.dt
     ignored = gt.ignored()[:, :1]
-    detections, boxes = [_DETECTIONS.empty_table()], [_BOXES.empty_table()]
+    detections, boxes = [SLICED_DETECTIONS.empty_table()], [SLICED_BOXES.empty_table()]
     for chosen in slices:
         labels = _labels(shard, scene, chosen)
         outside = labels.box[:, None] != np.arange(len(labels.values))
@@ -100,62 +101,17 @@ def sliced(
                         (matched & counted)[rows],
                         counted[rows],
                     ],
-                    schema=_DETECTIONS,
+                    schema=SLICED_DETECTIONS,
                 )
             )
             text = (pa.repeat(pa.scalar(part), len(mine)) for part in (chosen.name, value))
-            boxes.append(pa.table([np.full(len(mine), key), *text, mine], schema=_BOXES))
+            boxes.append(pa.table([np.full(len(mine), key), *text, mine], schema=SLICED_BOXES))
     return _by_class(detections), _by_class(boxes)
 
 
 def _by_class(parts: list[pa.Table]) -> pa.Table:
     rows = pa.concat_tables(parts).combine_chunks()
     return rows.take(pa.array(stable_argsort(tables.numpy(rows, "category_id"))))
-
-
-def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table:
-    """The table ``slices`` of some classes from the scratch tables of `sliced` of all shards."""
-    columns = ["slice", "value", "category_id", "key"]
-    groups = boxes.group_by(columns, use_threads=False).aggregate([([], "count_all")])
-    if not groups.num_rows:
-        return schema.empty("slices")
-    groups = groups.sort_by([(name, "ascending") for name in columns])
-    # each slice of a class is scored like a class of its own
-    group = _places(groups, detections)
-    rows = detections.filter(pa.array(group >= 0))
-    group = group[group >= 0]
-    order = ranked_order(group, *(tables.numpy(rows, name) for name in ("score", "image_id", "rank")))
-    group = group[order]
-    hits = true_positives(
-        group,
-        np.searchsorted(group, np.arange(groups.num_rows + 1)),
-        tables.numpy(rows, "hit")[order],
-        tables.numpy(rows, "counted")[order],
-    )
-    precision = precision_at_recall(hits, tables.numpy(groups, "count_all")[:, None])
-    return schema.from_columns(
-        "slices",
-        names.of(tables.numpy(groups, "category_id"))
-        | {
-            "slice": groups["slice"],
-            "value": groups["value"],
-            "n_ground_truth": groups["count_all"],
-            "ap": precision.reshape(len(precision), -1).mean(axis=1),  # summed as the AP of a class
-            "ap50": precision[:, LEVEL_50].mean(axis=1),
-        },
-        run=names.run,
-    )
-
-
-def _places(groups: pa.Table, rows: pa.Table) -> Ints:
-    """Which row of ``groups`` each of ``rows`` belongs to, by class and key; -1: none."""
-    (known, wanted) = (
-        np.stack([tables.numpy(part, name) for name in ("category_id", "key")]) for part in (groups, rows)
-    )
-    code, wanted_code = pair_codes(known[0], known[1], (wanted[0], wanted[1]))
-    order = np.argsort(code)
-    place = np.minimum(np.searchsorted(code[order], wanted_code), len(code) - 1)
-    return np.where(code[order][place] == wanted_code, order[place], -1)
 
 
 def _key(name: str, value: str) -> int:

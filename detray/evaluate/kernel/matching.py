@@ -12,10 +12,10 @@ import numpy as np
 
 from detray.arrays import Flags, Floats, Ints, Ints32, Words
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
-from detray.evaluate.accumulate import EVERY_LEVEL, average_precision
-from detray.evaluate.assignment import assign
-from detray.evaluate.order import pair_codes, ranked_order, stable_argsort
-from detray.evaluate.pairs import Pairs, overlapping
+from detray.evaluate.kernel.accumulate import EVERY_LEVEL, average_precision
+from detray.evaluate.kernel.assignment import assign
+from detray.evaluate.kernel.order import pair_codes, ranked_order, stable_argsort
+from detray.evaluate.kernel.overlaps import Overlaps, overlapping
 
 LIMITS = np.array(list(AREA_LIMITS.values()))
 """Least and greatest area of each area range, ``[4, 2]`` in px²."""
@@ -103,7 +103,7 @@ def match(
     dt: Detections,
     max_detections: int = 100,
     *,
-    pairs: Pairs | None = None,
+    pairs: Overlaps | None = None,
     void: Flags | None = None,
 ) -> Matches:
     """Match detections to the boxes of the same image and class at every IoU and area range.

@@ -8,29 +8,55 @@ import pyarrow as pa
 
 from detray.arrays import Words
 from detray.boxes import IOU_THRESHOLDS
-from detray.evaluate.accumulate import EVERY_LEVEL
-from detray.evaluate.confusion import confusion_counts
-from detray.evaluate.errors import REPAIRABLE, Repairs, error_levels, missed_levels, repairs
-from detray.evaluate.inputs import Scene, read_scene
 from detray.evaluate.kernel import match
-from detray.evaluate.masks import mask_pairs
-from detray.evaluate.match_table import WORDS, match_rows
-from detray.evaluate.pairs import overlapping
-from detray.evaluate.partners import Partners
-from detray.evaluate.pascal import pascal_match
+from detray.evaluate.kernel.accumulate import EVERY_LEVEL
+from detray.evaluate.kernel.masks import mask_pairs
+from detray.evaluate.kernel.overlaps import overlapping
 from detray.evaluate.settings import EvaluateSettings
-from detray.evaluate.slice_columns import Slice
-from detray.evaluate.slices import sliced
+from detray.evaluate.shard.confusion import confusion_counts
+from detray.evaluate.shard.errors import FALSE_DETECTIONS, REPAIRABLE, Repairs, error_levels, missed_levels, repairs
+from detray.evaluate.shard.inputs import Scene, read_scene
+from detray.evaluate.shard.match_table import WORDS, match_rows
+from detray.evaluate.shard.partners import Partners
+from detray.evaluate.shard.pascal import pascal_match
+from detray.evaluate.shard.slice_columns import Slice
+from detray.evaluate.shard.slices import sliced
 from detray.tables import Shard
 
-RANKED = ["category_id", "image_id", "score", "rank", "class_rank", *WORDS]
-SCRATCH = ("detections", "boxes", "repairs", "confusion", "sliced_detections", "sliced_boxes")
-"""The tables of `ShardMatches` that later steps read."""
+RANKED = ("category_id", "image_id", "score", "rank", "class_rank", *WORDS)
+DETECTIONS = pa.schema(
+    [
+        *((name, pa.int64()) for name in RANKED[:2]),
+        ("score", pa.float64()),
+        *((name, pa.int32()) for name in RANKED[3:5]),
+        *((name, pa.int16()) for name in (*WORDS, *FALSE_DETECTIONS)),
+        ("pascal", pa.int8()),
+    ]
+)
+BOXES = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("counts", pa.int8()),
+        ("missed", pa.int16()),
+        ("difficult", pa.bool_()),
+    ]
+)
+REPAIRS = pa.schema(
+    [
+        ("category_id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("score", pa.float64()),
+        ("rank", pa.int64()),
+        ("error", pa.int8()),
+        ("levels", pa.int16()),
+    ]
+)
 
 
 @dataclass(frozen=True)
 class ShardMatches:
-    """What a shard contributes: its match table, and scratch tables sorted by category_id.
+    """What a shard contributes: its match table, and tables sorted by category_id for the steps that follow.
 
     ``detections``: each kept detection, by class, image and place by score; category_id, image_id,
     score, rank, class_rank and the eight words of the match table, a word for each type of false
@@ -85,12 +111,10 @@ def match_shard(
     mended = {error: repairs(wrong[error], target[error], found.found, dt.score) for error in REPAIRABLE}
     wrong = {name: word[order] for name, word in wrong.items()}
     matches = match_rows(shard, scene, found, partners, wrong, pascal, order, run=run, model=model)
-    detections = matches.slice(0, len(order)).select(RANKED)
-    for name, values in (wrong | {"pascal": pascal}).items():
-        detections = detections.append_column(name, pa.array(values))
+    ranked = matches.slice(0, len(order))
     return ShardMatches(
         matches,
-        detections,
+        pa.table({name: ranked[name] for name in RANKED} | wrong | {"pascal": pascal}, schema=DETECTIONS),
         _box_rows(scene, missed),
         _repair_rows(scene, mended),
         confusion_counts(gt, dt, found, pairs, settings.confusion_score),
@@ -110,7 +134,8 @@ def _box_rows(scene: Scene, missed: Words) -> pa.Table:
             "counts": (~gt.ignored() @ bits).astype(np.int8)[rows],
             "missed": missed[rows],
             "difficult": scene.difficult[rows],
-        }
+        },
+        schema=BOXES,
     )
 
 
@@ -125,7 +150,8 @@ def _repair_rows(scene: Scene, mended: dict[str, Repairs]) -> pa.Table:
                 "rank": dt.rank[part.detection],
                 "error": np.full(len(part.box), REPAIRABLE.index(error), np.int8),
                 "levels": part.levels,
-            }
+            },
+            schema=REPAIRS,
         )
         for error, part in mended.items()
     )

@@ -9,14 +9,15 @@ import pyarrow as pa
 from detray import schema
 from detray.arrays import Floats, Ints
 from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
-from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, precision_at_recall, reached
-from detray.evaluate.bootstrap import CAPS, LEVEL_50, LEVEL_75, SUMMARY, interval, replicates
-from detray.evaluate.classes import ClassRows
-from detray.evaluate.errors import ERRORS, FALSE_DETECTIONS
-from detray.evaluate.operating import best_f1, calibration_error
-from detray.evaluate.order import pair_codes, stable_argsort
-from detray.evaluate.pascal import HIT, IGNORED
+from detray.evaluate.kernel.accumulate import EVERY_LEVEL, LEVELS, TruePositives, precision_at_recall, reached
+from detray.evaluate.kernel.order import pair_codes, stable_argsort
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.shard.errors import ERRORS, FALSE_DETECTIONS
+from detray.evaluate.shard.pascal import HIT, IGNORED
+from detray.evaluate.tables.bootstrap import CAPS, LEVEL_50, LEVEL_75, SUMMARY, interval, replicates
+from detray.evaluate.tables.classes import ClassRows
+from detray.evaluate.tables.names import Names
+from detray.evaluate.tables.operating import best_f1, calibration_error
 from detray.schema import AREA_RANGES
 
 RECALLS = len(CAPS) + len(AREA_RANGES)
@@ -26,29 +27,8 @@ ELEVEN_POINTS = np.arange(0.0, 1.1, 0.1)
 
 
 @dataclass(frozen=True)
-class Names:
-    """The columns that all rows of a split share, and the names of its classes."""
-
-    run: str
-    split: str
-    model: str
-    classes: dict[int, str]
-
-    def of(self, ids: Ints, repeat: int = 1) -> dict[str, object]:
-        """Columns for the classes ``ids``, each ``repeat`` times in a row."""
-        n = len(ids) * repeat
-        named = pa.array([self.classes.get(number, str(number)) for number in ids.tolist()], pa.string())
-        return {
-            "split": pa.repeat(pa.scalar(self.split), n),
-            "model": pa.repeat(pa.scalar(self.model), n),
-            "category_id": np.repeat(ids, repeat),
-            "category_name": named.take(pa.array(np.repeat(np.arange(len(ids)), repeat))),
-        }
-
-
-@dataclass(frozen=True)
 class ClassTables:
-    """What is known of some classes: their rows of three tables, and ``numbers``, scratch.
+    """What is known of some classes: their rows of three tables, and ``numbers``, for the tables about all.
 
     ``numbers`` has a row for each class and resample: category_id, n_images (with boxes), resample
     (-1: the value itself) and the class's share in each of COCO's twelve numbers. The rows of the
@@ -84,7 +64,7 @@ def class_tables(rows: ClassRows, names: Names, settings: EvaluateSettings) -> C
 class _AreaScores:
     """AP, and recall at 1, 10 and all kept detections an image, of an area range."""
 
-    hits: Hits
+    hits: TruePositives
     precision: Floats
     """``[k, 10, 101]``, NaN without boxes."""
     ap: Floats
@@ -244,7 +224,7 @@ def _pr_curves(rows: ClassRows, names: Names, every: _AreaScores) -> pa.Table:
     return schema.from_columns("pr_curves", columns, run=names.run)
 
 
-def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: Hits, ap: Floats) -> pa.Table:
+def _errors(rows: ClassRows, names: Names, settings: EvaluateSettings, hits: TruePositives, ap: Floats) -> pa.Table:
     """Counts at IoU .5, and the AP that each class regains where all errors of one type are mended.
 
     As in TIDE, mended classification and localization errors become true positives where the box is

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from detray import schema
@@ -43,24 +44,46 @@ class Slice:
     """In how many slices, at most, a detection counts that matches nothing; 0 where its own box or image decides."""
 
 
-def survey(images: pa.Table, annotations: pa.Table, names: Sequence[str]) -> dict[str, Any]:
-    """What a shard tells of the columns that ``names`` may mean: JSON for `resolve`.
+class Values(msgspec.Struct, frozen=True):
+    """Which kinds of values a column has, and its different whole numbers and slices, as far as they matter."""
 
-    By table: ``attributes``, all that its rows have, and of each column that has values which kinds
-    they are of (words, numbers, lists) and its different whole numbers and slices, as far as they matter.
+    words: bool
+    numbers: bool
+    lists: bool
+    whole: list[str]
+    slices: list[str]
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """What a shard tells of the columns that may slice.
+
+    Attributes:
+        columns: by table those that have values.
+        attributes: by table all that its rows have.
     """
-    found: dict[str, Any] = {}
+
+    columns: dict[str, dict[str, Values]]
+    attributes: dict[str, list[str]]
+
+
+def survey(images: pa.Table, annotations: pa.Table, names: Sequence[str]) -> Survey:
+    """What the rows of a shard tell of the columns that ``names`` may mean."""
+    columns: dict[str, dict[str, Values]] = {}
+    attributes: dict[str, list[str]] = {}
     for table, rows in zip(TABLES, (images, annotations), strict=True):
-        columns = {column: _kinds(unique(rows, column)[0]) for name in names for column in _columns(name, table)}
-        found_texts = rows["attributes"].unique().drop_null().to_pylist() if "attributes" in rows.column_names else []
-        found[table] = {
-            "columns": {column: kinds for column, kinds in columns.items() if any(kinds.values())},
-            "attributes": sorted({key for text in found_texts for key in json.loads(text or "{}")})[:MAX_NAMES],
+        found = {column: _values(unique(rows, column)[0]) for name in names for column in _columns(name, table)}
+        columns[table] = {
+            column: values
+            for column, values in found.items()
+            if values.words or values.numbers or values.lists or values.whole
         }
-    return found
+        texts = rows["attributes"].unique().drop_null().to_pylist() if "attributes" in rows.column_names else []
+        keys = {_encodable(key) for text in texts for key in json.loads(text or "{}")}
+        attributes[table] = sorted(keys)[:MAX_NAMES]
+    return Survey(columns, attributes)
 
 
-def resolve(names: Sequence[str], surveys: Sequence[dict[str, Any]] = ()) -> tuple[Slice, ...]:
+def resolve(names: Sequence[str], surveys: Sequence[Survey] = ()) -> tuple[Slice, ...]:
     """What ``names`` mean, given the surveys of all shards.
 
     Raises:
@@ -69,19 +92,19 @@ def resolve(names: Sequence[str], surveys: Sequence[dict[str, Any]] = ()) -> tup
     return tuple(Slice(name) if name in SHAPES else _resolved(name, surveys) for name in dict.fromkeys(names))
 
 
-def _resolved(name: str, surveys: Sequence[dict[str, Any]]) -> Slice:
+def _resolved(name: str, surveys: Sequence[Survey]) -> Slice:
     places = [(table, column) for table in TABLES for column in _columns(name, table)]
     for table, column in places:
-        kinds = [part[table]["columns"][column] for part in surveys if column in part[table]["columns"]]
-        if not kinds:
+        found = [part.columns[table][column] for part in surveys if column in part.columns[table]]
+        if not found:
             continue
-        if all(kind["lists"] and not (kind["words"] or kind["numbers"] or kind["whole"]) for kind in kinds):
+        if not any(values.words or values.numbers or values.whole for values in found):
             raise UsageError(f"evaluate.slices: '{name}' of the {table} holds lists, which make no slices")
-        whole = {number for kind in kinds for number in kind["whole"]}
-        is_whole = len(whole) <= MAX_WHOLE and not any(kind["numbers"] for kind in kinds)
+        whole = {number for values in found for number in values.whole}
+        is_whole = len(whole) <= MAX_WHOLE and not any(values.numbers for values in found)
         if table == "images":
             return Slice(name, table, column, is_whole)
-        n = len({text for kind in kinds for text in kind["slices"]})
+        n = len({text for values in found for text in values.slices})
         if n > MAX_VALUES:
             raise UsageError(
                 f"evaluate.slices: '{name}' of the annotations makes more than {MAX_VALUES} slices, which are too many"
@@ -91,11 +114,18 @@ def _resolved(name: str, surveys: Sequence[dict[str, Any]]) -> Slice:
         if column in schema.schema(table).names:  # a column without any value
             return Slice(name, table, column)
     known = [*SHAPES, *schema.schema("images").names]
-    known += [key for part in surveys for key in part["images"]["attributes"]]
-    known += [f"annotations.{key}" for part in surveys for key in part["annotations"]["attributes"]]
+    known += [key for part in surveys for key in part.attributes["images"]]
+    known += [f"annotations.{key}" for part in surveys for key in part.attributes["annotations"]]
     known += [f"annotations.{key}" for key in schema.schema("annotations").names]
     near = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=1, cutoff=0)
     raise UsageError(f"evaluate.slices: no image and no annotation has '{name}'; the nearest name is '{near[0]}'")
+
+
+def columns_of(table: str, names: Sequence[str]) -> list[str]:
+    """The columns of ``table`` that `survey` and `texts` look at for ``names``."""
+    known = schema.schema(table).names
+    wanted = [column for name in names for column in _columns(name, table)]
+    return list(dict.fromkeys(column if column in known else "attributes" for column in wanted))
 
 
 def _columns(name: str, table: str) -> list[str]:
@@ -119,18 +149,23 @@ def unique(rows: pa.Table, column: str) -> tuple[list[Any], pa.Array]:
     return found if is_column else [json.loads(text or "{}").get(column) for text in found], known.indices
 
 
-def _kinds(values: Sequence[Any]) -> dict[str, Any]:
+def _values(values: Sequence[Any]) -> Values:
     scalars = [value for value in values if value is not None and not isinstance(value, dict | list)]
     whole = {value for value in scalars if isinstance(value, int) and not isinstance(value, bool)}
     slices = {text for value in scalars if (text := label(value, is_whole=False)) is not None}
-    return {
-        "words": any(isinstance(value, str | bool) for value in scalars),
-        "numbers": any(isinstance(value, float) and math.isfinite(value) for value in scalars),
-        # one more than matter tells that they are many
-        "whole": sorted(whole)[: MAX_WHOLE + 1],
-        "slices": sorted(slices)[: MAX_VALUES + 1],
-        "lists": any(isinstance(value, dict | list) for value in values),
-    }
+    return Values(
+        words=any(isinstance(value, str | bool) for value in scalars),
+        numbers=any(isinstance(value, float) and math.isfinite(value) for value in scalars),
+        lists=any(isinstance(value, dict | list) for value in values),
+        # one more than matter tells that they are many; as text, since JSON's whole numbers have no bound
+        whole=[str(number) for number in sorted(whole)[: MAX_WHOLE + 1]],
+        slices=sorted(slices)[: MAX_VALUES + 1],
+    )
+
+
+def _encodable(text: str) -> str:
+    """A text of JSON may hold half a surrogate pair, which is no Unicode."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def texts(rows: pa.Table, chosen: Slice) -> pa.Array:
@@ -153,4 +188,4 @@ def label(value: Any, *, is_whole: bool) -> str | None:
             return str(int(value))
         low = 2.0 ** math.floor(math.log2(abs(value)))
         return f"[{low:g}, {2 * low:g})" if value > 0 else f"({-2 * low:g}, {-low:g}]"
-    return str(value)[:MAX_LABEL]
+    return _encodable(str(value)[:MAX_LABEL])

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.arrays import Bytes, Floats, Hashes, Ints
-from detray.evaluate.accumulate import LEVELS, Hits
-from detray.evaluate.classes import ClassRows
-from detray.evaluate.order import places
-from detray.evaluate.weighted import RecallPoints, WeightedCount, WeightedRanking
+from detray.evaluate.kernel.accumulate import LEVELS, TruePositives
+from detray.evaluate.kernel.order import places
+from detray.evaluate.kernel.weighted import RecallPoints, WeightedCount, WeightedRanking
+from detray.evaluate.tables.classes import ClassRows
 
 SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 """COCO's twelve numbers, in its order."""
@@ -52,7 +52,7 @@ def _mix(x: Hashes) -> Hashes:
     return x ^ (x >> np.uint64(31))
 
 
-def replicates(rows: ClassRows, hits: Sequence[Hits], n: int, seed: int) -> Floats:
+def replicates(rows: ClassRows, hits: Sequence[TruePositives], n: int, seed: int) -> Floats:
     """Each class's share in COCO's twelve numbers in each resample, ``[k, 12, n]``; NaN without boxes.
 
     ``hits`` are the true positives of ``rows`` by area range.

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from detray import schema, tables
 from detray.arrays import Floats, Ints, Ints8, Words
-from detray.evaluate.errors import FALSE_DETECTIONS
-from detray.evaluate.inputs import Scene
 from detray.evaluate.kernel import Matches
-from detray.evaluate.partners import Best, Partners
-from detray.evaluate.pascal import HIT, IGNORED
+from detray.evaluate.shard.errors import FALSE_DETECTIONS
+from detray.evaluate.shard.inputs import Scene
+from detray.evaluate.shard.partners import Best, Partners
+from detray.evaluate.shard.pascal import HIT, IGNORED
 from detray.schema import AREA_RANGES
 from detray.tables import Shard
 

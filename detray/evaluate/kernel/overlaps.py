@@ -1,4 +1,4 @@
-"""Pairs of a detection and a ground truth box of the same image that overlap."""
+"""Which detections and ground truth boxes of the same image overlap, and by how much."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detray.arrays import Flags, Floats, Ints
-from detray.evaluate.order import runs, stable_argsort
+from detray.evaluate.kernel.order import runs, stable_argsort
 
 CHUNK = 1 << 16
 """Pairs looked at in one go: their coordinates stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Overlaps:
     """Overlapping pairs: rows of the detections and of the boxes, and their IoU (over 0); ``[p]`` each."""
 
     detection: Ints
     box: Ints
     iou: Floats
 
-    def take(self, rows: NDArray) -> "Pairs":
+    def take(self, rows: NDArray) -> "Overlaps":
         """The pairs that ``rows`` (an index or a mask) selects."""
         if rows.dtype == np.bool_:
             rows = np.flatnonzero(rows)  # once for all three
-        return Pairs(self.detection[rows], self.box[rows], self.iou[rows])
+        return Overlaps(self.detection[rows], self.box[rows], self.iou[rows])
 
 
 def overlapping(
     dt_code: Ints, dt_box: Floats, gt_code: Ints, gt_box: Floats, crowd: Flags, least: float = 0.0
-) -> Pairs:
+) -> Overlaps:
     """All pairs with equal codes that overlap, with an IoU of at least ``least``.
 
     Args:
@@ -58,8 +58,8 @@ def overlapping(
             inter, alone = wide[rows] * high[rows], dt_area[det]
             iou = inter / np.where(crowd[box], alone, alone + gt_area[box] - inter)
             near = np.flatnonzero((iou >= least) & (iou > 0))
-            found.append(Pairs(det[near], order[box[near]], iou[near]))
-    return Pairs(
+            found.append(Overlaps(det[near], order[box[near]], iou[near]))
+    return Overlaps(
         np.concatenate([part.detection for part in found] or [np.empty(0, np.int64)]),
         np.concatenate([part.box for part in found] or [np.empty(0, np.int64)]),
         np.concatenate([part.iou for part in found] or [np.empty(0)]),

@@ -12,7 +12,7 @@ import numpy as np
 
 from detray.arrays import Flags, Floats, Ints, Ints32, Words
 from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
-from detray.evaluate.order import ranked_order
+from detray.evaluate.kernel.order import ranked_order
 
 LEVELS = len(IOU_THRESHOLDS)
 EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
@@ -20,7 +20,7 @@ EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
 
 
 @dataclass(frozen=True)
-class Hits:
+class TruePositives:
     """The true positives of a ranking at every IoU threshold, ``[h]`` each, by level, then as ranked.
 
     A segment is what belongs to one level and class: ``start[level * n_classes + category]`` is its
@@ -71,7 +71,7 @@ def _by_class(values: Ints) -> Ints:
     return np.ascontiguousarray(values.reshape(LEVELS, -1).T)
 
 
-def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> Hits:
+def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> TruePositives:
     """The true positives of ranked detections ``[m]``, and their places.
 
     Args:
@@ -103,7 +103,7 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> H
         parts.append((true, n, nth, place, np.diff(every) + np.diff(ends)))
     true, n, nth, place, total = (np.concatenate(column) for column in zip(*parts, strict=True))
     begin = np.concatenate([[0], np.cumsum(n)])
-    return Hits(rows[true], nth, place, begin, total)
+    return TruePositives(rows[true], nth, place, begin, total)
 
 
 def needed_hits(n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
@@ -118,7 +118,7 @@ def needed_hits(n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
     return k
 
 
-def reached(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
+def reached(hits: TruePositives, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
     """Which of ``hits`` reaches each recall point, ``[k, 10, len(recall)]``; -1: none does.
 
     ``n_gt`` ``[k, 1]`` or ``[k, 10]`` counts the boxes of each class.
@@ -130,7 +130,7 @@ def reached(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
     return index
 
 
-def precision_at_recall(hits: Hits, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Floats:
+def precision_at_recall(hits: TruePositives, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Floats:
     """Envelope precision at recall points, ``[k, 10, len(recall)]``; NaN where a class has no boxes.
 
     ``n_gt`` as in `reached`.

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from detray import tables
 from detray.arrays import Flags, Floats, Ints, Ints8, Words
-from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS, Hits, true_positives
-from detray.evaluate.errors import FALSE_DETECTIONS, REPAIRABLE
-from detray.evaluate.order import places, ranked_order
-from detray.evaluate.pascal import IGNORED
+from detray.evaluate.kernel.accumulate import EVERY_LEVEL, LEVELS, TruePositives, true_positives
+from detray.evaluate.kernel.order import places, ranked_order
+from detray.evaluate.shard.errors import FALSE_DETECTIONS, REPAIRABLE
+from detray.evaluate.shard.pascal import IGNORED
 from detray.schema import AREA_RANGES
 
 
@@ -58,7 +58,7 @@ class ClassRows:
 
     @staticmethod
     def of(ids: Ints, detections: pa.Table, boxes: pa.Table, repairs: pa.Table) -> "ClassRows":
-        """From the scratch tables of `matching.ShardMatches`, whose rows are all of the classes ``ids``.
+        """From the kept tables of `matches.ShardMatches`, whose rows are all of the classes ``ids``.
 
         ``ids`` rise. The order of the rows plays no part.
         """
@@ -113,7 +113,7 @@ class ClassRows:
         """How many of the words of each class have each bit set, ``[k, 10]``."""
         return np.stack([self.per_class(category[words >> level & 1 != 0]) for level in range(LEVELS)], axis=1)
 
-    def hits(self, hit: Words, counted: Words) -> Hits:
+    def hits(self, hit: Words, counted: Words) -> TruePositives:
         """The true positives for words ``[m]`` as in `accumulate.true_positives`."""
         return true_positives(self.category, self.start, hit, counted)
 

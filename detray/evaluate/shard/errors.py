@@ -14,8 +14,8 @@ import numpy as np
 
 from detray.arrays import Floats, Ints, Words
 from detray.boxes import IOU_THRESHOLDS
-from detray.evaluate.accumulate import EVERY_LEVEL, LEVELS
-from detray.evaluate.order import falling
+from detray.evaluate.kernel.accumulate import EVERY_LEVEL, LEVELS
+from detray.evaluate.kernel.order import falling
 
 FALSE_DETECTIONS = ("classification", "localization", "both", "duplicate", "background")
 REPAIRABLE = ("classification", "localization")

@@ -1,0 +1,354 @@
+"""The steps of the evaluation.
+
+*match* matches the detections of a piece of a shard and keeps what the metrics need, sorted by class;
+*classes* reads the rows of some classes from all pieces; *images* counts the errors of each image at the
+scores found; *ranks* puts images in order; *summary* puts a split together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from detray import schema, tables
+from detray.arrays import Ints
+from detray.evaluate.against import OtherPredictions
+from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.shard.confusion import CONFUSION
+from detray.evaluate.shard.inputs import TRUTH_COLUMNS
+from detray.evaluate.shard.matches import BOXES, DETECTIONS, REPAIRS, ShardMatches, match_shard
+from detray.evaluate.shard.slice_columns import TABLES, Slice, Survey, columns_of, survey
+from detray.evaluate.shard.slices import SLICED_BOXES, SLICED_DETECTIONS
+from detray.evaluate.summary import (
+    MAX_IMAGES_SHOWN,
+    ClassesShown,
+    CocoNumbers,
+    WorstImage,
+    coco_numbers,
+    of_classes,
+    worst_images,
+)
+from detray.evaluate.tables import images as image_table
+from detray.evaluate.tables.classes import ClassRows
+from detray.evaluate.tables.comparisons import Gain, comparison_table, mean_gain
+from detray.evaluate.tables.metrics import class_numbers, class_tables
+from detray.evaluate.tables.names import Names
+from detray.evaluate.tables.slices import slice_table
+from detray.evaluate.tables.summary import confusion_table, summary_metrics
+from detray.flow.account import Account
+from detray.flow.data import Data
+from detray.flow.kept import Kept
+from detray.flow.pieces import Piece
+from detray.flow.step import Keep, Output, Step, Tables
+from detray.store import ShardKey
+from detray.tables import Shard
+
+BATCH_ROWS = 4096
+"""Rows of a table sorted by class that are read in one go."""
+REDUCED = (
+    Keep("detections", DETECTIONS, batch_rows=BATCH_ROWS),
+    Keep("boxes", BOXES, batch_rows=BATCH_ROWS),
+    Keep("repairs", REPAIRS, batch_rows=BATCH_ROWS),
+)
+SLICED = (
+    Keep("sliced_detections", SLICED_DETECTIONS, batch_rows=BATCH_ROWS),
+    Keep("sliced_boxes", SLICED_BOXES, batch_rows=BATCH_ROWS),
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all tasks share; ``other`` is the name of the model that is compared."""
+
+    data: Data
+    run: str
+    model: str
+    settings: EvaluateSettings
+    slices: tuple[Slice, ...] = ()
+    other: str | None = None
+
+    def names(self, split: str) -> Names:
+        """What the rows of a split share."""
+        categories = self.data.read("categories", filters=[("split", "=", split)])
+        return Names(self.run, split, self.model, tables.class_names(categories))
+
+    def columns(self) -> dict[str, list[str]]:
+        """The columns of each table that matching reads."""
+        masks = ["segmentation"] if self.settings.iou_type == "segm" else []
+        wanted = {
+            "images": ["image_id", "file_name", *(["width", "height"] if masks else [])],
+            "annotations": [*TRUTH_COLUMNS, "annotation_row", *masks],
+            "predictions": ["image_id", "category_id", "x", "y", "width", "height", "score", "rank", *masks],
+        }
+        for chosen in self.slices:
+            if chosen.table is not None:
+                wanted[chosen.table] += columns_of(chosen.table, [chosen.name])
+        return {table: list(dict.fromkeys(columns)) for table, columns in wanted.items()}
+
+
+@dataclass(frozen=True)
+class OtherWork:
+    """What tasks about the other model share: as for the first one, and its predictions."""
+
+    work: Work
+    predictions: OtherPredictions
+
+
+class PartOfSplit(msgspec.Struct, frozen=True):
+    """What a task says that is about one split."""
+
+    split: str
+
+
+# which columns slice
+
+
+def look_for_slices(work: Work, key: ShardKey) -> Output[Survey]:
+    """What a shard tells of the columns that slice."""
+    names = work.settings.slices
+    images, annotations = (work.data.read_range(table, key, columns_of(table, names)) for table in TABLES)
+    return Output(survey(images, annotations, names))
+
+
+COLUMNS: Step[Work, ShardKey, Survey] = Step("columns", look_for_slices, Survey, label="find slices")
+
+
+# match
+
+
+class Matched(PartOfSplit, frozen=True):
+    """What became of the detections of a piece.
+
+    Attributes:
+        detections: that are scored.
+        left_out: rows that take no part, by reason.
+        ids: of classes with detections or boxes, rising.
+        held: rows of each of these in the kept tables that are sorted by class.
+        account: of the rows of a file.
+    """
+
+    detections: int
+    left_out: dict[str, int]
+    ids: list[int]
+    held: dict[str, list[int]]
+    account: Account
+
+
+def read_piece(work: Work, piece: Piece) -> Tables:
+    """The tables of a piece."""
+    columns = work.columns()
+    found = piece.read(work.data, columns)
+    return {
+        "images": found.images,
+        "annotations": found.annotations,
+        "categories": found.categories,
+        "predictions": work.data.read_range("predictions", piece.key(work.data), columns["predictions"]),
+    }
+
+
+def match_piece(work: Work, piece: Piece, rows: Tables) -> Output[Matched]:
+    """Match the detections of a piece: the match table, and what the steps that follow need."""
+    shard = Shard(piece.shard.split, **rows)
+    found = match_shard(shard, work.settings, work.slices, run=work.run, model=work.model)
+    return _matched(piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, {"confusion": found.confusion})
+
+
+def match_other(other: OtherWork, piece: Piece) -> Output[Matched]:
+    """Match the other model's detections of a piece."""
+    work = other.work
+    predictions, quarantine, account = other.predictions.of(work.data, piece)
+    shard = replace(piece.read(work.data, work.columns()), predictions=predictions)
+    found = match_shard(shard, work.settings, run=work.run, model=work.model)
+    return _matched(piece, found, REDUCED, {"quarantine": quarantine}, {}, account)
+
+
+def _matched(
+    piece: Piece,
+    found: ShardMatches,
+    keeps: Sequence[Keep],
+    written: Tables,
+    kept: Tables,
+    account: Account | None = None,
+) -> Output[Matched]:
+    by_class = {keep.name: getattr(found, keep.name) for keep in keeps}
+    columns = {name: tables.numpy(rows, "category_id") for name, rows in by_class.items()}
+    ids = np.union1d(columns["detections"], columns["boxes"])
+    held = {
+        name: (np.searchsorted(column, ids, side="right") - np.searchsorted(column, ids)).tolist()
+        for name, column in columns.items()
+    }
+    n = found.detections.num_rows
+    facts = Matched(piece.shard.split, n, found.left_out, ids.tolist(), held, account or Account())
+    return Output(facts, written, by_class | dict(kept))
+
+
+MATCH: Step[Work, Piece, Matched] = Step(
+    "match", match_piece, Matched, (*REDUCED, *SLICED, Keep("confusion", CONFUSION)), read_piece, streams=True
+)
+OTHER: Step[OtherWork, Piece, Matched] = Step("other", match_other, Matched, REDUCED, label="match other", streams=True)
+
+
+# classes
+
+
+@dataclass(frozen=True)
+class Held:
+    """The rows of some classes in a table that each of several pieces kept, sorted by class."""
+
+    kept: Sequence[Kept]
+    """By piece; tasks share it."""
+    ends: Ints
+    """``[pieces, 2]`` the first row of these classes, and the end."""
+
+    def read(self) -> pa.Table:
+        """These rows; no others are read but in whole batches."""
+        ends = self.ends.tolist()
+        return pa.concat_tables([kept.slice(low, high) for kept, (low, high) in zip(self.kept, ends, strict=True)])
+
+
+@dataclass(frozen=True)
+class ClassGroup:
+    """Some classes of a split, by rising id, and their rows by table, of either model."""
+
+    split: str
+    ids: tuple[int, ...]
+    held: Mapping[str, Held]
+    other: Mapping[str, Held]
+
+
+class Classes(PartOfSplit, frozen=True):
+    """Some classes of a split: how many, and what the summary may show of them."""
+
+    n_classes: int
+    shown: ClassesShown
+
+
+def reduce_classes(work: Work, group: ClassGroup) -> Output[Classes]:
+    """The tables about some classes, from the rows of all pieces."""
+    ids, names = np.array(group.ids, np.int64), work.names(group.split)
+    rows = {name: held.read() for name, held in group.held.items()}
+    found = class_tables(ClassRows.of(ids, *(rows[keep.name] for keep in REDUCED)), names, work.settings)
+    written = {
+        "class_metrics": found.class_metrics,
+        "pr_curves": found.pr_curves,
+        "errors": found.errors,
+        "slices": slice_table(rows["sliced_detections"], rows["sliced_boxes"], names),
+    }
+    every = found.class_metrics.filter(pc.equal(found.class_metrics["area_range"], "all"))
+    thresholds = pa.table([every[name] for name in image_table.THRESHOLDS.names], schema=image_table.THRESHOLDS)
+    kept = {"numbers": found.numbers, "thresholds": thresholds}
+    compared = schema.empty("comparisons")
+    if work.other is not None:
+        others = ClassRows.of(ids, *(group.other[keep.name].read() for keep in REDUCED))
+        kept["other_numbers"] = class_numbers(others, work.settings)
+        compared = comparison_table(found.numbers, kept["other_numbers"], names, work.other)
+    shown = of_classes(found.class_metrics, found.errors, written["slices"], compared)
+    return Output(Classes(group.split, len(ids), shown), written | {"comparisons": compared}, kept)
+
+
+CLASSES: Step[Work, ClassGroup, Classes] = Step(
+    "classes",
+    reduce_classes,
+    Classes,
+    (Keep("numbers"), Keep("thresholds", image_table.THRESHOLDS), Keep("other_numbers")),
+)
+
+
+# images
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A piece whose images are counted, and the scores of its split's classes at which they are."""
+
+    piece: Piece
+    detections: Kept
+    boxes: Kept
+    thresholds: Sequence[Kept]
+
+
+class Counted(PartOfSplit, frozen=True):
+    """How many images of a piece have how many errors."""
+
+    histogram: image_table.Histogram
+
+
+def count_images(work: Work, task: Counting) -> Output[Counted]:
+    """Count the errors of images at the scores found for the classes."""
+    split = task.piece.shard.split
+    rows, histogram = image_table.image_rows(
+        work.data.read_range("images", task.piece.key(work.data), ("image_id", "file_name")),
+        work.names(split),
+        task.detections.read(image_table.DETECTION_COLUMNS),
+        task.boxes.read(image_table.BOX_COLUMNS),
+        pa.concat_tables([kept.read() for kept in task.thresholds]),
+    )
+    return Output(Counted(split, histogram), kept={"images": rows})
+
+
+IMAGES: Step[Work, Counting, Counted] = Step("images", count_images, Counted, (Keep("images"),))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Counted images of a split, and the rank of the first with each number of errors."""
+
+    split: str
+    counted: Kept
+    first: image_table.Histogram
+
+
+class Ranked(PartOfSplit, frozen=True):
+    """The worst images of some."""
+
+    worst: list[WorstImage]
+
+
+def rank_images(work: Work, task: Ranking) -> Output[Ranked]:
+    """The rows of ``image_metrics``: counted images with their ranks in the split."""
+    rows = image_table.ranked(task.counted.read(), task.first)
+    worst = worst_images(rows.filter(pc.less_equal(rows["rank"], MAX_IMAGES_SHOWN)))
+    return Output(Ranked(task.split, worst), {"image_metrics": rows})
+
+
+RANKS: Step[Work, Ranking, Ranked] = Step("ranks", rank_images, Ranked)
+
+
+# summary
+
+
+@dataclass(frozen=True)
+class WholeSplit:
+    """What all pieces and all groups of classes of a split kept."""
+
+    split: str
+    confusion: Sequence[Kept]
+    numbers: Sequence[Kept]
+    other_numbers: Sequence[Kept]
+
+
+class SplitSummary(PartOfSplit, frozen=True):
+    """COCO's numbers of a split for each model, and what the other one gains."""
+
+    numbers: list[CocoNumbers]
+    gain: Gain | None
+
+
+def summarise(work: Work, whole: WholeSplit) -> Output[SplitSummary]:
+    """Put a split together."""
+    names = work.names(whole.split)
+    numbers = pa.concat_tables([kept.read() for kept in whole.numbers])
+    found = summary_metrics(numbers, names)
+    shown, gain = [coco_numbers(work.model, found)], None
+    if work.other is not None:
+        other_numbers = pa.concat_tables([kept.read() for kept in whole.other_numbers])
+        shown.append(coco_numbers(work.other, summary_metrics(other_numbers, names)))
+        gain = mean_gain(numbers, other_numbers)
+    confusion = confusion_table([kept.read() for kept in whole.confusion], names, work.settings)
+    return Output(SplitSummary(whole.split, shown, gain), {"summary_metrics": found, "confusion": confusion})
+
+
+SUMMARY: Step[Work, WholeSplit, SplitSummary] = Step("summary", summarise, SplitSummary)
