@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from detray import __version__
 from detray.errors import DetrayError, UsageError
+from detray.startup import start_quickly
 
 if TYPE_CHECKING:
     from detray.verbs.base import Table
@@ -138,6 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.verb == "schema":
             return _schema(options)
+        if arguments is None:  # the process is this command's alone
+            start_quickly()
         return _run(options)
     except DetrayError as error:
         if options.debug:

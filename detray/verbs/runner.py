@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from operator import attrgetter
 from pathlib import Path
@@ -122,7 +123,7 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
         "fingerprint": fingerprint,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "detray": __version__,
-        "versions": {name: metadata.version(name) for name in LIBRARIES},
+        "versions": _versions(),
         "inputs": _inputs(stage.inputs(context.config)),
         "counts": outcome.counts,
         "seconds": {step: round(value, 3) for step, value in seconds.items()}
@@ -134,6 +135,11 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
         "notes": outcome.notes,
     }
     return writer.commit(parts, files, manifest, to_yaml(context.config), stage.tables)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in LIBRARIES}
 
 
 def _run_old(
