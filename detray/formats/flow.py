@@ -16,7 +16,7 @@ from detray.errors import DetrayError
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome, Table
 from detray.formats.label_map import LabelMap
-from detray.formats.number import CLASSES, Classes, DataSet, first_images
+from detray.formats.number import CLASSES, ClassNumbers, DataSet, first_images
 from detray.formats.read import read_splits
 from detray.formats.source import Source
 from detray.formats.splits import ReadSplit, ranges
@@ -62,7 +62,7 @@ def _empty(splits: Sequence[ReadSplit]) -> DetrayError:
     return DetrayError(f"{stated}: the data set is empty{why}; check that the right files are named")
 
 
-def _outcome(splits: Sequence[ReadSplit], classes: Classes, written: Sequence[Written]) -> Outcome:
+def _outcome(splits: Sequence[ReadSplit], classes: ClassNumbers, written: Sequence[Written]) -> Outcome:
     rows, kept, quarantined = [], 0, 0
     for split in splits:
         name = split.source.split

@@ -26,7 +26,7 @@ class DataSet:
     splits: tuple[ReadSplit, ...]
 
 
-class Classes(msgspec.Struct, frozen=True):
+class ClassNumbers(msgspec.Struct, frozen=True):
     """The classes of a data set.
 
     Attributes:
@@ -52,7 +52,7 @@ class Count(msgspec.Struct, frozen=True):
     images: int
 
 
-def gather(work: DataSet, label_map: LabelMap | None) -> Output[Classes]:
+def gather(work: DataSet, label_map: LabelMap | None) -> Output[ClassNumbers]:
     """The table ``categories``, and what could not be read."""
     stated: dict[str, pa.Table] = {}
     lost = [schema.empty("quarantine")]
@@ -72,7 +72,7 @@ def gather(work: DataSet, label_map: LabelMap | None) -> Output[Classes]:
     categories = categories_table(stated, ids, label_map, work.run, wrong)
     own = categories.filter(pc.equal(categories["source"], "annotations"))
     counts = {split: len(pc.unique(own.filter(pc.equal(own["split"], split))["category_id"])) for split in stated}
-    facts = Classes(ids, counts, [(*pair, *meant) for pair, meant in wrong.items()], unlisted)
+    facts = ClassNumbers(ids, counts, [(*pair, *meant) for pair, meant in wrong.items()], unlisted)
     return Output(facts, {"categories": categories, "quarantine": pa.concat_tables(lost)})
 
 
@@ -86,7 +86,7 @@ def count(work: DataSet, item: Range) -> Output[Count]:
     return Output(Count(images.num_rows))
 
 
-CLASSES: Step[DataSet, LabelMap | None, Classes] = Step("classes", gather, Classes)
+CLASSES: Step[DataSet, LabelMap | None, ClassNumbers] = Step("classes", gather, ClassNumbers)
 RANK: Step[DataSet, Range, Count] = Step("rank", count, Count, streams=True)
 
 

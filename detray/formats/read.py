@@ -49,7 +49,7 @@ class ChunkFacts(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Sources:
+class DataFiles:
     """The files of all splits."""
 
     sources: tuple[Source, ...]
@@ -72,7 +72,7 @@ class Reading:
     chunk: int
 
 
-def plan(work: Sources, task: Planning) -> Output[Planned]:
+def plan(work: DataFiles, task: Planning) -> Output[Planned]:
     """The chunks of a split."""
     source = work.sources[task.split]
     found = by_name(source.format).plan(source, exact=task.exact)
@@ -80,7 +80,7 @@ def plan(work: Sources, task: Planning) -> Output[Planned]:
     return Output(Planned(chunks), kept={"plan": found})
 
 
-def read(work: Sources, task: Reading) -> Output[ChunkFacts]:
+def read(work: DataFiles, task: Reading) -> Output[ChunkFacts]:
     """The rows of a chunk in the order of their images."""
     source, pieces = work.sources[task.planning.split], task.plan.read()
     start, end = np.searchsorted(pieces["chunk"].to_numpy(), [task.chunk, task.chunk + 1]).tolist()
@@ -121,20 +121,20 @@ KEPT = (
     Keep("categories", chunk.CATEGORIES),
     Keep("quarantine", chunk.QUARANTINE),
 )
-PLAN_SPLIT: Step[Sources, Planning, Planned] = Step("plan", plan, Planned, (Keep("plan", PLAN),))
-READ: Step[Sources, Reading, ChunkFacts] = Step("read", read, ChunkFacts, KEPT, streams=True)
+PLAN_SPLIT: Step[DataFiles, Planning, Planned] = Step("plan", plan, Planned, (Keep("plan", PLAN),))
+READ: Step[DataFiles, Reading, ChunkFacts] = Step("read", read, ChunkFacts, KEPT, streams=True)
 
 
 def read_splits(flow: Flow, sources: Sequence[Source]) -> list[ReadSplit]:
     """Read all splits; one that was cut between two rows only by a guess that was wrong is read again."""
-    work = Sources(tuple(sources))
+    work = DataFiles(tuple(sources))
     found = _read(flow, work, range(len(sources)), exact=False)
     wrong = [split for split, results in found.items() if any(result.facts.is_wrong_cut for result in results)]
     found |= _read(flow, work, wrong, exact=True)
     return [_split(source, found[split]) for split, source in enumerate(sources)]
 
 
-def _read(flow: Flow, work: Sources, splits: Iterable[int], *, exact: bool) -> dict[int, list[Result[ChunkFacts]]]:
+def _read(flow: Flow, work: DataFiles, splits: Iterable[int], *, exact: bool) -> dict[int, list[Result[ChunkFacts]]]:
     suffix = "-exact" if exact else ""
     plannings = {f"{split:03d}{suffix}": Planning(split, exact) for split in splits}
     tasks = {

@@ -10,7 +10,7 @@ from detray.flow.step import Output, Step
 from detray.formats import canonical
 from detray.formats.classes import note_contradictions
 from detray.formats.listing import listed_names
-from detray.formats.number import Classes, DataSet
+from detray.formats.number import ClassNumbers, DataSet
 from detray.formats.splits import Range
 from detray.store import ShardKey
 
@@ -20,7 +20,7 @@ class Numbered:
     """A data set with numbers for what has none. ``first_images``: the first image_id, by range."""
 
     data: DataSet
-    classes: Classes
+    classes: ClassNumbers
     first_images: Mapping[int, int]
 
 

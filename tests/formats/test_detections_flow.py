@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_cut_by_guessing_is_read_exactly(
     flow, found = read(data, path)
     assert any(key.startswith("read-detections-exactly-") for key in flow.receipts)
     assert found.rows == 40
-    given = pa.concat_tables([part.kept.read() for part in found.parts])
+    given = pa.concat_tables([chunk.kept.read() for chunk in found.chunks])
     assert sorted(given["height"].to_pylist()) == list(range(40))
 
 
@@ -117,7 +117,7 @@ def test_images_are_named_by_files_only_in_the_parts_where_they_are(
     flow, found = read(data, path, "mine-")
     looked_up = [key for key in flow.receipts if key.startswith("name-images-mine-")]
     assert found.named == 5
-    assert 0 < len(looked_up) < len(found.parts)
+    assert 0 < len(looked_up) < len(found.chunks)
     run = taken(data, path)
     assert run.outcome.notes == ["5 detections name their image by its file name"]
     assert run.tables["predictions"].equals(taken(data, write(detections(40))).tables["predictions"])

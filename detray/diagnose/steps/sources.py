@@ -179,7 +179,7 @@ def file_source(
     ``prefix`` starts the keys of the tasks; ``classes`` say what the file's class ids mean.
     """
     file = read_file(flow, path, split, f"{prefix}-")
-    tasks = {f"{prefix}-{n:06d}": Converting(n, part.kept, classes) for n, part in enumerate(file.parts)}
+    tasks = {f"{prefix}-{n:06d}": Converting(n, chunk.kept, classes) for n, chunk in enumerate(file.chunks)}
     found = flow.map(CONVERT, None, tasks)
     return _source(found), sum(facts.lost for facts in found.facts)
 

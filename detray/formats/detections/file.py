@@ -17,15 +17,15 @@ from detray.formats.json.rows import WrongCut
 from detray.store import ShardKey
 
 
-class Rows(msgspec.Struct, frozen=True):
-    """Rows of a part of the file.
+class RowCounts(msgspec.Struct, frozen=True):
+    """What a chunk of the file holds.
 
     Attributes:
         rows: how many.
         unnamed: of them without the id of an image.
         texts: of these, those that name it by a text.
         low, high: the least and the greatest id of an image.
-        is_wrong_cut: the part was not read, since it does not begin or end between two rows.
+        is_wrong_cut: the chunk was not read, since it does not begin or end between two rows.
     """
 
     rows: int = 0
@@ -37,14 +37,14 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Part:
-    """Kept rows of one byte range, by image, those without the id of an image first.
+class KeptChunk:
+    """Kept rows of one chunk, by image, those without the id of an image first.
 
     ``before``: rows of the file that stand before it.
     """
 
     kept: Kept
-    rows: Rows
+    rows: RowCounts
     before: int
 
     def meets(self, key: ShardKey, *, unnamed: bool) -> bool:
@@ -75,29 +75,32 @@ class DetectionsFile:
     """A file of detections of one split, as it was written; small, for tasks of later steps.
 
     Attributes:
-        parts: its byte ranges, in its order.
+        chunks: in the order of the file.
         named: rows that name their image by a file name, and have its id now.
     """
 
-    parts: tuple[Part, ...]
+    chunks: tuple[KeptChunk, ...]
     named: int = 0
 
     @property
     def rows(self) -> int:
-        return sum(part.rows.rows for part in self.parts)
+        """How many there are."""
+        return sum(chunk.rows.rows for chunk in self.chunks)
 
     def of(self, key: ShardKey, *, unnamed: bool) -> pa.Table:
         """The rows of the images of ``key``, and with ``unnamed`` also those without the id of an image.
 
         As `rows.RAW`, by image and then as in the file, those without the id of an image last.
         """
-        parts = [part.of(key, unnamed=unnamed) for part in self.parts if part.meets(key, unnamed=unnamed)]
+        parts = [chunk.of(key, unnamed=unnamed) for chunk in self.chunks if chunk.meets(key, unnamed=unnamed)]
         found = pa.concat_tables([raw.RAW.empty_table(), *parts])
         return found.take(pc.sort_indices(found, [("image_id", "ascending"), ("rank", "ascending")]))
 
 
 @dataclass(frozen=True)
-class Reading:
+class SplitImages:
+    """The images that rows may be about, and may name by their files."""
+
     data: Data
     split: str
 
@@ -110,45 +113,47 @@ class Naming:
     names: Kept
 
 
-def parse(work: Reading, part: raw.Part) -> Tables:
-    """The rows of a byte range; no table where it was not cut between two rows."""
+def parse(work: SplitImages, chunk: raw.FileChunk) -> Tables:
+    """The rows of a chunk; no table where it was not cut between two rows."""
     try:
-        return {"rows": raw.read(part)}
+        return {"rows": raw.read(chunk)}
     except WrongCut:
         return {}
 
 
-def keep(work: Reading, part: raw.Part, tables: Tables) -> Output[Rows]:
+def keep(work: SplitImages, chunk: raw.FileChunk, tables: Tables) -> Output[RowCounts]:
     """The rows by image."""
-    return _by_image(tables["rows"]) if tables else Output(Rows(is_wrong_cut=True))
+    return _by_image(tables["rows"]) if tables else Output(RowCounts(is_wrong_cut=True))
 
 
-def list_names(work: Reading, task: str) -> Output[NoFacts]:
+def list_names(work: SplitImages, task: str) -> Output[NoFacts]:
     """The file names of the split's images."""
     columns = ["image_id", "file_name"]
     images = work.data.read("images", columns=columns, filters=[("split", "=", work.split)])
     return Output(NoFacts(), kept={"names": image_names(images)})
 
 
-def name_images(work: Reading, task: Naming) -> Output[Rows]:
+def name_images(work: SplitImages, task: Naming) -> Output[RowCounts]:
     """The rows again, with the ids of the images that they name by file names."""
     return _by_image(with_image_names(task.rows.read(), task.names.read()))
 
 
-def _by_image(rows: pa.Table) -> Output[Rows]:
+def _by_image(rows: pa.Table) -> Output[RowCounts]:
     order = pc.sort_indices(rows, [("image_id", "ascending", "at_start"), ("rank", "ascending")])
     unnamed, ends = rows["image_id"].null_count, pc.min_max(rows["image_id"])
     texts = rows.num_rows - image_texts(rows).null_count if unnamed else 0
-    facts = Rows(rows.num_rows, unnamed, texts, ends["min"].as_py(), ends["max"].as_py())
+    facts = RowCounts(rows.num_rows, unnamed, texts, ends["min"].as_py(), ends["max"].as_py())
     return Output(facts, kept={"rows": rows.take(order)})
 
 
 ROWS = Keep("rows", raw.RAW)
-READ = Step("read-detections", keep, Rows, (ROWS,), read=parse, label="read detections", streams=True)
-LIST: Step[Reading, str, NoFacts] = Step(
+READ = Step("read-detections", keep, RowCounts, (ROWS,), read=parse, label="read detections", streams=True)
+LIST: Step[SplitImages, str, NoFacts] = Step(
     "list-file-names", list_names, NoFacts, (Keep("names"),), label="list file names"
 )
-NAME: Step[Reading, Naming, Rows] = Step("name-images", name_images, Rows, (ROWS,), label="look file names up")
+NAME: Step[SplitImages, Naming, RowCounts] = Step(
+    "name-images", name_images, RowCounts, (ROWS,), label="look file names up"
+)
 
 
 def read_file(flow: Flow, path: str, split: str, prefix: str = "") -> DetectionsFile:
@@ -163,7 +168,7 @@ def read_file(flow: Flow, path: str, split: str, prefix: str = "") -> Detections
     Raises:
         UsageError, DetrayError: as `rows.plan` and `rows.read`.
     """
-    work = Reading(flow.data, split)
+    work = SplitImages(flow.data, split)
     found = _read(flow, work, path, prefix, exact=False)
     if any(facts.is_wrong_cut for facts in found.facts):
         found = _read(flow, work, path, f"{prefix}exactly-", exact=True)
@@ -171,17 +176,17 @@ def read_file(flow: Flow, path: str, split: str, prefix: str = "") -> Detections
     if tasks:
         names = flow.reduce(LIST, work, split, f"{prefix}names")["names"]
         again = flow.map(NAME, work, {key: Naming(rows, names) for key, rows in tasks.items()})
-    parts, before, named = [], 0, 0
+    chunks, before, named = [], 0, 0
     for key, result in found.items():
         facts = result.facts
         if key in tasks:
             named += facts.unnamed - again[key].facts.unnamed
             result = again[key]
-        parts.append(Part(result["rows"], result.facts, before))
+        chunks.append(KeptChunk(result["rows"], result.facts, before))
         before += facts.rows
-    return DetectionsFile(tuple(parts), named)
+    return DetectionsFile(tuple(chunks), named)
 
 
-def _read(flow: Flow, work: Reading, path: str, prefix: str, *, exact: bool) -> Results[Rows]:
-    parts = {f"{prefix}{number:06d}": part for number, part in enumerate(raw.plan(path, exact=exact))}
-    return flow.map(READ, work, parts)
+def _read(flow: Flow, work: SplitImages, path: str, prefix: str, *, exact: bool) -> Results[RowCounts]:
+    chunks = {f"{prefix}{number:06d}": chunk for number, chunk in enumerate(raw.plan(path, exact=exact))}
+    return flow.map(READ, work, chunks)

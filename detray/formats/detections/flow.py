@@ -79,6 +79,8 @@ class FilePredictions:
 
 @dataclass(frozen=True)
 class Checking:
+    """What the detections of a file are checked against."""
+
     data: Data
     predictions: FilePredictions
 

@@ -49,7 +49,7 @@ _ONE_A_LINE = re.compile(rb"\s*\{[^\n]*\}[ \t\r]*\n\s*\{")
 
 
 @dataclass(frozen=True)
-class Part:
+class FileChunk:
     """A byte range of a results file; ``exact`` where its borders are certain."""
 
     path: str
@@ -68,8 +68,8 @@ class DetectionRow(Row, forbid_unknown_fields=False, gc=False):
     segmentation: Raw = UNSET
 
 
-def plan(path: str | Path, *, exact: bool = False) -> list[Part]:
-    """The parts of a results file, about 16 MiB each, in its order.
+def plan(path: str | Path, *, exact: bool = False) -> list[FileChunk]:
+    """The chunks of a results file, about 16 MiB each, in its order.
 
     Raises:
         UsageError: the file is not there.
@@ -79,7 +79,7 @@ def plan(path: str | Path, *, exact: bool = False) -> list[Part]:
         raise UsageError(f"{path}: no such file; check the path of the detections")
     file = open_json(str(path))
     found = _only_list(file, exact=exact)
-    return [Part(str(path), start, end, exact) for start, end in cut(file, found, exact=exact)]
+    return [FileChunk(str(path), start, end, exact) for start, end in cut(file, found, exact=exact)]
 
 
 def _only_list(file: JsonFile, *, exact: bool) -> JsonList:
@@ -104,15 +104,15 @@ def _only_list(file: JsonFile, *, exact: bool) -> JsonList:
     return find_only_list(file)
 
 
-def read(part: Part) -> pa.Table:
-    """The rows of one part, as `RAW`; ``rank`` counts from 1 within the part.
+def read(chunk: FileChunk) -> pa.Table:
+    """The rows of one chunk, as `RAW`; ``rank`` counts from 1 within it.
 
     Raises:
-        WrongCut: the part does not parse and was not cut exactly: plan the file again with ``exact``.
+        WrongCut: the chunk does not parse and was not cut exactly: plan the file again with ``exact``.
         BrokenJson: the file is not JSON there.
     """
-    blocks = read_blocks(open_json(part.path), part.start, part.end, DetectionRow, _repair, exact=part.exact)
-    return number_ranks([_table(found, part.path) for found in blocks])
+    blocks = read_blocks(open_json(chunk.path), chunk.start, chunk.end, DetectionRow, _repair, exact=chunk.exact)
+    return number_ranks([_table(found, chunk.path) for found in blocks])
 
 
 def _table(found: ParsedRows[DetectionRow], path: str) -> pa.Table:
@@ -142,9 +142,9 @@ def read_all(path: str | Path) -> pa.Table:
         DetrayError: as `plan` and `read`.
     """
     try:
-        return number_ranks([read(part) for part in plan(path)])
+        return number_ranks([read(chunk) for chunk in plan(path)])
     except WrongCut:
-        return number_ranks([read(part) for part in plan(path, exact=True)])
+        return number_ranks([read(chunk) for chunk in plan(path, exact=True)])
 
 
 def number_ranks(parts: Sequence[pa.Table]) -> pa.Table:
