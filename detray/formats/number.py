@@ -87,7 +87,7 @@ def count(work: DataSet, item: Range) -> Output[Count]:
 
 
 CLASSES: Step[DataSet, LabelMap | None, ClassNumbers] = Step("classes", gather, ClassNumbers)
-RANK: Step[DataSet, Range, Count] = Step("rank", count, Count, streams=True)
+RANK: Step[DataSet, Range, Count] = Step("rank", count, Count)
 
 
 def first_images(flow: Flow, data: DataSet, ranges: Sequence[Range]) -> dict[int, int]:

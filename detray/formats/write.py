@@ -66,5 +66,6 @@ def write(work: Numbered, item: Range) -> Output[Written]:
     return Output(Written(shard, defects, left), tables)
 
 
-WRITE: Step[Numbered, Range, Written] = Step("write", write, Written, numbers_parts=True, streams=True)
-"""Each shard is one part of each table: an image may have any number of boxes."""
+WRITE: Step[Numbered, Range, Written] = Step("write", write, Written, numbers_parts=True)
+"""Each shard is one part of each table: an image may have any number of boxes. Plain tasks: a stream of Ray Data took
+3.4 s for the 23 shards of 3M boxes, these 2.4 s."""
