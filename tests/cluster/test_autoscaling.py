@@ -5,32 +5,46 @@ import sys
 import time
 from pathlib import Path
 
+import flow_steps as steps
 import heads
 import pytest
 
 from detray.cluster.ray_executor import RayExecutor
 from detray.errors import UsageError
+from detray.flow.executor import Job
+from detray.flow.keeper import MemoryKeeper
+from detray.flow.step import Resources
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 DRIVER = """
-import os
 import sys
 import ray
 from ray import cloudpickle
 from detray.cluster.ray_executor import RayExecutor
+from detray.flow.flow import Flow
+from detray.flow.keeper import FileKeeper
+from detray.flow.step import NoFacts, Output, Resources, Step
+from detray.store import Stage, Store
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-def build():
-    return lambda number: {"number": number, "node": ray.get_runtime_context().get_node_id()}
+class Progress:
+    step = advance = staticmethod(lambda *given: None)
+    note = staticmethod(print)
+
+def find(head, number):
+    assert ray.get_runtime_context().get_node_id() != head
+    return Output(NoFacts())
 
 ray.init(address=sys.argv[1], log_to_driver=False)
 head = ray.get_runtime_context().get_node_id()
 assert "GPU" not in ray.cluster_resources()
-found = list(RayExecutor(gpu_wait=90).map_actors(build, list(range(6)), gpus=1, note=print))
-assert sorted(one["number"] for one in found) == list(range(6))
-assert head not in {one["node"] for one in found}
+store = Store(sys.argv[2])
+flow = Flow(store, FileKeeper(Stage(store, "test")), RayExecutor(gpu_wait=90), Progress())
+tasks = {str(number): number for number in range(6)}
+step = Step("find", find, NoFacts, setup=lambda head: head)
+assert list(flow.map(step, head, tasks, resources=Resources(gpus=1))) == list(tasks)
 print("done")
 """
 
@@ -67,7 +81,7 @@ def test_a_machine_with_a_gpu_is_waited_for(tmp_path: Path) -> None:
     driver.write_text(DRIVER)
     with heads.started("--num-cpus=2", "--num-gpus=0", config=_fake) as head:
         done = subprocess.run(
-            [sys.executable, driver, f"127.0.0.1:{head.gcs}"],
+            [sys.executable, driver, f"127.0.0.1:{head.gcs}", tmp_path / "out"],
             env=heads.environment(),
             capture_output=True,
             text=True,
@@ -83,7 +97,8 @@ def test_a_machine_with_a_gpu_is_waited_for(tmp_path: Path) -> None:
 def test_a_gpu_that_never_comes_is_said(ray_executor: RayExecutor) -> None:
     notes: list[str] = []
     start = time.monotonic()
+    job = Job(steps.CALL, steps.Work(1), MemoryKeeper(), {"one": 1})
     with pytest.raises(UsageError, match=r"has 0 GPUs after 2 s \(cluster.gpu_wait_seconds\); set it to 0"):
-        list(RayExecutor(gpu_wait=2).map_actors(dict, [1], gpus=1, note=notes.append))
+        list(RayExecutor(gpu_wait=2).run(job, ["one"], Resources(gpus=1), notes.append))
     assert time.monotonic() - start < 30
     assert len(notes) == 1

@@ -1,6 +1,7 @@
 """A flow on Ray does what it does in memory, also when workers die."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import flow_steps as steps
@@ -49,11 +50,22 @@ def test_a_worker_that_dies_loses_and_doubles_nothing(ray_executor: object, tmp_
     assert reasons == {"count 4": 4, "count 3": 3, "count 2": 2, "count 5": 5}
 
 
+def test_plain_tasks_do_the_same(ray_executor: object, tmp_path: Path) -> None:
+    marker, step = tmp_path / "died", replace(steps.SQUARE, streams=False)
+    flow = flow_on(ray_executor, tmp_path / "out")
+    tasks = {f"{place:03d}": count for place, count in enumerate([4, 3, 2, 5])}
+    assert [facts.total for facts in flow.map(step, steps.Work(3, marker), tasks).facts] == [14, 5, 1, 30]
+    assert marker.exists()
+    with pytest.raises(UsageError, match="leave one out"):
+        flow.map(step, steps.Work(2), {"013": 13})
+
+
 def test_the_error_of_a_task_is_raised_as_it_is(ray_executor: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave one out"):
         flow_on(ray_executor, tmp_path).map(steps.SQUARE, steps.Work(2), {"000": 4, "001": 13, "002": 5})
-    with pytest.raises(DetrayError, match="a task failed: TypeError"):
+    with pytest.raises(DetrayError, match="a task failed: TypeError") as caught:
         flow_on(ray_executor, tmp_path).map(steps.SQUARE, steps.Work(2), {"003": "four"})  # type: ignore[dict-item]
+    assert any("in read" in note for note in caught.value.__notes__)
 
 
 def test_actors_set_up_once_each(ray_executor: object, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_scratch_comes_back_and_goes_with_the_commit(tmp_path: Path) -> None:
     assert stage.read_scratch("keys/00001", ["name"]).column_names == ["name"]
     with pytest.raises(DetrayError, match="scratch keys/00002 is gone"):
         stage.read_scratch("keys/00002")
-    stage.old_commit([], {}, "", ["findings"])
+    stage.commit({}, [], {}, "", ["findings"])
     assert [path.name for path in sorted((tmp_path / "audit").iterdir())] == [
         "config.yaml",
         "findings",

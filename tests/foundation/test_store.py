@@ -10,10 +10,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
+from outputs import write_data_set, write_stage
 
 from detray import schema
 from detray.errors import DetrayError
-from detray.store import ShardKey, Stage, Store
+from detray.store import Part, ShardKey, Stage, Store
+from detray.tables import Shard
 
 
 def rows(*reasons: str) -> pa.Table:
@@ -24,6 +26,13 @@ def images(split: str, *ids: int) -> pa.Table:
     return schema.from_rows("images", [{"split": split, "image_id": i, "file_name": f"{i}.jpg"} for i in ids], run="r")
 
 
+def write(stage: Stage, *reasons: str) -> dict[str, list[Part]]:
+    """A shard with one row for each reason."""
+    shards = enumerate(reasons)
+    parts = [part for k, reason in shards for part in stage.write_parts("quarantine", f"{k:05d}", rows(reason))]
+    return {"quarantine": parts}
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "out"))
@@ -32,13 +41,12 @@ def store(tmp_path: Path) -> Store:
 def test_nothing_shows_before_the_commit_and_all_after(store: Store, tmp_path: Path) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
-    receipt = stage.write("00000", {"quarantine": rows("a", "b")}, {"n": 2})
-    assert receipt["facts"] == {"n": 2}
+    parts = write(stage, "a", "b")
     assert store.manifest("audit") is None
     assert not list((tmp_path / "out/audit").glob("quarantine/*"))
     with pytest.raises(DetrayError, match="detray audit"):
         store.read("findings")
-    stage.old_commit([receipt], {"fingerprint": "f"}, "name: x\n", ["findings"])
+    stage.commit(parts, [], {"fingerprint": "f"}, "name: x\n", ["findings"])
     assert store.read("quarantine", "audit").num_rows == 2
     assert store.read("findings").schema.equals(schema.schema("findings"))
     assert not (tmp_path / "out/audit/_partial").exists()
@@ -47,8 +55,7 @@ def test_nothing_shows_before_the_commit_and_all_after(store: Store, tmp_path: P
 def test_other_tools_read_the_parts_as_they_are(store: Store, tmp_path: Path) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
-    receipts = [stage.write(f"{i:05d}", {"quarantine": rows(f"r{i}")}) for i in range(3)]
-    stage.old_commit(receipts, {}, "", ["quarantine", "findings"])
+    stage.commit(write(stage, "r0", "r1", "r2"), [], {}, "", ["quarantine", "findings"])
     parts = f"{tmp_path}/out/audit/quarantine/*.parquet"
     assert duckdb.sql(f"SELECT reason FROM '{parts}' ORDER BY 1").fetchall() == [("r0",), ("r1",), ("r2",)]
     assert pl.read_parquet(parts)["reason"].to_list() == ["r0", "r1", "r2"]
@@ -60,17 +67,16 @@ def test_other_tools_read_the_parts_as_they_are(store: Store, tmp_path: Path) ->
 def test_a_task_that_runs_twice_leaves_no_row_twice(store: Store) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
-    stage.write("00000", {"quarantine": rows("a")})
-    receipt = stage.write("00000", {"quarantine": rows("a")})
-    stage.old_commit([receipt], {}, "", [])
+    write(stage, "a")
+    stage.commit(write(stage, "a"), [], {}, "", [])
     assert store.read("quarantine", "audit").num_rows == 1
 
 
 def test_a_stage_goes_on_from_its_whole_shards_only_for_the_same_inputs(store: Store) -> None:
     stage = Stage(store, "audit")
     assert stage.begin("f") == {}
-    receipt = stage.write("00000", {"quarantine": rows("a")})
-    assert Stage(store, "audit").begin("f") == {"00000": json.dumps(receipt).encode()}
+    stage.write_receipt("00000", b"whole")
+    assert Stage(store, "audit").begin("f") == {"00000": b"whole"}
     assert Stage(store, "audit").begin("g") == {}
     assert Stage(store, "audit").begin("f") == {}
 
@@ -79,12 +85,11 @@ def test_a_second_run_replaces_the_first(store: Store) -> None:
     for reasons in (("a", "b", "c"), ("d",)):
         stage = Stage(store, "audit")
         stage.begin(str(reasons))
-        receipts = [stage.write(f"{i:05d}", {"quarantine": rows(reason)}) for i, reason in enumerate(reasons)]
-        stage.old_commit(receipts, {}, "", ["findings"])
+        stage.commit(write(stage, *reasons), [], {}, "", ["findings"])
     assert store.read("quarantine", "audit")["reason"].to_pylist() == ["d"]
     third = Stage(store, "audit")
     third.begin("clean")
-    third.old_commit([], {}, "", ["findings"])
+    third.commit({}, [], {}, "", ["findings"])
     assert "quarantine" not in store.manifest("audit")["tables"]
     assert store.fs.get_file_info(store.path("audit", "quarantine")).type == pafs.FileType.NotFound
 
@@ -92,7 +97,7 @@ def test_a_second_run_replaces_the_first(store: Store) -> None:
 def test_a_commit_that_was_cut_off_is_finished_by_the_next(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
-    receipts = [stage.write(f"{i:05d}", {"quarantine": rows(f"r{i}")}) for i in range(3)]
+    parts = write(stage, "r0", "r1", "r2")
     moved = []
     original = type(stage)._move_part
 
@@ -104,11 +109,11 @@ def test_a_commit_that_was_cut_off_is_finished_by_the_next(store: Store, monkeyp
 
     monkeypatch.setattr(type(stage), "_move_part", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        stage.old_commit(receipts, {}, "", ["quarantine"])
+        stage.commit(parts, [], {}, "", ["quarantine"])
     assert store.manifest("audit") is None
     monkeypatch.setattr(type(stage), "_move_part", original)
-    again = Stage(store, "audit").begin("f")
-    Stage(store, "audit").old_commit([json.loads(one) for one in again.values()], {}, "", ["quarantine"])
+    Stage(store, "audit").begin("f")
+    Stage(store, "audit").commit(parts, [], {}, "", ["quarantine"])
     assert sorted(store.read("quarantine", "audit")["reason"].to_pylist()) == ["r0", "r1", "r2"]
 
 
@@ -129,7 +134,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
     full = Store(store.root)
     object.__setattr__(full, "__dict__", {"root": store.root, "_opened": (FullDisk(), store.path()), "is_local": True})
     with pytest.raises(DetrayError, match="disk is full"):
-        Stage(full, "audit").write("00001", {"quarantine": rows("a")})
+        write(Stage(full, "audit"), "a")
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
@@ -140,13 +145,16 @@ def test_an_output_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_shards_hold_whole_images_of_one_split(store: Store) -> None:
-    stage = Stage(store, "ingest")
-    stage.begin("f")
-    keys = [ShardKey(0, "train", None, 5), ShardKey(1, "train", 5, None), ShardKey(2, "val", None, None)]
     data = [images("train", 1, 4), images("train", 5, 9), images("val", 1, 7)]
-    receipts = [stage.write(key.name, {"images": part}) for key, part in zip(keys, data, strict=True)]
-    facts = {"shards": [key.__dict__ for key in keys]}
-    stage.old_commit(receipts, {"facts": facts}, "", ["images", "annotations", "categories"], keep_names=True)
+    nothing = schema.empty("annotations")
+    splits = ("train", "train", "val")
+    shards = [Shard(split, part, nothing, schema.empty("categories")) for split, part in zip(splits, data, strict=True)]
+    keys = write_data_set(store, shards)
+    assert [(key.split, key.low, key.high) for key in keys] == [
+        ("train", None, 5),
+        ("train", 5, None),
+        ("val", None, None),
+    ]
     assert store.shards(["train"]) == keys[:2]
     assert store.read_shard(keys[1]).images["image_id"].to_pylist() == [5, 9]
     assert store.read_shard(keys[2]).annotations.num_rows == 0
@@ -160,11 +168,8 @@ def test_a_range_is_read_from_parts_cut_in_any_way(store: Store) -> None:
         rows = [{"model": "m", "split": split, "image_id": i, "category_id": 1, "score": 0.5, "rank": 1} for i in ids]
         return schema.from_rows("predictions", rows, run="r")
 
-    stage = Stage(store, "predict")
-    stage.begin("f")
     cut = [detections("val", 1, 2, 6), detections("val", 7, 20), detections("train", 6)]
-    receipts = [stage.write(f"{i:05d}", {"predictions": part}) for i, part in enumerate(cut)]
-    stage.old_commit(receipts, {}, "", ["predictions"])
+    write_stage(store, "predict", {"predictions": cut})
     found = store.read_range("predictions", ShardKey(0, "val", 2, 8))
     assert found["image_id"].to_pylist() == [2, 6, 7]
 
@@ -172,7 +177,7 @@ def test_a_range_is_read_from_parts_cut_in_any_way(store: Store) -> None:
 def test_the_manifest_lists_what_is_there(store: Store, tmp_path: Path) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
-    stage.old_commit([stage.write("00000", {"quarantine": rows("a")})], {"counts": {"in": 1}}, "", ["findings"])
+    stage.commit(write(stage, "a"), [], {"counts": {"in": 1}}, "", ["findings"])
     manifest = json.loads((tmp_path / "out/audit/manifest.json").read_text())
     assert manifest["counts"] == {"in": 1}
     for table in manifest["tables"].values():
