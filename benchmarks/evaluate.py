@@ -252,7 +252,7 @@ def time_stage(folder: Path, workers: int) -> dict[str, Any]:
 
     import pyarrow as pa
 
-    from detray.cluster.executor import SerialExecutor
+    from detray.flow.executor import InProcess
     from detray.flow.flow import Flow
     from detray.flow.keeper import FileKeeper
     from detray.settings import convert
@@ -267,7 +267,7 @@ def time_stage(folder: Path, workers: int) -> dict[str, Any]:
     store = Store(str(folder))
     stage = Stage(store, "evaluate")
     if workers == 1:
-        session, executor = nullcontext(), SerialExecutor(threads=1)
+        session, executor = nullcontext(), InProcess(threads=1)
     else:
         from detray.cluster.ray_executor import RayExecutor
         from detray.cluster.session import ray_session

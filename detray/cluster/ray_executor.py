@@ -1,31 +1,19 @@
-"""The executor on Ray: plain tasks where nothing is kept between them, a Ray Data pipeline for actors."""
+"""The executor on Ray: small steps are plain tasks, those that pass over the data set a stream of Ray Data."""
 
-import json
-import logging
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-import pyarrow as pa
 import ray
 from ray.exceptions import RayError
 from ray.util import placement_group, remove_placement_group
 
-from detray import errors
-from detray.cluster.answers import attempt, receipt
-from detray.cluster.executor import Json
+from detray.cluster.answers import attempt, first_line, receipt
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import Job
 from detray.flow.receipt import Receipt
 from detray.flow.step import Resources
-
-if TYPE_CHECKING:
-    from detray.tune.search import Search
-
-Task = TypeVar("Task")
-RESULT = pa.schema([pa.field("result", pa.string(), nullable=False)])
 
 QUEUED = 2000
 """Tasks given to a shared cluster at once: what waits for a CPU is what makes it grow."""
@@ -36,40 +24,6 @@ MAX_RETRIES = 3
 
 def _do(job: Job, key: str) -> bytes:
     return attempt(lambda: job(key))
-
-
-def _answer(function: Callable[[Any], Json], task: Any) -> str:
-    """What ``function`` says of ``task``, as JSON.
-
-    An exception travels as an answer, so that Ray neither tries it again nor prints its traceback
-    from every worker; a worker that dies is Ray's to replace.
-    """
-    try:
-        return json.dumps({"value": function(task)})
-    except DetrayError as error:
-        return json.dumps({"error": type(error).__name__, "message": str(error)})
-    except Exception as error:  # whatever it is, the driver must name it
-        message = f"a task failed: {type(error).__name__}: {_first_line(error)}"
-        return json.dumps({"error": "DetrayError", "message": message, "traceback": traceback.format_exc()})
-
-
-class _Actor:
-    """Calls what ``build`` makes, once an actor, with the task of each row; ``shared`` refers to both."""
-
-    def __init__(self, shared: Any) -> None:
-        self._shared = shared
-        self._function: Callable[[Any], Json] | None = None
-        self._tasks: Sequence[Any] = ()
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        answers = [_answer(self._call, number) for number in batch["id"].to_pylist()]
-        return pa.table({"result": pa.array(answers, pa.string())}, schema=RESULT)
-
-    def _call(self, number: int) -> Json:
-        if self._function is None:  # not in __init__: Ray prints pages where that fails
-            build, self._tasks = ray.get(self._shared)
-            self._function = build()
-        return self._function(self._tasks[number])
 
 
 class RayExecutor:
@@ -126,61 +80,6 @@ class RayExecutor:
         actor_cpus = 1 if ray.cluster_resources().get("CPU", 0) >= size + SPARE_CPUS else 0
         return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus)
 
-    def map(self, function: Callable[[Task], Json], tasks: Sequence[Task], *, cpus: float = 1) -> Iterator[Json]:
-        run = ray.remote(_answer).options(num_cpus=cpus, max_retries=MAX_RETRIES)
-        shared = ray.put(function)
-        left = iter(tasks)
-        # more would not run the sooner on a machine of our own, and take the spare CPU
-        at_once = max(1, int(self.workers / cpus)) if self._own else QUEUED
-        waiting = [run.remote(shared, task) for task in islice(left, at_once)]
-        try:
-            while waiting:
-                _, _ = ray.wait(waiting, num_returns=1)
-                ready, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=0)
-                waiting += [run.remote(shared, task) for task in islice(left, len(ready))]
-                for text in _received(ready):
-                    yield _value(text)
-        finally:
-            for reference in waiting:
-                ray.cancel(reference, force=True)
-
-    def map_actors(
-        self,
-        build: Callable[[], Callable[[Task], Json]],
-        tasks: Sequence[Task],
-        *,
-        gpus: float = 0,
-        note: Callable[[str], None] = lambda text: None,
-    ) -> Iterator[Json]:
-        if not tasks:
-            return
-        from ray import data  # slow to import
-
-        _quieten(data)
-        size = max(1, int(self._await_gpus(gpus, note) / gpus)) if gpus else self.workers
-        size = min(size, len(tasks))
-        # actors that wait for a GPU are what makes a shared cluster grow
-        largest = len(tasks) if gpus and not self._own else size
-        resources = ray.cluster_resources()
-        # an actor holds a CPU for good; the reads that feed it need one more or nothing ever starts
-        cpus = 1 if resources.get("CPU", 0) >= size + SPARE_CPUS else 0
-        options: dict[str, Any] = {"num_gpus": gpus} if gpus else {}
-        answers = data.range(len(tasks), override_num_blocks=len(tasks)).map_batches(
-            _Actor,
-            fn_constructor_args=(ray.put((build, list(tasks))),),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=data.ActorPoolStrategy(min_size=size, max_size=largest),
-            num_cpus=cpus,
-            **options,
-        )
-        try:
-            for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
-                for text in batch["result"].to_pylist():
-                    yield _value(text)
-        except RayError as error:
-            raise _failed(error) from error
-
     def _await_gpus(self, gpus: float, note: Callable[[str], None]) -> float:
         """The GPUs of the cluster, which is asked to grow where it has fewer than ``gpus``.
 
@@ -203,21 +102,6 @@ class RayExecutor:
             )
         return float(there)
 
-    def run_search(self, search: "Search", on_trial: Callable[[], None]) -> None:
-        from detray.cluster import tuning  # Tune is slow to import
-
-        tuning.run_search(search, on_trial, workers=self.workers)
-
-
-def _quieten(data: Any) -> None:
-    """Ray Data prints pages of progress of its own; detray has one line."""
-    context = data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.enable_operator_progress_bars = False
-    context.enable_auto_log_stats = False
-    context.verbose_stats_logs = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-
 
 def _received(ready: Sequence[Any]) -> list[Any]:
     try:
@@ -228,25 +112,4 @@ def _received(ready: Sequence[Any]) -> list[Any]:
 
 
 def _failed(error: RayError) -> DetrayError:
-    return DetrayError(f"Ray failed: {type(error).__name__}: {_first_line(error)}")
-
-
-def _value(text: str) -> Json:
-    """The value of an answer; an error in it is raised."""
-    answer: Json = json.loads(text)
-    if "error" in answer:
-        raise _rebuild(answer)
-    value: Json = answer["value"]
-    return value
-
-
-def _rebuild(answer: Json) -> DetrayError:
-    error: DetrayError = getattr(errors, answer["error"], DetrayError)(answer["message"])
-    if "traceback" in answer:
-        error.add_note(answer["traceback"])
-    return error
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else ""
+    return DetrayError(f"Ray failed: {type(error).__name__}: {first_line(error)}")

@@ -60,41 +60,6 @@ class Stage:
         """Say that a shard is whole, with what there is to say of it."""
         self.store.write_bytes(receipt, self.name, PARTIAL, "receipts", f"{shard}.json")
 
-    def write(
-        self, shard: str, tables: Mapping[str, pa.Table], facts: Json | None = None, *, undivided: bool = False
-    ) -> Json:
-        """Write one shard whole: its tables (each conformed), then its receipt, which is returned."""
-        number = int(shard) if undivided else None
-        written = {name: self.write_parts(name, shard, rows, number=number) for name, rows in tables.items()}
-        receipt = {
-            "shard": shard,
-            "tables": {name: msgspec.to_builtins(parts) for name, parts in written.items()},
-            "facts": facts or {},
-        }
-        self.write_receipt(shard, json.dumps(receipt).encode())
-        return receipt
-
-    def old_receipt(self, shard: str) -> Json | None:
-        data = self.receipt(shard)
-        return None if data is None else json.loads(data)
-
-    def old_commit(
-        self, receipts: Sequence[Json], manifest: Json, config: str, tables: Sequence[str], keep_names: bool = False
-    ) -> Json:
-        parts: dict[str, list[Part]] = {}
-        for receipt in sorted(receipts, key=lambda receipt: receipt["shard"]):
-            for table, found in receipt["tables"].items():
-                own = msgspec.convert(found, list[Part])
-                if keep_names:
-                    own = [msgspec.structs.replace(part, number=int(receipt["shard"])) for part in own]
-                parts.setdefault(table, []).extend(own)
-            for table in tables if keep_names else ():
-                if not receipt["tables"].get(table) and "image_id" in schema.schema(table).names:
-                    number = int(receipt["shard"])
-                    found = self.write_parts(table, receipt["shard"], schema.empty(table), number=number)
-                    parts.setdefault(table, []).extend(found)
-        return self.commit(parts, [], manifest, config, tables)
-
     # tables and files
 
     def write_parts(self, table: str, shard: str, rows: pa.Table, *, number: int | None = None) -> list[Part]:
@@ -125,25 +90,22 @@ class Stage:
 
     # scratch
 
-    def write_scratch(self, name: str, rows: pa.Table | Sequence[pa.Table], *, batch_rows: int | None = None) -> None:
+    def write_scratch(self, name: str, batches: Sequence[pa.Table]) -> None:
         """Keep a table for a later step of this stage, in ``_partial/scratch``; the commit deletes it.
 
-        With ``batch_rows``, or of several tables of one schema, each batch can be read alone.
+        ``batches`` are of one schema, and each can be read alone.
         """
-        columns = rows.schema if isinstance(rows, pa.Table) else rows[0].schema
+        columns = batches[0].schema
         # on a local disk scratch is mapped, which compression would prevent
         options = pa.ipc.IpcWriteOptions(compression=None if self.store.is_local else "lz4")
         with (
             self.store.writing(self.name, PARTIAL, "scratch", f"{name}.arrow") as stream,
             pa.ipc.new_file(stream, columns, options=options) as writer,
         ):
-            if isinstance(rows, pa.Table):
-                writer.write_table(rows if batch_rows is None else rows.combine_chunks(), max_chunksize=batch_rows)
-            else:
-                for part in rows:
-                    # combining copies even a single chunk
-                    arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in part.columns]
-                    writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
+            for batch in batches:
+                # combining copies even a single chunk
+                arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in batch.columns]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
 
     def read_scratch(
         self, name: str, columns: Sequence[str] | None = None, *, batches: Sequence[int] | None = None

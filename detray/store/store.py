@@ -107,12 +107,6 @@ class Store:
                         self.fs.delete_file(place)
                 raise
 
-    def read_chunks(self, *parts: str, chunk_bytes: int = 4 << 20) -> Iterator[bytes]:
-        """A file's content, piece by piece."""
-        with readable_errors(self.path(*parts)), self.fs.open_input_stream(self.path(*parts)) as stream:
-            while chunk := stream.read(chunk_bytes):
-                yield chunk
-
     def read_bytes(self, *parts: str) -> bytes | None:
         """A file's content; None if it is not there."""
         try:

@@ -4,9 +4,8 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from detray.cluster.executor import Executor, SerialExecutor
 from detray.cluster.settings import ClusterSettings
-from detray.flow.executor import cpus
+from detray.flow.executor import Executor, InProcess, cpus
 
 RAY_START = 5.0
 """Seconds until a local Ray works: its processes, and the first imports of its workers (measured: 4 to 6)."""
@@ -33,7 +32,7 @@ class Engine:
         self._serial = serial
         self._note = note
         self._stack = ExitStack()
-        self._in_process = SerialExecutor()
+        self._in_process = InProcess()
         self._ray: Executor | None = None
 
     def __enter__(self) -> "Engine":

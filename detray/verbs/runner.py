@@ -25,9 +25,9 @@ from detray.errors import DetrayError, UsageError
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.settings import to_yaml
-from detray.store import Json, Part, Stage
+from detray.store import Json, Stage
 from detray.verbs import catalogue, work
-from detray.verbs.base import Context, Old, Outcome, StageDefinition, Table
+from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
 
 LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
@@ -100,23 +100,14 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
     writer = Stage(context.store, stage.name)
     done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint)
     start = perf_counter()
-    outcome: Outcome | Old
-    files: list[str] = []
-    if stage.run is None:
-        outcome, own = _run_old(stage, context, writer, done)
-        parts = _old_parts(outcome)
-        seconds = own | outcome.seconds
-    else:
-        flow = Flow(
-            context.store,
-            FileKeeper(writer, done),
-            context.executor,
-            context.progress,
-            cpus=context.config.cluster.cpus_per_task,
-        )
-        outcome = stage.run(context, flow)
-        parts, files = flow.parts()
-        seconds = flow.seconds
+    flow = Flow(
+        context.store,
+        FileKeeper(writer, done),
+        context.executor,
+        context.progress,
+        cpus=context.config.cluster.cpus_per_task,
+    )
+    outcome = stage.run(context, flow)
     manifest = {
         "run": context.config.name,
         "id": uuid.uuid4().hex,
@@ -126,7 +117,7 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
         "versions": _versions(),
         "inputs": _inputs(stage.inputs(context.config)),
         "counts": outcome.counts,
-        "seconds": {step: round(value, 3) for step, value in seconds.items()}
+        "seconds": {step: round(value, 3) for step, value in flow.seconds.items()}
         | {"total": round(perf_counter() - start, 3)},
         "seeds": outcome.seeds,
         "cluster": {"executor": type(context.executor).__name__, "workers": context.executor.workers},
@@ -134,27 +125,12 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
         "summary": [asdict(table) for table in outcome.summary],
         "notes": outcome.notes,
     }
-    return writer.commit(parts, files, manifest, to_yaml(context.config), stage.tables)
+    return writer.commit(*flow.parts(), manifest, to_yaml(context.config), stage.tables)
 
 
 @cache
 def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in LIBRARIES}
-
-
-def _run_old(
-    stage: StageDefinition, context: Context, writer: Stage, done: dict[str, bytes]
-) -> tuple[Old, dict[str, float]]:
-    own = replace(context, seconds={})
-    return stage.old(own, writer, done), own.seconds
-
-
-def _old_parts(outcome: Old) -> dict[str, list[Part]]:
-    parts: dict[str, list[Part]] = {}
-    for receipt in sorted(outcome.receipts, key=lambda receipt: receipt["shard"]):
-        for table, found in receipt["tables"].items():
-            parts.setdefault(table, []).extend(msgspec.convert(found, list[Part]))
-    return parts
 
 
 def _fingerprint(stage: StageDefinition, context: Context) -> str:

@@ -128,7 +128,7 @@ REAL = {
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_data_have_the_faults_that_are_known_and_no_other(shared: Path, tmp_path: Path, name: str) -> None:
-    from detray.cluster.executor import SerialExecutor
+    from detray.flow.executor import InProcess
     from detray.settings import convert
     from detray.store import Store
     from detray.verbs import runner
@@ -137,7 +137,7 @@ def test_real_data_have_the_faults_that_are_known_and_no_other(shared: Path, tmp
 
     splits = {"val": {"format": "coco", "annotations": name}}
     config = convert({"dataset": {"root": str(shared), "splits": splits}}, Config, "test")
-    context = Context(config, Store(str(tmp_path)), SerialExecutor())
+    context = Context(config, Store(str(tmp_path)), InProcess())
     runner.run(context, ["audit"])
     found = context.store.read("findings", filters=[("severity", ">=", ERROR)])
     counted = found.group_by("rule").aggregate([([], "count_all")]).to_pylist()

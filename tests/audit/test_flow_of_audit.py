@@ -15,12 +15,11 @@ from PIL import Image
 from detray.audit import flow as audit_flow
 from detray.audit.flow import AuditInputs, audit
 from detray.audit.settings import AuditSettings
-from detray.cluster.executor import SerialExecutor
 from detray.detectors.class_weights import class_weights
 from detray.detectors.training import check_class_names
 from detray.errors import UsageError
 from detray.flow.data import MemoryData
-from detray.flow.executor import Job
+from detray.flow.executor import InProcess, Job
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper, MemoryKeeper
 from detray.flow.memory import InMemoryRun, run_in_memory
@@ -64,7 +63,7 @@ def test_files_and_memory_tell_the_same(
     monkeypatch.setattr(audit_flow, "KEYS_PER_BUCKET", keys_per_bucket)
     store = Store(str(tmp_path))
     write_data_set(store, _mixed().shards(cuts)[0])
-    outcome = run_stage(STAGE, Context(convert({"name": "test"}, Config, "test"), store, SerialExecutor(threads=3)))
+    outcome = run_stage(STAGE, Context(convert({"name": "test"}, Config, "test"), store, InProcess(threads=3)))
     expected = _audited(_mixed())
     found = store.read("findings").sort_by("finding_id")
     assert found.equals(expected.tables["findings"].sort_by("finding_id"))
@@ -192,7 +191,7 @@ def test_an_audit_that_died_goes_on_from_its_whole_shards(tmp_path: Path) -> Non
     store = Store(str(tmp_path))
     stage = Stage(store, "audit")
 
-    class Dying(SerialExecutor):
+    class Dying(InProcess):
         def run(self, job: Job, keys: Any, resources: Any, note: Any) -> Any:
             yield from super().run(job, keys[:2], resources, note)
             raise KeyboardInterrupt
@@ -200,7 +199,7 @@ def test_an_audit_that_died_goes_on_from_its_whole_shards(tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         audit(Flow(store, FileKeeper(stage, stage.begin("test")), Dying(threads=1)), AuditInputs("test"))
     assert set(stage.begin("test")) == {"rules-00000", "rules-00001"}
-    run_stage(STAGE, Context(convert({"name": "test"}, Config, "test"), store, SerialExecutor()))
+    run_stage(STAGE, Context(convert({"name": "test"}, Config, "test"), store, InProcess()))
     expected = _audited(_mixed()).tables["findings"].sort_by("finding_id")
     assert store.read("findings").sort_by("finding_id").equals(expected)
 
@@ -231,7 +230,7 @@ def test_what_the_training_augmentation_loses(tmp_path: Path, policy: str, expec
         boxes=boxes, images=[{"split": "train"}] * 30, categories={1: "middle", 2: "edge"}, splits=("train",)
     )
     values = {"dataset": {"splits": {"train": {"annotations": "x"}}}, "train": {"augmentation": policy}}
-    context = Context(convert(values, Config, "test"), Store(str(tmp_path)), SerialExecutor())
+    context = Context(convert(values, Config, "test"), Store(str(tmp_path)), InProcess())
     keeper = MemoryKeeper()
     assert STAGE.run is not None
     STAGE.run(context, Flow(MemoryData(data.shards(2)[0]), keeper, context.executor))

@@ -12,7 +12,7 @@ import yaml
 from pycocotools.coco import COCO
 
 from detray.clean.requests import RULES
-from detray.cluster.executor import SerialExecutor
+from detray.flow.executor import InProcess
 from detray.settings import convert
 from detray.store import Store
 from detray.verbs import runner
@@ -22,7 +22,7 @@ from detray.verbs.config import Config
 
 def run(verb: str, output: Path, dataset: dict[str, Any], **sections: Any) -> Store:
     values = {"name": "r", "output": str(output), "dataset": dataset} | sections
-    context = Context(convert(values, Config, "test"), Store(str(output)), SerialExecutor())
+    context = Context(convert(values, Config, "test"), Store(str(output)), InProcess())
     runner.run(context, [verb])
     return context.store
 

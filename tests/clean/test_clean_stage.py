@@ -15,7 +15,7 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pycocotools.coco import COCO
 
 from detray import schema
-from detray.cluster.executor import SerialExecutor
+from detray.flow.executor import InProcess
 from detray.settings import convert
 from detray.store import Store
 from detray.tables import Shard
@@ -60,7 +60,7 @@ def ingested(place: Path | Store, shards: list[Shard], findings: pa.Table, suspe
 
 
 def cleaned(store: Store, config: dict[str, Any] = CONFIG) -> tuple[Any, pa.Table]:
-    outcome = run_stage(STAGE, Context(convert(config, Config, "test"), store, SerialExecutor()))
+    outcome = run_stage(STAGE, Context(convert(config, Config, "test"), store, InProcess()))
     return outcome, store.read("edits")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detray.cluster.executor import Executor, SerialExecutor
+from detray.flow.executor import Executor, InProcess
 from detray.formats.plain import dataset_from_files
 from detray.settings import convert
 from detray.store import Store
@@ -47,7 +47,7 @@ def _diagnose(folder: Path, files: tuple[str, str], executor: Executor) -> Store
 
 def test_tables_are_those_of_one_process(ray_executor: Executor, tmp_path: Path) -> None:
     files = _files(tmp_path)
-    plain = _diagnose(tmp_path / "plain", files, SerialExecutor())
+    plain = _diagnose(tmp_path / "plain", files, InProcess())
     spread = _diagnose(tmp_path / "spread", files, ray_executor)
     assert plain.read("diagnoses").num_rows >= 3
     for table in ("diagnoses", "label_errors"):

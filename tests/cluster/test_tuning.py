@@ -12,8 +12,8 @@ import pytest
 import tiny
 from outputs import run_stage
 
-from detray.cluster.executor import Executor, SerialExecutor
 from detray.detectors.settings import TrainSettings
+from detray.flow.executor import Executor, InProcess
 from detray.flow.kept import InMemory
 from detray.flow.workspace import Workspace
 from detray.settings import convert
@@ -109,7 +109,7 @@ def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: Non
 # Keras hands its variables to NumPy without the copy keyword of NumPy 2 when it saves a network
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_same_as_in_one_process(tmp_path: Path, ray_executor: Executor) -> None:
-    plain = tune(tmp_path / "plain", SerialExecutor())
+    plain = tune(tmp_path / "plain", InProcess())
     on_ray = tune(tmp_path / "ray", ray_executor)
     assert on_ray["trials"].num_rows == plain["trials"].num_rows == 4
     for table in STAGE.tables:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from detray.cluster.executor import SerialExecutor
 from detray.demo import verify
 from detray.demo.faults import Fault
+from detray.flow.executor import InProcess
 from detray.settings import convert
 from detray.store import Store
 from detray.verbs import runner
@@ -24,7 +24,7 @@ def _findings(root: Path, output: Path, splits: tuple[str, ...]) -> pa.Table:
         },
     }
     store = Store(str(output))
-    runner.run(Context(convert(values, Config, "test"), store, SerialExecutor()), ["audit"])
+    runner.run(Context(convert(values, Config, "test"), store, InProcess()), ["audit"])
     return store.read("findings")
 
 

@@ -10,7 +10,6 @@ from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
 from outputs import run_stage
 
 from detray import tables
-from detray.cluster.executor import SerialExecutor
 from detray.detectors import flow as inference
 from detray.detectors.network import build_network
 from detray.detectors.retinanet import RetinaNet, load_retinanet
@@ -22,9 +21,9 @@ from detray.evaluate.shard.inputs import read_scene
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
-from detray.flow.keeper import FileKeeper, MemoryKeeper
+from detray.flow.keeper import MemoryKeeper
 from detray.formats.settings import DatasetSettings, SplitSettings
-from detray.store import Stage, Store
+from detray.store import Store
 from detray.verbs import predict, train
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
@@ -43,19 +42,7 @@ def _config(**sections: object) -> Config:
 
 
 def _run(stage: StageDefinition, store: Store, config: Config, fingerprint: str = "f") -> Outcome:
-    context = Context(config, store, SerialExecutor())
-    if stage.run is not None:
-        return run_stage(stage, context, fingerprint)
-    writer = Stage(store, stage.name)
-    done = writer.begin(fingerprint)
-    if stage.run is None:
-        outcome = stage.old(context, writer, done)
-        writer.old_commit(outcome.receipts, {"facts": outcome.facts}, "", stage.tables)
-        return outcome
-    flow = Flow(store, FileKeeper(writer, done), SerialExecutor())
-    outcome = stage.run(context, flow)
-    writer.commit(*flow.parts(), {"facts": outcome.facts}, "", stage.tables)
-    return outcome
+    return run_stage(stage, Context(config, store, InProcess()), fingerprint)
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +217,7 @@ def test_a_file_of_detections_is_of_one_split(tmp_path):
         detector = DetectorSettings(kind="predictions", path=path)
         config = _config(detector=detector, predict=PredictSettings(splits=splits))
         with pytest.raises(UsageError, match=words):
-            predict.run(Context(config, nowhere, SerialExecutor()), flow)
+            predict.run(Context(config, nowhere, InProcess()), flow)
 
 
 def test_model_names():

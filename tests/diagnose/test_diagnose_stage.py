@@ -11,10 +11,10 @@ import scenes
 import suite
 
 from detray import cli
-from detray.cluster.executor import SerialExecutor
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps.classes import Shown
 from detray.diagnose.summary import summary
+from detray.flow.executor import InProcess
 from detray.formats import canonical
 from detray.formats.plain import dataset_from_files
 from detray.settings import convert
@@ -40,7 +40,7 @@ def _run(folder: Path, gt: Path, dt: Path, **diagnose: object) -> Store:
         evaluate=convert({"bootstrap": 0}, type(config.evaluate), "test"),
     )
     store = Store(str(folder))
-    runner.run(Context(config, store, SerialExecutor()), ["diagnose"])
+    runner.run(Context(config, store, InProcess()), ["diagnose"])
     return store
 
 

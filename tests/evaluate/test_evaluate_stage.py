@@ -12,11 +12,11 @@ from evaluation import Tables, evaluate_tables, shards_of
 from outputs import write_data_set, write_stage
 
 from detray import console
-from detray.cluster.executor import SerialExecutor
 from detray.errors import DetrayError, UsageError
 from detray.evaluate import flow, steps
 from detray.evaluate.flow import TABLES
 from detray.flow import pieces
+from detray.flow.executor import InProcess
 from detray.settings import convert
 from detray.store import Store
 from detray.verbs.base import Context, Outcome
@@ -42,7 +42,7 @@ def prepared(root: Path, tables: Tables, n_shards: int, model: str = "a") -> Sto
 
 
 def run_stage(store: Store, config: Config = CONFIG) -> Outcome:
-    return outputs.run_stage(STAGE, Context(config, store, SerialExecutor()))
+    return outputs.run_stage(STAGE, Context(config, store, InProcess()))
 
 
 def in_order(table: pa.Table) -> pa.Table:

@@ -13,7 +13,7 @@ def test_scratch_comes_back_and_goes_with_the_commit(tmp_path: Path) -> None:
     stage = Stage(Store(str(tmp_path)), "audit")
     stage.begin("one")
     rows = pa.table({"key": [3, None], "name": ["a", "b"]})
-    stage.write_scratch("keys/00001", rows)
+    stage.write_scratch("keys/00001", [rows])
     assert stage.read_scratch("keys/00001").equals(rows)
     assert stage.read_scratch("keys/00001", ["name"]).column_names == ["name"]
     with pytest.raises(DetrayError, match="scratch keys/00002 is gone"):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from detray.cluster.executor import SerialExecutor
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
@@ -17,7 +16,7 @@ from detray.verbs.runner import run
 
 
 def _context(store: Store) -> Context:
-    return Context(config=Config(name="sample", output=store.root), store=store, executor=SerialExecutor())
+    return Context(config=Config(name="sample", output=store.root), store=store, executor=InProcess())
 
 
 def test_the_page_is_written_with_its_manifest(store: Store) -> None:

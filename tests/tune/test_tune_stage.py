@@ -12,11 +12,11 @@ import pytest
 from outputs import run_stage, write_stage
 
 from detray import schema
-from detray.cluster.executor import SerialExecutor
 from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult
 from detray.errors import DetrayError, UsageError
+from detray.flow.executor import InProcess
 from detray.settings import convert, read_yaml
 from detray.store import Store
 from detray.tune import trial as trial_module
@@ -98,7 +98,7 @@ def tune(store: Store, config: Config, **changes: Mapping[str, Any]) -> Outcome:
     values = msgspec.to_builtins(config)
     for section, fields in changes.items():
         values[section] |= fields
-    return run_stage(STAGE, Context(convert(values, Config, "test"), store, SerialExecutor()))
+    return run_stage(STAGE, Context(convert(values, Config, "test"), store, InProcess()))
 
 
 def tables_of(store: Store) -> dict[str, pa.Table]:

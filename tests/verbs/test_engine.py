@@ -2,8 +2,8 @@
 
 import pytest
 
-from detray.cluster.executor import SerialExecutor
 from detray.cluster.settings import ClusterSettings
+from detray.flow.executor import InProcess
 from detray.formats.settings import DatasetSettings
 from detray.settings import convert
 from detray.verbs import engine as module
@@ -17,8 +17,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Each start of Ray, which is not started."""
     starts: list[object] = []
 
-    def start(self: Engine) -> SerialExecutor:
-        starts.append(SerialExecutor())
+    def start(self: Engine) -> InProcess:
+        starts.append(InProcess())
         return starts[-1]  # type: ignore[return-value]
 
     monkeypatch.setattr(Engine, "_start", start)

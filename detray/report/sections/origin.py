@@ -7,6 +7,9 @@ from detray.report.sections.common import Content
 STAGES = tuple(dict.fromkeys(table.stage for table in schema.TABLES.values() if table.stage))
 _MAX_REASONS = 50
 
+_EXECUTORS = {"InProcess": "one process", "RayExecutor": "Ray"}
+"""How the page calls what a stage ran on."""
+
 
 def build(reader: Reader) -> Content:
     """The complete stages in the order of the tables, and what each of them left out, by reason."""
@@ -25,7 +28,7 @@ def build(reader: Reader) -> Content:
                 "created": (manifest.get("created") or "").replace("T", " ").replace("+00:00", " UTC"),
                 "seconds": manifest.get("seconds", {}).get("total"),
                 "rows": [(name, table["rows"]) for name, table in manifest["tables"].items()],
-                "executor": manifest.get("cluster", {}).get("executor", "").removesuffix("Executor").lower(),
+                "executor": _EXECUTORS.get(manifest.get("cluster", {}).get("executor"), ""),
                 "workers": manifest.get("cluster", {}).get("workers"),
             }
             for stage, manifest in manifests.items()
