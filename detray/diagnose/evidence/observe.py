@@ -16,7 +16,7 @@ from detray.diagnose.evidence.overlap import best_of, overlaps
 from detray.diagnose.evidence.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
 from detray.diagnose.image_set import ImageSet
 from detray.evaluate.kernel import Matches, match
-from detray.evaluate.kernel.order import count, places
+from detray.evaluate.kernel.order import count, places, stable_argsort
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
     nearest, cover = nearest[rows], cover[rows]
     hit = matches.detection[rows] >= 0
     outcome = np.select([hit, cover >= 0, nearest >= 0], [o.HIT, o.COVERED, o.NEAR], o.UNTOUCHED)
-    named, n_detections = np.unique(dt.image, return_counts=True)
-    images, n_boxes = np.unique(gt.image[~gt.crowd], return_counts=True)
+    named, n_detections = count(dt.image)
+    images, n_boxes = count(gt.image[~gt.crowd])
     return BoxRows(
         image=gt.image[rows],
         category=gt.category[rows],
@@ -144,23 +144,23 @@ def _counts(scene: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCounts:
     hit = boxes.outcome == o.HIT
     by_other = (boxes.cover_category != NONE) & ~(hit & (boxes.score >= np.nan_to_num(boxes.cover_score, nan=-1.0)))
     vote = np.where(by_other, boxes.cover_category, np.where(hit, boxes.category, NONE))
-    order = np.argsort(dt.category, kind="stable")
-    classes, start = np.unique(dt.category[order], return_index=True)
-    lowest = np.minimum.reduceat(dt.score[order], start) if len(dt) else np.empty(0)
+    classes, n = count(dt.category)
+    by_class = dt.score[stable_argsort(dt.category)]
+    lowest = np.minimum.reduceat(by_class, np.cumsum(n) - n) if len(dt) else np.empty(0)
     is_hit, is_small = matches.detection >= 0, gt.area <= AREA_LIMITS["small"][1]
     return ClassCounts(
         small_boxes=_count(gt.category[is_small & ~gt.crowd]),
         small_hits=_count(gt.category[is_small & is_hit & ~gt.crowd]),
         boxes=_count(gt.category[~gt.crowd]),
         crowds=_count(gt.category[gt.crowd]),
-        detections=_count(dt.category),
+        detections=dict(zip(classes.tolist(), n.tolist(), strict=True)),
         hits=_count(gt.category[is_hit & ~gt.crowd]),
         tight_hits=_count(dt.category[tight]),
         votes=_count(boxes.category[vote != NONE], vote[vote != NONE]),
         true_scores=_count(dt.category[true], score_bin(dt.score[true])),
         false_scores=_count(dt.category[false], score_bin(dt.score[false])),
         lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),
-        image_detections=_count(np.unique(dt.image, return_counts=True)[1]),
+        image_detections=_count(count(dt.image)[1]),
     )
 
 

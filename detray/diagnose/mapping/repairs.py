@@ -27,6 +27,7 @@ class MappingFaults:
 
     @property
     def repairs(self) -> "MappingRepairs":
+        """What mends them, but for the pairing, which is applied to the detections already."""
         return MappingRepairs(
             self.reading.reading if self.reading else None,
             self.labels.classes if self.labels else {},
