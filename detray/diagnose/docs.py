@@ -38,8 +38,8 @@ def parts(cause: Cause) -> dict[str, str]:
     """The first line of a cause's docstring under ``What``, and its sections by name."""
     text = inspect.cleandoc(type(cause).__doc__ or "")
     head, *rest = re.split(rf"^({'|'.join(SECTIONS)}): ", text, flags=re.MULTILINE)
-    found = dict(zip(rest[::2], rest[1::2], strict=True))
-    return {name: " ".join(body.split()) for name, body in {"What": head, **found}.items()}
+    sections = dict(zip(rest[::2], rest[1::2], strict=True))
+    return {name: " ".join(body.split()) for name, body in {"What": head, **sections}.items()}
 
 
 def criteria(module: ModuleType) -> dict[str, Criterion]:
@@ -54,8 +54,8 @@ def criteria(module: ModuleType) -> dict[str, Criterion]:
 
 def modules() -> Iterator[ModuleType]:
     """Every module of the diagnosis."""
-    for found in pkgutil.walk_packages(detray.diagnose.__path__, "detray.diagnose."):
-        yield import_module(found.name)
+    for module in pkgutil.walk_packages(detray.diagnose.__path__, "detray.diagnose."):
+        yield import_module(module.name)
 
 
 def page() -> str:

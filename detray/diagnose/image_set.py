@@ -41,7 +41,7 @@ class ImageSet:
 
 
 def read_image_set(images: pa.Table, annotations: pa.Table, predictions: pa.Table) -> ImageSet:
-    """The scene of canonical tables of one split; rows without image, class or finite box are left out."""
+    """The images of canonical tables of one split; rows without image, class or finite box are left out."""
     size = np.stack([tables.numpy(images, side).astype(np.float64) for side in ("width", "height")], axis=1)
     known = tables.numpy(images, "image_id", -1).astype(np.int64)
     known, first = np.unique(known, return_index=True)
@@ -100,13 +100,13 @@ def _ids(table: pa.Table, column: str) -> Ints:
     return tables.numpy(table, column, -1).astype(np.int64)
 
 
-def subset(scene: ImageSet, images: Ints) -> ImageSet:
+def subset(image_set: ImageSet, images: Ints) -> ImageSet:
     """What is in some images."""
-    own = np.isin(scene.gt.image, images)
+    own = np.isin(image_set.gt.image, images)
     return ImageSet(
-        take(scene.images, np.isin(scene.images.id, images)),
-        take(scene.gt, own),
-        scene.annotation_id[own],
-        scene.annotation_row[own],
-        take(scene.dt, np.isin(scene.dt.image, images)),
+        take(image_set.images, np.isin(image_set.images.id, images)),
+        take(image_set.gt, own),
+        image_set.annotation_id[own],
+        image_set.annotation_row[own],
+        take(image_set.dt, np.isin(image_set.dt.image, images)),
     )

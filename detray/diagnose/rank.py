@@ -65,11 +65,11 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
         if not holding or stand_in[1].d_ap is not None:
             holding.append(stand_in)
     explained = {name for cause, _ in holding for name in cause.explains}
-    found = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
+    held = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
     if case.is_repaired:
-        names = {cause.name for cause, _, _ in found}
+        names = {cause.name for cause, _, _ in held}
         unrepaired = replace(case, result=case.given, split=case.split.unrepaired)
-        found += [
+        held += [
             (cause, verdict, True)
             for cause in causes
             if cause.group == SYMPTOM
@@ -79,7 +79,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
         ]
     order = {cause.name: place for place, cause in enumerate(causes)}
 
-    most = max((verdict.d_ap or 0.0 for _, verdict, _ in found), default=0.0)
+    most = max((verdict.d_ap or 0.0 for _, verdict, _ in held), default=0.0)
 
     def key(entry: tuple[Cause, Verdict, bool]) -> tuple[object, ...]:
         cause, verdict, is_explained = entry
@@ -90,7 +90,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
 
     told = _Told()
     first, last = [], []
-    for cause, verdict, is_explained in sorted(found, key=key):
+    for cause, verdict, is_explained in sorted(held, key=key):
         if is_explained or (cause.group == SYMPTOM and told.covers(verdict)):
             last.append(Ranked(cause, verdict))
         else:
@@ -121,7 +121,7 @@ def _either(a: Flags | None, b: Flags | None) -> Flags | None:
     return b if a is None else a if b is None else a | b
 
 
-def rows_of(case: Case, found: Sequence[Ranked]) -> list[dict[str, Any]]:
+def rows_of(case: Case, answers: Sequence[Ranked]) -> list[dict[str, Any]]:
     """The rows of ``diagnoses`` about one class, without run, split and model."""
     return [
         {
@@ -138,7 +138,7 @@ def rows_of(case: Case, found: Sequence[Ranked]) -> list[dict[str, Any]]:
             "remedy": entry.verdict.remedy,
             "remedy_config": to_yaml(entry.verdict.config) if entry.verdict.config else None,
         }
-        for place, entry in enumerate(found, start=1)
+        for place, entry in enumerate(answers, start=1)
     ]
 
 

@@ -46,8 +46,8 @@ def chance_of_wrong_labels(right: Floats, contradicting: Floats) -> Floats:
     fit = np.log(odds) @ n_other - np.log1p(odds) @ (n_own + n_other) + np.log(before)
     weight = np.exp(fit - fit.max())
     chance = np.minimum((weight / weight.sum()) @ (share / odds), 1.0)  # rounding
-    found: Floats = chance[np.clip(np.searchsorted(edges, other, side="right") - 1, 0, _BINS - 1)]
-    return found
+    of_each: Floats = chance[np.clip(np.searchsorted(edges, other, side="right") - 1, 0, _BINS - 1)]
+    return of_each
 
 
 def logit(share: Floats, least: float = 1e-6) -> Floats:

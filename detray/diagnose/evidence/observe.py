@@ -29,14 +29,14 @@ class Observation:
 
 
 def observe(
-    scene: ImageSet, weak: Ints, matches: Matches | None = None, floors: Mapping[int, float] | None = None
+    image_set: ImageSet, weak: Ints, matches: Matches | None = None, floors: Mapping[int, float] | None = None
 ) -> Observation:
-    """Match the scene (or take its ``matches``), and look closely at boxes and detections.
+    """Match the images (or take their ``matches``), and look closely at boxes and detections.
 
     All boxes and detections of the classes ``weak`` are looked at. With ``floors`` also the boxes of
     the other classes, and those of their detections that score at least the floor of their class.
     """
-    gt, dt = scene.gt, scene.dt
+    gt, dt = image_set.gt, image_set.dt
     matches = match(gt, dt) if matches is None else matches
     close_gt, close_dt = np.isin(gt.category, weak), np.isin(dt.category, weak)
     det, box, iou = overlaps(gt, dt, LOOSE_IOU, gt_rows=np.flatnonzero(close_gt))
@@ -50,13 +50,13 @@ def observe(
         close_gt = np.ones(len(gt), np.bool_)
     det, box, iou = (np.concatenate(pair) for pair in zip((det, box, iou), more, strict=True))
 
-    boxes = _boxes(scene, matches, np.flatnonzero(close_gt & ~gt.crowd), det, box, iou)
-    detections = _detections(scene, matches, np.flatnonzero(close_dt), det, box, iou)
-    return Observation(boxes, detections, _counts(scene, matches, take(boxes, np.isin(boxes.category, weak))))
+    boxes = _boxes(image_set, matches, np.flatnonzero(close_gt & ~gt.crowd), det, box, iou)
+    detections = _detections(image_set, matches, np.flatnonzero(close_dt), det, box, iou)
+    return Observation(boxes, detections, _counts(image_set, matches, take(boxes, np.isin(boxes.category, weak))))
 
 
-def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> BoxRows:
-    gt, dt = scene.gt, scene.dt
+def _boxes(image_set: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> BoxRows:
+    gt, dt = image_set.gt, image_set.dt
     same = dt.category[det] == gt.category[box]
     false = (matches.box[det] < 0) & matches.kept[det]
 
@@ -75,11 +75,11 @@ def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
     return BoxRows(
         image=gt.image[rows],
         category=gt.category[rows],
-        annotation_id=scene.annotation_id[rows],
-        annotation_row=scene.annotation_row[rows],
+        annotation_id=image_set.annotation_id[rows],
+        annotation_row=image_set.annotation_row[rows],
         box=gt.box[rows],
         area=gt.area[rows],
-        image_size=scene.images.size_of(gt.image[rows]),
+        image_size=image_set.images.size_of(gt.image[rows]),
         outcome=outcome,
         detection=_take(dt.rank, _take(det, nearest, NONE), NONE),
         score=_take(dt.score, _take(det, nearest, NONE), np.nan),
@@ -96,8 +96,8 @@ def _boxes(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, 
     )
 
 
-def _detections(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> DetectionRows:
-    gt, dt = scene.gt, scene.dt
+def _detections(image_set: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> DetectionRows:
+    gt, dt = image_set.gt, image_set.dt
     pairs = ~gt.crowd[box]
     same = dt.category[det] == gt.category[box]
     own = np.flatnonzero(same & pairs)
@@ -136,8 +136,8 @@ def _detections(scene: ImageSet, matches: Matches, rows: Ints, det: Ints, box: I
     )
 
 
-def _counts(scene: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCounts:
-    gt, dt = scene.gt, scene.dt
+def _counts(image_set: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCounts:
+    gt, dt = image_set.gt, image_set.dt
     true = (matches.matched[:, 0] & ~matches.ignored[:, 0] & 1).astype(np.bool_)
     false = matches.kept & ~true & ~(matches.ignored[:, 0] & 1).astype(np.bool_)
     tight = true & (matches.matched[:, 0] >> o.TIGHT_LEVEL & 1).astype(np.bool_)

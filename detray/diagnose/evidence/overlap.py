@@ -22,17 +22,17 @@ def overlaps(
     """
     boxes = np.arange(len(gt)) if gt_rows is None else gt_rows
     detections = np.arange(len(dt)) if dt_rows is None else dt_rows
-    found: list[tuple[Ints, Ints, Floats]] = []
+    near_pairs: list[tuple[Ints, Ints, Floats]] = []
     for det, box in image_pairs(dt.image, gt.image, detections, boxes):
         near = _meet(dt.box, det, gt.box, box)
         det, box = det[near], box[near]
         with np.errstate(over="ignore", invalid="ignore"):  # boxes near the largest float
             iou = paired_iou(dt.box[det], gt.box[box], gt.crowd[box])
         near = iou >= lowest
-        found.append((det[near], box[near], iou[near]))
-    if not found:
+        near_pairs.append((det[near], box[near], iou[near]))
+    if not near_pairs:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    det, box, iou = (np.concatenate(column) for column in zip(*found, strict=True))
+    det, box, iou = (np.concatenate(column) for column in zip(*near_pairs, strict=True))
     return det, box, iou
 
 

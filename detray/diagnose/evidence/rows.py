@@ -91,17 +91,17 @@ class DetectionRows(Columns):
     other_iou: Floats
 
 
-def first_of_each_place(found: DetectionRows) -> Flags:
+def first_of_each_place(rows: DetectionRows) -> Flags:
     """The detections that no higher-scoring one of the same image overlaps by .5."""
-    if not len(found):
+    if not len(rows):
         return np.zeros(0, np.bool_)
-    order = np.lexsort((found.rank, -found.score))
-    turn = np.empty(len(found), np.int64)
-    turn[order] = np.arange(len(found))
-    category = np.zeros(len(found), np.int64)
-    gt = GroundTruth(found.image, category, found.box, found.score, np.zeros(len(found), np.bool_))
-    dt = Detections(found.image, category, found.box, found.score, found.rank)
+    order = np.lexsort((rows.rank, -rows.score))
+    turn = np.empty(len(rows), np.int64)
+    turn[order] = np.arange(len(rows))
+    category = np.zeros(len(rows), np.int64)
+    gt = GroundTruth(rows.image, category, rows.box, rows.score, np.zeros(len(rows), np.bool_))
+    dt = Detections(rows.image, category, rows.box, rows.score, rows.rank)
     det, box, _ = overlaps(gt, dt, HIT_IOU)
-    first = np.ones(len(found), np.bool_)
+    first = np.ones(len(rows), np.bool_)
     first[det[turn[box] < turn[det]]] = False
     return first

@@ -34,17 +34,17 @@ class Shapes(Counted):
         return float(np.sqrt(max(self.boxes.get(category, 0), 1) * max(self.images.get(category, 0), 1)))
 
 
-def box_shapes(scene: ImageSet) -> Shapes:
-    """The shapes of a scene's boxes."""
-    real = ~scene.gt.crowd & (scene.gt.box[:, 2:] > 0).all(axis=1)
-    box, category = scene.gt.box[real], scene.gt.category[real]
-    whole = scene.images.size_of(scene.gt.image[real]).prod(axis=1)
+def box_shapes(image_set: ImageSet) -> Shapes:
+    """The shapes of an image set's boxes."""
+    real = ~image_set.gt.crowd & (image_set.gt.box[:, 2:] > 0).all(axis=1)
+    box, category = image_set.gt.box[real], image_set.gt.category[real]
+    whole = image_set.images.size_of(image_set.gt.image[real]).prod(axis=1)
     with np.errstate(over="ignore"):  # boxes near the largest float
         size = np.sqrt(box[:, 2] * box[:, 3] / np.where(np.isfinite(whole) & (whole > 0), whole, 1.0))
         aspect = box[:, 2] / box[:, 3]
-    held = np.unique(np.stack([category, scene.gt.image[real]], axis=1), axis=0)
+    held = np.unique(np.stack([category, image_set.gt.image[real]], axis=1), axis=0)
     return Shapes(
-        _counts(scene.gt.category[~scene.gt.crowd]),
+        _counts(image_set.gt.category[~image_set.gt.crowd]),
         _counts(held[:, 0]),
         _counts(category, _bin(size)),
         _counts(category, _bin(aspect)),

@@ -193,8 +193,8 @@ class CandidatePairs:
         hit = inter >= HIT_IOU * (wide * high + gw * gh - inter)
         hit &= inter > 0
         index, pair = np.nonzero(hit)
-        found = np.unique(index * self.n_boxes + self.box[pair])
-        return np.bincount(found // max(self.n_boxes, 1), minlength=len(sizes)) / max(self.n_boxes, 1)
+        hit_boxes = np.unique(index * self.n_boxes + self.box[pair])
+        return np.bincount(hit_boxes // max(self.n_boxes, 1), minlength=len(sizes)) / max(self.n_boxes, 1)
 
 
 def find_encoding(pairs: CandidatePairs, *, with_sizes: bool = True) -> EncodingFault | None:
@@ -208,10 +208,10 @@ def find_encoding(pairs: CandidatePairs, *, with_sizes: bool = True) -> Encoding
     if now > 1 - RECALL_RAISE or not len(pairs.gt):
         return None
     sized = bool(np.isfinite(pairs.size).all())
-    found = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
+    tried = [(pairs.recall(r), r) for r in readings() if sized or r.scale == "pixels"]
     # corners in the ground truth, and corners subtracted twice in the detections, fit each other alike,
     # but a wrong reading drives boxes out of the image
-    fitting = [(recall, r) for recall, r in found if _raises(recall, now, pairs)]
+    fitting = [(recall, r) for recall, r in tried if _raises(recall, now, pairs)]
     best, reading = max(fitting, key=lambda entry: entry[0] + _plausibility(pairs, entry[1]), default=(0.0, None))
     if reading is None and not with_sizes:
         return None

@@ -51,13 +51,13 @@ def reading_of_all(sample: ImageSet) -> EncodingFault | None:
     return find_encoding(compared(gt.image, gt.box, size_of(gt.image), dt, MAX_COMPARED))
 
 
-def reading_of_class(boxes: BoxRows, found: DetectionRows) -> EncodingFault | None:
+def reading_of_class(boxes: BoxRows, detections: DetectionRows) -> EncodingFault | None:
     """Whether the boxes of one class, on one side, are in another format."""
     if len(boxes) and (boxes.outcome == HIT).mean() > 1 - RECALL_RAISE:
         return None
     # pictures are resized for all classes alike
     return find_encoding(
-        compared(boxes.image, boxes.box, boxes.image_size, found, MAX_COMPARED_CLASS), with_sizes=False
+        compared(boxes.image, boxes.box, boxes.image_size, detections, MAX_COMPARED_CLASS), with_sizes=False
     )
 
 

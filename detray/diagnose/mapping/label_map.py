@@ -63,7 +63,7 @@ class _Rule:
 
 
 def find_remaps(
-    tally: ClassCounts, names: Mapping[int, str], others: Mapping[str, Mapping[int, str]] | None = None
+    counts: ClassCounts, names: Mapping[int, str], others: Mapping[str, Mapping[int, str]] | None = None
 ) -> LabelFault | None:
     """The classes that the detections' ids mean, as co-occurrence shows.
 
@@ -71,47 +71,49 @@ def find_remaps(
     classes mean that have too few boxes or are too seldom found to show it.
 
     Args:
-        tally: counts of all shards.
+        counts: counts of all shards.
         names: the data set's classes by id.
         others: further lists of classes by id that the detector may have been made with, by what
             they are called in a sentence.
     """
-    remaps, weak = _class_by_class(tally)
+    remaps, weak = _class_by_class(counts)
     offset = _common_offset(remaps)
     remaps |= {k: r for k, r in weak.items() if offset is not None and r.source - r.target == offset}
     fault = LabelFault(remaps, offset, None if offset is None else _shifted(offset).words) if remaps else None
-    found = [support for rule in _rules(tally, names, others or {}) if (support := _support(rule, tally)) is not None]
-    if not found:
+    supports = [
+        support for rule in _rules(counts, names, others or {}) if (support := _support(rule, counts)) is not None
+    ]
+    if not supports:
         return fault
-    best = max(found, key=lambda support: support.surplus)
-    return _followed(best, tally, fault or LabelFault({}, None))
+    best = max(supports, key=lambda support: support.surplus)
+    return _followed(best, counts, fault or LabelFault({}, None))
 
 
-def _class_by_class(tally: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int, ClassRemap]]:
+def _class_by_class(counts: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int, ClassRemap]]:
     """The assignment of ids to classes (Hungarian method, Kuhn 1955): remaps, and those of few hits.
 
     A class takes part where its own recall is nil; an id where its own recall is nil or it has no
     boxes, and it covers a share of the class's boxes, and most of those that anything covers or of its
     own detections are there.
     """
-    own = _own_votes(tally)
+    own = _own_votes(counts)
 
     def nil(category: int) -> bool:
-        return own.get(category, 0) <= NIL_RECALL * tally.boxes.get(category, 0)
+        return own.get(category, 0) <= NIL_RECALL * counts.boxes.get(category, 0)
 
-    targets = sorted(k for k, n in tally.boxes.items() if n and nil(k))
-    sources = sorted(k for k, n in tally.detections.items() if n and nil(k))
+    targets = sorted(k for k, n in counts.boxes.items() if n and nil(k))
+    sources = sorted(k for k, n in counts.detections.items() if n and nil(k))
     if not targets or not sources:
         return {}, {}
     weight = np.zeros((len(targets), len(sources)))
     column = {k: place for place, k in enumerate(sources)}
     row = {k: place for place, k in enumerate(targets)}
     covered = dict.fromkeys(targets, 0)
-    for (target, source), n in tally.votes.items():
+    for (target, source), n in counts.votes.items():
         if target in row and source != target:
             covered[target] += n
             if source in column:
-                weight[row[target], column[source]] = n / tally.boxes[target]
+                weight[row[target], column[source]] = n / counts.boxes[target]
     if weight.max() < REMAP_SHARE:
         return {}, {}
     from scipy.optimize import linear_sum_assignment  # a second to import, and seldom needed
@@ -121,9 +123,9 @@ def _class_by_class(tally: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int
     weak: dict[int, ClassRemap] = {}
     for i, j in chosen:
         target, source = targets[i], sources[j]
-        hits = tally.votes.get((target, source), 0)
-        remap = ClassRemap(source, target, hits, tally.boxes[target])
-        is_most = hits >= REMAP_DOMINANCE * covered[target] or hits >= SOURCE_DOMINANCE * tally.detections[source]
+        hits = counts.votes.get((target, source), 0)
+        remap = ClassRemap(source, target, hits, counts.boxes[target])
+        is_most = hits >= REMAP_DOMINANCE * covered[target] or hits >= SOURCE_DOMINANCE * counts.detections[source]
         if target == source or weight[i, j] < REMAP_SHARE or not is_most:
             continue
         (remaps if hits >= MIN_HITS else weak)[target] = remap
@@ -139,19 +141,19 @@ def _common_offset(remaps: Mapping[int, ClassRemap]) -> int | None:
     return common if shifts.count(common) >= max(2, 2 * len(shifts) / 3) else None
 
 
-def _own_votes(tally: ClassCounts) -> dict[int, int]:
+def _own_votes(counts: ClassCounts) -> dict[int, int]:
     """By class: boxes whose detection is labelled as they are."""
-    voted = {category for category, _ in tally.votes}
-    return {k: tally.votes.get((k, k), 0) if k in voted else tally.hits.get(k, 0) for k in tally.boxes}
+    voted = {category for category, _ in counts.votes}
+    return {k: counts.votes.get((k, k), 0) if k in voted else counts.hits.get(k, 0) for k in counts.boxes}
 
 
 # numberings of all classes
 
 
-def _rules(tally: ClassCounts, names: Mapping[int, str], others: Mapping[str, Mapping[int, str]]) -> Iterator[_Rule]:
+def _rules(counts: ClassCounts, names: Mapping[int, str], others: Mapping[str, Mapping[int, str]]) -> Iterator[_Rule]:
     """Numberings that tools are known to give classes, the simplest first."""
     shifts: Counter[int] = Counter()
-    for (target, source), n in tally.votes.items():
+    for (target, source), n in counts.votes.items():
         shifts[source - target] += n
     ids = sorted(names)
     for shift, _ in sorted(shifts.items(), key=lambda item: (-item[1], abs(item[0]), item[0]))[:_MAX_SHIFTS]:
@@ -193,38 +195,38 @@ class _Support:
         return self.hits - self.own
 
 
-def _support(rule: _Rule, tally: ClassCounts) -> _Support | None:
+def _support(rule: _Rule, counts: ClassCounts) -> _Support | None:
     """The boxes that speak for a rule; None where they are too few, or too many speak against it."""
-    own = _own_votes(tally)
-    renamed = {k: source for k, source in rule.sources.items() if source != k and tally.boxes.get(k)}
+    own = _own_votes(counts)
+    renamed = {k: source for k, source in rule.sources.items() if source != k and counts.boxes.get(k)}
     votes: dict[int, Counter[int]] = {k: Counter() for k in renamed}
-    for (target, source), n in tally.votes.items():
+    for (target, source), n in counts.votes.items():
         if target in renamed:
             votes[target][source] += n
     hits = sum(votes[k][source] for k, source in renamed.items())
     stays = sum(own.get(k, 0) for k in renamed)
-    covered = sum(sum(found.values()) for found in votes.values())
-    told = {k: found for k, found in votes.items() if sum(found.values()) >= MIN_HITS}
-    first = [k for k, found in told.items() if found[renamed[k]] == max(found.values())]
+    covered = sum(sum(own_votes.values()) for own_votes in votes.values())
+    told = {k: own_votes for k, own_votes in votes.items() if sum(own_votes.values()) >= MIN_HITS}
+    first = [k for k, own_votes in told.items() if own_votes[renamed[k]] == max(own_votes.values())]
     is_told = len(first) >= 2 and 2 * len(first) > len(told)
     if not is_told or hits < REMAP_DOMINANCE * covered or stays > RULE_EXCEPTIONS * hits:
         return None
     return _Support(rule, hits, stays, covered)
 
 
-def _followed(support: _Support, tally: ClassCounts, fault: LabelFault) -> LabelFault:
+def _followed(support: _Support, counts: ClassCounts, fault: LabelFault) -> LabelFault:
     """The remaps of all classes by a rule; those that were found class by class stand."""
-    rule, own = support.rule, _own_votes(tally)
+    rule, own = support.rule, _own_votes(counts)
     remaps = dict(fault.remaps)
     taken = {remap.source for remap in remaps.values()}
     for target, source in rule.sources.items():
-        hits = tally.votes.get((target, source), 0)
+        hits = counts.votes.get((target, source), 0)
         stays = own.get(target, 0)
-        works = stays >= hits and stays >= max(WORKING_RECALL * tally.boxes.get(target, 0), MIN_HITS)
-        if target in remaps or source == target or source in taken or works or source not in tally.detections:
+        works = stays >= hits and stays >= max(WORKING_RECALL * counts.boxes.get(target, 0), MIN_HITS)
+        if target in remaps or source == target or source in taken or works or source not in counts.detections:
             continue
-        remaps[target] = ClassRemap(source, target, hits, tally.boxes.get(target, 0))
-    unseen = {k: target for target, k in rule.sources.items() if k != target and k not in tally.detections}
+        remaps[target] = ClassRemap(source, target, hits, counts.boxes.get(target, 0))
+    unseen = {k: target for target, k in rule.sources.items() if k != target and k not in counts.detections}
     share = support.hits / support.covered
     return LabelFault(dict(sorted(remaps.items())), rule.offset, rule.words, share, unseen)
 
@@ -248,7 +250,7 @@ def miscounted(
     """
     known = sorted(names)
     strange = sorted(set(used) - set(names))
-    found = []
+    sentences = []
     if strange and known:
         ids = sorted(used)
         hint = ""
@@ -257,16 +259,16 @@ def miscounted(
         elif ids[-1] - ids[0] < len(known) <= known[-1] - known[0]:
             hint = "; they run through where the data set's have gaps: positions, not ids"
         listed = ", ".join(map(str, strange[:_SHOWN_IDS])) + (", ..." if len(strange) > _SHOWN_IDS else "")
-        found.append(
+        sentences.append(
             f"the detections carry {len(ids)} class ids, {ids[0]} to {ids[-1]}, and the data set has {len(known)}"
             f" classes, {known[0]} to {known[-1]}; not among its ids: {listed}{hint}"
         )
-    found += [
+    sentences += [
         f"the {words} has {len(there)} classes, the data set {len(known)}"
         for words, there in class_lists.items()
         if len(there) != len(known)
     ]
-    return found
+    return sentences
 
 
 _SHOWN_IDS = 8

@@ -53,10 +53,10 @@ class Pairing:
         place = np.minimum(np.searchsorted(self.source, image), len(self.source) - 1)
         return np.where(self.source[place] == image, self.target[place], -1)
 
-    def apply(self, scene: ImageSet) -> ImageSet:
-        """The scene with the detections moved to the images that they mean; those of no image are left out."""
-        image = self.rename(scene.dt.image)
-        return replace(scene, dt=sort_detections(take(replace(scene.dt, image=image), image >= 0)))
+    def apply(self, image_set: ImageSet) -> ImageSet:
+        """The images with the detections moved to the images that they mean; those of no image are left out."""
+        image = self.rename(image_set.dt.image)
+        return replace(image_set, dt=sort_detections(take(replace(image_set.dt, image=image), image >= 0)))
 
     def sources_of(self, images: Ints) -> Ints:
         """The ids by which detections name these images."""
@@ -140,7 +140,7 @@ def candidates(listing: Listing, named: Named) -> Iterator[Pairing]:
         by_name = np.argsort(np.array(listing.file_name), kind="stable")
         lists.append(("sorted file names", ids[by_name]))
         numbers = [re.findall(r"\d+", name or "") for name in listing.file_name]
-        stems = np.array([int(found[-1][-18:]) if found else -1 for found in numbers])
+        stems = np.array([int(digits[-1][-18:]) if digits else -1 for digits in numbers])
         if len(np.unique(stems)) == len(stems):
             yield _pairing("the number in the file name", stems, ids)
     for words, listed in lists:
@@ -182,15 +182,15 @@ def find_pairing(
         return None
     unknown = float(named.n[~np.isin(named.id, listing.id)].sum() / named.n.sum())
     empty = float(1 - np.isin(images, named.id).mean())
-    best, found = 0.0, None
+    best, meant = 0.0, None
     for pairing in candidates(listing, named):
         dt = fetch(pairing.sources_of(images))
         recall = recall_of(gt, replace(dt, image=pairing.rename(dt.image)))
         if recall > best:
-            best, found = recall, pairing
+            best, meant = recall, pairing
     fault = PairingFault("ids that the ground truth lacks", now, None, unknown, empty)
-    if found is not None and best - now > RECALL_RAISE and (best - now) * len(gt) >= MIN_HITS:
-        return replace(fault, words=found.words, recall_under=best), found
+    if meant is not None and best - now > RECALL_RAISE and (best - now) * len(gt) >= MIN_HITS:
+        return replace(fault, words=meant.words, recall_under=best), meant
     is_mixed_up = _mixed_up(named, fetch, boxes)
     lies = _as_they_lie(named, fetch, boxes, COMPARED_BOXES if is_mixed_up else COMPARED_BOXES // 10)
     if lies is not None:
@@ -211,19 +211,19 @@ def _as_they_lie(
     None where that would take more than ``most`` comparisons of boxes, or nothing fits. A box that a
     detection of its own class hits counts twice: class ids may be wrong as well.
     """
-    found = _best_of_each(fetch(named.id))
+    leaders = _best_of_each(fetch(named.id))
     parts = [take(part, ~part.crowd) for part in boxes()]
-    if len(found) * sum(len(part) for part in parts) > most:
+    if len(leaders) * sum(len(part) for part in parts) > most:
         return None
-    sources, start = np.unique(found.image, return_index=True)
-    ends = np.append(start[1:], len(found))
+    sources, start = np.unique(leaders.image, return_index=True)
+    ends = np.append(start[1:], len(leaders))
     targets: list[int] = []
     pairs: list[tuple[float, int, int]] = []
     for part in (part for part in parts if len(part)):
         images, first = np.unique(part.image, return_index=True)
         n = np.diff(np.append(first, len(part)))
         for number, (low, high) in enumerate(zip(start, ends, strict=True)):
-            fit = np.add.reduceat(_fit(take(found, np.arange(low, high)), part), first)
+            fit = np.add.reduceat(_fit(take(leaders, np.arange(low, high)), part), first)
             fit = fit**2 / n  # of crowded images anything hits some boxes
             best = np.argsort(-fit, kind="stable")[:CANDIDATES]
             pairs += [(-float(fit[place]), number, len(targets) + int(place)) for place in best if fit[place]]
@@ -259,18 +259,18 @@ def _mixed_up(named: Named, fetch: Callable[[Ints], Detections], boxes: Callable
     """Whether the detections of most images fit another image far better than the one they name."""
     order = np.lexsort((spread(named.id), -np.minimum(named.n, TOP_DETECTIONS)))
     chosen = named.id[order[:SEARCHED_IMAGES]]
-    found = fetch(chosen)
+    dt = fetch(chosen)
     own, others = np.zeros(len(chosen)), np.zeros((len(chosen), 2))  # the best two other images
     for part in boxes():
         real = take(part, ~part.crowd)
         images, place, n = np.unique(real.image, return_inverse=True, return_counts=True)
         for number, image in enumerate(chosen):
-            rows = np.flatnonzero(found.image == image)
-            rows = rows[np.argsort(-found.score[rows], kind="stable")[:TOP_DETECTIONS]]
+            rows = np.flatnonzero(dt.image == image)
+            rows = rows[np.argsort(-dt.score[rows], kind="stable")[:TOP_DETECTIONS]]
             hit = np.zeros(len(real), np.bool_)
             for start in range(0, len(real), 1 << 14):
                 some = slice(start, start + (1 << 14))
-                hit[some] = (pairwise_iou(found.box[rows], real.box[some]) >= HIT_IOU).any(axis=0)
+                hit[some] = (pairwise_iou(dt.box[rows], real.box[some]) >= HIT_IOU).any(axis=0)
             hits = np.bincount(place, hit, minlength=len(images))
             # of crowded images the best detections can hit no more boxes than they are
             share = np.minimum(hits / np.minimum(n, max(len(rows), 1)), 1.0)

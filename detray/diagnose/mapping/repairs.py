@@ -57,28 +57,28 @@ class MappingRepairs:
     def __bool__(self) -> bool:
         return bool(self.reading or self.classes or self.class_readings)
 
-    def apply(self, scene: ImageSet) -> ImageSet:
-        """The scene with everything repaired."""
+    def apply(self, image_set: ImageSet) -> ImageSet:
+        """The images with everything repaired."""
         if self.classes:
-            renamed = _renamed(scene.dt.category, self.classes)
-            scene = replace(scene, dt=replace(scene.dt, category=renamed))
+            renamed = _renamed(image_set.dt.category, self.classes)
+            image_set = replace(image_set, dt=replace(image_set.dt, category=renamed))
         if self.reading is not None:
-            scene = _read_as(scene, self.reading, None)
+            image_set = _read_as(image_set, self.reading, None)
         for category, reading in self.class_readings.items():
-            scene = _read_as(scene, reading, category)
-        return replace(scene, dt=sort_detections(scene.dt))
+            image_set = _read_as(image_set, reading, category)
+        return replace(image_set, dt=sort_detections(image_set.dt))
 
 
-def _read_as(scene: ImageSet, reading: BoxEncoding, category: int | None) -> ImageSet:
-    """The scene with the boxes of one side, of all classes or one, read in another way."""
-    side = scene.gt if reading.side == "ground truth" else scene.dt
+def _read_as(image_set: ImageSet, reading: BoxEncoding, category: int | None) -> ImageSet:
+    """The images with the boxes of one side, of all classes or one, read in another way."""
+    side = image_set.gt if reading.side == "ground truth" else image_set.dt
     rows = np.ones(len(side), np.bool_) if category is None else side.category == category
     box = side.box.copy()
-    box[rows] = reading.read(box[rows], scene.images.size_of(side.image[rows]))
+    box[rows] = reading.read(box[rows], image_set.images.size_of(side.image[rows]))
     if reading.side == "ground truth":
-        area = np.where(rows, box[:, 2] * box[:, 3], scene.gt.area)
-        return replace(scene, gt=replace(scene.gt, box=box, area=area))
-    return replace(scene, dt=replace(scene.dt, box=box))
+        area = np.where(rows, box[:, 2] * box[:, 3], image_set.gt.area)
+        return replace(image_set, gt=replace(image_set.gt, box=box, area=area))
+    return replace(image_set, dt=replace(image_set.dt, box=box))
 
 
 def _renamed(category: Ints, classes: Mapping[int, int]) -> Ints:

@@ -77,8 +77,8 @@ class SmallObjects(Cause):
 def _border(size: Floats, hit: Flags) -> tuple[float, float, float]:
     """The size that parts found from missed boxes best (Youden, 1950): it, recall up to it and above."""
     order = np.argsort(size, kind="stable")
-    found = np.cumsum(hit[order])
+    n_hit = np.cumsum(hit[order])
     n = np.arange(1, len(size))
-    below, above = found[:-1] / n, (found[-1] - found[:-1]) / (len(size) - n)
+    below, above = n_hit[:-1] / n, (n_hit[-1] - n_hit[:-1]) / (len(size) - n)
     best = int((above - below).argmax())
     return float(size[order][best]), float(below[best]), float(above[best])
