@@ -10,8 +10,8 @@ from detray.diagnose.causes.symptoms.class_confusion import ClassConfusion
 from detray.diagnose.causes.symptoms.localization import Localization
 from detray.diagnose.causes.symptoms.missed_objects import MissedObjects
 from detray.diagnose.causes.symptoms.receives_class import ReceivesClass
-from detray.diagnose.evidence import rows as o
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
+from detray.diagnose.observation import rows as o
 
 CONFIDENCE = 0.25
 """Half of what a cause has that just passes its threshold."""

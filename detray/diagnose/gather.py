@@ -11,7 +11,7 @@ from detray import tables
 from detray.diagnose.causes.ground_truth.noisy_boxes import LOOSE_RULES
 from detray.diagnose.causes.training_data.train_eval_shift import SHIFT_RULES
 from detray.diagnose.evidence.inputs import Inputs, Training
-from detray.diagnose.evidence.shapes import Shapes
+from detray.diagnose.observation.shapes import Shapes
 from detray.diagnose.request import Request
 from detray.diagnose.steps.look import COUNT_SHAPES
 from detray.diagnose.steps.others import Aps, aps_of_file

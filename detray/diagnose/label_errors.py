@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from detray import schema
 from detray.arrays import Floats, Ints
-from detray.diagnose.columns import take
 from detray.diagnose.criterion import Criterion
-from detray.diagnose.evidence import rows as o
-from detray.diagnose.evidence.counts import MIN_HITS, ClassCounts
 from detray.diagnose.evidence.histogram import Histogram, histograms
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
-from detray.diagnose.evidence.rows import TIGHT_IOU, BoxRows, DetectionRows, first_of_each_place
+from detray.diagnose.observation import rows as o
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.counts import MIN_HITS, ClassCounts
+from detray.diagnose.observation.rows import TIGHT_IOU, BoxRows, DetectionRows, first_of_each_place
 
 LISTED = Criterion(0.01, "chance below which a suspected label error is not worth a look")
 SPURIOUS_SHARE = Criterion(

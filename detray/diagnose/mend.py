@@ -8,7 +8,7 @@ from detray.arrays import Flags, Floats, Ints, Words
 from detray.boxes import IOU_THRESHOLDS
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.evidence.rows import ALL_LEVELS
+from detray.diagnose.observation.rows import ALL_LEVELS
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.kernel.accumulate import average_precision
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from detray import schema
 from detray.diagnose.flow import diagnose
-from detray.diagnose.image_set import read_image_set
+from detray.diagnose.observation.image_set import read_image_set
 from detray.diagnose.request import Request
 from detray.diagnose.settings import DiagnoseSettings
 from detray.evaluate.kernel import match

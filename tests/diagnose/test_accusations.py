@@ -5,9 +5,9 @@ import scenes
 import suite
 
 from detray import schema
-from detray.diagnose.evidence.observe import observe
-from detray.diagnose.image_set import read_image_set
 from detray.diagnose.label_errors import label_errors
+from detray.diagnose.observation.image_set import read_image_set
+from detray.diagnose.observation.observe import observe
 from detray.diagnose.settings import DiagnoseSettings
 
 BROKEN = 1

@@ -22,7 +22,7 @@ from detray.diagnose.cause import GROUPS, Cause
 from detray.diagnose.causes.training_data.forgetting import Forgetting
 from detray.diagnose.costliest import CONFIDENCE
 from detray.diagnose.evidence.inputs import Inputs, Training
-from detray.diagnose.evidence.shapes import Shapes
+from detray.diagnose.observation.shapes import Shapes
 from detray.diagnose.rank import not_looked_for, ranked
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps import classes

@@ -10,7 +10,7 @@ from in_memory import diagnoses
 from scipy.stats import binom
 
 from detray.diagnose.evidence.chance import Auc, chance_of_median
-from detray.diagnose.evidence.counts import bin_score, score_bin
+from detray.diagnose.observation.counts import bin_score, score_bin
 from detray.diagnose.settings import DiagnoseSettings
 
 

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as hnp
 
 from detray.boxes import pairwise_iou
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels
-from detray.diagnose.evidence.observe import observe
-from detray.diagnose.image_set import read_image_set
 from detray.diagnose.label_errors import label_errors
+from detray.diagnose.observation.image_set import read_image_set
+from detray.diagnose.observation.observe import observe
 
 SHARE = {"missing": 0.08, "wrong_class": 0.06, "bad_box": 0.06}
 DOUBTFUL = scenes.Quality(

@@ -9,12 +9,12 @@ import suite
 import yaml
 from in_memory import class_aps, diagnoses
 
-from detray.diagnose.evidence.counts import ClassCounts
-from detray.diagnose.evidence.observe import observe
-from detray.diagnose.image_set import read_image_set, subset
 from detray.diagnose.mapping.box_encoding import BoxEncoding, readings
 from detray.diagnose.mapping.label_map import find_remaps, miscounted
 from detray.diagnose.mapping.pairing import candidates, sample_images
+from detray.diagnose.observation.counts import ClassCounts
+from detray.diagnose.observation.image_set import read_image_set, subset
+from detray.diagnose.observation.observe import observe
 from detray.diagnose.settings import DiagnoseSettings
 
 NAMES = {

@@ -11,9 +11,9 @@ import suite
 from detray.diagnose.case import Case
 from detray.diagnose.evidence.bare_images import BareImages
 from detray.diagnose.evidence.inputs import Inputs
-from detray.diagnose.evidence.observe import observe
-from detray.diagnose.image_set import read_image_set
 from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.observation.image_set import read_image_set
+from detray.diagnose.observation.observe import observe
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps.classes import cases_of
 

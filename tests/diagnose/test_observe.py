@@ -4,12 +4,12 @@ import numpy as np
 import scenes
 from numpy.testing import assert_array_equal
 
-from detray.diagnose.columns import from_arrow, join, take, to_arrow
-from detray.diagnose.evidence import rows as o
-from detray.diagnose.evidence.counts import ClassCounts, bin_score, score_bin
-from detray.diagnose.evidence.observe import observe
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.image_set import ImageSet, read_image_set, subset
+from detray.diagnose.observation import rows as o
+from detray.diagnose.observation.columns import from_arrow, join, take, to_arrow
+from detray.diagnose.observation.counts import ClassCounts, bin_score, score_bin
+from detray.diagnose.observation.image_set import ImageSet, read_image_set, subset
+from detray.diagnose.observation.observe import observe
 from detray.evaluate.kernel import class_average_precision
 
 

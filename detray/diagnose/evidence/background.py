@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from detray.arrays import Flags
-from detray.diagnose.columns import take
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.chance import Auc
 from detray.diagnose.evidence.detections import DetectionEvidence
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.evidence.rows import first_of_each_place
 from detray.diagnose.evidence.scores import ScoreEvidence
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.rows import first_of_each_place
 
 LIKE_TRUE_AUC = Criterion(0.7, f"above it false detections score clearly less than true ones: {SUITE}")
 LIKE_TRUE_UPPER_AUC = Criterion(0.6, "the same among the scores above the median of the true ones; chance is .5")

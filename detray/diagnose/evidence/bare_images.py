@@ -9,8 +9,8 @@ from detray.arrays import Flags, Floats, Ints
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import LIKE_TRUE_UPPER_AUC, BackgroundEvidence
 from detray.diagnose.evidence.chance import BAD_AUC, CHANCE_ERRORS, Auc
-from detray.diagnose.evidence.counts import MIN_HITS
-from detray.diagnose.evidence.rows import BoxRows
+from detray.diagnose.observation.counts import MIN_HITS
+from detray.diagnose.observation.rows import BoxRows
 
 SKIPPED_DRAWN = Criterion(5, "images with boxes from which it can be told how many a class has in one")
 SKIPPED_NUMBER = Criterion(0.3, f"chance, beyond .5, that an image with boxes holds more than one without: {SUITE}")

@@ -8,10 +8,10 @@ import numpy as np
 from detray.arrays import Flags, Floats
 from detray.diagnose.evidence.chance import Auc
 from detray.diagnose.evidence.confusion import ConfusionEvidence
-from detray.diagnose.evidence.counts import FEW_BOXES
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.evidence.rows import NONE
 from detray.diagnose.evidence.scores import ScoreEvidence
+from detray.diagnose.observation.counts import FEW_BOXES
+from detray.diagnose.observation.rows import NONE
 
 
 @dataclass(frozen=True)

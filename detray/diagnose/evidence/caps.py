@@ -8,8 +8,8 @@ import numpy as np
 from detray.arrays import Flags
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.boxes import BoxEvidence
-from detray.diagnose.evidence.counts import MIN_HITS, Counts
 from detray.diagnose.evidence.result import ClassResult
+from detray.diagnose.observation.counts import MIN_HITS, Counts
 
 COCO_CAP = Criterion(100, "detections an image and class that COCO takes")
 CAPPED_IMAGES = Criterion(0.1, f"share of the images that have exactly the highest number of detections: {SUITE}")

@@ -8,11 +8,11 @@ import numpy as np
 from detray.arrays import Flags, Ints
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.chance import RARELY, chance_of_count
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.evidence.rows import COVERED, ON_OTHER
 from detray.diagnose.evidence.scores import ScoreEvidence
 from detray.diagnose.evidence.split import Split
+from detray.diagnose.observation.counts import MIN_HITS
+from detray.diagnose.observation.rows import COVERED, ON_OTHER
 
 CONFUSION_DOMINANCE = Criterion(0.6, f"share of confusions with one class, else they are scattered: {SUITE}")
 DOMINANCE_RATIO = Criterion(3, f"or times as many as with the next class: {SUITE}")

@@ -7,11 +7,11 @@ import numpy as np
 
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.boxes import BoxEvidence
-from detray.diagnose.evidence.counts import FEW_BOXES
 from detray.diagnose.evidence.histogram import score_depth
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.scores import ScoreEvidence
 from detray.diagnose.evidence.split import Split
+from detray.diagnose.observation.counts import FEW_BOXES
 
 CUT_MISSED_SHARE = Criterion(0.2, f"share of the boxes that nothing touches: {SUITE}")
 SAME_CUT = Criterion(0.02, f"lowest scores this near are one cut: {SUITE}")

@@ -9,8 +9,8 @@ from detray.arrays import Flags
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.chance import Auc
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.evidence.rows import BACKGROUND, DUPLICATE, LOOSE
 from detray.diagnose.evidence.scores import FAR_BELOW, ScoreEvidence
+from detray.diagnose.observation.rows import BACKGROUND, DUPLICATE, LOOSE
 
 COPY_IOU = Criterion(0.3, f"a loose detection overlapping a found box by it is a copy, below it a neighbour: {SUITE}")
 ONE_KIND = Criterion(0.7, f"share of the outscoring false detections that are of one kind: {SUITE}")

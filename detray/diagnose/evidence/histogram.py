@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from detray.arrays import Floats, Ints
-from detray.diagnose.evidence.counts import Counts, bin_score, score_bin
+from detray.diagnose.observation.counts import Counts, bin_score, score_bin
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from detray.diagnose.evidence.shapes import Shapes
+from detray.diagnose.observation.shapes import Shapes
 
 
 class Input(StrEnum):

@@ -8,8 +8,8 @@ import numpy as np
 
 from detray.arrays import Floats
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import FEW_BOXES, ClassCounts, Counts, bin_score
 from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, histograms, log_odds, score_depth
+from detray.diagnose.observation.counts import FEW_BOXES, ClassCounts, Counts, bin_score
 
 CONFIDENT_QUANTILE = Criterion(0.1, "a detection is confident if it scores above this share of its class's true ones")
 HIGH_RECALL = Criterion(0.5, "recall from which ranking, not finding, decides AP50")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from detray.arrays import Flags, Floats
-from detray.diagnose.columns import take
 from detray.diagnose.evidence.chance import Auc
-from detray.diagnose.evidence.rows import HIT, IGNORED, TIGHT_LEVEL, TRUE, BoxRows, DetectionRows
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.rows import HIT, IGNORED, TIGHT_LEVEL, TRUE, BoxRows, DetectionRows
 from detray.evaluate.kernel.accumulate import average_precision
 
 

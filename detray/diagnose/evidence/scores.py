@@ -8,10 +8,10 @@ import numpy as np
 from detray.arrays import Flags
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.chance import RARELY, chance_of_median
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE, Others
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.evidence.rows import IGNORED
+from detray.diagnose.observation.counts import MIN_HITS
+from detray.diagnose.observation.rows import IGNORED
 
 DEPRESSED_POSITION = Criterion(
     0.15, f"place of the class's median true score among the other classes' true scores: {SUITE}"

@@ -8,12 +8,12 @@ import numpy as np
 
 from detray.arrays import Flags, Floats, Ints
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import FEW_BOXES, MIN_HITS, WORKING_RECALL, ClassCounts, Counts, bin_score
 from detray.diagnose.evidence.histogram import Histogram, histograms
 from detray.diagnose.evidence.inputs import Inputs
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE, Reference
-from detray.diagnose.evidence.shapes import drift
 from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.observation.counts import FEW_BOXES, MIN_HITS, WORKING_RECALL, ClassCounts, Counts, bin_score
+from detray.diagnose.observation.shapes import drift
 
 HIGH_CUT = Criterion(0.2, f"lowest score of a class: exporters keep .05 or less, demos cut at .3 to .7: {SUITE}")
 SHIFT_BOXES = Criterion(8, "boxes on each side for a distribution to be told")

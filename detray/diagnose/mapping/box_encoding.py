@@ -14,8 +14,8 @@ import numpy as np
 from detray.arrays import Floats
 from detray.boxes import paired_iou
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL
-from detray.diagnose.evidence.rows import HIT_IOU
+from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
+from detray.diagnose.observation.rows import HIT_IOU
 
 RECALL_RAISE = Criterion(0.4, "recall that another reading of the data must add; noise adds under .1 in the suite")
 AS_GOOD = Criterion(0.97, f"a usual input size is taken if it hits this share of what the best size hits: {SUITE}")

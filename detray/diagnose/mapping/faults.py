@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from detray.arrays import Floats, Ints
-from detray.diagnose.columns import take
-from detray.diagnose.evidence.overlap import image_pairs
-from detray.diagnose.evidence.rows import HIT, BoxRows, DetectionRows
-from detray.diagnose.image_set import ImageSet
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE, CandidatePairs, EncodingFault, find_encoding
 from detray.diagnose.mapping.pairing import Listing, Named, Pairing, find_pairing, recall_of, spread
 from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.image_set import ImageSet
+from detray.diagnose.observation.overlap import image_pairs
+from detray.diagnose.observation.rows import HIT, BoxRows, DetectionRows
 from detray.evaluate.kernel import Detections, GroundTruth
 
 MAX_COMPARED = 3000

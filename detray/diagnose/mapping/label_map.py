@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL, WORKING_RECALL, ClassCounts
+from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL, WORKING_RECALL, ClassCounts
 
 REMAP_SHARE = Criterion(0.1, f"share of a class's boxes that the other class must hit: {SUITE}")
 REMAP_DOMINANCE = Criterion(0.4, f"share of the covered boxes that go to one other class: {SUITE}")

@@ -12,13 +12,13 @@ import numpy as np
 
 from detray.arrays import Flags, Floats, Ints
 from detray.boxes import pairwise_iou
-from detray.diagnose.columns import take
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import MIN_HITS
-from detray.diagnose.evidence.overlap import overlaps
-from detray.diagnose.evidence.rows import HIT_IOU
-from detray.diagnose.image_set import ImageSet, sort_detections
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.counts import MIN_HITS
+from detray.diagnose.observation.image_set import ImageSet, sort_detections
+from detray.diagnose.observation.overlap import overlaps
+from detray.diagnose.observation.rows import HIT_IOU
 from detray.evaluate.kernel import Detections, GroundTruth
 
 UNKNOWN_IMAGES = Criterion(0.5, "share of detections of unknown images, and of images without detections: a majority")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detray.arrays import Ints
-from detray.diagnose.image_set import ImageSet, sort_detections
 from detray.diagnose.mapping.box_encoding import BoxEncoding, EncodingFault
 from detray.diagnose.mapping.label_map import LabelFault
 from detray.diagnose.mapping.pairing import PairingFault
+from detray.diagnose.observation.image_set import ImageSet, sort_detections
 
 
 @dataclass(frozen=True)

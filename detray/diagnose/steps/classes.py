@@ -9,15 +9,15 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.diagnose.case import Case
-from detray.diagnose.columns import take
-from detray.diagnose.evidence.counts import ClassCounts
 from detray.diagnose.evidence.inputs import Inputs
-from detray.diagnose.evidence.observe import Observation
 from detray.diagnose.evidence.reference import HIGH_RECALL, Reference
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.split import Split
 from detray.diagnose.label_errors import label_errors
 from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.counts import ClassCounts
+from detray.diagnose.observation.observe import Observation
 from detray.diagnose.rank import ranked, rows_of
 from detray.diagnose.steps.look import ShardRows, rows_of_classes
 from detray.diagnose.steps.work import Work

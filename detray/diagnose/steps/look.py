@@ -8,14 +8,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from detray.diagnose.columns import from_arrow, join, take, to_arrow
-from detray.diagnose.evidence.counts import COUNTS, ClassCounts
-from detray.diagnose.evidence.observe import observe
-from detray.diagnose.evidence.rows import BoxRows, DetectionRows
-from detray.diagnose.evidence.shapes import Shapes, box_shapes
-from detray.diagnose.image_set import ImageSet, subset
 from detray.diagnose.mapping.pairing import hit_boxes, sample_images
 from detray.diagnose.mapping.repairs import MappingRepairs
+from detray.diagnose.observation.columns import from_arrow, join, take, to_arrow
+from detray.diagnose.observation.counts import COUNTS, ClassCounts
+from detray.diagnose.observation.image_set import ImageSet, subset
+from detray.diagnose.observation.observe import observe
+from detray.diagnose.observation.rows import BoxRows, DetectionRows
+from detray.diagnose.observation.shapes import Shapes, box_shapes
 from detray.diagnose.steps.sources import DetectionSource
 from detray.diagnose.steps.work import ShardTask, Work, image_set, read_tables
 from detray.flow.flow import Flow

@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from detray import tables
 from detray.arrays import Ints
-from detray.diagnose.columns import join, take
-from detray.diagnose.image_set import ImageSet, subset
 from detray.diagnose.mapping.box_encoding import EncodingFault
 from detray.diagnose.mapping.faults import find_split_faults, reading_of_class
 from detray.diagnose.mapping.pairing import Listing, Named
 from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.observation.columns import join, take
+from detray.diagnose.observation.image_set import ImageSet, subset
 from detray.diagnose.steps.look import ShardRows, rows_of_classes
 from detray.diagnose.steps.sources import NO_DETECTIONS, DetectionSource
 from detray.diagnose.steps.work import IMAGE_COLUMNS, ShardTask, Work, image_set, read_tables

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from detray import schema
 from detray.arrays import Ints
-from detray.diagnose.columns import from_arrow, join, take, to_arrow
-from detray.diagnose.image_set import read_detections, sort_detections
 from detray.diagnose.mapping.pairing import Pairing
+from detray.diagnose.observation.columns import from_arrow, join, take, to_arrow
+from detray.diagnose.observation.image_set import read_detections, sort_detections
 from detray.evaluate.kernel import Detections
 from detray.flow.data import Data
 from detray.flow.flow import Flow, Results

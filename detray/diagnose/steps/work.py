@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from detray import schema
-from detray.diagnose.columns import from_arrow, take, to_arrow
-from detray.diagnose.image_set import ImageSet, read_image_set
+from detray.diagnose.observation.columns import from_arrow, take, to_arrow
+from detray.diagnose.observation.image_set import ImageSet, read_image_set
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps.sources import DetectionSource
 from detray.evaluate.kernel import Detections

@@ -7,8 +7,8 @@ from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC, LIKE_TRUE_UPPER_AUC
 from detray.diagnose.evidence.bare_images import BareImages, outscores
 from detray.diagnose.evidence.chance import Auc
-from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
 
 UNLABELLED_SHARE = Criterion(0.2, f"confident detections where no box stands, for each true one: {SUITE}")
 MORE_THERE = Criterion(1, f"standard errors beyond chance from which detections stand where no box is: {SUITE}")

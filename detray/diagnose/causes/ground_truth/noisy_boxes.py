@@ -1,9 +1,9 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence, percent
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.inputs import Input
 from detray.diagnose.mend import Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS
 
 FLAGGED_SHARE = Criterion(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
 NOISY_SHARE = Criterion(0.4, f"untight share of true detections where the audit confirms it: {SUITE}")

@@ -6,8 +6,8 @@ from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidenc
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC
 from detray.diagnose.evidence.confusion import dominant_class
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import Mend, is_worth, regained
+from detray.diagnose.observation.counts import MIN_HITS
 
 SCATTER_CLASSES = Criterion(
     3, "classes from which confusions count as scattered: two can be alike, three at once are not"

@@ -3,8 +3,8 @@ from typing import Any
 
 from detray.diagnose.case import Case
 from detray.diagnose.cause import MAPPING, Cause, Verdict, confidence, percent
-from detray.diagnose.evidence.counts import MIN_HITS, NIL_RECALL
 from detray.diagnose.mapping.label_map import REMAP_SHARE, ClassRemap, LabelFault, key_of
+from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
 
 
 class LabelIdMismatch(Cause):

@@ -1,8 +1,8 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import OUTPUT, Cause, Verdict, confidence
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import LEAST_GAIN, MIN_GAIN, Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS
 
 DUPLICATE_SHARE = Criterion(0.3, f"duplicates for each true detection: {SUITE}")
 DUPLICATE_GAIN = Criterion(0.3, f"share of the AP that all false detections cost: {SUITE}")

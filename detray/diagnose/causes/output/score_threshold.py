@@ -1,11 +1,11 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import OUTPUT, Cause, Verdict, confidence, percent
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.evidence.cuts import CUT_MISSED_SHARE
-from detray.diagnose.evidence.rows import BACKGROUND
 from detray.diagnose.evidence.split import HIGH_CUT
 from detray.diagnose.mend import Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS
+from detray.diagnose.observation.rows import BACKGROUND
 
 CUT_PRECISION = Criterion(0.8, f"precision of what a cut leaves: {SUITE}")
 BY_SIZE_ALONE = Criterion(0.9, f"AUC of size from which it decides and not the score: {SUITE}")

@@ -2,8 +2,8 @@ from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.chance import BAD_AUC
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS
 
 BACKGROUND_SHARE = Criterion(0.3, f"false detections on background that outscore true ones, for each true one: {SUITE}")
 

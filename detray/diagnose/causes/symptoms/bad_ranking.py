@@ -1,8 +1,8 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.evidence.chance import BAD_AUC
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS
 
 
 class BadRanking(Cause):

@@ -3,8 +3,8 @@ import numpy as np
 from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import FEW_BOXES, MIN_HITS
 from detray.diagnose.mend import Mend, regained
+from detray.diagnose.observation.counts import FEW_BOXES, MIN_HITS
 
 LOOSE_SHARE = Criterion(0.15, f"share of the boxes that are only hit loosely: {SUITE}")
 UNTIGHT_SHARE = Criterion(0.6, f"share of true detections that fail at IoU .75: {SUITE}")

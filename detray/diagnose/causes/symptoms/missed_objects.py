@@ -1,8 +1,8 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence import rows as o
 from detray.diagnose.mend import Mend, regained
+from detray.diagnose.observation import rows as o
 
 MISSED_SHARE = Criterion(0.2, f"share of the boxes that nothing touches: {SUITE}")
 

@@ -2,8 +2,8 @@ from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.confusion import dominant_class
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS
 
 RECEIVED_SHARE = Criterion(0.2, f"share of the confident detections that sit on other classes: {SUITE}")
 

@@ -1,7 +1,7 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import FEW_BOXES
+from detray.diagnose.observation.counts import FEW_BOXES
 
 RARE_SHARE = Criterion(0.2, f"boxes for each box of the median class: {SUITE}")
 RARE_CHANCE = Criterion(

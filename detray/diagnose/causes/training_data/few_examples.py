@@ -1,7 +1,7 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import Criterion
-from detray.diagnose.evidence.counts import FEW_BOXES
+from detray.diagnose.observation.counts import FEW_BOXES
 
 FEW_TRAINING_BOXES = Criterion(20, "boxes in training: twice the 10 images of what LVIS calls rare (CVPR 2019)")
 

@@ -4,8 +4,8 @@ from detray.arrays import Flags, Floats
 from detray.diagnose.case import Case
 from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.counts import MIN_HITS
 from detray.diagnose.mend import Mend, regained
+from detray.diagnose.observation.counts import MIN_HITS
 
 SMALL_SIDE = Criterion(32, "COCO's small objects, side in pixels")
 SMALL_LOST_SHARE = Criterion(0.25, f"share of the boxes that nothing touches: {SUITE}")

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from detray.arrays import Floats, Ints
 from detray.boxes import AREA_LIMITS
-from detray.diagnose.columns import take
-from detray.diagnose.evidence import rows as o
-from detray.diagnose.evidence.counts import ClassCounts, Counts, score_bin
-from detray.diagnose.evidence.overlap import best_of, overlaps
-from detray.diagnose.evidence.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
-from detray.diagnose.image_set import ImageSet
+from detray.diagnose.observation import rows as o
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.counts import ClassCounts, Counts, score_bin
+from detray.diagnose.observation.image_set import ImageSet
+from detray.diagnose.observation.overlap import best_of, overlaps
+from detray.diagnose.observation.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
 from detray.evaluate.kernel import Matches, match
 from detray.evaluate.kernel.order import count, places, stable_argsort
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detray.arrays import Ints
-from detray.diagnose.evidence.counts import Counted, Counts
-from detray.diagnose.image_set import ImageSet
+from detray.diagnose.observation.counts import Counted, Counts
+from detray.diagnose.observation.image_set import ImageSet
 
 BINS_PER_OCTAVE = 4
 """Sizes and aspects are counted in bins a quarter of an octave wide."""

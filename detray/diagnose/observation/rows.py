@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from detray.arrays import Flags, Floats, Ints
 from detray.boxes import IOU_THRESHOLDS
-from detray.diagnose.columns import Columns
 from detray.diagnose.criterion import Criterion
-from detray.diagnose.evidence.overlap import overlaps
+from detray.diagnose.observation.columns import Columns
+from detray.diagnose.observation.overlap import overlaps
 from detray.evaluate.kernel import Detections, GroundTruth
 
 HIT_IOU = Criterion(0.5, "COCO's lowest IoU threshold")

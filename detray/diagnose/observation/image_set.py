@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from detray import tables
 from detray.arrays import Floats, Ints
-from detray.diagnose.columns import Columns, take
+from detray.diagnose.observation.columns import Columns, take
 from detray.evaluate.kernel import Detections, GroundTruth
 
 

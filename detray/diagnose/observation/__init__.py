@@ -1,0 +1,1 @@
+"""What shards of images show: boxes and detections, what each sits on, and counts."""
