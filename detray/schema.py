@@ -648,6 +648,7 @@ def schema(name: str) -> pa.Schema:
     return TABLES[name].arrow
 
 
+@cache
 def empty(name: str) -> pa.Table:
     """The table ``name`` without rows."""
     return schema(name).empty_table()

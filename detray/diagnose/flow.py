@@ -56,7 +56,7 @@ def diagnose(flow: Flow, request: Request) -> Outcome:
     Reads the data set, ``predictions``, and as far as they are there ``class_metrics`` and ``findings``.
     """
     outcome = Outcome()
-    source = DetectionSource()
+    source: DetectionSource | None = None
     predicted = flow.data.manifest("predict") or {}
     if request.detections is not None and predicted.get("counts", {}).get("quarantined", 0):
         split = request.splits[0]
@@ -68,7 +68,9 @@ def diagnose(flow: Flow, request: Request) -> Outcome:
         keys = flow.data.shards([split])
         if keys:
             work = _work(flow.data, request, split, predicted, metrics)
-            SplitDiagnosis(flow, request, work, f"s{place:03d}", tuple(keys)).run(source, metrics, outcome)
+            SplitDiagnosis(flow, request, work, f"s{place:03d}", tuple(keys)).run(
+                source or DetectionSource(flow.data, split), metrics, outcome
+            )
     return outcome
 
 
@@ -151,7 +153,7 @@ class SplitDiagnosis:
             search = self.flow.reduce(SEARCH, work, task, self.prefix)
             faults = search.facts.faults
             if search.facts.is_renamed:
-                source = renamed_source(self.flow, source, work.split, self.prefix, search["pairing"])
+                source = renamed_source(self.flow, source, self.prefix, search["pairing"])
             if search.facts.is_renamed or faults.reading is not None:
                 last = again("mapped")
         labels = find_remaps(last.counts, work.names, inputs.class_lists)

@@ -15,7 +15,7 @@ from detray.diagnose.observation.shapes import Shapes
 from detray.diagnose.request import Request
 from detray.diagnose.steps.look import COUNT_SHAPES
 from detray.diagnose.steps.others import Aps, aps_of_file
-from detray.diagnose.steps.sources import NO_DETECTIONS
+from detray.diagnose.steps.sources import DetectionSource
 from detray.diagnose.steps.work import ShardTask, Work
 from detray.flow.data import Data, names_of
 from detray.flow.flow import Flow
@@ -35,26 +35,24 @@ def gather(
         shapes: of the split's boxes.
     """
     settings, notes = request.settings, []
+    training, training_aps, base_aps = None, None, None
 
-    def aps_of(path: str, key: str, name: str, split: str, names: Mapping[int, str], classes: Mapping[int, int]) -> Aps:
-        aps, lost = aps_of_file(flow, work, path, f"{prefix}-{name}", split, names, classes)
+    def aps_of(name: str, path: str, there: Work, classes: Mapping[int, int]) -> Aps:
+        aps, lost = aps_of_file(flow, work, there, path, f"{prefix}-{name.partition('_')[0]}", classes)
         if lost:
-            notes.append(f"diagnose.{key}: {lost:,} detections have no score from 0 to 1, no image, class or box")
+            notes.append(f"diagnose.{name}: {lost:,} detections have no score from 0 to 1, no image, class or box")
         return aps
 
-    training, training_aps, base_aps = None, None, None
-    train = request.train if request.train != work.split else None
-    if train is not None:
-        training = _training(flow, work, train, prefix)
+    if request.train is not None and request.train != work.split:
+        there = replace(work, split=request.train, names=own_names(flow.data, request.train))
+        training = _training(flow, there, prefix)
         if settings.train_detections is None:
-            training_aps = _evaluated(metrics, train, training.names, work.names) or None
+            training_aps = _evaluated(metrics, there, work.names) or None
         else:
-            meant = read_category_map(request.category_map, names_of(flow.data, train))
-            training_aps = aps_of(
-                settings.train_detections, "train_detections", "on-training", train, training.names, meant
-            )
+            meant = read_category_map(request.category_map, names_of(flow.data, there.split))
+            training_aps = aps_of("train_detections", settings.train_detections, there, meant)
     if settings.base_detections is not None:
-        base_aps = aps_of(settings.base_detections, "base_detections", "base", work.split, work.names, {})
+        base_aps = aps_of("base_detections", settings.base_detections, work, {})
     inputs = Inputs(
         training=training,
         label_map=request.label_map,
@@ -74,19 +72,19 @@ def own_names(data: Data, split: str) -> dict[int, str]:
     return tables.class_names(categories.filter(pc.equal(categories["source"], "annotations")))
 
 
-def _training(flow: Flow, work: Work, split: str, prefix: str) -> Training:
-    there = replace(work, split=split, names=own_names(flow.data, split))
-    keys = flow.data.shards([split])
-    counted = flow.map(COUNT_SHAPES, there, {f"{prefix}-{key.name}": ShardTask(key, NO_DETECTIONS) for key in keys})
+def _training(flow: Flow, there: Work, prefix: str) -> Training:
+    nothing = DetectionSource(flow.data, there.split, ())
+    tasks = {f"{prefix}-{key.name}": ShardTask(key, nothing) for key in flow.data.shards([there.split])}
+    counted = flow.map(COUNT_SHAPES, there, tasks)
     return Training(Shapes.sum(kept.read() for kept in counted.kept("shapes").values()), there.names)
 
 
-def _evaluated(metrics: pa.Table, split: str, there: Mapping[int, str], here: Mapping[int, str]) -> Aps:
+def _evaluated(metrics: pa.Table, there: Work, here: Mapping[int, str]) -> Aps:
     """AP and AP50 on another split that was evaluated too, by the classes' ids here."""
     by_name = {name: k for k, name in sorted(here.items(), reverse=True)}
     return {
-        by_name.get(there.get(row["category_id"], ""), row["category_id"]): (row["ap"], row["ap50"])
-        for row in metrics.filter(pc.equal(metrics["split"], split)).to_pylist()
+        by_name.get(there.names.get(row["category_id"], ""), row["category_id"]): (row["ap"], row["ap50"])
+        for row in metrics.filter(pc.equal(metrics["split"], there.split)).to_pylist()
         if row["ap"] is not None
     }
 

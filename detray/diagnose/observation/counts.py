@@ -39,35 +39,24 @@ class Counted:
 
     def to_arrow(self) -> pa.Table:
         """As a table, `COUNTS`."""
-        names: list[int] = []
-        keys: list[int] = []
-        seconds: list[int | None] = []
-        n: list[int] = []
-        for place, counts in enumerate(vars(self).values()):
-            names += [place] * len(counts)
-            n += counts.values()
-            is_pair = bool(counts) and isinstance(next(iter(counts)), tuple)
-            keys += [key[0] for key in counts] if is_pair else counts
-            seconds += [key[1] for key in counts] if is_pair else [None] * len(counts)
-        labels = pa.DictionaryArray.from_arrays(pa.array(names, pa.int8()), pa.array(list(vars(self)), pa.string()))
-        columns = [pa.array(values, pa.int64()) for values in (keys, seconds, n)]
-        return pa.Table.from_arrays([labels, *columns], schema=COUNTS)
-
-    @classmethod
-    def from_arrow(cls, rows: pa.Table) -> Self:
-        """What `to_arrow` gave."""
-        found = cls()
-        names, keys, seconds, n = (rows[name].to_pylist() for name in COUNTS.names)
-        for name, key, second, count in zip(names, keys, seconds, n, strict=True):
-            getattr(found, name)[key if second is None else (key, second)] = count
-        return found
+        rows = [
+            (name, *(key if isinstance(key, tuple) else (key, None)), n)
+            for name, counts in vars(self).items()
+            for key, n in counts.items()
+        ]
+        columns = zip(*rows, strict=True) if rows else [()] * len(COUNTS)
+        arrays = [pa.array(values, field.type) for values, field in zip(columns, COUNTS, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=COUNTS)
 
     @classmethod
     def sum(cls, parts: Iterable[pa.Table]) -> Self:
         """All counts of tables that `to_arrow` gave."""
         total = cls()
         for rows in parts:
-            total.add(cls.from_arrow(rows))
+            part = cls()
+            for name, key, second, n in zip(*(rows[name].to_pylist() for name in COUNTS.names), strict=True):
+                getattr(part, name)[key if second is None else (key, second)] = n
+            total.add(part)
         return total
 
 

@@ -17,9 +17,9 @@ from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.observation.columns import join, take
 from detray.diagnose.observation.image_set import ImageSet, subset
 from detray.diagnose.steps.look import ShardRows, rows_of_classes
-from detray.diagnose.steps.sources import NO_DETECTIONS, DetectionSource
+from detray.diagnose.steps.sources import DetectionSource
 from detray.diagnose.steps.work import IMAGE_COLUMNS, ShardTask, Work, image_set, read_tables
-from detray.evaluate.kernel import Detections, GroundTruth
+from detray.evaluate.kernel import GroundTruth
 from detray.flow.step import Keep, Output, Step
 from detray.store import ShardKey
 
@@ -45,7 +45,7 @@ def search_split(work: Work, task: SampleSearch) -> Output[SplitFaults]:
     sample = _sample(work, task, np.array(task.images))
     listing = _listing(pa.concat_tables([work.data.read_range("images", key, IMAGE_COLUMNS) for key in task.keys]))
     counts: Counter[int] = Counter()
-    for part in task.source.all(work.data, work.split):
+    for part in task.source.all():
         counts.update(dict(zip(*(x.tolist() for x in np.unique(part.image, return_counts=True)), strict=True)))
     ids = np.array(sorted(counts), np.int64)
     named = Named(ids, np.array([counts[k] for k in ids.tolist()], np.int64))
@@ -53,16 +53,13 @@ def search_split(work: Work, task: SampleSearch) -> Output[SplitFaults]:
     def boxes() -> Iterator[GroundTruth]:
         return (_boxes(work, key).gt for key in task.keys)
 
-    def fetch(images: Ints) -> Detections:
-        return task.source.naming(work.data, work.split, images)
-
-    faults, pairing = find_split_faults(sample, listing, named, fetch, boxes)
+    faults, pairing = find_split_faults(sample, listing, named, task.source.naming, boxes)
     renaming = {} if pairing is None else {"pairing": pa.table({"source": pairing.source, "target": pairing.target})}
     return Output(SplitFaults(faults, pairing is not None), kept=renaming)
 
 
 def _boxes(work: Work, key: ShardKey) -> ImageSet:
-    return image_set(read_tables(work, ShardTask(key, NO_DETECTIONS)))
+    return image_set(read_tables(work, ShardTask(key, DetectionSource(work.data, work.split, ()))))
 
 
 def _sample(work: Work, task: SampleSearch, images: Ints) -> ImageSet:
@@ -74,7 +71,7 @@ def _sample(work: Work, task: SampleSearch, images: Ints) -> ImageSet:
         join([part.gt for part in parts]),
         np.concatenate([part.annotation_id for part in parts]),
         np.concatenate([part.annotation_row for part in parts]),
-        task.source.naming(work.data, work.split, images),
+        task.source.naming(images),
     )
 
 

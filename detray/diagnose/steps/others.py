@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -102,22 +102,21 @@ AVERAGE_OTHERS: Step[Work, Averaging, ClassAps] = Step(
 
 
 def aps_of_file(
-    flow: Flow, work: Work, path: str, prefix: str, split: str, names: Mapping[int, str], classes: Mapping[int, int]
+    flow: Flow, work: Work, there: Work, path: str, prefix: str, classes: Mapping[int, int]
 ) -> tuple[Aps, int]:
     """AP and AP50, by weak class, of the detections of a file, and how many of its rows cannot be used.
 
     Args:
         flow, work: of the split that is diagnosed.
+        there: of the split that the file is of.
         path: of the file.
         prefix: starts the keys of the tasks.
-        split, names: that the file is of, and its classes.
         classes: what the file's class ids mean.
     """
-    there = replace(work, split=split, names=names)
-    source, lost = file_source(flow, path, split, prefix, classes)
-    by_name = {name: k for k, name in sorted(names.items(), reverse=True)}
+    source, lost = file_source(flow, path, there.split, prefix, classes)
+    by_name = {name: k for k, name in sorted(there.names.items(), reverse=True)}
     wanted = {by_name.get(name, k): k for k, name in work.names.items() if k in work.weak}
-    keys, asked = flow.data.shards([split]), frozenset(wanted)
+    keys, asked = flow.data.shards([there.split]), frozenset(wanted)
     tasks = {f"{prefix}-{key.name}": OtherShard(key, source, asked) for key in keys}
     matched = flow.map(MATCH_OTHERS, there, tasks)
     boxes: Counter[int] = Counter()

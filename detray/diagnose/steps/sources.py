@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -25,25 +24,6 @@ from detray.store import Json, ShardKey
 DETECTION_COLUMNS = ("image_id", "category_id", "x", "y", "width", "height", "score", "rank")
 
 
-class StoredDetections(Protocol):
-    """Some of a source's detections."""
-
-    def read(self, data: Data, split: str) -> Detections:
-        """By image and rank."""
-        ...
-
-
-@dataclass(frozen=True)
-class TablePart:
-    """A part of the table of predictions."""
-
-    file: Json
-
-    def read(self, data: Data, split: str) -> Detections:
-        rows = data.read_files([self.file], "predictions", DETECTION_COLUMNS, [("split", "=", split)])
-        return read_detections(rows)
-
-
 @dataclass(frozen=True)
 class KeptPart:
     """Detections that a step kept, by image; ``low`` and ``high`` are the first and the last image."""
@@ -51,9 +31,6 @@ class KeptPart:
     kept: Kept
     low: int
     high: int
-
-    def read(self, data: Data, split: str) -> Detections:
-        return from_arrow(Detections, self.kept.read())
 
     def meets(self, key: ShardKey) -> bool:
         """Whether it may hold detections of the shard's images."""
@@ -72,30 +49,37 @@ class KeptPart:
 class DetectionSource:
     """A split's detections: in ``parts`` that steps kept, or, without any, in the table of predictions."""
 
+    data: Data
+    split: str
     parts: tuple[KeptPart, ...] | None = None
 
-    def of(self, data: Data, key: ShardKey) -> Detections:
+    def of(self, key: ShardKey) -> Detections:
         """The detections that name images of a shard, or ids between them."""
         if self.parts is None:
-            return read_detections(data.read_range("predictions", key, DETECTION_COLUMNS))
+            return read_detections(self.data.read_range("predictions", key, DETECTION_COLUMNS))
         return joined([part.of(key) for part in self.parts if part.meets(key)])
 
-    def naming(self, data: Data, split: str, images: Ints) -> Detections:
+    def naming(self, images: Ints) -> Detections:
         """The detections that name some images."""
-        return joined([take(rows, np.isin(rows.image, images)) for rows in self.all(data, split)])
+        return joined([take(rows, np.isin(rows.image, images)) for rows in self.all()])
 
-    def all(self, data: Data, split: str) -> Iterator[Detections]:
+    def all(self) -> Iterator[Detections]:
         """All detections, some at a time."""
-        return (one.read(data, split) for one in self.stored(data, split))
+        return map(self.read, self.stored())
 
-    def stored(self, data: Data, split: str) -> Sequence[StoredDetections]:
-        """What the detections lie in."""
+    def stored(self) -> Sequence[KeptPart | Json]:
+        """What they lie in: parts that steps kept, or those of the table of predictions."""
         if self.parts is not None:
             return self.parts
-        return [TablePart(file) for file in data.files("predictions", "predict") if file.get("split", split) == split]
+        files = self.data.files("predictions", "predict")
+        return [file for file in files if file.get("split", self.split) == self.split]
 
-
-NO_DETECTIONS = DetectionSource(())
+    def read(self, part: KeptPart | Json) -> Detections:
+        """The detections of one of `stored`, by image and rank."""
+        if isinstance(part, KeptPart):
+            return from_arrow(Detections, part.kept.read())
+        filters = [("split", "=", self.split)]
+        return read_detections(self.data.read_files([part], "predictions", DETECTION_COLUMNS, filters))
 
 
 def joined(parts: Sequence[Detections]) -> Detections:
@@ -114,27 +98,23 @@ class Extent(msgspec.Struct, frozen=True):
         lost: rows that cannot be used.
     """
 
-    low: int = 0
-    high: int = -1
-    lost: int = 0
+    low: int
+    high: int
+    lost: int
 
 
 @dataclass(frozen=True)
 class Converting:
-    """Raw rows of a file of detections; ``number``: of the part that they are.
-
-    ``classes`` say what its class ids mean.
-    """
+    """Raw rows of a file of detections: its chunk ``number``."""
 
     number: int
     rows: Kept
-    classes: Mapping[int, int]
 
 
-def convert(work: None, task: Converting) -> Output[Extent]:
-    """Keep the rows that have a score, an image, a class and a finite box."""
+def convert(classes: Mapping[int, int], task: Converting) -> Output[Extent]:
+    """Keep the rows that have a score, an image, a class and a finite box; ``classes`` say what class ids mean."""
     given = task.rows.read()
-    rows = with_unknown_images(with_classes(given, task.classes))
+    rows = with_unknown_images(with_classes(given, classes))
     rows = rows.filter(pc.and_(pc.greater_equal(rows["score"], 0.0), pc.less_equal(rows["score"], 1.0)))
     found = read_detections(rows)
     found = replace(found, rank=found.rank + (task.number << 32))
@@ -143,18 +123,16 @@ def convert(work: None, task: Converting) -> Output[Extent]:
 
 @dataclass(frozen=True)
 class Renaming:
-    """Detections, and by which images they are to be renamed: columns source and target."""
+    """By which images detections are to be renamed: columns source and target."""
 
-    split: str
-    given: StoredDetections
+    source: DetectionSource
     pairing: Kept
 
 
-def rename(data: Data, task: Renaming) -> Output[Extent]:
+def rename(work: Renaming, part: KeptPart | Json) -> Output[Extent]:
     """Keep detections under the images that they mean."""
-    rows = task.pairing.read()
+    rows, found = work.pairing.read(), work.source.read(part)
     pairing = Pairing("", rows["source"].to_numpy(), rows["target"].to_numpy())
-    found = task.given.read(data, task.split)
     renamed = replace(found, image=pairing.rename(found.image))
     return _kept(sort_detections(take(renamed, renamed.image >= 0)))
 
@@ -165,10 +143,10 @@ def _kept(found: Detections, lost: int = 0) -> Output[Extent]:
 
 
 DETECTIONS = Keep("detections")
-CONVERT: Step[None, Converting, Extent] = Step(
+CONVERT: Step[Mapping[int, int], Converting, Extent] = Step(
     "take-over", convert, Extent, (DETECTIONS,), label="take detections over"
 )
-RENAME: Step[Data, Renaming, Extent] = Step("rename", rename, Extent, (DETECTIONS,), label="rename images")
+RENAME: Step[Renaming, KeptPart | Json, Extent] = Step("rename", rename, Extent, (DETECTIONS,), label="rename images")
 
 
 def file_source(
@@ -178,19 +156,18 @@ def file_source(
 
     ``prefix`` starts the keys of the tasks; ``classes`` say what the file's class ids mean.
     """
-    file = read_file(flow, path, split, f"{prefix}-")
-    tasks = {f"{prefix}-{n:06d}": Converting(n, chunk.kept, classes) for n, chunk in enumerate(file.chunks)}
-    found = flow.map(CONVERT, None, tasks)
-    return _source(found), sum(facts.lost for facts in found.facts)
+    chunks = read_file(flow, path, split, f"{prefix}-").chunks
+    tasks = {f"{prefix}-{n:06d}": Converting(n, chunk.kept) for n, chunk in enumerate(chunks)}
+    found = flow.map(CONVERT, classes, tasks)
+    return DetectionSource(flow.data, split, _parts(found)), sum(facts.lost for facts in found.facts)
 
 
-def renamed_source(flow: Flow, source: DetectionSource, split: str, prefix: str, pairing: Kept) -> DetectionSource:
+def renamed_source(flow: Flow, source: DetectionSource, prefix: str, pairing: Kept) -> DetectionSource:
     """The detections of a source under the images that they mean."""
-    stored = source.stored(flow.data, split)
-    tasks = {f"{prefix}-{n:06d}": Renaming(split, one, pairing) for n, one in enumerate(stored)}
-    return _source(flow.map(RENAME, flow.data, tasks))
+    tasks = {f"{prefix}-{n:06d}": part for n, part in enumerate(source.stored())}
+    return replace(source, parts=_parts(flow.map(RENAME, Renaming(source, pairing), tasks)))
 
 
-def _source(found: Results[Extent]) -> DetectionSource:
-    parts = [(result["detections"], result.facts) for result in found.values()]
-    return DetectionSource(tuple(KeptPart(kept, x.low, x.high) for kept, x in parts if x.low <= x.high))
+def _parts(found: Results[Extent]) -> tuple[KeptPart, ...]:
+    parts = [KeptPart(result["detections"], result.facts.low, result.facts.high) for result in found.values()]
+    return tuple(part for part in parts if part.low <= part.high)

@@ -57,7 +57,7 @@ class ShardTask:
 def read_tables(work: Work, task: ShardTask) -> dict[str, pa.Table]:
     """Images, annotations and detections of a shard."""
     shard = work.data.read_shard(task.key, columns={"images": IMAGE_COLUMNS, "annotations": BOX_COLUMNS})
-    found = to_arrow(task.source.of(work.data, task.key))
+    found = to_arrow(task.source.of(task.key))
     return {"images": shard.images, "annotations": shard.annotations, "detections": found}
 
 
