@@ -16,7 +16,7 @@ from detray.evaluate import steps, summary, unscored
 from detray.evaluate.against import OtherModel
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
-from detray.evaluate.steps import Classes, ClassGroup, Held, Matched, OtherWork, PartOfSplit, Ranked, Work
+from detray.evaluate.steps import ClassesReduced, ClassGroup, Held, ImagesRanked, Matched, OtherWork, PartOfSplit, Work
 from detray.evaluate.tables.images import first_ranks
 from detray.flow.account import Account
 from detray.flow.data import Data
@@ -37,7 +37,7 @@ TABLES = (
     "slices",
     "comparisons",
 )
-Part = TypeVar("Part", bound=PartOfSplit)
+OfSplit = TypeVar("OfSplit", bound=PartOfSplit)
 
 COPIES = 5
 """Slices in each of which a detection counts that take as much memory as matching it."""
@@ -192,8 +192,8 @@ def _held(
 
 
 def _rank_images(
-    flow: Flow, work: Work, pieces: Sequence[Piece], matched: Results[Matched], classes: Results[Classes]
-) -> Results[Ranked]:
+    flow: Flow, work: Work, pieces: Sequence[Piece], matched: Results[Matched], classes: Results[ClassesReduced]
+) -> Results[ImagesRanked]:
     thresholds = {
         split: [result["thresholds"] for result in _of_split(split, classes)]
         for split in dict.fromkeys(piece.shard.split for piece in pieces)
@@ -217,8 +217,8 @@ def _summaries(
     work: Work,
     splits: Sequence[str],
     matched: Results[Matched],
-    classes: Results[Classes],
-    ranked: Results[Ranked],
+    classes: Results[ClassesReduced],
+    ranked: Results[ImagesRanked],
 ) -> list[summary.SplitShown]:
     """Put each split together."""
     wholes = {}
@@ -243,5 +243,5 @@ def _summaries(
     ]
 
 
-def _of_split(split: str, results: Results[Part]) -> list[Result[Part]]:
+def _of_split(split: str, results: Results[OfSplit]) -> list[Result[OfSplit]]:
     return [result for result in results.values() if result.facts.split == split]

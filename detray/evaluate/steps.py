@@ -22,15 +22,7 @@ from detray.evaluate.shard.inputs import TRUTH_COLUMNS
 from detray.evaluate.shard.matches import BOXES, DETECTIONS, REPAIRS, ShardMatches, match_shard
 from detray.evaluate.shard.slice_columns import TABLES, Slice, Survey, columns_of, survey
 from detray.evaluate.shard.slices import SLICED_BOXES, SLICED_DETECTIONS
-from detray.evaluate.summary import (
-    MAX_IMAGES_SHOWN,
-    ClassesShown,
-    CocoNumbers,
-    WorstImage,
-    coco_numbers,
-    of_classes,
-    worst_images,
-)
+from detray.evaluate.summary import ClassesShown, CocoNumbers, Line, coco_numbers, of_classes, worst_images
 from detray.evaluate.tables import images as image_table
 from detray.evaluate.tables.classes import ClassRows
 from detray.evaluate.tables.comparisons import Gain, comparison_table, mean_gain
@@ -219,14 +211,14 @@ class ClassGroup:
     other: Mapping[str, Held]
 
 
-class Classes(PartOfSplit, frozen=True):
+class ClassesReduced(PartOfSplit, frozen=True):
     """Some classes of a split: how many, and what the summary may show of them."""
 
     n_classes: int
     shown: ClassesShown
 
 
-def reduce_classes(work: Work, group: ClassGroup) -> Output[Classes]:
+def reduce_classes(work: Work, group: ClassGroup) -> Output[ClassesReduced]:
     """The tables about some classes, from the rows of all pieces."""
     ids, names = np.array(group.ids, np.int64), work.names(group.split)
     rows = {name: held.read() for name, held in group.held.items()}
@@ -246,13 +238,13 @@ def reduce_classes(work: Work, group: ClassGroup) -> Output[Classes]:
         kept["other_numbers"] = class_numbers(others, work.settings)
         compared = comparison_table(found.numbers, kept["other_numbers"], names, work.other)
     shown = of_classes(found.class_metrics, found.errors, written["slices"], compared)
-    return Output(Classes(group.split, len(ids), shown), written | {"comparisons": compared}, kept)
+    return Output(ClassesReduced(group.split, len(ids), shown), written | {"comparisons": compared}, kept)
 
 
-CLASSES: Step[Work, ClassGroup, Classes] = Step(
+CLASSES: Step[Work, ClassGroup, ClassesReduced] = Step(
     "classes",
     reduce_classes,
-    Classes,
+    ClassesReduced,
     (Keep("numbers"), Keep("thresholds", image_table.THRESHOLDS), Keep("other_numbers")),
 )
 
@@ -270,13 +262,13 @@ class Counting:
     thresholds: Sequence[Kept]
 
 
-class Counted(PartOfSplit, frozen=True):
+class ImagesCounted(PartOfSplit, frozen=True):
     """How many images of a piece have how many errors."""
 
     histogram: image_table.Histogram
 
 
-def count_images(work: Work, task: Counting) -> Output[Counted]:
+def count_images(work: Work, task: Counting) -> Output[ImagesCounted]:
     """Count the errors of images at the scores found for the classes."""
     split = task.piece.shard.split
     rows, histogram = image_table.image_rows(
@@ -286,10 +278,10 @@ def count_images(work: Work, task: Counting) -> Output[Counted]:
         task.boxes.read(image_table.BOX_COLUMNS),
         pa.concat_tables([kept.read() for kept in task.thresholds]),
     )
-    return Output(Counted(split, histogram), kept={"images": rows})
+    return Output(ImagesCounted(split, histogram), kept={"images": rows})
 
 
-IMAGES: Step[Work, Counting, Counted] = Step("images", count_images, Counted, (Keep("images"),))
+IMAGES: Step[Work, Counting, ImagesCounted] = Step("images", count_images, ImagesCounted, (Keep("images"),))
 
 
 @dataclass(frozen=True)
@@ -301,20 +293,19 @@ class Ranking:
     first: image_table.Histogram
 
 
-class Ranked(PartOfSplit, frozen=True):
+class ImagesRanked(PartOfSplit, frozen=True):
     """The worst images of some."""
 
-    worst: list[WorstImage]
+    worst: list[Line]
 
 
-def rank_images(work: Work, task: Ranking) -> Output[Ranked]:
+def rank_images(work: Work, task: Ranking) -> Output[ImagesRanked]:
     """The rows of ``image_metrics``: counted images with their ranks in the split."""
     rows = image_table.ranked(task.counted.read(), task.first)
-    worst = worst_images(rows.filter(pc.less_equal(rows["rank"], MAX_IMAGES_SHOWN)))
-    return Output(Ranked(task.split, worst), {"image_metrics": rows})
+    return Output(ImagesRanked(task.split, worst_images(rows)), {"image_metrics": rows})
 
 
-RANKS: Step[Work, Ranking, Ranked] = Step("ranks", rank_images, Ranked)
+RANKS: Step[Work, Ranking, ImagesRanked] = Step("ranks", rank_images, ImagesRanked)
 
 
 # summary

@@ -4,7 +4,7 @@
 tasks' findings together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,49 +26,11 @@ LEAST_COST = 0.0005
 """AP lost to a type of error from which on it is shown."""
 
 
-class WeakClass(msgspec.Struct, frozen=True):
-    """A class with an AP; names as in ``class_metrics``. ``cost``: the type of error it loses most AP to."""
+class Line(msgspec.Struct, frozen=True):
+    """A line of a table, and what the lines of all tasks are ordered by, rising."""
 
-    category_name: str
-    n_ground_truth: int
-    n_detections: int
-    ap: float
-    ap_low: float | None
-    ap_high: float | None
-    ap50: float | None
-    ap75: float | None
-    best_f1_threshold: float | None
-    best_f1_precision: float | None
-    best_f1_recall: float | None
-    cost: str | None
-
-
-class WeakSlice(msgspec.Struct, frozen=True):
-    """A slice on which a class does worse than elsewhere."""
-
-    category_name: str
-    slice: str
-    value: str
-    n_ground_truth: int
-    ap: float
-    class_ap: float
-
-    @property
-    def drop(self) -> float:
-        """What the slice gains over the class: below 0."""
-        return self.ap - self.class_ap
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A class in which two models can be told apart; names as in ``comparisons``."""
-
-    category_name: str
-    ap_a: float | None
-    ap_b: float | None
-    delta: float
-    delta_low: float | None
-    delta_high: float | None
-    verdict: str
+    key: float
+    cells: list[str | int | float | None]
 
 
 class ClassesShown(msgspec.Struct, frozen=True):
@@ -76,29 +38,18 @@ class ClassesShown(msgspec.Struct, frozen=True):
 
     Attributes:
         measured: how many have an AP, ``few_images`` of these no interval.
-        weakest: those with the lowest AP, rising.
+        weakest: those with the lowest AP.
         below: slices that do worse than their class; ``slices`` are the worst of them.
         compared: classes compared with another model; ``changes`` are those that differ.
     """
 
     measured: int
     few_images: int
-    weakest: list[WeakClass]
+    weakest: list[Line]
     below: int
-    slices: list[WeakSlice]
+    slices: list[Line]
     compared: int
-    changes: list[Change]
-
-
-class WorstImage(msgspec.Struct, frozen=True):
-    """An image with many errors; names as in ``image_metrics``."""
-
-    file_name: str | None
-    image_id: int
-    n_ground_truth: int
-    n_missed: int
-    n_false: int
-    rank: int
+    changes: list[Line]
 
 
 class CocoNumbers(msgspec.Struct, frozen=True):
@@ -118,7 +69,7 @@ class SplitShown:
     split: str
     n_classes: int
     classes: Sequence[ClassesShown]
-    worst: Sequence[WorstImage]
+    worst: Sequence[Line]
     numbers: Sequence[CocoNumbers]
     gain: Gain | None
 
@@ -129,24 +80,38 @@ def of_classes(class_metrics: pa.Table, errors: pa.Table, slices: pa.Table, comp
         pc.and_(pc.equal(class_metrics["area_range"], "all"), pc.is_valid(class_metrics["ap"]))
     )
     weakest = measured.sort_by([("ap", "ascending"), ("category_id", "ascending")]).slice(0, MAX_CLASSES_SHOWN)
-    costs = _costliest(
-        errors.filter(pc.is_in(errors["category_id"], value_set=weakest["category_id"].combine_chunks()))
-    )
-    weak = [row | {"cost": costs.get(row["category_id"])} for row in weakest.to_pylist()]
+    ids = weakest["category_id"].combine_chunks()
+    costs = _costliest(errors.filter(pc.is_in(errors["category_id"], value_set=ids)))
     aps = dict(zip(measured["category_id"].to_pylist(), measured["ap"].to_pylist(), strict=True))
     known = slices.filter(pc.greater_equal(slices["n_ground_truth"], SLICE_BOXES)).to_pylist()
-    found = msgspec.convert([row | {"class_ap": aps[row["category_id"]]} for row in known], list[WeakSlice])
-    below = sorted((part for part in found if part.drop <= -SLICE_DROP), key=lambda part: part.drop)
-    changes = comparisons.filter(pc.is_in(comparisons["verdict"], value_set=pa.array(["better", "worse"])))
+    below = _in_order(
+        Line(row["ap"] - ap, [*_short(row, "category_name", "slice", "value"), row["n_ground_truth"], row["ap"], ap])
+        for row in known
+        if row["ap"] - (ap := aps[row["category_id"]]) <= -SLICE_DROP
+    )
+    decided = comparisons.filter(pc.is_in(comparisons["verdict"], value_set=pa.array(["better", "worse"])))
     return ClassesShown(
         measured.num_rows,
         measured["ap_low"].null_count,
-        msgspec.convert(weak, list[WeakClass]),
+        [_weak(row, costs.get(row["category_id"])) for row in weakest.to_pylist()],
         len(below),
         below[:MAX_SLICES_SHOWN],
         comparisons.num_rows - comparisons["ap_a"].null_count,
-        msgspec.convert(changes.to_pylist(), list[Change]),
+        [_change(row) for row in decided.to_pylist()],
     )
+
+
+def _weak(row: dict[str, Any], cost: str | None) -> Line:
+    interval = _interval(row["ap_low"], row["ap_high"])
+    found = [*_short(row, "category_name"), row["n_ground_truth"], row["n_detections"], row["ap"], interval]
+    found += [row[name] for name in ("ap50", "ap75", "best_f1_threshold", "best_f1_precision", "best_f1_recall")]
+    return Line(row["ap"], [*found, cost])
+
+
+def _change(row: dict[str, Any]) -> Line:
+    interval = _interval(row["delta_low"], row["delta_high"])
+    values = [row["ap_a"], row["ap_b"], row["delta"], interval, row["verdict"]]
+    return Line(-abs(row["delta"]), [*_short(row, "category_name"), *values])
 
 
 def _costliest(errors: pa.Table) -> dict[int, str]:
@@ -160,9 +125,15 @@ def _costliest(errors: pa.Table) -> dict[int, str]:
     return {number: words for number, (_, words) in found.items()}
 
 
-def worst_images(image_metrics: pa.Table) -> list[WorstImage]:
-    """Rows of ``image_metrics`` for `SplitShown`."""
-    return msgspec.convert(image_metrics.to_pylist(), list[WorstImage])
+def worst_images(image_metrics: pa.Table) -> list[Line]:
+    """The images among those with the first ranks that have missed boxes or false detections."""
+    rows = image_metrics.filter(pc.less_equal(image_metrics["rank"], MAX_IMAGES_SHOWN)).to_pylist()
+    counts = ("n_ground_truth", "n_missed", "n_false")
+    return [
+        Line(row["rank"], [short(row["file_name"] or str(row["image_id"]), 60), *(row[name] for name in counts)])
+        for row in rows
+        if row["n_missed"] + row["n_false"]
+    ]
 
 
 def coco_numbers(model: str, summary_metrics: pa.Table) -> CocoNumbers:
@@ -176,7 +147,7 @@ def tables(splits: Sequence[SplitShown], other: str | None) -> list[Table]:
     return [
         _numbers_table(splits),
         *(table for split in splits for table in _class_tables(split)),
-        *(table for split in splits for table in _images_table(split)),
+        *(_images_table(split) for split in splits if split.worst),
         *([_changes_table(splits, other)] if other is not None else []),
     ]
 
@@ -194,8 +165,8 @@ def _numbers_table(splits: Sequence[SplitShown]) -> Table:
 
 def _class_tables(split: SplitShown) -> list[Table]:
     """The weakest classes of a split, and the slices on which classes do worst."""
-    weakest = sorted((row for part in split.classes for row in part.weakest), key=lambda row: row.ap)
-    shown, measured = weakest[:MAX_CLASSES_SHOWN], sum(part.measured for part in split.classes)
+    shown = _cells((row for part in split.classes for row in part.weakest), MAX_CLASSES_SHOWN)
+    measured = sum(part.measured for part in split.classes)
     which = f"the weakest {len(shown)} of {measured}" if len(shown) < measured else "the weakest first"
     classes = Table(
         f"Classes of {split.split}, {which} (score, precision and recall at the best F1; AP lost to the costliest"
@@ -204,40 +175,25 @@ def _class_tables(split: SplitShown) -> list[Table]:
             *("class", "boxes", "detections", "AP", "95% interval", "AP50", "AP75"),
             *("score", "prec.", "recall", "costliest error"),
         ),
-        [
-            [
-                *(short(row.category_name), row.n_ground_truth, row.n_detections, row.ap),
-                *(_interval(row.ap_low, row.ap_high), row.ap50, row.ap75),
-                *(row.best_f1_threshold, row.best_f1_precision, row.best_f1_recall, row.cost),
-            ]
-            for row in shown
-        ],
+        shown,
     )
     below = sum(part.below for part in split.classes)
     if not below:
         return [classes]
-    worst = sorted((row for part in split.classes for row in part.slices), key=lambda row: row.drop)[:MAX_SLICES_SHOWN]
+    worst = _cells((row for part in split.classes for row in part.slices), MAX_SLICES_SHOWN)
     how_many = f"the worst {len(worst)} of {below}" if len(worst) < below else f"all {below}"
     slices = Table(
         f"Slices of {split.split} whose AP is {SLICE_DROP:g} or more below that of their class ({SLICE_BOXES} boxes or"
         f" more), {how_many}",
         ("class", "slice", "value", "boxes", "AP there", "AP"),
-        [
-            [*map(short, (row.category_name, row.slice, row.value)), row.n_ground_truth, row.ap, row.class_ap]
-            for row in worst
-        ],
+        worst,
     )
     return [classes, slices]
 
 
-def _images_table(split: SplitShown) -> list[Table]:
-    """The images of a split with the most missed boxes and false detections; no table where there are none."""
-    worst = sorted((image for image in split.worst if image.n_missed + image.n_false), key=lambda image: image.rank)
-    rows: list[list[Any]] = [
-        [short(image.file_name or str(image.image_id), 60), image.n_ground_truth, image.n_missed, image.n_false]
-        for image in worst[:MAX_IMAGES_SHOWN]
-    ]
-    return [Table(f"Worst images of {split.split}", ("image", "boxes", "missed", "false"), rows)] if rows else []
+def _images_table(split: SplitShown) -> Table:
+    rows = _cells(split.worst, MAX_IMAGES_SHOWN)
+    return Table(f"Worst images of {split.split}", ("image", "boxes", "missed", "false"), rows)
 
 
 def _changes_table(splits: Sequence[SplitShown], other: str) -> Table:
@@ -250,15 +206,11 @@ def _changes_table(splits: Sequence[SplitShown], other: str) -> Table:
             values = (mine.values["AP"], theirs.values["AP"], split.gain.delta, interval, split.gain.verdict)
             rows.append([short(f"all of {split.split}"), *values])
     found = [part for split in splits for part in split.classes]
-    changes = sorted((change for part in found for change in part.changes), key=lambda change: -abs(change.delta))
-    for change in changes[:MAX_CLASSES_SHOWN]:
-        interval = _interval(change.delta_low, change.delta_high)
-        name = short(change.category_name)
-        rows.append([name, change.ap_a, change.ap_b, change.delta, interval, change.verdict])
-    shown = f", the {MAX_CLASSES_SHOWN} that do most" if len(changes) > MAX_CLASSES_SHOWN else ""
-    compared = sum(part.compared for part in found)
+    rows += _cells((change for part in found for change in part.changes), MAX_CLASSES_SHOWN)
+    differ, compared = sum(len(part.changes) for part in found), sum(part.compared for part in found)
+    shown = f", the {MAX_CLASSES_SHOWN} that do most" if differ > MAX_CLASSES_SHOWN else ""
     return Table(
-        f"Against {short(other, 40)}: {len(changes)} of {compared} measured classes differ{shown}; classes that do not"
+        f"Against {short(other, 40)}: {differ} of {compared} measured classes differ{shown}; classes that do not"
         " are left out",
         ("class", "AP", "other AP", "difference", "95% interval", "verdict"),
         rows,
@@ -282,6 +234,14 @@ def _classes(n: int) -> str:
     return f"{n:,} class" if n == 1 else f"{n:,} classes"
 
 
+def _in_order(lines: Iterable[Line]) -> list[Line]:
+    return sorted(lines, key=lambda line: line.key)
+
+
+def _cells(lines: Iterable[Line], most: int) -> list[list[Any]]:
+    return [list(line.cells) for line in _in_order(lines)[:most]]
+
+
 def _interval(low: float | None, high: float | None) -> str | None:
     """As text: the least number of columns."""
     return None if low is None or high is None else " to ".join(f"{round(end, 3) + 0.0:.3f}" for end in (low, high))
@@ -290,3 +250,7 @@ def _interval(low: float | None, high: float | None) -> str | None:
 def short(text: str, length: int = MAX_NAME) -> str:
     """A name, cut where it is longer than the summary has room for."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _short(row: dict[str, Any], *names: str) -> list[str]:
+    return [short(row[name]) for name in names]

@@ -13,6 +13,7 @@ from detray.verbs.base import Context, Outcome, StageDefinition
 
 
 def run(context: Context, flow: Flow) -> Outcome:
+    """Evaluate the predictions of ``predict.splits``, against another model's if one is named."""
     config = context.config
     return evaluate(flow, config.name, config.predict.splits, config.evaluate, _other(context, flow))
 

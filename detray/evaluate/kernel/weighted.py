@@ -160,6 +160,7 @@ class RecallPoints:
 
     @staticmethod
     def of(boxes: Ints) -> "RecallPoints":
+        """For the numbers ``boxes``, of any shape."""
         used = np.zeros(int(boxes.max(initial=0)) + 1, np.bool_)
         used[boxes] = True
         n = np.flatnonzero(used)

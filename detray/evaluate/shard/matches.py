@@ -23,35 +23,21 @@ from detray.evaluate.shard.slice_columns import Slice
 from detray.evaluate.shard.slices import sliced
 from detray.tables import Shard
 
-RANKED = ("category_id", "image_id", "score", "rank", "class_rank", *WORDS)
+_KEYS = [("category_id", pa.int64()), ("image_id", pa.int64())]
 DETECTIONS = pa.schema(
     [
-        *((name, pa.int64()) for name in RANKED[:2]),
+        *_KEYS,
         ("score", pa.float64()),
-        *((name, pa.int32()) for name in RANKED[3:5]),
+        *((name, pa.int32()) for name in ("rank", "class_rank")),
         *((name, pa.int16()) for name in (*WORDS, *FALSE_DETECTIONS)),
         ("pascal", pa.int8()),
     ]
 )
-BOXES = pa.schema(
-    [
-        ("category_id", pa.int64()),
-        ("image_id", pa.int64()),
-        ("counts", pa.int8()),
-        ("missed", pa.int16()),
-        ("difficult", pa.bool_()),
-    ]
-)
+BOXES = pa.schema([*_KEYS, ("counts", pa.int8()), ("missed", pa.int16()), ("difficult", pa.bool_())])
 REPAIRS = pa.schema(
-    [
-        ("category_id", pa.int64()),
-        ("image_id", pa.int64()),
-        ("score", pa.float64()),
-        ("rank", pa.int64()),
-        ("error", pa.int8()),
-        ("levels", pa.int16()),
-    ]
+    [*_KEYS, ("score", pa.float64()), ("rank", pa.int64()), ("error", pa.int8()), ("levels", pa.int16())]
 )
+"""The tables of `ShardMatches` that later steps read."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +97,10 @@ def match_shard(
     mended = {error: repairs(wrong[error], target[error], found.found, dt.score) for error in REPAIRABLE}
     wrong = {name: word[order] for name, word in wrong.items()}
     matches = match_rows(shard, scene, found, partners, wrong, pascal, order, run=run, model=model)
-    ranked = matches.slice(0, len(order))
+    ranked = matches.slice(0, len(order)).select(["category_id", "image_id", "score", "rank", "class_rank", *WORDS])
     return ShardMatches(
         matches,
-        pa.table({name: ranked[name] for name in RANKED} | wrong | {"pascal": pascal}, schema=DETECTIONS),
+        pa.table({name: ranked[name] for name in ranked.column_names} | wrong | {"pascal": pascal}, schema=DETECTIONS),
         _box_rows(scene, missed),
         _repair_rows(scene, mended),
         confusion_counts(gt, dt, found, pairs, settings.confusion_score),
