@@ -8,7 +8,7 @@ from detray.evaluate.flow import TABLES, evaluate
 from detray.flow.flow import Flow
 from detray.formats.detections.file import read_file
 from detray.formats.detections.flow import FilePredictions
-from detray.store import Store
+from detray.store import Store, absolute
 from detray.verbs.base import Context, Outcome, StageDefinition
 
 
@@ -39,7 +39,7 @@ def _other(context: Context, flow: Flow) -> OtherModel | None:
         file = read_file(flow, path, splits[0], "other-")
         found = FilePredictions(file, config.name, name, STAGE.name, {})
     else:
-        found = OtherRun(Store(path))
+        found = OtherRun(Store(absolute(path)))
     return OtherModel(name, path, found)
 
 

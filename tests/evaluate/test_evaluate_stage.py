@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from coco_oracle import as_tables
-from evaluation import Tables, evaluate_tables, shards_of
+from evaluation import Tables, evaluate_tables, run_evaluation, shards_of
 from outputs import write_data_set, write_stage
 
 from detray import console
@@ -113,6 +113,27 @@ def test_detections_of_other_images_end_the_stage_with_a_sentence(shared: Path, 
     store = prepared(tmp_path, (images, annotations, categories, predictions), 2)
     with pytest.raises(DetrayError, match="none of the 734 detections names an image of the split val"):
         run_stage(store)
+
+
+def test_detections_that_cannot_be_scored_are_not_called_strangers() -> None:
+    truth = {
+        "images": [{"id": 1}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "area": 81, "iscrowd": 0}],
+    }
+    found = [{"image_id": image, "category_id": 1, "score": 0.5} for image in (1, 2)]  # without boxes
+    run = run_evaluation(as_tables(truth, found))
+    assert run.outcome.counts == {"in": 2, "kept": 0, "quarantined": 0}
+    notes = ["1 detections of an unknown image take no part", "1 detections without a box take no part"]
+    assert [note for note in run.outcome.notes if "take no part" in note] == notes
+    with pytest.raises(DetrayError, match="none of the 1 detections names an image of the split val"):
+        run_evaluation(as_tables(truth, found[1:]))
+
+
+def test_a_split_without_classes_has_its_tables() -> None:
+    run = run_evaluation(as_tables({"images": [{"id": 1}], "categories": [], "annotations": []}, []))
+    assert run.tables["summary_metrics"]["value"].null_count == 12
+    assert run.tables["image_metrics"].num_rows == 1
 
 
 def test_no_detections_at_all_are_no_error(shared: Path, tmp_path: Path) -> None:
@@ -316,6 +337,14 @@ def test_few_whole_numbers_are_slices_and_many_fall_into_intervals(shared: Path,
     assert found["night"] == ["false", "true"]
     assert {"(-64, -32]", "(-2, -1]", "0", "[1, 2)", "[32, 64)"} <= set(found["frame"])
     assert {"0", "[0.125, 0.25)", "[8, 16)"} <= set(found["images.heat"])
+
+
+def test_whole_numbers_without_bound_and_half_a_character_make_slices(shared: Path, tmp_path: Path) -> None:
+    images, *rest = coco(shared)
+    marks = [{"frame": 10**25 + row, "\ud83d": row, "word": "\ud83d"} for row in range(images.num_rows)]
+    tables = (with_attributes(images, marks), *rest)
+    found = sliced_by(tables, tmp_path, "frame", "word")
+    assert found == {"frame": ["[9.67141e+24, 1.93428e+25)"], "word": ["?"]}
 
 
 @pytest.mark.parametrize(
