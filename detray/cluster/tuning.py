@@ -71,7 +71,7 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
         if result.error is not None:  # not one of the trial's own, which `run_trial` records
             trial = result.config["trial"]
             reason = f"its process died {MAX_FAILURES + 1} times: {str(result.error).strip().splitlines()[-1][:300]}"
-            search.finish(trial, conclude(bench, trial, "failed", error=reason))
+            search.finish(conclude(bench, trial, "failed", error=reason))
 
 
 def _train(config: dict[str, Any], bench: Bench) -> None:
@@ -107,7 +107,7 @@ class _Proposals(Searcher):
         if not error:
             bench = self._search.bench
             # a trial that the scheduler stops does not come to write its end
-            self._search.finish(trial, read_end(bench, trial) or conclude(bench, trial, "stopped"))
+            self._search.finish(read_end(bench, trial) or conclude(bench, trial, "stopped"))
         self._on_trial()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import numpy as np
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 TRAIN, VAL = "train", "val"
 """The splits that are learnt from and judged on."""
+
+Rows = list[dict[str, Any]]
+"""Of the table history: an epoch's."""
 
 COLUMNS = {
     "images": ("split", "image_id", "path"),
@@ -72,29 +75,9 @@ class Training:
 class ClassScore(msgspec.Struct, frozen=True):
     """The AP of a class, None without ground truth."""
 
-    category_id: int
     category_name: str
     ap: float | None
     ap50: float | None
-
-
-class Epoch(msgspec.Struct, frozen=True):
-    """What an epoch came to."""
-
-    epoch: int
-    loss: float
-    class_loss: float
-    box_loss: float
-    learning_rate: float
-    seconds: float
-    classes: list[ClassScore]
-
-    def rows(self) -> list[dict[str, object]]:
-        """Rows of the table history."""
-        fields = ("epoch", "loss", "class_loss", "box_loss", "learning_rate", "seconds")
-        learnt = {"split": TRAIN} | {name: getattr(self, name) for name in fields}
-        judged = [{"epoch": self.epoch, "split": VAL} | msgspec.structs.asdict(score) for score in self.classes]
-        return [learnt, *judged]
 
 
 class Trained(msgspec.Struct, frozen=True):
@@ -125,10 +108,11 @@ def learn(work: Work, task: Training) -> Output[Trained]:
         names = {k: str(k) for k in judge.class_ids} | class_names(own_classes(judged.categories)) | names
 
     def keep(result: "EpochResult") -> bool:
-        scores = [] if judge is None or result.detections is None else _scores(judge, result.detections, names)
-        losses = (result.loss, result.class_loss, result.box_loss)
-        epoch = Epoch(result.epoch, *losses, result.learning_rate, result.seconds, scores)
-        task.workspace.write(_epoch(result.epoch), msgspec.json.encode(epoch))
+        fields = ("epoch", "loss", "class_loss", "box_loss", "learning_rate", "seconds")
+        rows: Rows = [{"split": TRAIN} | {name: getattr(result, name) for name in fields}]
+        if judge is not None and result.detections is not None:
+            rows += _judged(judge, result.detections, result.epoch, names)
+        task.workspace.write_json(_epoch(result.epoch), rows)
         return True
 
     model = train(
@@ -142,16 +126,13 @@ def learn(work: Work, task: Training) -> Output[Trained]:
         checkpoint=task.workspace.folder,
     )
     epochs = [_kept(task.workspace, number) for number in range(1, work.settings.epochs + 1)]
+    history = schema.from_rows("history", [row for rows in epochs for row in rows], run=work.run)
+    last = [ClassScore(row["category_name"], row["ap"], row["ap50"]) for row in epochs[-1] if row["split"] == VAL]
     quarantine = pa.concat_tables([source.quarantine for source in sources])
     images = sum(len(source) for source in sources)
     return Output(
-        Trained(
-            images + quarantine.num_rows, images, data.boxes_left_out, model.trainable_parameters, epochs[-1].classes
-        ),
-        {
-            "history": schema.from_rows("history", [row for epoch in epochs for row in epoch.rows()], run=work.run),
-            "quarantine": quarantine,
-        },
+        Trained(images + quarantine.num_rows, images, data.boxes_left_out, model.trainable_parameters, last),
+        {"history": history, "quarantine": quarantine},
         files={f"model/{name}": content for name, content in model.files().items()},
     )
 
@@ -167,14 +148,19 @@ def _read(data: Data, split: str, keys: Sequence[ShardKey]) -> Shard:
     )
 
 
-def _scores(judge: Judge, detections: pa.Table, names: dict[int, str]) -> list[ClassScore]:
+def _judged(judge: Judge, detections: pa.Table, epoch: int, names: dict[int, str]) -> Rows:
+    """Rows of the table history, one for each class."""
     ids = sorted(names)
-    found = zip(ids, judge(detections, ids), strict=True)
     return [
-        ClassScore(k, names[k], None, None)
-        if np.isnan(ap[0])
-        else ClassScore(k, names[k], float(ap.mean()), float(ap[0]))
-        for k, ap in found
+        {
+            "epoch": epoch,
+            "split": VAL,
+            "category_id": number,
+            "category_name": names[number],
+            "ap": None if np.isnan(ap[0]) else float(ap.mean()),
+            "ap50": None if np.isnan(ap[0]) else float(ap[0]),
+        }
+        for number, ap in zip(ids, judge(detections, ids), strict=True)
     ]
 
 
@@ -182,11 +168,11 @@ def _epoch(number: int) -> str:
     return f"epoch-{number:05d}.json"
 
 
-def _kept(workspace: Workspace, number: int) -> Epoch:
-    content = workspace.read(_epoch(number))
-    if content is None:
+def _kept(workspace: Workspace, number: int) -> Rows:
+    rows = workspace.read_json(_epoch(number), Rows)
+    if rows is None:
         raise DetrayError(f"epoch {number} of the running training is gone; run train again with --force")
-    return msgspec.json.decode(content, type=Epoch)
+    return rows
 
 
 LEARN = Step[Work, Training, Trained]("train", learn, Trained)

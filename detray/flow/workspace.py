@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from detray.store import Store
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,15 @@ class Workspace:
     def read(self, name: str) -> bytes | None:
         """What `write` kept; None if there is nothing."""
         return self.store.read_bytes(*self.place, name)
+
+    def write_json(self, name: str, value: object) -> None:
+        """Keep a struct, or whatever msgspec takes."""
+        self.write(name, msgspec.json.encode(value))
+
+    def read_json(self, name: str, kind: type[Value]) -> Value | None:
+        """What `write_json` kept; None if there is nothing."""
+        content = self.read(name)
+        return None if content is None else msgspec.json.decode(content, type=kind)
 
     def clear(self) -> None:
         """Delete all that is in it."""

@@ -70,9 +70,9 @@ def _candidate(search: Search, trial: Trial, ends: Mapping[str, End]) -> Candida
 
 
 def _runs(ends: Sequence[End]) -> Runs:
-    left_out = [[as_array(row) for row in end.left_out] for end in ends]
+    left_out = [[as_array(row) for row in end.last.left_out] for end in ends]
     return Runs(
-        ap=np.stack([as_array(end.ap) for end in ends]),
-        ap50=np.stack([as_array(end.ap50) for end in ends]),
-        left_out=np.array(left_out, np.float64).reshape(len(ends), -1, len(ends[0].ap)),
+        ap=np.stack([as_array(end.last.ap) for end in ends]),
+        ap50=np.stack([as_array(end.last.ap50) for end in ends]),
+        left_out=np.array(left_out, np.float64).reshape(len(ends), -1, len(ends[0].last.ap)),
     )

@@ -1,6 +1,6 @@
 """``detray tune``: search the train settings for the focus classes, and prove the gain on fresh seeds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
@@ -52,8 +52,7 @@ class Finish:
     """The task of the last step."""
 
     search: Search
-    proofs: Mapping[str, End]
-    trials: Mapping[str, Trial]
+    proofs: Sequence[End]
     candidate: Candidate | None
     best: Trial
     configuration: str
@@ -66,12 +65,13 @@ def prove(bench: Bench, trial: Trial) -> Output[End]:
 
 def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
     """The tables, and the best trial's model and configuration."""
+    trials = [*task.search.trials, *(end.trial for end in task.proofs)]
     files = {f"{BEST}/model/{name}": _model_file(bench, task.best, name) for name in MODEL_FILES}
     return Output(
         NoFacts(),
         {
-            "trials": rows.trials(task.search, list(task.proofs.values()), task.best),
-            "trial_class_metrics": rows.trial_class_metrics(bench, [*task.search.trials, *task.trials.values()]),
+            "trials": rows.trials(task.search, task.proofs, task.best),
+            "trial_class_metrics": rows.trial_class_metrics(bench, trials),
             "class_deltas": rows.class_deltas(bench, task.candidate),
         },
         files=files | {f"{BEST}/config.yaml": task.configuration.encode()},
@@ -131,13 +131,11 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         run_search(search, flow.progress.advance)
     if (end := search.ends[search.baseline.trial_id]).status != "completed":
         raise DetrayError(f"the baseline, the configuration as given, could not be trained: {end.error}")
-    fresh = finals(search)
-    proved = flow.map(PROVE, bench, fresh, resources=Resources(flow.cpus, request.gpus))
-    proofs = {key: result.facts for key, result in proved.items()}
-    candidate = best_candidate(search, proofs)
+    proofs = flow.map(PROVE, bench, finals(search), resources=Resources(flow.cpus, request.gpus)).facts
+    candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
     best = candidate.trial if candidate is not None and candidate.proof.is_win else search.baseline
     configuration = request.configure(best.settings, bench.focus_names)
-    flow.reduce(FINISH, bench, Finish(search, proofs, fresh, candidate, best, configuration))
+    flow.reduce(FINISH, bench, Finish(search, proofs, candidate, best, configuration))
     images_in = sum(facts.images_in for facts in prepared.facts)
     kept = sum(facts.images for facts in prepared.facts)
     return Outcome(

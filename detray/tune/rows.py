@@ -19,27 +19,27 @@ STRENGTHS = {"none": 0.0, "default": 1.0, "strong": 2.0}
 def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
     """The table trials: those of the search, then the finals, whose ends are given."""
     ends = [*(search.ends[trial.trial_id] for trial in search.trials), *finals]
-    total = sum(end.seconds for end in ends) or 1.0
+    total = sum(end.last.seconds for end in ends) or 1.0
     scores = {trial.trial_id: search.objective(trial) for trial in search.trials}
     rows: list[dict[str, object]] = [
         {
-            "trial_id": end.trial_id,
-            "phase": end.phase,
+            "trial_id": end.trial.trial_id,
+            "phase": end.trial.phase,
             "status": end.status,
-            "seed": end.settings.seed,
-            "focal_alpha": end.settings.focal_alpha,
-            "focal_gamma": end.settings.focal_gamma,
-            "freeze_units": end.settings.freeze_units,
-            "augmentation_strength": STRENGTHS[end.settings.augmentation],
-            "oversample_factor": max(end.settings.oversample.get(name, 1.0) for name in search.bench.focus_names),
-            "config": msgspec.json.encode(end.settings).decode(),
+            "seed": end.trial.settings.seed,
+            "focal_alpha": end.trial.settings.focal_alpha,
+            "focal_gamma": end.trial.settings.focal_gamma,
+            "freeze_units": end.trial.settings.freeze_units,
+            "augmentation_strength": STRENGTHS[end.trial.settings.augmentation],
+            "oversample_factor": max(end.trial.settings.oversample.get(name, 1.0) for name in search.bench.focus_names),
+            "config": msgspec.json.encode(end.trial.settings).decode(),
             "epochs": end.epochs,
-            "seconds": end.seconds,
+            "seconds": end.last.seconds,
             "gpu_seconds": end.gpu_seconds,
-            "cost_share": end.seconds / total,
-            "objective": scores.get(end.trial_id),
-            "is_baseline": end.trial_id == search.baseline.trial_id,
-            "is_best": end.trial_id == best.trial_id,
+            "cost_share": end.last.seconds / total,
+            "objective": scores.get(end.trial.trial_id),
+            "is_baseline": end.trial.trial_id == search.baseline.trial_id,
+            "is_best": end.trial.trial_id == best.trial_id,
             "error": end.error,
         }
         for end in ends

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
-import msgspec
-
 from detray.tune.bench import Bench
 from detray.tune.objective import objective
 from detray.tune.settings import TuneSettings
@@ -97,10 +95,10 @@ class Search:
             return None
         trial_id = f"search-{number:04d}"
         workspace = self.bench.workspace.below(trial_id)
-        kept = workspace.read(CHOICE)
-        choice = self._propose() if kept is None else msgspec.json.decode(kept, type=Choice)
-        if kept is None:
-            workspace.write(CHOICE, msgspec.json.encode(choice))
+        choice = workspace.read_json(CHOICE, Choice)
+        if choice is None:
+            choice = self._propose()
+            workspace.write_json(CHOICE, choice)
         self.choices.append(choice)
         settings = self.space.train_settings(choice)
         self.trials.append(Trial(trial_id, "search", settings, is_baseline=number == 0))
@@ -112,19 +110,19 @@ class Search:
         ]
         return propose(self.space, history, self.settings.search, self.settings.seed)
 
-    def finish(self, trial: Trial, end: End) -> None:
+    def finish(self, end: End) -> None:
         """Take the end of a trial."""
-        self.ends[trial.trial_id] = end
+        self.ends[end.trial.trial_id] = end
 
     def objective(self, trial: Trial) -> float | None:
         """The objective of a trial that ended; None if it runs or has no result."""
         end = self.ends.get(trial.trial_id)
-        if end is None or end.status == "failed" or not end.ap:
+        if end is None or end.status == "failed" or not end.last.ap:
             return None
         # a trial that was stopped is judged by what the baseline was then
         baseline = read_epoch(self.bench, self.baseline, end.epochs)
         return objective(
-            as_array(end.ap),
+            as_array(end.last.ap),
             None if baseline is None else as_array(baseline.ap),
             self.bench.is_focus,
             self.settings.guard.max_drop,

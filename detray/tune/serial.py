@@ -13,5 +13,5 @@ def run_search(search: Search, on_trial: Callable[[], None]) -> None:
     here nothing else does.
     """
     while (trial := search.next()) is not None:
-        search.finish(trial, run_trial(search.bench, trial))
+        search.finish(run_trial(search.bench, trial))
         on_trial()

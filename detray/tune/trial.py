@@ -7,7 +7,6 @@ whole epoch, wherever it is run again.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
 from typing import Literal
@@ -36,8 +35,7 @@ AP50, AP75 = 0, 5
 """Positions of these among the ten IoU thresholds."""
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True):
     """A configuration to train. ``phase``: search on the configured seed, or proof on a fresh one."""
 
     trial_id: str
@@ -61,19 +59,17 @@ class Epoch(msgspec.Struct, frozen=True):
     left_out: list[Values] = []
 
 
-class End(msgspec.Struct, frozen=True):
-    """What a trial came to: its status, and the result of its last whole epoch, empty where there was none."""
+NO_EPOCH = Epoch([], [], [], 0.0, 0.0, 0.0)
 
-    trial_id: str
-    phase: Literal["search", "proof"]
-    settings: TrainSettings
+
+class End(msgspec.Struct, frozen=True):
+    """What a trial came to: how many epochs are whole, and the last of these, `NO_EPOCH` where there was none."""
+
+    trial: Trial
     status: Status
     epochs: int
-    seconds: float
+    last: Epoch
     gpu_seconds: float
-    ap: Values
-    ap50: Values
-    left_out: list[Values]
     error: str | None
 
 
@@ -136,13 +132,11 @@ def _judged(bench: Bench, trial: Trial, result: EpochResult, seconds: float) -> 
 def conclude(bench: Bench, trial: Trial, status: Status, error: str | None = None) -> End:
     """Write the trial's end."""
     whole = epochs(bench, trial)
-    last = whole[-1] if whole else Epoch([], [], [], 0.0, 0.0, 0.0)
-    cost = bench.gpus * last.seconds
-    result = (len(whole), last.seconds, cost, last.ap, last.ap50, last.left_out)
-    end = End(trial.trial_id, trial.phase, trial.settings, status, *result, error)
+    last = whole[-1] if whole else NO_EPOCH
+    end = End(trial, status, len(whole), last, bench.gpus * last.seconds, error)
     workspace = place(bench, trial)
     workspace.below(CHECKPOINT).clear()
-    workspace.write(END, msgspec.json.encode(end))
+    workspace.write_json(END, end)
     return end
 
 
@@ -153,29 +147,23 @@ def place(bench: Bench, trial: Trial) -> Workspace:
 
 def read_end(bench: Bench, trial: Trial) -> End | None:
     """The end of a trial; None while it runs."""
-    content = place(bench, trial).read(END)
-    return None if content is None else msgspec.json.decode(content, type=End)
+    return place(bench, trial).read_json(END, End)
 
 
 def write_epoch(bench: Bench, trial: Trial, number: int, epoch: Epoch) -> None:
     """Keep what epoch ``number`` of a trial came to."""
-    place(bench, trial).write(_epoch(number), msgspec.json.encode(epoch))
+    place(bench, trial).write_json(_epoch(number), epoch)
 
 
 def read_epoch(bench: Bench, trial: Trial, number: int) -> Epoch | None:
     """What epoch ``number`` of a trial came to; None if it is not whole."""
-    content = place(bench, trial).read(_epoch(number))
-    return None if content is None else msgspec.json.decode(content, type=Epoch)
+    return place(bench, trial).read_json(_epoch(number), Epoch)
 
 
 def epochs(bench: Bench, trial: Trial) -> list[Epoch]:
     """The trial's whole epochs."""
-    found: list[Epoch] = []
-    for number in count(1):
-        if (epoch := read_epoch(bench, trial, number)) is None:
-            break
-        found.append(epoch)
-    return found
+    numbers = count(1)
+    return list(iter(lambda: read_epoch(bench, trial, next(numbers)), None))
 
 
 def _epoch(number: int) -> str:

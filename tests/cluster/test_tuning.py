@@ -81,7 +81,7 @@ def make_search(folder: Path) -> Search:
 
 
 def ends(search: Search) -> dict[float, End]:
-    return {end.settings.focal_gamma: end for end in search.ends.values()}
+    return {end.trial.settings.focal_gamma: end for end in search.ends.values()}
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: Non
     assert found[2.0].status == found[1.0].status == "completed"
     assert found[3.0].status == "stopped"
     assert found[3.0].epochs == 2
-    assert found[3.0].ap == [0.5, 0.2]
+    assert found[3.0].last.ap == [0.5, 0.2]
     assert found[4.0].status == "completed"  # died once, went on, and too few were ahead of it to stop it
     assert (tmp_path / "died-4.0").exists()
     assert found[1.5].status == "failed"

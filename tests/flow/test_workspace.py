@@ -28,13 +28,12 @@ class Steps(msgspec.Struct, frozen=True):
 
 def walk(work: None, task: Task) -> Output[Steps]:
     """Five steps, each on top of what was kept of those before."""
-    kept = task.workspace.read("steps")
-    done = msgspec.json.decode(kept, type=list[int]) if kept else []
+    done = task.workspace.read_json("steps", list[int]) or []
     for number in range(len(done), 5):
         if number == task.dies_after:
             raise KeyboardInterrupt
         done.append(number)
-        task.workspace.write("steps", msgspec.json.encode(done))
+        task.workspace.write_json("steps", done)
     return Output(Steps(done))
 
 
