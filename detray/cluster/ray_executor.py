@@ -1,4 +1,4 @@
-"""The executor on Ray: small steps are plain tasks, those that pass over the data set a stream of Ray Data."""
+"""The executor on Ray: long passes over the data set are a stream of Ray Data, what is done sooner plain tasks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -17,6 +17,10 @@ from detray.flow.step import Resources
 
 QUEUED = 2000
 """Tasks given to a shared cluster at once: what waits for a CPU is what makes it grow."""
+
+STREAM_TASKS = 64
+"""Tasks for each worker from which a step streams that keeps nothing between them. The driver and each worker take two
+seconds to import Ray Data: a twentieth of what so many tasks take."""
 
 MAX_RETRIES = 3
 """How often a task whose worker or machine died is run again."""
@@ -44,7 +48,8 @@ class RayExecutor:
     ) -> Iterator[Receipt]:
         if not keys:
             return iter(())
-        if job.step.streams or job.step.setup is not None or resources.gpus:
+        is_long = job.step.streams and len(keys) >= STREAM_TASKS * self.workers
+        if is_long or job.step.setup is not None or resources.gpus:
             return self._stream(job, keys, resources, note)
         return self._tasks(job, keys, resources.cpus)
 

@@ -115,7 +115,7 @@ def stream(
         concurrency=None if has_state else bound,
     )
     gpus: dict[str, Any] = {"num_gpus": resources.gpus} if resources.gpus else {}
-    options: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow", "zero_copy_batch": True} | gpus
+    options: dict[str, Any] = {"batch_format": "pyarrow", "zero_copy_batch": True} | gpus
     if has_state:
         answers = source.map_batches(
             Finish,
@@ -127,12 +127,16 @@ def stream(
                 enable_true_multi_threading=job.step.threads > 1,
             ),
             num_cpus=actor_cpus,
+            batch_size=1,
             **options,
         )
     else:
-        compute = data.TaskPoolStrategy(size=bound)
         answers = source.map_batches(
-            Finish(shared, list(keys)).__call__, num_cpus=resources.cpus, compute=compute, **options
+            Finish(shared, list(keys)).__call__,
+            num_cpus=resources.cpus,
+            compute=data.TaskPoolStrategy(size=bound),
+            batch_size=None,  # with a number Ray Data fuses nothing, and all rows go through its object store
+            **options,
         )
     try:
         for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):

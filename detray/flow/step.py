@@ -82,8 +82,8 @@ class Step(Generic[Work, Task, Facts]):
         label: what progress and timing say; by default the name.
         read_cpus: CPUs that reading holds where it is an operator of its own.
         numbers_parts: each task's key is a number, and that of its parts; every table is one part.
-        streams: runs as a stream of Ray Data. Steps that pass over the data set do; the small ones that
-            bring partial results together are plain tasks, which start without delay.
+        streams: on Ray, many tasks run as a stream of Ray Data. Steps that pass over the data set do; the small
+            ones that bring partial results together are plain tasks, which start without delay.
     """
 
     name: str

@@ -7,6 +7,7 @@ from pathlib import Path
 import flow_steps as steps
 import pytest
 
+from detray.cluster import ray_executor as ray_executor_module
 from detray.errors import DetrayError, UsageError
 from detray.flow.data import MemoryData
 from detray.flow.flow import Flow
@@ -19,6 +20,11 @@ from detray.store import Stage, Store
 pytestmark = pytest.mark.ray
 
 NOTHING = MemoryData(())
+
+
+@pytest.fixture(autouse=True)
+def few_tasks_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor_module, "STREAM_TASKS", 0)
 
 
 def flow_on(executor: object, tmp_path: Path) -> Flow:
@@ -58,6 +64,29 @@ def test_plain_tasks_do_the_same(ray_executor: object, tmp_path: Path) -> None:
     assert marker.exists()
     with pytest.raises(UsageError, match="leave one out"):
         flow.map(step, steps.Work(2), {"013": 13})
+
+
+def test_many_tasks_stream_as_one_operator_and_few_are_plain_tasks(
+    ray_executor: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are read where they are used do not pass Ray's object store."""
+    from ray.data import Dataset
+
+    said: list[str] = []
+    iter_batches = Dataset.iter_batches
+
+    def watched(data: Dataset, **options: object) -> object:
+        yield from iter_batches(data, **options)  # type: ignore[arg-type]
+        said.append(data.stats())
+
+    monkeypatch.setattr(Dataset, "iter_batches", watched)
+    for least in (2, 3):
+        monkeypatch.setattr(ray_executor_module, "STREAM_TASKS", least)
+        flow = flow_on(ray_executor, tmp_path / str(least))
+        tasks = {f"{place:03d}": 4 for place in range(2 * flow.workers)}
+        assert {facts.total for facts in flow.map(steps.SQUARE, steps.Work(3), tasks).facts} == {14}
+    assert len(said) == 1
+    assert "ReadTasks->MapBatches" in said[0]
 
 
 def test_the_error_of_a_task_is_raised_as_it_is(ray_executor: object, tmp_path: Path) -> None:
