@@ -1,5 +1,6 @@
 """What earlier stages wrote, as a flow reads it: the output folder, or tables in memory."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -68,13 +69,19 @@ class MemoryData:
         return self.manifests.get(stage)
 
     def files(self, table: str, stage: str) -> list[Json]:
-        rows = self._whole(table)
-        if "split" not in rows.column_names:
-            return [{"file": table, "rows": rows.num_rows}] if rows.num_rows else []
-        return [
-            {"file": table, "rows": split["counts"], "number": number, "of": split["values"]}
-            for number, split in enumerate(rows["split"].drop_null().value_counts().to_pylist())
-        ]
+        counts: Counter[str] = Counter()
+        if self._is_in_parts(table):
+            for part in self.parts:
+                counts[part.split] += getattr(part, table).num_rows
+        else:
+            rows = self._whole(table)
+            if "split" not in rows.column_names:
+                return [{"file": table, "rows": rows.num_rows}] if rows.num_rows else []
+            counts.update(
+                {row["values"]: row["counts"] for row in rows["split"].drop_null().value_counts().to_pylist()}
+            )
+        found = [(split, n) for split, n in counts.items() if n]
+        return [{"file": table, "rows": n, "number": number, "of": split} for number, (split, n) in enumerate(found)]
 
     def read(
         self, table: str, stage: str | None = None, columns: Sequence[str] | None = None, filters: Any = None
@@ -121,17 +128,22 @@ class MemoryData:
         )
 
     def read_range(self, table: str, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
-        in_parts = table in ("images", "annotations") or (table == "predictions" and table not in self.tables)
-        rows = self._near(table, key) if in_parts else self._whole(table)
-        return _restricted(rows, columns, key.filters())
+        if not self._is_in_parts(table):
+            return _restricted(self._whole(table), columns, key.filters())
+        return _restricted(self._near(table, key), columns, key.filters()[1:])
+
+    def _is_in_parts(self, table: str) -> bool:
+        return table in ("images", "annotations", "predictions") and table not in self.tables
 
     def _near(self, table: str, key: ShardKey) -> pa.Table:
-        """The rows of those parts that may hold some about the images of ``key``."""
+        """The rows of those parts of the split that may hold some about the images of ``key``."""
         found = [schema.empty(table)]
         for part in self.parts:
             rows = getattr(part, table)
             low, high = pc.min_max(rows["image_id"]).as_py().values()
-            if low is None or key.may_hold({"split": part.split, "low": low, "high": high}):
+            if part.split == key.split and (
+                low is None or key.may_hold({"split": key.split, "low": low, "high": high})
+            ):
                 found.append(rows)
         return pa.concat_tables(found)
 
