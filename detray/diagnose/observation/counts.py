@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import SUITE, Criterion
+from detray.evaluate.kernel.order import count, places
 
 NIL_RECALL = Criterion(0.1, f"recall that chance overlaps alone can give in crowded scenes: {SUITE}")
 WORKING_RECALL = Criterion(0.3, f"a class with this recall works for itself: {SUITE}")
@@ -58,6 +59,24 @@ class Counted:
                 getattr(part, name)[key if second is None else (key, second)] = n
             total.add(part)
         return total
+
+
+def combinations(*keys: Ints) -> tuple[list[Ints], Ints]:
+    """The distinct combinations of ``keys``, each ``[n]``, rising, and how often each occurs."""
+    values = [np.unique(key) for key in keys]
+    code = np.zeros(len(keys[0]), np.int64)
+    for key, known in zip(keys, values, strict=True):
+        code = code * len(known) + places(known, key)
+    codes, n = count(code)
+    columns = np.unravel_index(codes, [max(len(known), 1) for known in values])
+    return [known[place] for known, place in zip(values, columns, strict=True)], n
+
+
+def count_keys(*keys: Ints) -> Counts:
+    """How often each value, or combination of values, stands there."""
+    found, n = combinations(*keys)
+    named = [column.tolist() for column in found]
+    return dict(zip(named[0] if len(keys) == 1 else zip(*named, strict=True), n.tolist(), strict=True))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from detray.arrays import Floats, Ints
 from detray.boxes import AREA_LIMITS
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
-from detray.diagnose.observation.counts import ClassCounts, Counts, score_bin
+from detray.diagnose.observation.counts import ClassCounts, count_keys, score_bin
 from detray.diagnose.observation.image_set import ImageSet
 from detray.diagnose.observation.overlap import best_of, overlaps
 from detray.diagnose.observation.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
 from detray.evaluate.kernel import Matches, match
-from detray.evaluate.kernel.order import count, places, stable_argsort
+from detray.evaluate.kernel.order import count, stable_argsort
 
 
 @dataclass(frozen=True)
@@ -149,18 +149,18 @@ def _counts(image_set: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCount
     lowest = np.minimum.reduceat(by_class, np.cumsum(n) - n) if len(dt) else np.empty(0)
     is_hit, is_small = matches.detection >= 0, gt.area <= AREA_LIMITS["small"][1]
     return ClassCounts(
-        small_boxes=_count(gt.category[is_small & ~gt.crowd]),
-        small_hits=_count(gt.category[is_small & is_hit & ~gt.crowd]),
-        boxes=_count(gt.category[~gt.crowd]),
-        crowds=_count(gt.category[gt.crowd]),
+        small_boxes=count_keys(gt.category[is_small & ~gt.crowd]),
+        small_hits=count_keys(gt.category[is_small & is_hit & ~gt.crowd]),
+        boxes=count_keys(gt.category[~gt.crowd]),
+        crowds=count_keys(gt.category[gt.crowd]),
         detections=dict(zip(classes.tolist(), n.tolist(), strict=True)),
-        hits=_count(gt.category[is_hit & ~gt.crowd]),
-        tight_hits=_count(dt.category[tight]),
-        votes=_count(boxes.category[vote != NONE], vote[vote != NONE]),
-        true_scores=_count(dt.category[true], score_bin(dt.score[true])),
-        false_scores=_count(dt.category[false], score_bin(dt.score[false])),
+        hits=count_keys(gt.category[is_hit & ~gt.crowd]),
+        tight_hits=count_keys(dt.category[tight]),
+        votes=count_keys(boxes.category[vote != NONE], vote[vote != NONE]),
+        true_scores=count_keys(dt.category[true], score_bin(dt.score[true])),
+        false_scores=count_keys(dt.category[false], score_bin(dt.score[false])),
         lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),
-        image_detections=_count(count(dt.image)[1]),
+        image_detections=count_keys(count(dt.image)[1]),
     )
 
 
@@ -182,15 +182,3 @@ def _place(ordered: Ints, values: Ints) -> Ints:
         return np.full(len(values), NONE)
     place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
     return np.where(ordered[place] == values, place, NONE)
-
-
-def _count(*keys: Ints) -> Counts:
-    """How often each value, or combination of values, stands there."""
-    values = [np.unique(key) for key in keys]
-    code = np.zeros(len(keys[0]), np.int64)
-    for key, known in zip(keys, values, strict=True):
-        code = code * len(known) + places(known, key)
-    codes, n = count(code)
-    columns = np.unravel_index(codes, [max(len(known), 1) for known in values])
-    named = [known[place].tolist() for known, place in zip(values, columns, strict=True)]
-    return dict(zip(named[0] if len(keys) == 1 else zip(*named, strict=True), n.tolist(), strict=True))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detray.arrays import Ints
-from detray.diagnose.observation.counts import Counted, Counts
+from detray.diagnose.observation.counts import Counted, Counts, combinations, count_keys
 from detray.diagnose.observation.image_set import ImageSet
 
 BINS_PER_OCTAVE = 4
@@ -42,24 +42,18 @@ def box_shapes(image_set: ImageSet) -> Shapes:
     with np.errstate(over="ignore"):  # boxes near the largest float
         size = np.sqrt(box[:, 2] * box[:, 3] / np.where(np.isfinite(whole) & (whole > 0), whole, 1.0))
         aspect = box[:, 2] / box[:, 3]
-    held = np.unique(np.stack([category, image_set.gt.image[real]], axis=1), axis=0)
+    (held, _), _ = combinations(category, image_set.gt.image[real])
     return Shapes(
-        _counts(image_set.gt.category[~image_set.gt.crowd]),
-        _counts(held[:, 0]),
-        _counts(category, _bin(size)),
-        _counts(category, _bin(aspect)),
+        count_keys(image_set.gt.category[~image_set.gt.crowd]),
+        count_keys(held),
+        count_keys(category, _bin(size)),
+        count_keys(category, _bin(aspect)),
     )
 
 
 def _bin(values: np.ndarray) -> Ints:
     known = values.clip(np.finfo(np.float64).tiny, np.finfo(np.float64).max)  # infinity has no bin
     return np.floor(np.log2(known) * BINS_PER_OCTAVE).astype(np.int64)
-
-
-def _counts(*keys: Ints) -> Counts:
-    values, n = np.unique(np.stack(keys, axis=1), axis=0, return_counts=True)
-    plain = [tuple(row) if len(keys) > 1 else row[0] for row in values.tolist()]
-    return dict(zip(plain, n.tolist(), strict=True))
 
 
 def drift(here: Counts, there: Counts, category: int, other: int, n: float, m: float) -> float | None:
