@@ -23,7 +23,7 @@ from detray.audit.rule import Active
 from detray.audit.rules.pipeline import augmentation_drop
 from detray.audit.rules.schema import unreadable_annotation_file
 from detray.audit.settings import AuditSettings
-from detray.audit.steps import AuditWork, Merged
+from detray.audit.steps import TRAIN, AuditWork, Merged
 from detray.audit.summary import StatedLabelMap, Summary
 from detray.audit.tally import Tally
 from detray.boxes import Reach
@@ -42,7 +42,6 @@ TASKS_PER_WORKER = 4
 FINDINGS_ROWS = 128 * 1024
 """Rows of a part of the table findings, if no task found more."""
 
-TRAIN = "train"
 MAX_TRIED = 500
 """Images of the training split that the augmentation is tried on."""
 
@@ -80,13 +79,9 @@ def audit(flow: Flow, inputs: AuditInputs) -> Outcome:
     n_rows = sum(key.n_annotations + key.n_images for key in shards.values())
     buckets = min(max(ceil(n_rows / KEYS_PER_BUCKET), 1), MAX_BUCKETS)
     work = _work(flow, inputs, list(shards.values()))
+    active = work.active  # settings that no rule has are refused before anything runs
 
-    rows = flow.map(
-        steps.ROWS,
-        work,
-        {name: steps.RowsTask(key, key.split == TRAIN) for name, key in shards.items()},
-        buckets=buckets,
-    )
+    rows = flow.map(steps.ROWS, work, shards, buckets=buckets)
     pictured = {name: key for name, key in shards.items() if key.split in inputs.pictured}
     pictures = _look_at_pictures(flow, work, pictured, buckets)
     aside = _read_quarantine(flow, work)
@@ -102,17 +97,17 @@ def audit(flow: Flow, inputs: AuditInputs) -> Outcome:
             _tallies(merged), flow.data.read("categories"), inputs.label_map, inputs.reach, formats=inputs.formats
         )
         spreads = {split: outliers.spreads(counted) for split, counted in data.tallies.items()}
-        second_work = steps.SecondWork(work, spreads, suspects(data, work.active))
+        second_work = steps.SecondWork(work, spreads, suspects(data, active))
     collided = _by_shard(merged, "collisions", lambda facts: facts.collided)
     tasks = {name: steps.SecondTask(key, rows[name]["tally"], collided.get(name, ())) for name, key in shards.items()}
     second = flow.map(steps.SECOND_LOOK, second_work, tasks)
     like = _by_shard(merged, "like", lambda facts: facts.alike)
     alike = flow.map(
-        steps.LOOK_ALIKES, work, {name: steps.AlikeTask(shards[name], found) for name, found in like.items()}
+        steps.LOOK_ALIKES, work, {name: steps.ShardAndKept(shards[name], found) for name, found in like.items()}
     )
     evidence = ((shards[name].split, kept) for name, kept in second.kept("evidence").items() if any(kept.rows))
     data = replace(data, evidence=tally.merge((split, kept.read()) for split, kept in evidence))
-    return _conclude(flow, inputs, data, work.active, (second, alike, aside, pictures, rows))
+    return _conclude(flow, inputs, data, active, (second, alike, aside, pictures, rows))
 
 
 def _work(flow: Flow, inputs: AuditInputs, shards: Sequence[ShardKey]) -> AuditWork:
@@ -143,8 +138,7 @@ def _look_at_pictures(flow: Flow, work: AuditWork, shards: Mapping[str, ShardKey
     }
     measured = flow.map(steps.PICTURES, work, {key: task for own in slices.values() for key, task in own.items()})
     tasks = {
-        name: steps.PictureRulesTask(shards[name], [measured[key]["stats"] for key in own])
-        for name, own in slices.items()
+        name: steps.ShardAndKept(shards[name], [measured[key]["stats"] for key in own]) for name, own in slices.items()
     }
     return flow.map(steps.PICTURE_RULES, work, tasks, buckets=buckets)
 

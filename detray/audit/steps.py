@@ -30,6 +30,9 @@ from detray.flow.step import Keep, NoFacts, Output, Step, Tables
 from detray.store import Json, ShardKey
 from detray.tables import Shard
 
+TRAIN = "train"
+"""The split that the training augmentation is tried on."""
+
 FOUND = (Keep("raw", RAW), Keep("groups", GROUPS))
 """What every step keeps that judges rows: its raw findings, and how many each group has."""
 
@@ -81,30 +84,18 @@ def _shard(split: str, tables: Tables) -> Shard:
     return Shard(split, tables["images"], tables["annotations"], tables["categories"])
 
 
-@dataclass(frozen=True)
-class RowsTask:
-    """A shard; ``is_augmented``: the training augmentation is tried on it."""
-
-    shard: ShardKey
-    is_augmented: bool
-
-
-def _read_rows(work: AuditWork, task: RowsTask) -> Tables:
-    return _read(work, task.shard)
-
-
-def _examine_rows(work: AuditWork, task: RowsTask, tables: Tables) -> Output[NoFacts]:
-    rehearsal = work.rehearsal() if task.is_augmented else None
-    found = examine(_shard(task.shard.split, tables), work.active, work.reach, rehearsal)
+def _examine_rows(work: AuditWork, shard: ShardKey, tables: Tables) -> Output[NoFacts]:
+    rehearsal = work.rehearsal() if shard.split == TRAIN else None
+    found = examine(_shard(shard.split, tables), work.active, work.reach, rehearsal)
     return _found(found.raw, tally=found.tally, keys=found.keys)
 
 
-ROWS: Step[AuditWork, RowsTask, NoFacts] = Step(
+ROWS: Step[AuditWork, ShardKey, NoFacts] = Step(
     "rules",
     _examine_rows,
     NoFacts,
     (*FOUND, Keep("tally", TALLY, by="category_id"), Keep("keys", KEYS, by="key")),
-    read=_read_rows,
+    read=_read,
     streams=True,
 )
 
@@ -133,26 +124,26 @@ PICTURES: Step[AuditWork, PicturesTask, NoFacts] = Step(
 
 
 @dataclass(frozen=True)
-class PictureRulesTask:
-    """A shard, and what was measured of its pictures, in the order of its images."""
+class ShardAndKept:
+    """A shard, and the tables that earlier steps kept for it."""
 
     shard: ShardKey
-    stats: Sequence[Kept]
+    kept: Sequence[Kept]
 
 
-def _read_pictured(work: AuditWork, task: PictureRulesTask) -> Tables:
-    stats = pa.concat_tables([STATS.empty_table(), *(part.read() for part in task.stats)]).combine_chunks()
+def _read_pictured(work: AuditWork, task: ShardAndKept) -> Tables:
+    stats = pa.concat_tables([STATS.empty_table(), *(part.read() for part in task.kept)]).combine_chunks()
     return {**_read(work, task.shard), "stats": stats}
 
 
-def _examine_pictures(work: AuditWork, task: PictureRulesTask, tables: Tables) -> Output[NoFacts]:
+def _examine_pictures(work: AuditWork, task: ShardAndKept, tables: Tables) -> Output[NoFacts]:
     view = PictureView(_shard(task.shard.split, tables), tables["stats"])
     found = examine_pictures(view, work.active)
     stats = pictures.image_stats(view, work.run)
     return _found(found.raw, {"image_stats": stats}, tally=found.tally, prints=found.prints)
 
 
-PICTURE_RULES: Step[AuditWork, PictureRulesTask, NoFacts] = Step(
+PICTURE_RULES: Step[AuditWork, ShardAndKept, NoFacts] = Step(
     "picture-rules",
     _examine_pictures,
     NoFacts,
@@ -246,25 +237,17 @@ SECOND_LOOK: Step[SecondWork, SecondTask, NoFacts] = Step(
 )
 
 
-@dataclass(frozen=True)
-class AlikeTask:
-    """A shard, and the buckets in which pictures look like its own."""
-
-    shard: ShardKey
-    like: Sequence[Kept]
-
-
-def _read_alike(work: AuditWork, task: AlikeTask) -> Tables:
+def _read_alike(work: AuditWork, task: ShardAndKept) -> Tables:
     return _read(work, task.shard)
 
 
-def _describe_alike(work: AuditWork, task: AlikeTask, tables: Tables) -> Output[NoFacts]:
+def _describe_alike(work: AuditWork, task: ShardAndKept, tables: Tables) -> Output[NoFacts]:
     view = PictureView(_shard(task.shard.split, tables), STATS.empty_table())
-    like = _of_shard(task.like, task.shard.name, LIKE.empty_table())
+    like = _of_shard(task.kept, task.shard.name, LIKE.empty_table())
     return _found(likeness.describe(view, work.active, like))
 
 
-LOOK_ALIKES: Step[AuditWork, AlikeTask, NoFacts] = Step(
+LOOK_ALIKES: Step[AuditWork, ShardAndKept, NoFacts] = Step(
     "look-alikes", _describe_alike, NoFacts, FOUND, read=_read_alike, label="look-alikes", streams=True
 )
 

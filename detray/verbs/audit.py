@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from detray.audit.augmented import Augment
-from detray.audit.flow import TRAIN, AuditInputs, audit
+from detray.audit.flow import AuditInputs, audit
+from detray.audit.steps import TRAIN
 from detray.audit.summary import StatedLabelMap
 from detray.boxes import Reach
 from detray.detectors.augment import Augmentation, Policy, loses_boxes

@@ -53,7 +53,7 @@ AS_THEY_STAND, Y_FIRST, SPREAD = (0, 1, 2, 3), (1, 0, 3, 2), (0, 2, 1, 3)
 
 
 @dataclass(frozen=True)
-class BoxFormat:
+class Notation:
     """How four numbers are read: what they are, in which order, and what they are shares of (None: they are pixels).
 
     Attributes:
@@ -70,18 +70,18 @@ class BoxFormat:
 SPREAD_CORNERS = "x, y, x2, y2 as shares of the image, in the columns of x, x2, y, y2"
 
 FORMATS = {
-    "x, y, width, height": BoxFormat("sides"),
-    "x, y, x2, y2": BoxFormat("corners"),
-    "centre x, y, width, height": BoxFormat("centre"),
-    "y, x, height, width": BoxFormat("sides", Y_FIRST),
-    "y, x, y2, x2": BoxFormat("corners", Y_FIRST),
-    "x2, y2, x, y": BoxFormat("corners backwards"),
-    "x, y, width, height as shares of the image": BoxFormat("sides", shares="own"),
-    "x, y, x2, y2 as shares of the image": BoxFormat("corners", shares="own"),
-    "centre x, y, width, height as shares of the image": BoxFormat("centre", shares="own"),
-    "y, x, y2, x2 as shares of the image": BoxFormat("corners", Y_FIRST, "own"),
-    "y, x, y2, x2 as shares of width and height in this order": BoxFormat("corners", Y_FIRST, "other"),
-    SPREAD_CORNERS: BoxFormat("corners", SPREAD, "own"),
+    "x, y, width, height": Notation("sides"),
+    "x, y, x2, y2": Notation("corners"),
+    "centre x, y, width, height": Notation("centre"),
+    "y, x, height, width": Notation("sides", Y_FIRST),
+    "y, x, y2, x2": Notation("corners", Y_FIRST),
+    "x2, y2, x, y": Notation("corners backwards"),
+    "x, y, width, height as shares of the image": Notation("sides", shares="own"),
+    "x, y, x2, y2 as shares of the image": Notation("corners", shares="own"),
+    "centre x, y, width, height as shares of the image": Notation("centre", shares="own"),
+    "y, x, y2, x2 as shares of the image": Notation("corners", Y_FIRST, "own"),
+    "y, x, y2, x2 as shares of width and height in this order": Notation("corners", Y_FIRST, "other"),
+    SPREAD_CORNERS: Notation("corners", SPREAD, "own"),
 }
 """By name. Simpler ones first."""
 
@@ -112,7 +112,7 @@ class Tried:
     groups: tuple[Group, ...]
 
 
-def read_as(numbers: Floats, sizes: Floats, how: BoxFormat) -> Floats:
+def read_as(numbers: Floats, sizes: Floats, how: Notation) -> Floats:
     """Four numbers a box ``[n, 4]`` as x, y, width, height in px; ``sizes`` ``[n, 2]`` of their images."""
     numbers = numbers[:, how.order]
     if how.shares is not None:
@@ -125,7 +125,7 @@ def read_as(numbers: Floats, sizes: Floats, how: BoxFormat) -> Floats:
     return np.concatenate([first - second / 2, second], axis=1) if how.kind == "centre" else numbers
 
 
-def as_written(boxes: Floats, sizes: Floats, how: BoxFormat) -> Floats:
+def as_written(boxes: Floats, sizes: Floats, how: Notation) -> Floats:
     """The numbers of which `read_as` made ``boxes``, for the formats in `OWN` and x, y, width, height."""
     first, second = boxes[:, :2], boxes[:, 2:]
     if how.kind == "corners":
