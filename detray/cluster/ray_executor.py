@@ -19,8 +19,9 @@ QUEUED = 2000
 """Tasks given to a shared cluster at once: what waits for a CPU is what makes it grow."""
 
 STREAM_TASKS = 64
-"""Tasks for each worker from which a step streams that keeps nothing between them. The driver and each worker take two
-seconds to import Ray Data: a twentieth of what so many tasks take."""
+"""Tasks for each worker from which a step streams on a Ray of our own: the driver and each worker take two seconds to
+import Ray Data, a twentieth of what so many tasks take. On a cluster every step streams that passes over the data set:
+it shows there in the dashboard, keeps to the memory of the hosts, and makes the cluster grow."""
 
 MAX_RETRIES = 3
 """How often a task whose worker or machine died is run again."""
@@ -48,8 +49,8 @@ class RayExecutor:
     ) -> Iterator[Receipt]:
         if not keys:
             return iter(())
-        is_long = job.step.streams and len(keys) >= STREAM_TASKS * self.workers
-        if is_long or job.step.setup is not None or resources.gpus:
+        least = STREAM_TASKS * self.workers if self._own else 1
+        if (job.step.streams and len(keys) >= least) or job.step.setup is not None or resources.gpus:
             return self._stream(job, keys, resources, note)
         return self._tasks(job, keys, resources.cpus)
 
