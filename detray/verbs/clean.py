@@ -15,6 +15,7 @@ from detray.verbs.config import Config
 
 
 def run(context: Context, flow: Flow) -> Outcome:
+    """Hand the flow the settings, and whether suspects of this data are there."""
     config = context.config
     splits = list(dict.fromkeys(key.split for key in flow.data.shards()))
     work = Work(flow.data, config.clean, config.name, _has_label_errors(flow.data))
