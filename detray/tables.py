@@ -1,6 +1,6 @@
 """Small helpers between Arrow tables and NumPy arrays, and the vocabulary of a shard."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -113,6 +113,22 @@ def _first_of(categories: pa.Table) -> pa.Table:
     return ordered.filter(
         pa.array([pair != before for pair, before in zip(pairs, [None, *pairs], strict=False)], pa.bool_())
     )
+
+
+def shift_onto(used: Collection[int], listed: Collection[int]) -> int | None:
+    """By how much all class ids in use are shifted against a list that some of them are not on; None: they are not.
+
+    A shift by one is taken where it brings all onto the list, another where it makes them the whole list of three
+    classes or more.
+    """
+    used, listed = set(used), set(listed)
+    if not used or not listed or used <= listed:
+        return None
+    for shift in (1, -1, min(listed) - min(used)):
+        moved = {category + shift for category in used}
+        if moved <= listed and (abs(shift) == 1 or (moved == listed and len(listed) > 2)):
+            return shift
+    return None
 
 
 def class_names(categories: pa.Table) -> dict[int, str]:

@@ -82,7 +82,9 @@ class Case:
     @cached_property
     def caps(self) -> CapEvidence:
         """Whether images were full before it came."""
-        return CapEvidence(self.result, self.boxes, self.split.repaired.image_detections)
+        return CapEvidence(
+            self.result, self.boxes, self.split.inputs.max_detections, self.split.repaired.image_detections
+        )
 
     @cached_property
     def training(self) -> TrainingEvidence:

@@ -2,6 +2,7 @@
 
 from detray.diagnose.cause import Cause
 from detray.diagnose.causes.ground_truth.crowd_only import CrowdOnly
+from detray.diagnose.causes.ground_truth.degenerate_ground_truth import DegenerateGroundTruth
 from detray.diagnose.causes.ground_truth.missing_labels import MissingLabels
 from detray.diagnose.causes.ground_truth.no_ground_truth import NoGroundTruth
 from detray.diagnose.causes.ground_truth.noisy_boxes import NoisyBoxes
@@ -25,6 +26,7 @@ from detray.diagnose.causes.training_data.absent_in_training import AbsentInTrai
 from detray.diagnose.causes.training_data.class_imbalance import ClassImbalance
 from detray.diagnose.causes.training_data.few_examples import FewExamples
 from detray.diagnose.causes.training_data.forgetting import Forgetting
+from detray.diagnose.causes.training_data.large_objects import LargeObjects
 from detray.diagnose.causes.training_data.small_objects import SmallObjects
 from detray.diagnose.causes.training_data.train_eval_shift import TrainEvalShift
 
@@ -34,6 +36,7 @@ CAUSES: tuple[Cause, ...] = (
     ImageIdMismatch(),
     LabelIdMismatch(),
     BoxFormat(),
+    DegenerateGroundTruth(),
     MissingLabels(),
     WrongLabels(),
     NoisyBoxes(),
@@ -44,6 +47,7 @@ CAUSES: tuple[Cause, ...] = (
     Forgetting(),
     TrainEvalShift(),
     SmallObjects(),
+    LargeObjects(),
     ClassImbalance(),
     FewExamples(),
     Undertrained(),

@@ -34,8 +34,9 @@ from detray.flow.data import Data, names_of
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Step
-from detray.formats.label_map import read_category_map, write_label_map
+from detray.formats.label_map import problems_of, read_category_map, write_label_map
 from detray.store import Json, ShardKey
+from detray.tables import shift_onto
 
 CLASSES_A_TASK = 16
 UNSEEN = ("nan-score", "not-finite-box", "unreadable-row", "score-out-of-range")
@@ -98,7 +99,7 @@ def _work(data: Data, request: Request, split: str, predicted: Json, metrics: pa
     floors = {row["category_id"]: row["best_f1_threshold"] for row in own if row["category_id"] not in weak}
     known = {category: floor for category, floor in floors.items() if floor is not None}
     model = predicted.get("facts", {}).get("model", "detections")
-    return Work(data, request.run, model, request.settings, split, names, tuple(weak), known)
+    return Work(data, request.run, model, request.settings, split, names, tuple(weak), known, request.max_detections)
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,19 @@ class SplitDiagnosis:
 
     def run(self, source: DetectionSource, metrics: pa.Table, outcome: Outcome) -> None:
         """Add all that is found to ``outcome``."""
+        given = look_at_all(self.flow, self.work, self.keys, source, f"{self.prefix}-given")
+        capped = given.counts.beyond.keys() - set(self.work.weak)
+        if capped:  # which a class need not be weak for to lose AP
+            weak = tuple(sorted({*self.work.weak, *capped}))
+            own = replace(self, work=replace(self.work, weak=weak, capped=frozenset(capped)), prefix=f"{self.prefix}-c")
+            given = look_at_all(self.flow, own.work, self.keys, source, f"{own.prefix}-given")
+            own.run_on(source, given, metrics, outcome)
+        else:
+            self.run_on(source, given, metrics, outcome)
+
+    def run_on(self, source: DetectionSource, given: Round, metrics: pa.Table, outcome: Outcome) -> None:
+        """The same, from a look at all shards as they are given."""
         work, names, split = self.work, self.work.names, self.work.split
-        given = look_at_all(self.flow, work, self.keys, source, f"{self.prefix}-given")
         inputs, notes = gather(self.flow, self.request, work, self.prefix, metrics, given.shapes)
         faults, repaired = self._repaired(source, given, inputs)
         judged = self._judged(given, repaired, faults, inputs)
@@ -122,11 +134,11 @@ class SplitDiagnosis:
         suspects, likely = sum(facts.suspects for facts in judged), sum(facts.likely for facts in judged)
         detections = given.counts.detections
         outcome.counts["in"] = outcome.counts.get("in", 0) + sum(detections.values())
-        outcome.facts[split] = {"weak": len(work.weak), "diagnoses": len(shown), "label_errors": suspects}
+        outcome.facts[split] = {"weak": len(work.not_working), "diagnoses": len(shown), "label_errors": suspects}
         outcome.summary.append(summary(split, shown))
         outcome.notes += notes
         outcome.notes.append(
-            f"{split}: {number(len(work.weak), 'class', 'classes')} diagnosed,"
+            f"{split}: {number(len(work.not_working), 'class', 'classes')} diagnosed,"
             f" {number(suspects, 'label', 'labels')} suspected, {likely} of them likelier wrong than right"
         )
         outcome.notes += [f"{split}: {words}" for words in miscounted(detections, names, inputs.class_lists)]
@@ -134,10 +146,14 @@ class SplitDiagnosis:
             outcome.notes += [f"{split}: {words}" for words in not_looked_for(inputs)]
         if faults.labels is not None:
             name = "label_map.pbtxt" if len(self.request.splits) == 1 else f"label_map_{split}.pbtxt"
-            self.flow.reduce(LABEL_MAP, label_map_of(faults.labels, names), name, self.prefix)
-            outcome.notes.append(
-                f"{split}: what the detections' class ids mean stands in remedy_config and in diagnose/{name}"
-            )
+            classes = label_map_of(faults.labels, names)
+            problems = problems_of(classes)
+            if problems:
+                told = f"remedy_config; no label map is written, since the audit would refuse it: {'; '.join(problems)}"
+            else:
+                self.flow.reduce(LABEL_MAP, classes, name, self.prefix)
+                told = f"remedy_config and in diagnose/{name}"
+            outcome.notes.append(f"{split}: what the detections' class ids mean stands in {told}")
 
     def _repaired(self, source: DetectionSource, given: Round, inputs: Inputs) -> tuple[MappingFaults, Round]:
         """The faults of the mapping, and the shards as they are with these repaired."""
@@ -156,6 +172,10 @@ class SplitDiagnosis:
                 source = renamed_source(self.flow, source, self.prefix, search["pairing"])
             if search.facts.is_renamed or faults.reading is not None:
                 last = again("mapped")
+        shifted = self._shifted(last)
+        if shifted:
+            faults = replace(faults, own_list=shifted)
+            last = again("listed")
         labels = find_remaps(last.counts, work.names, inputs.class_lists)
         if labels is not None:
             faults = replace(faults, labels=labels)
@@ -168,6 +188,17 @@ class SplitDiagnosis:
                 faults = replace(faults, class_readings=readings)
                 last = again("read")
         return faults, last
+
+    def _shifted(self, seen: Round) -> dict[int, int]:
+        """What the ids of the annotations mean in their own list, where the boxes agree; nothing where they do."""
+        shift = shift_onto({*seen.counts.boxes, *seen.counts.crowds}, set(self.work.names))
+        if shift is None:
+            return {}
+        votes = seen.counts.votes
+        fitting = sum(n for (target, source), n in votes.items() if source == target + shift)
+        standing = sum(n for (target, source), n in votes.items() if source == target)
+        known = sorted({*seen.counts.boxes, *seen.counts.crowds})
+        return {category: category + shift for category in known} if fitting >= standing else {}
 
     def _judged(self, given: Round, repaired: Round, faults: MappingFaults, inputs: Inputs) -> list[Judged]:
         known = Judging(self.work, given.counts, repaired.counts, faults, inputs, self.keys)

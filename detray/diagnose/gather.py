@@ -61,7 +61,8 @@ def gather(
         base_aps=base_aps,
         findings=_findings(flow.data, work.split) if flow.data.manifest("audit") is not None else None,
         shapes=shapes,
-        input_size=request.input_size,
+        reach=request.reach,
+        max_detections=request.max_detections,
     )
     return inputs, notes
 

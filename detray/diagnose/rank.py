@@ -99,6 +99,12 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     return first + last
 
 
+def only(case: Case, cause: Cause) -> list[Ranked]:
+    """The cause alone, where it holds: of a class that needs no other."""
+    verdict = cause.judge(case)
+    return [] if verdict is None else [Ranked(cause, verdict)]
+
+
 @dataclass
 class _Told:
     """The boxes and the detections that the causes so far are about."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from detray.boxes import Reach
 from detray.diagnose.settings import DiagnoseSettings
 
 
@@ -19,7 +20,8 @@ class Request:
         train: the training split, if there is one.
         label_map: the classes by id of the label map, if one is given.
         model_classes: the classes by id that the model's own file lists, if one does.
-        input_size: width and height in pixels that the model resizes pictures to, if it does.
+        max_detections: that the evaluation takes an image and class.
+        reach: the input that the model resizes pictures to, and its anchors, if they are known.
     """
 
     run: str
@@ -30,4 +32,5 @@ class Request:
     train: str | None = None
     label_map: Mapping[int, str] | None = None
     model_classes: Mapping[int, str] | None = None
-    input_size: tuple[int, int] | None = None
+    reach: Reach | None = None
+    max_detections: int = 100

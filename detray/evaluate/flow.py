@@ -19,7 +19,7 @@ from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
 from detray.evaluate.steps import ClassesReduced, ClassGroup, Held, ImagesRanked, Matched, OtherWork, PartOfSplit, Work
 from detray.evaluate.tables.images import first_ranks
 from detray.flow.account import Account
-from detray.flow.data import Data
+from detray.flow.data import Data, names_of
 from detray.flow.flow import Flow, Result, Results
 from detray.flow.outcome import Outcome
 from detray.flow.pieces import Piece, cut
@@ -94,6 +94,9 @@ def evaluate(
             *unscored.nothing_left(read, n),
             *(note for split in found for note in summary.notes(split, settings.bootstrap > 0)),
             *unscored.fates(left_out),
+            *unscored.capped(
+                matched.facts, {split: names_of(flow.data, split) for split in splits}, settings.max_detections
+            ),
             *compared.notes,
         ],
     )

@@ -117,6 +117,7 @@ class Matched(PartOfSplit, frozen=True):
     Attributes:
         detections: that are scored.
         left_out: rows that take no part, by reason.
+        beyond: boxes that the cap on detections alone loses, by class.
         ids: of classes with detections or boxes, rising.
         held: rows of each of these in the kept tables that are sorted by class.
         account: of the rows of a file.
@@ -124,6 +125,7 @@ class Matched(PartOfSplit, frozen=True):
 
     detections: int
     left_out: dict[str, int]
+    beyond: dict[int, int]
     ids: list[int]
     held: dict[str, list[int]]
     account: Account
@@ -173,7 +175,7 @@ def _matched(
         for name, column in columns.items()
     }
     n = found.detections.num_rows
-    facts = Matched(piece.shard.split, n, found.left_out, ids.tolist(), held, account or Account())
+    facts = Matched(piece.shard.split, n, found.left_out, found.beyond, ids.tolist(), held, account or Account())
     return Output(facts, written, by_class | dict(kept))
 
 

@@ -14,6 +14,7 @@ _NOT_KEPT = (
     "detections without a mask",
     "detections over max_detections",
 )
+MAX_NAMED = 5
 _FATE = {
     "detections of a class that ground truth lacks": "count for no AP: such a class has none",
     "detections over max_detections": "of an image and class are left out",
@@ -60,6 +61,26 @@ def counts(n: int, left_out: Mapping[str, int], quarantined: int = 0) -> dict[st
 def nothing_left(read: int, n: int) -> list[str]:
     """What to say where every row of a file of detections was left out."""
     return [f"nothing is left to score: all {read:,} detections were left out before"] if read and not n else []
+
+
+def capped(matched: Sequence[Matched], names: Mapping[str, Mapping[int, str]], cap: int) -> list[str]:
+    """What to say where the cap on detections costs AP: images hold more boxes of a class than detections count.
+
+    ``names`` are of the classes by split and id.
+    """
+    lost: Counter[tuple[str, int]] = Counter()
+    for found in matched:
+        lost.update({(found.split, category): n for category, n in found.beyond.items()})
+    most = [
+        f"{n:,} of {names[split].get(category, str(category))} in {split}"
+        for (split, category), n in lost.most_common(MAX_NAMED)
+    ]
+    rest = f", and some of {len(lost) - MAX_NAMED} more classes" if len(lost) > MAX_NAMED else ""
+    said = (
+        f"max_detections costs AP: {cap:,} detections an image and class count, and images with more boxes than that"
+        f" have further ones: {', '.join(most)}{rest} can be found by none; raise evaluate.max_detections"
+    )
+    return [said] if lost else []
 
 
 def fates(left_out: Mapping[str, int]) -> list[str]:

@@ -22,6 +22,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         splits=config.predict.splits,
         settings=config.diagnose,
         category_map=config.predict.category_map,
+        max_detections=config.evaluate.max_detections,
         train="train" if "train" in config.dataset.splits else None,
     )
     if config.dataset.label_map is not None:
@@ -32,8 +33,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     kind = detector_kind(config.detector)
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
     reach = None if kind.reach is None else kind.reach(config.detector)
-    size = None if reach is None else (reach.input_width, reach.input_height)
-    return diagnose(flow, replace(request, model_classes=kind.read_classes(path), input_size=size))
+    return diagnose(flow, replace(request, model_classes=kind.read_classes(path), reach=reach))
 
 
 def inputs(config: Config) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def inputs(config: Config) -> tuple[str, ...]:
 STAGE = StageDefinition(
     name="diagnose",
     tables=("diagnoses", "label_errors"),
-    sections=("diagnose", "predict", "detector"),
+    sections=("diagnose", "predict", "detector", "evaluate.max_detections"),
     run=run,
     needs=lambda config: ("ingest", "predict"),
     tries=("evaluate",),

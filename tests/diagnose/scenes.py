@@ -662,6 +662,24 @@ def small_objects(rng: np.random.Generator, world: World, c: int) -> None:
     world.keep_dt(~np.isin(_on_own(world, c, 0.1), lost))
 
 
+def large_objects(rng: np.random.Generator, world: World, c: int) -> None:
+    """The larger boxes of the class are not found."""
+    rows = _boxes_of(world, c)
+    area = world.gt_box[rows, 2:].prod(axis=1)
+    lost = rows[area >= np.quantile(area, 1 - _share(rng, world, 0.6, 0.8))]
+    world.keep_dt(~np.isin(_on_own(world, c, 0.1), lost))
+
+
+def degenerate_ground_truth(rng: np.random.Generator, world: World, c: int) -> None:
+    """Boxes of the class are written with a width or height of 0, or from the lower right to the upper left."""
+    rows = rng.permutation(_boxes_of(world, c))
+    rows = rows[: int(len(rows) * _share(rng, world, 0.45, 0.95))]
+    if rng.random() < 0.5:
+        world.gt_box[rows, rng.integers(2, 4)] = 0
+    else:
+        world.gt_box[rows] = np.hstack([world.gt_box[rows, :2] + world.gt_box[rows, 2:], -world.gt_box[rows, 2:]])
+
+
 def class_imbalance(rng: np.random.Generator, world: World, c: int) -> None:
     """Few training boxes against the other classes, and low scores."""
     assert world.train is not None
@@ -715,6 +733,8 @@ PLANTS: dict[str, Callable[[np.random.Generator, World, int], None]] = {
         forgetting,
         train_eval_shift,
         small_objects,
+        large_objects,
+        degenerate_ground_truth,
         class_imbalance,
         undertrained,
         overfit,
@@ -722,7 +742,10 @@ PLANTS: dict[str, Callable[[np.random.Generator, World, int], None]] = {
 }
 ORDER = (
     ("duplicates", "score_threshold", "max_detections"),
-    ("few_examples", "missing_labels", "wrong_labels", "noisy_boxes", "no_ground_truth", "crowd_only"),
+    (
+        *("few_examples", "missing_labels", "wrong_labels", "noisy_boxes", "no_ground_truth", "crowd_only"),
+        "degenerate_ground_truth",
+    ),
     ("image_id_mismatch", "label_id_mismatch", "box_format"),
 )
 """What happens after what: a detector has its faults, its output is cut, labels are what they are, and

@@ -132,6 +132,7 @@ ABOUT_DETECTIONS = {
     "wrong_labels",
     "noisy_boxes",
     "small_objects",
+    "large_objects",
     "class_imbalance",
     "missed_objects",
     "class_confusion",
@@ -145,6 +146,7 @@ LOWERING = {"bad_ranking", "class_imbalance", "max_detections"}
 LOSING = {
     "missed_objects",
     "small_objects",
+    "large_objects",
     "overfit",
     "undertrained",
     "forgetting",

@@ -33,8 +33,8 @@ class BoxEvidence:
 
     @cached_property
     def lost(self) -> Flags:
-        """Missed boxes that no confident detection explains."""
-        return self.result.missed & ~self.confusion.boxes & ~self.loose
+        """Missed boxes with an area that no confident detection explains."""
+        return self.result.missed & ~self.result.flat & ~self.confusion.boxes & ~self.loose
 
     @cached_property
     def n_lost(self) -> int:
@@ -44,8 +44,8 @@ class BoxEvidence:
     @property
     def met(self) -> Flags:
         """Boxes that the class's own detections meet, be it loosely. A box that another class covers is
-        left out: whether the class's own detection would have met it cannot be known."""
-        return ~self.lost & ~self.confusion.boxes
+        left out: whether the class's own detection would have met it cannot be known; so is one without area."""
+        return ~self.lost & ~self.result.flat & ~self.confusion.boxes
 
     @property
     def n_met(self) -> int:
@@ -58,7 +58,7 @@ class BoxEvidence:
         is never detected."""
         if not len(self.result.detections):
             return self.result.n_boxes
-        return max(self.result.n_boxes - self.n_lost, self._enough)
+        return max(self.result.n_boxes - self.n_lost - int(self.result.flat.sum()), self._enough)
 
     @property
     def _enough(self) -> int:

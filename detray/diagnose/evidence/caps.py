@@ -11,7 +11,6 @@ from detray.diagnose.evidence.boxes import BoxEvidence
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.observation.counts import MIN_HITS, Counts
 
-COCO_CAP = Criterion(100, "detections an image and class that COCO takes")
 CAPPED_IMAGES = Criterion(0.1, f"share of the images that have exactly the highest number of detections: {SUITE}")
 CAP_RECALL_GAP = Criterion(0.2, f"recall lower in images at the cap: {SUITE}")
 CAPPED_MISSED_SHARE = Criterion(0.5, "most of the missed boxes")
@@ -37,14 +36,23 @@ class CapEvidence:
 
     result: ClassResult
     boxes: BoxEvidence
+    max_detections: int
+    """That the evaluation takes an image and class."""
     image_detections: Counts
     """By number of detections, of all classes: images with so many."""
 
     @cached_property
     def beyond(self) -> Flags:
-        """Detections beyond the 100 that count an image and class, in images that hold more boxes of it."""
+        """Detections beyond those that count an image and class, in images that hold more boxes of it."""
         images, n = np.unique(self.result.boxes.image, return_counts=True)
-        return ~self.result.detections.kept & np.isin(self.result.detections.image, images[n > COCO_CAP])
+        return ~self.result.detections.kept & np.isin(self.result.detections.image, images[n > self.max_detections])
+
+    @property
+    def is_cut_by_evaluation(self) -> bool:
+        """Whether most of what is missed lies in images where the evaluation leaves detections out."""
+        cut = np.isin(self.result.boxes.image, self.result.detections.image[self.beyond])
+        missed = self.result.missed
+        return bool(self.beyond.any()) and int((missed & cut).sum()) >= CAPPED_MISSED_SHARE * int(missed.sum())
 
     @property
     def is_capped(self) -> bool:

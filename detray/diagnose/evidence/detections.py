@@ -37,8 +37,9 @@ class DetectionEvidence:
 
     @cached_property
     def on_background(self) -> Flags:
-        """Detections where no box of the class stands, or only one that another detection has."""
-        return self.result.outcomes(BACKGROUND) | (self._beside & (self.result.detections.iou < COPY_IOU))
+        """Detections where no box of the class stands, be it without area, or only one that another detection has."""
+        beside = self._beside & (self.result.detections.iou < COPY_IOU)
+        return (self.result.outcomes(BACKGROUND) | beside) & ~self.result.over_flat
 
     @cached_property
     def false_auc(self) -> Auc | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from detray.boxes import Reach
 from detray.diagnose.observation.shapes import Shapes
 
 
@@ -40,8 +41,16 @@ class Inputs:
     """The audit's findings of the evaluated split, by class and rule."""
     shapes: Shapes = field(default_factory=Shapes)
     """Of the evaluated split."""
-    input_size: tuple[int, int] | None = None
-    """Width and height that the model resizes pictures to."""
+    reach: Reach | None = None
+    """The input that the model resizes pictures to, and its anchors."""
+
+    max_detections: int = 100
+    """That the evaluation takes an image and class."""
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Width and height that the model resizes pictures to."""
+        return None if self.reach is None else (self.reach.input_width, self.reach.input_height)
 
     @property
     def given(self) -> frozenset[Input]:

@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from detray.arrays import Flags, Floats
 from detray.diagnose.evidence.chance import Auc
 from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.overlap import best_of, image_pairs
 from detray.diagnose.observation.rows import HIT, IGNORED, TIGHT_LEVEL, TRUE, BoxRows, DetectionRows
 from detray.evaluate.kernel.accumulate import average_precision
+
+MARGIN = 0.1
+"""Of its sides: by so much a detection may miss the middle of a box that has no area and stand over it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,25 @@ class ClassResult:
     def missed(self) -> Flags:
         """Boxes that no detection of the class matched at IoU .5."""
         return self.boxes.outcome != HIT
+
+    @cached_property
+    def flat(self) -> Flags:
+        """Boxes without area: a width or height of 0 or less, which nothing can match."""
+        return ~(self.boxes.box[:, 2] > 0) | ~(self.boxes.box[:, 3] > 0)
+
+    @cached_property
+    def over_flat(self) -> Flags:
+        """For each box without area the surest false detection, ``[m]``, that stands over its middle."""
+        boxes, rows = self.boxes, self.detections
+        over = np.zeros(len(rows), np.bool_)
+        middle = boxes.box[:, :2] + boxes.box[:, 2:] / 2
+        for det, box in image_pairs(rows.image, boxes.image, np.flatnonzero(self.false), np.flatnonzero(self.flat)):
+            size = rows.box[det, 2:]
+            away = np.abs(middle[box] - rows.box[det, :2] - size / 2)
+            near = (away <= (0.5 + MARGIN) * size).all(axis=1)
+            best = best_of(box[near], rows.score[det[near]], len(boxes))
+            over[det[near][best[best >= 0]]] = True
+        return over
 
     @property
     def recall(self) -> float:

@@ -123,7 +123,7 @@ class Split:
 
         small = recall(counts.small_boxes, counts.small_hits)
         large = recall(
-            {k: n - counts.small_boxes.get(k, 0) for k, n in counts.boxes.items()},
+            {k: n - counts.small_boxes.get(k, 0) - counts.flat_boxes.get(k, 0) for k, n in counts.boxes.items()},
             {k: n - counts.small_hits.get(k, 0) for k, n in counts.hits.items()},
         )
         return None if small is None or large is None else (small, large)

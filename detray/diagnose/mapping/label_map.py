@@ -29,15 +29,15 @@ class ClassRemap:
 
 @dataclass(frozen=True)
 class LabelFault:
-    """All remaps, and what they have in common: ``offset`` if every id is shifted by as much."""
+    """All remaps, and what they have in common: ``offset`` if all these ids are shifted by as much."""
 
     remaps: Mapping[int, ClassRemap]
     """By target class."""
     offset: int | None
     rule: str | None = None
-    """What the ids of all classes follow, for a sentence; None: they have nothing in common."""
+    """What the ids follow, for a sentence, or else each pair of them; None of a single one."""
     rule_share: float = 0.0
-    """Of the boxes of the classes that the rule renames and that anything covers, the share that say so."""
+    """Of the boxes of the classes that are renamed and that anything covers, the share that say so."""
 
     unseen: Mapping[int, int] = field(default_factory=dict)
     """From ids that the rule renames and no detection carries to the class they mean."""
@@ -59,7 +59,6 @@ class _Rule:
 
     words: str
     sources: Mapping[int, int]
-    offset: int | None = None
 
 
 def find_remaps(
@@ -79,14 +78,35 @@ def find_remaps(
     remaps, weak = _class_by_class(counts)
     offset = _common_offset(remaps)
     remaps |= {k: r for k, r in weak.items() if offset is not None and r.source - r.target == offset}
-    fault = LabelFault(remaps, offset, None if offset is None else _shifted(offset).words) if remaps else None
+    fault = LabelFault(remaps, None)
     supports = [
         support for rule in _rules(counts, names, others or {}) if (support := _support(rule, counts)) is not None
     ]
     if not supports:
-        return fault
+        return _worded(fault, names, counts) if remaps else None
     best = max(supports, key=lambda support: support.surplus)
-    return _followed(best, counts, fault or LabelFault({}, None))
+    return _worded(_followed(best, counts, fault), names, counts, best.rule)
+
+
+def _worded(fault: LabelFault, names: Mapping[int, str], counts: ClassCounts, rule: _Rule | None = None) -> LabelFault:
+    """The fault with what all its ids have in common: nothing is said of all that does not hold for each."""
+    meant = fault.category_map
+    shifts = {source - target for source, target in meant.items()}
+    hits = sum(remap.hits for remap in fault.remaps.values())
+    covered = sum(n for (target, _), n in counts.votes.items() if target in fault.remaps)
+    fault = replace(fault, rule_share=fault.rule_share or hits / max(covered, 1))
+    if len(meant) < 2:
+        return fault
+    if len(shifts) == 1:
+        offset = shifts.pop()
+        which = "every class id" if counts.detections.keys() <= meant.keys() else f"{len(meant)} class ids"
+        verb = "is" if which.startswith("every") else "are"
+        return replace(fault, offset=offset, rule=f"{which} of the detections {verb} shifted by {offset:+d}")
+    if rule is not None and all(rule.sources.get(target) == source for source, target in meant.items()):
+        return replace(fault, rule=rule.words)
+    pairs = [f"{source} is `{names.get(target, target)}` (id {target})" for source, target in meant.items()]
+    more = f" and {len(pairs) - _SHOWN_IDS} more" if len(pairs) > _SHOWN_IDS else ""
+    return replace(fault, rule=f"of the detections' class ids {', '.join(pairs[:_SHOWN_IDS])}{more}")
 
 
 def _class_by_class(counts: ClassCounts) -> tuple[dict[int, ClassRemap], dict[int, ClassRemap]]:
@@ -158,8 +178,7 @@ def _rules(counts: ClassCounts, names: Mapping[int, str], others: Mapping[str, M
     ids = sorted(names)
     for shift, _ in sorted(shifts.items(), key=lambda item: (-item[1], abs(item[0]), item[0]))[:_MAX_SHIFTS]:
         if shift:
-            rule = _shifted(shift)
-            yield replace(rule, sources={k: k + shift for k in ids})
+            yield _Rule(f"the detections' class ids are shifted by {shift:+d}", {k: k + shift for k in ids})
     by_name = sorted(ids, key=lambda k: (names[k], k))
     for listed, words in ((ids, "ids"), (by_name, "names")):
         for first in (0, 1):
@@ -171,13 +190,16 @@ def _rules(counts: ClassCounts, names: Mapping[int, str], others: Mapping[str, M
         number = {key_of(name): k for k, name in sorted(there.items(), reverse=True)}
         sources = {k: number[key_of(name)] for k, name in names.items() if key_of(name) in number}
         yield _Rule(f"the detections' class ids are those of the {words}", sources)
+        place = {key_of(name): place for place, name in enumerate(there.values())}
+        own = list(names)  # in the order of the list
+        if len(place) == len(own) and all(key_of(name) in place for name in names.values()):
+            yield _Rule(
+                f"the classes go by their place in the list, and the {words} list them in another order",
+                {k: own[place[key_of(name)]] for k, name in names.items()},
+            )
 
 
 _MAX_SHIFTS = 8
-
-
-def _shifted(offset: int) -> _Rule:
-    return _Rule(f"every class id of the detections is shifted by {offset:+d}", {}, offset)
 
 
 @dataclass(frozen=True)
@@ -217,24 +239,33 @@ def _support(rule: _Rule, counts: ClassCounts) -> _Support | None:
 def _followed(support: _Support, counts: ClassCounts, fault: LabelFault) -> LabelFault:
     """The remaps of all classes by a rule; those that were found class by class stand."""
     rule, own = support.rule, _own_votes(counts)
+
+    def works(target: int, hits: int) -> bool:
+        stays = own.get(target, 0)
+        return stays >= hits and stays >= max(WORKING_RECALL * counts.boxes.get(target, 0), MIN_HITS)
+
     remaps = dict(fault.remaps)
     taken = {remap.source for remap in remaps.values()}
     for target, source in rule.sources.items():
         hits = counts.votes.get((target, source), 0)
-        stays = own.get(target, 0)
-        works = stays >= hits and stays >= max(WORKING_RECALL * counts.boxes.get(target, 0), MIN_HITS)
-        if target in remaps or source == target or source in taken or works or source not in counts.detections:
+        if target in remaps or source == target or source in taken or source not in counts.detections:
+            continue
+        if works(target, hits):
             continue
         remaps[target] = ClassRemap(source, target, hits, counts.boxes.get(target, 0))
-    unseen = {k: target for target, k in rule.sources.items() if k != target and k not in counts.detections}
+    unseen = {
+        k: target
+        for target, k in rule.sources.items()
+        if k != target and k not in counts.detections and target not in remaps and not works(target, 0)
+    }
     share = support.hits / support.covered
-    return LabelFault(dict(sorted(remaps.items())), rule.offset, rule.words, share, unseen)
+    return LabelFault(dict(sorted(remaps.items())), None, rule_share=share, unseen=unseen)
 
 
 def label_map_of(fault: LabelFault, names: Mapping[int, str]) -> dict[int, str]:
     """The class that each id of the detections means, where each class has one id."""
     meant = fault.category_map
-    own = {k: name for k, name in names.items() if k not in fault.remaps and k not in meant}
+    own = {k: name for k, name in names.items() if k not in meant and k not in meant.values()}
     return own | {source: names[target] for source, target in meant.items() if target in names}
 
 

@@ -20,6 +20,8 @@ class MappingFaults:
     """Image ids: the detections that the other faults were found on are renamed already."""
     reading: EncodingFault | None = None
     """All boxes of one side."""
+    own_list: Mapping[int, int] = field(default_factory=dict)
+    """Class ids of the annotations, and what they mean in the list of classes beside them."""
     labels: LabelFault | None = None
     """Class ids of the detections."""
     class_readings: Mapping[int, EncodingFault] = field(default_factory=dict)
@@ -32,6 +34,7 @@ class MappingFaults:
             self.reading.reading if self.reading else None,
             self.labels.classes if self.labels else {},
             {category: fault.reading for category, fault in self.class_readings.items()},
+            self.own_list,
         )
 
     def touch(self, category: int) -> bool:
@@ -43,6 +46,8 @@ class MappingFaults:
             or category in self.class_readings
             or category in classes
             or category in classes.values()
+            or category in self.own_list
+            or category in self.own_list.values()
         )
 
 
@@ -53,12 +58,17 @@ class MappingRepairs:
     reading: BoxEncoding | None = None
     classes: Mapping[int, int] = field(default_factory=dict)
     class_readings: Mapping[int, BoxEncoding] = field(default_factory=dict)
+    annotated: Mapping[int, int] = field(default_factory=dict)
+    """Classes of the annotations; ``classes`` are those of the detections."""
 
     def __bool__(self) -> bool:
-        return bool(self.reading or self.classes or self.class_readings)
+        return bool(self.reading or self.classes or self.class_readings or self.annotated)
 
     def apply(self, image_set: ImageSet) -> ImageSet:
         """The images with everything repaired."""
+        if self.annotated:
+            renamed = _renamed(image_set.gt.category, self.annotated)
+            image_set = replace(image_set, gt=replace(image_set.gt, category=renamed))
         if self.classes:
             renamed = _renamed(image_set.dt.category, self.classes)
             image_set = replace(image_set, dt=replace(image_set.dt, category=renamed))

@@ -91,13 +91,17 @@ class ClassCounts(Counted):
     """Boxes matched at IoU .5."""
     tight_hits: Counts = field(default_factory=dict)
     """Detections that are true at IoU .75."""
+    flat_boxes: Counts = field(default_factory=dict)
+    """Boxes without area."""
     small_boxes: Counts = field(default_factory=dict)
-    """Boxes with area up to 32²."""
+    """Boxes with area up to 32², those without area left out."""
     small_hits: Counts = field(default_factory=dict)
     """Those of them that are matched at IoU .5."""
     votes: Counts = field(default_factory=dict)
     """By (class, predicted class): boxes of weak classes whose highest-scoring
     detection, of those that overlap it by .5 and are not true elsewhere, is of the predicted class."""
+    beyond: Counts = field(default_factory=dict)
+    """Boxes that the cap on detections an image and class alone loses."""
     true_scores: Counts = field(default_factory=dict)
     """By (class, bin of `score_bin`): true detections."""
     false_scores: Counts = field(default_factory=dict)

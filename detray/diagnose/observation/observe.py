@@ -15,7 +15,7 @@ from detray.diagnose.observation.counts import ClassCounts, count_keys, score_bi
 from detray.diagnose.observation.image_set import ImageSet
 from detray.diagnose.observation.overlap import best_of, overlaps
 from detray.diagnose.observation.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
-from detray.evaluate.kernel import Matches, match
+from detray.evaluate.kernel import Matches, beyond_cap, match
 from detray.evaluate.kernel.order import count, stable_argsort
 
 
@@ -29,7 +29,11 @@ class Observation:
 
 
 def observe(
-    image_set: ImageSet, weak: Ints, matches: Matches | None = None, floors: Mapping[int, float] | None = None
+    image_set: ImageSet,
+    weak: Ints,
+    matches: Matches | None = None,
+    floors: Mapping[int, float] | None = None,
+    max_detections: int = 100,
 ) -> Observation:
     """Match the images (or take their ``matches``), and look closely at boxes and detections.
 
@@ -37,7 +41,7 @@ def observe(
     the other classes, and those of their detections that score at least the floor of their class.
     """
     gt, dt = image_set.gt, image_set.dt
-    matches = match(gt, dt) if matches is None else matches
+    matches = match(gt, dt, max_detections) if matches is None else matches
     close_gt, close_dt = np.isin(gt.category, weak), np.isin(dt.category, weak)
     det, box, iou = overlaps(gt, dt, LOOSE_IOU, gt_rows=np.flatnonzero(close_gt))
     rest = close_dt
@@ -52,7 +56,9 @@ def observe(
 
     boxes = _boxes(image_set, matches, np.flatnonzero(close_gt & ~gt.crowd), det, box, iou)
     detections = _detections(image_set, matches, np.flatnonzero(close_dt), det, box, iou)
-    return Observation(boxes, detections, _counts(image_set, matches, take(boxes, np.isin(boxes.category, weak))))
+    counts = _counts(image_set, matches, take(boxes, np.isin(boxes.category, weak)))
+    counts.beyond.update(beyond_cap(gt, dt, matches.kept, max_detections))
+    return Observation(boxes, detections, counts)
 
 
 def _boxes(image_set: ImageSet, matches: Matches, rows: Ints, det: Ints, box: Ints, iou: Floats) -> BoxRows:
@@ -147,8 +153,10 @@ def _counts(image_set: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCount
     classes, n = count(dt.category)
     by_class = dt.score[stable_argsort(dt.category)]
     lowest = np.minimum.reduceat(by_class, np.cumsum(n) - n) if len(dt) else np.empty(0)
-    is_hit, is_small = matches.detection >= 0, gt.area <= AREA_LIMITS["small"][1]
+    is_hit, is_flat = matches.detection >= 0, (gt.box[:, 2:] <= 0).any(axis=1)
+    is_small = (gt.area <= AREA_LIMITS["small"][1]) & ~is_flat
     return ClassCounts(
+        flat_boxes=count_keys(gt.category[is_flat & ~gt.crowd]),
         small_boxes=count_keys(gt.category[is_small & ~gt.crowd]),
         small_hits=count_keys(gt.category[is_small & is_hit & ~gt.crowd]),
         boxes=count_keys(gt.category[~gt.crowd]),

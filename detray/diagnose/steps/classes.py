@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.diagnose.case import Case
+from detray.diagnose.causes.output.max_detections import MaxDetections
 from detray.diagnose.evidence.inputs import Inputs
 from detray.diagnose.evidence.reference import HIGH_RECALL, Reference
 from detray.diagnose.evidence.result import ClassResult
@@ -18,7 +19,7 @@ from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.counts import ClassCounts
 from detray.diagnose.observation.observe import Observation
-from detray.diagnose.rank import ranked, rows_of
+from detray.diagnose.rank import only, ranked, rows_of
 from detray.diagnose.steps.look import ShardRows, rows_of_classes
 from detray.diagnose.steps.work import Work
 from detray.diagnose.weak import is_weak
@@ -83,8 +84,8 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
     marks = {"split": work.split, "model": work.model}
     diagnoses = [
         marks | {"is_weak": is_weak(case.given.ap, case.given.ap50, work.settings)} | row
-        for case in cases_of(given, repaired, known.faults, work.names, weak, known.inputs)
-        for row in rows_of(case, ranked(case))
+        for case in cases_of(given, repaired, known.faults, work.names, weak, known.inputs, work.not_working)
+        for row in rows_of(case, only(case, MaxDetections()) if case.category in work.capped else ranked(case))
     ]
     suspects = label_errors(*rows, known.repaired, work.names, run=work.run, split=work.split, model=work.model)
     written = {
@@ -109,10 +110,15 @@ def cases_of(
     names: Mapping[int, str],
     weak: Sequence[int],
     inputs: Inputs,
+    not_working: Sequence[int] | None = None,
 ) -> list[Case]:
-    """The weak classes of observations as given and with the faults repaired."""
+    """The classes ``weak`` of observations as given and with the faults repaired.
+
+    ``not_working`` are all weak ones, which are no reference; those of ``weak`` where not given.
+    """
     is_repaired = bool(faults.repairs) or faults.pairing is not None
-    reference = Reference.of(repaired.counts, working_classes(repaired.counts, weak, is_repaired=is_repaired))
+    out = weak if not_working is None else not_working
+    reference = Reference.of(repaired.counts, working_classes(repaired.counts, out, is_repaired=is_repaired))
     split = Split(names, given.counts, repaired.counts, reference, faults, inputs)
     cases = []
     for category in weak:

@@ -53,7 +53,7 @@ class Look(ShardTask):
 def look(work: Work, task: Look, tables: Mapping[str, pa.Table]) -> Output[Seen]:
     """Observe a shard; its rows are kept by class."""
     images = task.repairs.apply(image_set(tables))
-    seen = observe(images, np.array(work.weak, np.int64), floors=work.floors)
+    seen = observe(images, np.array(work.weak, np.int64), floors=work.floors, max_detections=work.max_detections)
     kept = {"boxes": _by_class(seen.boxes), "detections": _by_class(seen.detections), "counts": seen.counts.to_arrow()}
     if not task.is_first:
         return Output(Seen(), kept=kept)

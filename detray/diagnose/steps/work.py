@@ -33,6 +33,8 @@ class Work:
         split: that is diagnosed.
         names: its classes.
         weak: those that are diagnosed.
+        max_detections: that the evaluation takes an image and class.
+        capped: classes that are looked at only because that cap cuts them.
         floors: by class that is not weak, the score from which its detections are looked at.
     """
 
@@ -44,6 +46,13 @@ class Work:
     names: Mapping[int, str]
     weak: tuple[int, ...]
     floors: Mapping[int, float]
+    max_detections: int = 100
+    capped: frozenset[int] = frozenset()
+
+    @property
+    def not_working(self) -> list[int]:
+        """The weak classes."""
+        return [category for category in self.weak if category not in self.capped]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ one on a tie), boxes that count before ignored ones, crowd regions that take any
 detections.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,6 +148,22 @@ def match(
     for area, outside in enumerate(out_of_range(dt.areas()).T):
         ignored[:, area] |= (EVERY_LEVEL & ~matched[:, area]) * (outside & kept)
     return Matches(matched, ignored, class_rank, kept, at50, first, order, found)
+
+
+def beyond_cap(gt: GroundTruth, dt: Detections, kept: Flags, max_detections: int) -> dict[int, int]:
+    """By class, the boxes that can have no detection since ``max_detections`` are kept an image and class.
+
+    Of images where further detections of the class were left out: those that are not ``kept``, ``[m]``.
+    """
+    if kept.all():
+        return {}
+    cut = set(zip(dt.category[~kept].tolist(), dt.image[~kept].tolist(), strict=True))
+    single = ~gt.crowd
+    held = Counter(zip(gt.category[single].tolist(), gt.image[single].tolist(), strict=True))
+    lost: Counter[int] = Counter()
+    for category, image in sorted(cut & held.keys()):
+        lost[category] += max(held[category, image] - max_detections, 0)
+    return dict(+lost)
 
 
 def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int = 100) -> Floats:

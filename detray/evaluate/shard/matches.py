@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from detray.arrays import Words
 from detray.boxes import IOU_THRESHOLDS
-from detray.evaluate.kernel import match
+from detray.evaluate.kernel import beyond_cap, match
 from detray.evaluate.kernel.accumulate import EVERY_LEVEL
 from detray.evaluate.kernel.masks import mask_pairs
 from detray.evaluate.kernel.overlaps import overlapping
@@ -52,6 +52,7 @@ class ShardMatches:
     ``repairs``: each detection that mending an error would make a true positive of category_id;
     image_id, score, rank, ``error`` (place in `REPAIRABLE`) and ``levels``.
     ``sliced_detections`` and ``sliced_boxes``: those of `slices.sliced`.
+    ``beyond``: boxes that the cap on detections alone loses, of `beyond_cap`.
     ``confusion``: the counts of `confusion_counts`, in no order.
     """
 
@@ -63,6 +64,7 @@ class ShardMatches:
     sliced_detections: pa.Table
     sliced_boxes: pa.Table
     left_out: dict[str, int]
+    beyond: dict[int, int]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # sides near the largest float, whose areas are infinite
@@ -106,6 +108,7 @@ def match_shard(
         confusion_counts(gt, dt, found, pairs, settings.confusion_score),
         *sliced(shard, scene, found, own, turn, slices),
         scene.left_out | {"detections over max_detections": int((~found.kept).sum())},
+        beyond_cap(gt, dt, found.kept, settings.max_detections),
     )
 
 

@@ -1,7 +1,7 @@
 """A label map as it was read: its classes, and what is wrong with it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from detray.formats.values import is_text
@@ -62,6 +62,11 @@ class LabelMap:
                 if entry.id is not None and name is not None and shared[name] == 1:
                     found.setdefault(name, entry.id)
         return found
+
+
+def problems_of(classes: Mapping[int, str]) -> list[str]:
+    """What is wrong with a label map of these classes, in words."""
+    return list(dict.fromkeys(problem.observed for problem in check([Entry(k, name) for k, name in classes.items()])))
 
 
 def check(entries: Sequence[Entry]) -> Iterator[Problem]:

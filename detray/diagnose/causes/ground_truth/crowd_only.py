@@ -15,7 +15,7 @@ class CrowdOnly(Cause):
     group = GROUND_TRUTH
 
     def judge(self, case: Case) -> Verdict | None:
-        if len(case.given.boxes) or not case.n_crowd:
+        if len(case.given.boxes) or len(case.result.boxes) or not case.n_crowd:
             return None
         return Verdict(
             confidence=1.0,

@@ -15,7 +15,7 @@ class NoGroundTruth(Cause):
     group = GROUND_TRUTH
 
     def judge(self, case: Case) -> Verdict | None:
-        if len(case.given.boxes) or case.n_crowd:
+        if len(case.given.boxes) or len(case.result.boxes) or case.n_crowd:
             return None
         n = len(case.given.detections)
         return Verdict(

@@ -2,9 +2,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from detray.diagnose.case import Case
-from detray.diagnose.cause import MAPPING, Cause, Verdict, confidence, percent
-from detray.diagnose.mapping.label_map import REMAP_SHARE, ClassRemap, LabelFault, key_of
+from detray.diagnose.cause import MAPPING, Cause, Verdict, confidence, number, percent
+from detray.diagnose.mapping.label_map import REMAP_SHARE, ClassRemap, LabelFault, key_of, label_map_of
 from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
+from detray.formats.label_map import problems_of
 
 
 class LabelIdMismatch(Cause):
@@ -14,6 +15,7 @@ class LabelIdMismatch(Cause):
     is that of the other id, or it has no boxes; an assignment over all classes names the mapping.
     Or one other numbering of all classes (shifted, by position, by the label map) explains what
     most boxes are labelled as: then it holds for the classes too that show it less.
+    Or the annotations themselves are shifted against the list of classes in their own file.
     Or its recall is nil and the label map, the model's own classes, or the training annotations,
     give its id or its name to another class, or the label map lacks it.
     Source: Hungarian method (Kuhn, 1955) on the co-occurrence of true and predicted classes.
@@ -26,7 +28,9 @@ class LabelIdMismatch(Cause):
     group = MAPPING
 
     def judge(self, case: Case) -> Verdict | None:
-        fault = case.split.faults.labels
+        shifted, fault = case.split.faults.own_list, case.split.faults.labels
+        if case.category in shifted or case.category in shifted.values():
+            return _of_list(case, shifted)
         if fault is None or case.category not in fault.remaps or not len(case.given.boxes):
             return self._by_name(case)
         remap = fault.remaps[case.category]
@@ -48,8 +52,13 @@ class LabelIdMismatch(Cause):
             }
             | numbers,
             sentence=_sentence(case, fault, remap, numbers, shows_itself=shows_itself),
-            remedy="Map the class ids of the detections as written out here, or mend the label map that the detector"
-            " is used with (a corrected one is label_map.pbtxt beside the results).",
+            remedy="Map the class ids of the detections as written out here"
+            + (
+                "."
+                if problems_of(label_map_of(fault, case.split.names))
+                else ", or mend the label map that the detector is used with (a corrected one is label_map.pbtxt beside"
+                " the results)."
+            ),
             config={"predict": {"category_map": fault.category_map}},
         )
 
@@ -75,13 +84,39 @@ class LabelIdMismatch(Cause):
         return None
 
 
+def _of_list(case: Case, shifted: Mapping[int, int]) -> Verdict:
+    """The annotations are shifted against the list of classes in their own files."""
+    names, used, listed = case.split.names, sorted(shifted), sorted(case.split.names)
+    shift = shifted[used[0]] - used[0]
+    pairs = [f"{k} is `{names[shifted[k]]}` (id {shifted[k]})" for k in used[:_PAIRS]]
+    more = f" and {len(used) - _PAIRS} more" if len(used) > _PAIRS else ""
+    n = len(case.given.boxes)
+    wrong = f"; {number(n, 'box', 'boxes')} of id {case.category} are of another class" if n else ""
+    return Verdict(
+        confidence=1.0,
+        d_ap=case.mapping_gain,
+        numbers={
+            "annotations_shifted_by": -shift,
+            "annotated_ids": [used[0], used[-1]],
+            "listed_ids": [listed[0], listed[-1]],
+            "mapping": {str(k): meant for k, meant in shifted.items()},
+        },
+        sentence=f"The annotations count their classes from {used[0]} and the list of classes from {listed[0]}: every"
+        f" class id of the annotations is shifted by {-shift:+d} against their own list ({', '.join(pairs)}{more})"
+        f"{wrong}.",
+        remedy=f"Add {shift} to each category_id of the annotations, or number the list of classes as they do;"
+        " the detections go by the list and stay as they are.",
+    )
+
+
+_PAIRS = 8
+
+
 def _sentence(
     case: Case, fault: LabelFault, remap: ClassRemap, numbers: Mapping[str, Any], *, shows_itself: bool
 ) -> str:
     label = case.split.label
-    shared = fault.rule if fault.offset in (None, remap.source - remap.target) else None
-    if shared is None and len(fault.remaps) > 1:
-        shared = f"{len(fault.remaps)} classes are mapped wrongly in all"
+    shared = fault.rule
     counted = f"; {_counted(numbers)}" if numbers else ""
     if shows_itself:
         works = "" if fault.rule_share else ", which finds none of its own"

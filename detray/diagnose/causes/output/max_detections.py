@@ -25,14 +25,15 @@ class MaxDetections(Cause):
         if cut.any():
             gain = regained(result, Mend(uncapped=True))
             if gain is not None and gain >= MIN_GAIN:
-                n = int(cut.sum())
+                n, cap = int(cut.sum()), case.split.inputs.max_detections
                 return Verdict(
                     confidence=1.0,
                     d_ap=gain,
-                    numbers={"cap": 100, "beyond_cap": n},
-                    sentence=f"{n} detections of {case.label} are beyond the 100 that the evaluation takes an image"
+                    numbers={"cap": cap, "beyond_cap": n},
+                    sentence=f"{n} detections of {case.label} are beyond the {cap} that the evaluation takes an image"
                     f" and class: with them its AP is {gain:.2f} higher.",
-                    remedy="Evaluate tiles, or raise the cap on detections an image.",
+                    remedy="Evaluate with a higher evaluate.max_detections, or in tiles; say so beside the AP, which is"
+                    " not comparable with one under COCO's cap.",
                 )
         saturation = case.caps.saturation
         if saturation is None or not case.caps.is_capped:

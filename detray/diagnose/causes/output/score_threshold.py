@@ -37,7 +37,11 @@ class ScoreThreshold(Cause):
         if not (cuts.is_own or is_plain) or not cuts.is_cut:
             return None
         by_size = case.boxes.size_auc
-        if case.caps.is_capped or (by_size is not None and by_size.value - by_size.error >= BY_SIZE_ALONE):
+        if (
+            case.caps.is_cut_by_evaluation
+            or case.caps.is_capped
+            or (by_size is not None and max(by_size.value, 1 - by_size.value) - by_size.error >= BY_SIZE_ALONE)
+        ):
             return None
         n, cut = case.boxes.n_lost, cuts.lowest
         return Verdict(
