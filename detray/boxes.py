@@ -40,6 +40,22 @@ def from_corners(corners: Floats) -> Floats:
     return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 
+OVER_TOLERANCE = 2.0
+"""Pixels outside of its image from which a box is implausible there."""
+
+
+def plausible(boxes: Floats, sizes: Floats) -> Flags:
+    """Boxes with sides of at least a pixel within their images, ``[n]``."""
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    inside = (low >= -OVER_TOLERANCE) & (high <= sizes + OVER_TOLERANCE)
+    return np.asarray((inside & (boxes[:, 2:] >= 1)).all(axis=1))
+
+
+def exchange_corners(boxes: Floats) -> Floats:
+    """Boxes whose width or height is negative with their corners in the right order, ``[n, 4]``; others as they are."""
+    return np.concatenate([boxes[:, :2] + np.minimum(boxes[:, 2:], 0.0), np.abs(boxes[:, 2:])], axis=1)
+
+
 def paired_iou(a: Floats, b: Floats, crowd: Flags | None = None) -> Floats:
     """IoU of ``a[i]`` with ``b[i]``, shape ``[n]``, with the operations and their order of pycocotools.
 

@@ -176,7 +176,7 @@ _TABLES = (
             RUN,
             _text("finding_id", "Stable key of this finding in this run", required=True),
             _text("rule", "The rule's code", required=True),
-            _text("family", "schema, identity, geometry, relation, class, image or pipeline", required=True),
+            _text("family", "schema, identity, geometry, relation, class, image, pipeline or pattern", required=True),
             Column("severity", pa.int8(), "0 info, 1 suspect, 2 warning, 3 error, 4 fatal", required=True),
             _text("severity_name", "The severity in words", required=True),
             _number("confidence", "How sure the rule is: 1 where proven", "0 to 1"),

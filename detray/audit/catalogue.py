@@ -54,6 +54,7 @@ from detray.audit.rules.image import (
     size_mismatch,
     split_leakage,
 )
+from detray.audit.rules.pattern import swapped_corners
 from detray.audit.rules.pipeline import augmentation_drop
 from detray.audit.rules.relation import (
     duplicate_box,
@@ -133,4 +134,5 @@ RULES: tuple[Rule, ...] = (
     no_annotations.RULE,
     image_property_drift.RULE,
     augmentation_drop.RULE,
+    swapped_corners.RULE,
 )

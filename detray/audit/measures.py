@@ -7,6 +7,7 @@ crowd                 crowd regions
 boxes_per_image       images that hold the class; key: how many of its boxes
 area                  single objects; key 0 small, 1 medium, 2 large (COCO)
 size, aspect          objects; key: octave bin of sqrt(w h), of w / h
+exchanged             boxes whose corners are exchanged; key: octave bin of sqrt(w h) in the other order
 beside                objects among neighbours; key: octave bin of size over the neighbours' median
 effective             objects; key: bins of width and height at the detector's input
 augmented             what `augmented` counts
@@ -39,11 +40,10 @@ from detray.audit import tally
 from detray.audit.agreement import compare_annotators
 from detray.audit.groups import of_people_and_files, suffix_of
 from detray.audit.view import NO_ID, View
-from detray.boxes import Reach
+from detray.boxes import OVER_TOLERANCE, Reach
 
 EDGE_STEPS = 64
 MIN_EDGE, MAX_EDGE = -EDGE_STEPS, 4 * EDGE_STEPS
-OVER_TOLERANCE = 2.0  # px: further outside is implausible
 EDGE_ROUNDING = 1 / 16
 """Of a step: about what few digits in a file, and arithmetic, move an edge by."""
 EFFECTIVE_BINS = 8  # an octave
@@ -118,6 +118,9 @@ def _of_sizes(view: View, rows: Selection, reach: Reach | None) -> Iterator[pa.T
     log_width, log_height = view.log_width[objects], view.log_height[objects]
     yield count("size", objects, _rounded(tally.BINS_PER_OCTAVE / 2 * (log_width + log_height)))
     yield count("aspect", objects, _rounded(tally.BINS_PER_OCTAVE * (log_width - log_height)))
+    exchanged = _among(rows, view.is_exchanged)
+    log_area = np.log2(np.abs(view.width[exchanged])) + np.log2(np.abs(view.height[exchanged]))
+    yield count("exchanged", exchanged, _rounded(tally.BINS_PER_OCTAVE / 2 * log_area))
     beside = _among(rows, ~np.isnan(view.beside))
     yield count("beside", beside, _rounded(tally.BINS_PER_OCTAVE * view.beside[beside]))
     if reach is not None:

@@ -94,6 +94,8 @@ def _explains(fact: Fact, group: Row) -> bool:
         and fact.category_id in (None, group["category_id"])
         and fact.annotator in (None, group["annotator"])
         and fact.source_file in (None, group["whole_file"])
+        and fact.of_share in (None, group["share"])
+        and (fact.of_classes is None or group["category_id"] in fact.of_classes)
     )
 
 

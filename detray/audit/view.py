@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from detray import tables
 from detray.arrays import Flags, Floats, Hashes, Ints
 from detray.audit.text import hash_texts
+from detray.boxes import OVER_TOLERANCE, exchange_corners
 from detray.tables import Shard
 
 NO_ID = np.iinfo(np.int64).min
@@ -127,6 +128,17 @@ class View:
         """A single object of a stated class with an area, ``[n]``: no crowd, all four numbers, sides above 0."""
         single = (self.category_ids != NO_ID) & ~self.is_crowd
         return single & self.has_box & (self.shorter_side > 0)
+
+    @cached_property
+    def is_exchanged(self) -> Flags:
+        """Minimum and maximum are exchanged, and the other order gives a box with an area in its image, ``[n]``."""
+        found = self.has_box & (self.shorter_side < 0)
+        rows = np.flatnonzero(found)
+        mended = exchange_corners(self.boxes[rows]) if len(rows) else np.zeros((0, 4))
+        over = np.maximum(-mended[:, :2], mended[:, :2] + mended[:, 2:] - self.image_sizes(rows))
+        # of a picture whose size is unknown nothing can be said against it
+        found[rows] = (mended[:, 2:] > 0).all(axis=1) & ~(over > OVER_TOLERANCE).any(axis=1)
+        return found
 
     @cached_property
     def log_width(self) -> Floats:

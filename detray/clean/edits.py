@@ -17,10 +17,11 @@ from detray import schema, tables
 from detray.arrays import Flags, Floats, Ints, Rows
 from detray.boxes import to_corners
 from detray.clean.coco import annotation_objects
-from detray.clean.requests import collect, first_by_annotation, positions, repeated_box
+from detray.clean.requests import collect, first_by_annotation, image_sizes, positions, repeated_box
 from detray.clean.rows import new_rows, replace_rows, with_columns
 from detray.clean.segmentation import holds
 from detray.clean.settings import Action, CleanSettings
+from detray.clean.shared import Roots
 from detray.tables import Shard
 
 _NO_CLASS = "suggested class is none of the data set's"
@@ -49,7 +50,14 @@ class Plan:
 
 
 def plan(
-    shard: Shard, findings: pa.Table, label_errors: pa.Table, settings: CleanSettings, fresh: FreshIds, *, run: str
+    shard: Shard,
+    findings: pa.Table,
+    label_errors: pa.Table,
+    settings: CleanSettings,
+    fresh: FreshIds,
+    *,
+    run: str,
+    roots: Roots | None = None,
 ) -> Plan:
     """The edits that ``findings`` and ``label_errors`` ask for, as far as ``settings`` allow them.
 
@@ -60,8 +68,9 @@ def plan(
         settings: the actions that are allowed, and the score from which a suspect is followed.
         fresh: ids for annotations that are added or renumbered.
         run: for the column run.
+        roots: the faults that many boxes share.
     """
-    requests, not_followed = collect(shard.annotations, findings, label_errors, settings)
+    requests, not_followed = collect(shard, findings, label_errors, settings, roots or Roots())
     draft = _Draft(shard, run, not_followed)
     draft.relabel(first_by_annotation(requests, "relabel"))
     draft.move(first_by_annotation(requests, "move"))
@@ -177,13 +186,7 @@ class _Draft:
         return np.isin(category_ids, tables.numpy(self.classes, "category_id"))
 
     def _sizes(self, requests: pa.Table) -> Floats:
-        """Stated width and height of each request's image, ``[k, 2]``, px; infinite where not stated."""
-        sides = [
-            pc.fill_null(tables.lookup(requests["image_id"], self.shard.images, "image_id", side), 0).to_numpy()
-            for side in ("width", "height")
-        ]
-        sizes = np.stack(sides, axis=1).astype(np.float64)
-        return np.where(sizes > 0, sizes, np.inf)
+        return image_sizes(requests, self.shard.images)
 
     def _change_boxes(self, action: Action, requests: pa.Table, target: Floats) -> None:
         """Set boxes. A segmentation stays, and with it its area, where the box still holds it."""

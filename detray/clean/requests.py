@@ -8,10 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
-from detray.arrays import Rows
+from detray.arrays import Floats, Rows
+from detray.boxes import paired_iou
+from detray.clean import shared
 from detray.clean.rows import NOT_FOUND, locate
 from detray.clean.settings import Action, CleanSettings
+from detray.clean.shared import Roots
 from detray.schema import SEVERITIES
+from detray.tables import Shard
 
 RULES: Mapping[str, Action] = {
     "degenerate-box": "drop",
@@ -24,6 +28,11 @@ RULES: Mapping[str, Action] = {
 }
 """What mends a finding, by rule; of several drops of one annotation the first here gives the reason."""
 
+NEAR: Mapping[str, Action] = {"near-duplicate-box": "drop"}
+"""As `RULES`, where the two boxes overlap by `SAME_IOU`: below it they may be two objects."""
+
+SAME_IOU = 0.995
+
 LABEL_ERRORS: Mapping[str, Action] = {
     # spurious has none: deleting on a model's word alone takes the hard examples first
     "wrong_class": "relabel",
@@ -32,12 +41,21 @@ LABEL_ERRORS: Mapping[str, Action] = {
 }
 """What mends a label error, by kind."""
 
-FINDING_COLUMNS = ("rule", "severity", "scope", "finding_id", "image_id", "annotation_row", "source_file")
+FINDING_COLUMNS = (
+    "rule",
+    "severity",
+    "scope",
+    "finding_id",
+    "image_id",
+    "annotation_row",
+    "source_file",
+    "root_cause_id",
+)
 """What is read of a finding."""
 
 INFO = SEVERITIES.index("info")
 
-_REASONS = (*RULES, *LABEL_ERRORS)
+_REASONS = (*shared.WHOLE, shared.EXCHANGED, *RULES, *NEAR, *LABEL_ERRORS)
 _BOX = ("x", "y", "width", "height")
 _SCHEMA = pa.schema(
     [
@@ -55,33 +73,102 @@ _SCHEMA = pa.schema(
 
 
 def collect(
-    annotations: pa.Table, findings: pa.Table, label_errors: pa.Table, settings: CleanSettings
+    shard: Shard, findings: pa.Table, label_errors: pa.Table, settings: CleanSettings, roots: Roots
 ) -> tuple[pa.Table, Counter[str]]:
     """The requests that ``settings`` allow, by image, the weightiest first; how many are not followed, by reason.
+
+    What follows from a fault that many boxes share asks for what mends the fault, and for nothing else.
 
     A request has the columns at (position of the annotation; `NOT_FOUND` for add), action, reason,
     reason_id, image_id and, from a label error, score, suggested_category_id and the suggested box.
     """
     not_followed: Counter[str] = Counter()
     # a root finding stands for others and names no row; info is nothing to mend, such as a box outside by rounding
+    annotations = shard.annotations
     own = pc.and_(pc.equal(findings["scope"], "annotation"), pc.greater(findings["severity"], INFO))
     findings = findings.filter(own)
+    sizes = image_sizes(annotations, shard.images)
+    moves = [*shared.conversions(annotations, sizes, shard.split, roots, not_followed)]
+    findings = findings.filter(~shared.follows(findings, roots, *shared.WHOLE))
+    findings, exchanged = _exchanges(annotations, findings, roots, not_followed)
+    moves.append(exchanged)
     strong = pc.greater_equal(label_errors["score"], settings.min_score)
     not_followed["score below clean.min_score"] += label_errors.num_rows - (pc.sum(strong).as_py() or 0)
     found = pa.concat_tables(
         [
+            *(_moves(annotations, move) for move in moves),
             _translate(annotations, findings, "rule", RULES),
+            _nearly_same(annotations, _translate(annotations, findings, "rule", NEAR)),
             _translate(annotations, label_errors.filter(strong), "kind", LABEL_ERRORS),
         ]
     )
     allowed = pc.is_in(found["action"], value_set=pa.array(settings.actions, pa.string()))
-    not_followed["action not in clean.actions"] += found.num_rows - (pc.sum(allowed).as_py() or 0)
+    for action in found.filter(pc.invert(allowed))["action"].to_pylist():
+        not_followed[f"{action} is not in clean.actions"] += 1
     found = found.filter(allowed)
     placed = pc.or_(pc.equal(found["action"], "add"), pc.not_equal(found["at"], NOT_FOUND))
     not_followed["it names no single annotation"] += found.num_rows - (pc.sum(placed).as_py() or 0)
     order = ("image_id", "at", "priority", "score", "reason_id", "suggested_category_id", *_BOX)
     ranked = [(name, "descending" if name == "score" else "ascending") for name in order]
     return found.filter(placed).sort_by(ranked), +not_followed
+
+
+def image_sizes(rows: pa.Table, images: pa.Table) -> Floats:
+    """Stated width and height of the image of each row, ``[n, 2]``, px; infinite where not stated."""
+    sides = [
+        pc.fill_null(tables.lookup(rows["image_id"], images, "image_id", side), 0).to_numpy()
+        for side in ("width", "height")
+    ]
+    sizes = np.stack(sides, axis=1).astype(np.float64)
+    return np.where(sizes > 0, sizes, np.inf)
+
+
+def _exchanges(
+    annotations: pa.Table, findings: pa.Table, roots: Roots, not_followed: Counter[str]
+) -> tuple[pa.Table, shared.Moves]:
+    """The findings that are not about exchanged corners, and the moves that mend those that are.
+
+    A box whose corners are exchanged holds an object: it is not dropped, be it that nobody can say how to mend it.
+    """
+    at = locate(annotations, findings)
+    flat = np.asarray(pc.equal(findings["rule"], "degenerate-box").to_numpy()) & shared.is_exchanged(annotations, at)
+    mended = flat & shared.follows(findings, roots, shared.EXCHANGED)
+    shared.left(int((flat & ~mended).sum()), not_followed)
+    ids = findings["finding_id"].filter(mended).combine_chunks()
+    return findings.filter(~flat), shared.exchange(annotations, at[mended], ids)
+
+
+def _moves(annotations: pa.Table, moves: shared.Moves) -> pa.Table:
+    """Moves as requests."""
+    count = len(moves.at)
+    columns = {
+        "at": pa.array(moves.at, pa.int64()),
+        "action": pa.array(["move"] * count, pa.string()),
+        "reason": pa.array([moves.reason] * count, pa.string()),
+        "reason_id": moves.reason_id,
+        "priority": pa.array([_REASONS.index(moves.reason)] * count, pa.int64()),
+        "image_id": annotations["image_id"].take(pa.array(moves.at, pa.int64())),
+        **dict(zip(_BOX, map(pa.array, moves.box.T), strict=True)),
+    }
+    return _requests(columns, count)
+
+
+def _nearly_same(annotations: pa.Table, requests: pa.Table) -> pa.Table:
+    """Those requests whose box overlaps an earlier one of its image, class and annotator by `SAME_IOU`."""
+    if not requests.num_rows:
+        return requests
+    boxes = tables.boxes(annotations)
+    image_ids, rows = (tables.numpy(annotations, name) for name in ("image_id", "annotation_row"))
+    alike = [annotations[name].to_pylist() for name in ("category_id", "annotator", "is_crowd")]
+    keep = np.zeros(requests.num_rows, bool)
+    for index, at in enumerate(positions(requests).tolist()):
+        if at != NOT_FOUND:
+            low, high = np.searchsorted(image_ids, [image_ids[at], image_ids[at] + 1]).tolist()
+            earlier = [row for row in range(low, high) if rows[row] < rows[at]]
+            earlier = [row for row in earlier if all(column[row] == column[at] for column in alike)]
+            iou = paired_iou(boxes[earlier], np.repeat(boxes[[at]], len(earlier), axis=0))
+            keep[index] = bool((iou >= SAME_IOU).any())
+    return requests.filter(keep)
 
 
 def _translate(annotations: pa.Table, reports: pa.Table, column: str, actions: Mapping[str, Action]) -> pa.Table:

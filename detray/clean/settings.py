@@ -15,5 +15,5 @@ class CleanSettings(Section, frozen=True):
     actions: Annotated[
         tuple[Action, ...],
         Meta(description="kinds of edits that are made: drop, clip, relabel, move, add, renumber (ids that collide)"),
-    ] = ("drop", "clip", "relabel")
+    ] = ("drop", "clip", "relabel", "move")
     min_score: Annotated[float, Meta(ge=0, le=1, description="label errors below it are left alone")] = 0.9

@@ -7,7 +7,7 @@ that is read from several files are numbered anew.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +20,7 @@ from detray.clean.edits import FreshIds, plan
 from detray.clean.requests import FINDING_COLUMNS, count_additions
 from detray.clean.rows import with_ids
 from detray.clean.settings import CleanSettings
+from detray.clean.shared import EXCHANGED, ROOTS, WHOLE, Roots
 from detray.clean.writable import split_writable
 from detray.flow.data import Data
 from detray.flow.kept import Kept
@@ -41,6 +42,7 @@ class Work:
     settings: CleanSettings
     run: str
     suspects: bool
+    roots: Roots = field(default_factory=Roots)
 
 
 class Ids(msgspec.Struct, frozen=True):
@@ -91,6 +93,15 @@ class File:
     annotations: Sequence[Kept]
 
 
+def find_roots(data: Data) -> Roots:
+    """What the audit found that many boxes share."""
+    rules = [*WHOLE, EXCHANGED]
+    found = data.read("findings", columns=[*ROOTS.names, "scope"], filters=[("rule", "in", rules)])
+    found = found.filter(pc.invert(pc.is_in(found["scope"], value_set=pa.array(["annotation", "image"]))))
+    ingest = data.manifest("ingest") or {}
+    return Roots(found.select(ROOTS.names).cast(ROOTS), dict(ingest.get("facts", {}).get("formats", {})))
+
+
 def count_ids(work: Work, key: ShardKey) -> Output[Ids]:
     """How far the ids of a shard go."""
     ids = work.data.read_shard(key, columns={"images": ["image_id"], "annotations": ["annotation_id"]}).annotations
@@ -119,7 +130,9 @@ def correct(work: Work, task: Correction, found: Mapping[str, pa.Table]) -> Outp
     whole = Shard(task.key.split, found["images"], found["annotations"], found["categories"])
     shard, quarantine = split_writable(whole, run=work.run)
     shard = replace(shard, annotations=with_ids(shard.annotations, task.fresh.rows, anew=task.anew))
-    planned = plan(shard, found["findings"], found["label_errors"], work.settings, task.fresh, run=work.run)
+    planned = plan(
+        shard, found["findings"], found["label_errors"], work.settings, task.fresh, run=work.run, roots=work.roots
+    )
     annotations = apply(shard.annotations, planned.edits)
     return Output(
         Corrected(

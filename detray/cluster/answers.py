@@ -52,6 +52,5 @@ def receipt(answer: bytes) -> Receipt:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception says; nothing where it says nothing."""
     text = str(error).strip()
     return text.splitlines()[0] if text else ""

@@ -30,7 +30,6 @@ Json = dict[str, Any]
 
 @contextlib.contextmanager
 def readable_errors(place: str) -> Iterator[None]:
-    """Turn an OSError about ``place`` into a sentence that says what to do."""
     try:
         yield
     except OSError as error:

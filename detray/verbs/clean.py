@@ -5,7 +5,7 @@ from pathlib import Path
 
 from detray.clean.flow import clean
 from detray.clean.requests import LABEL_ERRORS
-from detray.clean.steps import Work
+from detray.clean.steps import Work, find_roots
 from detray.flow.data import Data
 from detray.flow.flow import Flow
 from detray.settings import to_yaml
@@ -15,10 +15,9 @@ from detray.verbs.config import Config
 
 
 def run(context: Context, flow: Flow) -> Outcome:
-    """Hand the flow the settings, and whether suspects of this data are there."""
     config = context.config
     splits = list(dict.fromkeys(key.split for key in flow.data.shards()))
-    work = Work(flow.data, config.clean, config.name, _has_label_errors(flow.data))
+    work = Work(flow.data, config.clean, config.name, _has_label_errors(flow.data), find_roots(flow.data))
     merged = {split for split in splits if _is_merged(config, split)}
     return clean(flow, work, merged, _dataset(config, context.store, splits))
 

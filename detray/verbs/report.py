@@ -6,7 +6,6 @@ from detray.verbs.base import Context, Outcome, StageDefinition
 
 
 def run(context: Context, flow: Flow) -> Outcome:
-    """Hand the flow the output folder, all of which the page is about."""
     return report(flow, context.store, context.config.name, context.config.report.max_pictures)
 
 

@@ -19,7 +19,6 @@ from detray.verbs.config import Config
 
 
 def run(context: Context, flow: Flow) -> Outcome:
-    """Hand the flow the search that fits where it runs."""
     config = context.config
     require_trainable(config.detector, "tuning")
     missing = [split for split in (TRAIN, VAL) if split not in config.dataset.splits]

@@ -136,7 +136,7 @@ def test_an_action_that_is_not_allowed_is_counted() -> None:
     row = t.annotation(0, (5, 5, 0, 10))
     result = planned(t.shard([row]), t.findings(("degenerate-box", row)), settings=CleanSettings(actions=("clip",)))
     assert result.edits.num_rows == 0
-    assert result.not_followed == {"action not in clean.actions": 1}
+    assert result.not_followed == {"drop is not in clean.actions": 1}
 
 
 def test_a_suggestion_that_cannot_be_written_is_counted() -> None:

@@ -6,6 +6,9 @@ from detray.arrays import Ints
 from detray.audit.text import join, number
 from detray.audit.view import View
 
+EXCHANGED = "minimum and maximum exchanged"
+"""What boxes without area have in common that swapped-corners tells of."""
+
 
 def sides(view: View, rows: Ints) -> pa.Array:
     """Width and height of some boxes as text."""

@@ -16,20 +16,19 @@ API.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from detray.arrays import Flags, Floats
 from detray.audit import tally as counts
 from detray.audit.groups import Group, at_fault, every, members, whole
-from detray.audit.measures import OVER_TOLERANCE
 from detray.audit.rule import ERROR, FATAL, WARNING, Fact, HypothesisRule, Limits, Suspects, Threshold
 from detray.audit.statistics import chance_of_preference
 from detray.audit.summary import Summary
 from detray.audit.tally import Tally
 from detray.audit.view import View
+from detray.box_formats import FORMATS, OWN, READ_BETTER, SPREAD_CORNERS, as_written, read_as
+from detray.boxes import plausible
 
 MAX_CHANCE = 0.001
 NEITHER, BOTH, BETTER, WORSE = range(4)
@@ -39,6 +38,7 @@ EXPLAINS = (
     "out-of-bounds",
     "fully-outside",
     "degenerate-box",
+    "swapped-corners",
     "sub-pixel-box",
     "tiny-box",
     "area-mismatch",
@@ -48,50 +48,6 @@ EXPLAINS = (
     "coordinate-scale",
     "quantised-coordinates",
 )
-
-AS_THEY_STAND, Y_FIRST, SPREAD = (0, 1, 2, 3), (1, 0, 3, 2), (0, 2, 1, 3)
-
-
-@dataclass(frozen=True)
-class Notation:
-    """How four numbers are read: what they are, in which order, and what they are shares of (None: they are pixels).
-
-    Attributes:
-        kind: sides (the second two are width and height), corners, corners backwards, or centre.
-        order: the places of x, y and the second two.
-        shares: of the image's sides as x and y have them (own), or the other way round (other).
-    """
-
-    kind: Literal["sides", "corners", "corners backwards", "centre"]
-    order: tuple[int, int, int, int] = AS_THEY_STAND
-    shares: Literal["own", "other"] | None = None
-
-
-SPREAD_CORNERS = "x, y, x2, y2 as shares of the image, in the columns of x, x2, y, y2"
-
-FORMATS = {
-    "x, y, width, height": Notation("sides"),
-    "x, y, x2, y2": Notation("corners"),
-    "centre x, y, width, height": Notation("centre"),
-    "y, x, height, width": Notation("sides", Y_FIRST),
-    "y, x, y2, x2": Notation("corners", Y_FIRST),
-    "x2, y2, x, y": Notation("corners backwards"),
-    "x, y, width, height as shares of the image": Notation("sides", shares="own"),
-    "x, y, x2, y2 as shares of the image": Notation("corners", shares="own"),
-    "centre x, y, width, height as shares of the image": Notation("centre", shares="own"),
-    "y, x, y2, x2 as shares of the image": Notation("corners", Y_FIRST, "own"),
-    "y, x, y2, x2 as shares of width and height in this order": Notation("corners", Y_FIRST, "other"),
-    SPREAD_CORNERS: Notation("corners", SPREAD, "own"),
-}
-"""By name. Simpler ones first."""
-
-OWN = {
-    "voc": "x, y, x2, y2",
-    "yolo": "centre x, y, width, height as shares of the image",
-    "tfrecord": "x, y, x2, y2 as shares of the image",
-    "open_images": "x, y, x2, y2 as shares of the image",
-}
-"""What stands in files of each format; in others x, y, width, height."""
 
 ONLY_OF = {SPREAD_CORNERS: "open_images"}
 """Formats of boxes that only files of one format can be mistaken for."""
@@ -110,37 +66,6 @@ class Tried:
     own: str
     others: tuple[str, ...]
     groups: tuple[Group, ...]
-
-
-def read_as(numbers: Floats, sizes: Floats, how: Notation) -> Floats:
-    """Four numbers a box ``[n, 4]`` as x, y, width, height in px; ``sizes`` ``[n, 2]`` of their images."""
-    numbers = numbers[:, how.order]
-    if how.shares is not None:
-        numbers = numbers * np.tile(sizes if how.shares == "own" else sizes[:, ::-1], 2)
-    first, second = numbers[:, :2], numbers[:, 2:]
-    if how.kind == "corners backwards":
-        first, second = second, first
-    if how.kind in ("corners", "corners backwards"):
-        return np.concatenate([first, second - first], axis=1)
-    return np.concatenate([first - second / 2, second], axis=1) if how.kind == "centre" else numbers
-
-
-def as_written(boxes: Floats, sizes: Floats, how: Notation) -> Floats:
-    """The numbers of which `read_as` made ``boxes``, for the formats in `OWN` and x, y, width, height."""
-    first, second = boxes[:, :2], boxes[:, 2:]
-    if how.kind == "corners":
-        second = first + second
-    elif how.kind == "centre":
-        first = first + second / 2
-    numbers = np.concatenate([first, second], axis=1)
-    return numbers if how.shares is None else numbers / np.tile(sizes, 2)
-
-
-def plausible(boxes: Floats, sizes: Floats) -> Flags:
-    """Boxes with sides of at least a pixel within their images, ``[n]``."""
-    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    inside = (low >= -OVER_TOLERANCE) & (high <= sizes + OVER_TOLERANCE)
-    return np.asarray((inside & (boxes[:, 2:] >= 1)).all(axis=1))
 
 
 def suspects(data: Summary, limits: Limits) -> Suspects:
@@ -217,7 +142,7 @@ def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
         name += " in pixels"
     n_boxes = group.count(data.tallies[group.split], "placed")
     return group.fact(
-        f"{n_boxes} boxes{group.whose} read better as {name}",
+        f"{n_boxes} boxes{group.whose} {READ_BETTER} {name}",
         n_boxes,
         confidence=confidence,
         kind=name,

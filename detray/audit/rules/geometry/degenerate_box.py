@@ -2,8 +2,9 @@
 
 Failure: it can match no detection, so it is always missed; as a training target it makes log(width) infinite and
 the loss NaN. Two stand in the public BCCD data set (BloodImage_00338 and _00343, where xmin = xmax).
-Number: width and height as given; either at or below 0 px. Crowd regions count. So do fractions of a picture whose
-size is unknown.
+Number: width and height as given; either at or below 0 px. Where a side is negative and the corners in the other order
+give a box within the image, they are exchanged (swapped-corners). Crowd regions count. So do fractions of a picture
+whose size is unknown.
 Source: torchvision's detection models refuse such boxes ("All bounding boxes should have positive height and
 width"); BCCD (https://github.com/Shenggan/BCCD_Dataset).
 """
@@ -11,16 +12,22 @@ width"); BCCD (https://github.com/Shenggan/BCCD_Dataset).
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from detray.audit.rule import ERROR, Hits, Limits, RowRule
 from detray.audit.rules.defects import noted
-from detray.audit.rules.sides import sides
+from detray.audit.rules.sides import EXCHANGED, sides
 from detray.audit.view import View
 
 
 def _check(view: View, limits: Limits) -> Sequence[Hits]:
-    rows = np.flatnonzero(view.has_box & (view.shorter_side <= 0))
-    return [Hits(rows, observed=sides(view, rows)), *noted(view, "degenerate-box", ERROR)]
+    flat = view.has_box & (view.shorter_side <= 0)
+    hits = []
+    for wrong, share in ((flat & ~view.is_exchanged, None), (view.is_exchanged, EXCHANGED)):
+        rows = np.flatnonzero(wrong)
+        shares = None if share is None else pa.repeat(pa.scalar(share), len(rows))
+        hits.append(Hits(rows, observed=sides(view, rows), share=shares))
+    return [*hits, *noted(view, "degenerate-box", ERROR)]
 
 
 RULE = RowRule(

@@ -1,0 +1,1 @@
+"""Rules on what many boxes have in common."""
