@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from detray import __version__
 from detray.errors import DetrayError, UsageError
+from detray.signals import Termination
 from detray.startup import start_quickly
 
 if TYPE_CHECKING:
@@ -136,10 +137,12 @@ def _severity(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = _parser().parse_args(arguments)
+    termination = Termination()
     try:
         if options.verb == "schema":
             return _schema(options)
         if arguments is None:  # the process is this command's alone
+            termination.listen()
             start_quickly()
         return _run(options)
     except DetrayError as error:
@@ -149,9 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"detray: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("detray: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, SystemExit) as error:  # Ray makes the latter of SIGTERM while it starts
+        is_told = termination.came or isinstance(error, SystemExit)
+        what, code = ("terminated", 143) if is_told else ("interrupted", 130)
+        print(f"detray: {what}; the same command goes on where it stopped", file=sys.stderr)
+        return code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -168,15 +173,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     config = load_config(options)
-    from detray.console import Bar
+    from detray.console import Bar, own_error
     from detray.store import Store
     from detray.verbs import runner
     from detray.verbs.base import Context
     from detray.verbs.engine import Engine
 
-    with contextlib.closing(Bar()) as bar, Engine(config.cluster, serial=options.serial) as engine:
+    store = Store(config.output)
+    with (
+        own_error() as stream,
+        contextlib.closing(Bar(stream)) as bar,
+        Engine(config.cluster, store, serial=options.serial) as engine,
+    ):
         first = engine.executor(0.0)
-        context = Context(config, Store(config.output), first, bar, trust_model=options.trust_model, engine=engine)
+        context = Context(config, store, first, bar, trust_model=options.trust_model, engine=engine)
         if options.verb == "demo":
             from detray.verbs.demo import run_demo
 

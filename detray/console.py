@@ -5,9 +5,11 @@ On a terminal rich draws both. Anywhere else it is plain lines that scripts can 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
 EVERY = 10.0
 """Seconds between two lines of progress where the output is no terminal."""
 BAR_WIDTH = 24
+
+
+@contextmanager
+def own_error() -> Iterator[TextIO]:
+    """Standard error as it is now: what is done to the process's file descriptor later does not touch it."""
+    usual = sys.__stderr__
+    if usual is None or sys.stderr is not usual:  # somebody captures it
+        yield sys.stderr
+        return
+    with os.fdopen(os.dup(2), "w", 1, usual.encoding, usual.errors) as stream:
+        yield stream
 
 
 class Bar:

@@ -16,4 +16,5 @@ def run(verb: str) -> None:
     os.environ.setdefault("RAY_ADDRESS", "auto")
     from detray.cli import main
 
-    sys.exit(main([verb, *sys.argv[1:]]))
+    sys.argv.insert(1, verb)
+    sys.exit(main())

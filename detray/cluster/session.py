@@ -2,15 +2,19 @@
 
 import logging
 import os
+import secrets
 import shutil
-import sys
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
+from detray.cluster.address import no_cluster, require_answer
+from detray.cluster.answers import first_line
 from detray.cluster.settings import ClusterSettings
-from detray.errors import DetrayError, UsageError
+from detray.errors import DetrayError
 
 LOCAL_OBJECT_STORE = 200 * 1024**2
 """Bytes: tasks exchange receipts of a few hundred bytes, rows go through Parquet."""
@@ -43,63 +47,85 @@ def ray_session(settings: ClusterSettings) -> Iterator[bool]:
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # Ray's C++ side tells of its own internals on the user's terminal
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    address = settings.address or os.environ.get("RAY_ADDRESS")
+    is_local = not address or address == LOCAL
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     if ray.is_initialized():
         yield False
         return
-    address = settings.address or os.environ.get("RAY_ADDRESS")
-    if address and address != LOCAL:
-        try:
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UsageError(
-                f"no Ray cluster answers at {address} ({reason}); check --address and RAY_ADDRESS"
-            ) from None
-        try:
-            yield False
-        finally:
-            ray.shutdown()
-        return
-    for name, size in KEPT_MEMORY.items():
-        os.environ.setdefault(name, str(size))
-    folder = tempfile.mkdtemp(prefix="detray-")  # short: Unix socket paths hold 107 bytes
-    try:
-        try:
-            with _native_stderr(Path(folder, "start.log")):
-                ray.init(
-                    address="local",
-                    num_cpus=_cores() + SPARE_CPUS,
-                    object_store_memory=LOCAL_OBJECT_STORE,
-                    include_dashboard=False,
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                    _temp_dir=folder,
-                )
-        except (OSError, ValueError, RuntimeError, ConnectionError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise DetrayError(f"the local Ray does not start ({reason}); --serial works without Ray") from None
-        yield True
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    with _local() if is_local else _joined(str(address)):
+        yield is_local
 
 
 @contextmanager
-def _native_stderr(file: Path) -> Iterator[None]:
-    """Send what is written to the process's standard error, by C++ too, to ``file`` for the block."""
-    sys.stderr.flush()
-    kept = os.dup(2)
+def _joined(address: str) -> Iterator[None]:
     try:
-        with file.open("wb") as target:
-            os.dup2(target.fileno(), 2)
+        require_answer(_resolved(address))  # Ray waits minutes where nobody does
+        _init(address=address)
+    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        raise no_cluster(address, first_line(error) or type(error).__name__) from None
+    try:
         yield
     finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        _shutdown()
+
+
+def _resolved(address: str) -> str:
+    """What ``auto`` stands for on this machine."""
+    if address != "auto":
+        return address
+    from ray._private.services import get_ray_address_from_environment
+
+    return get_ray_address_from_environment(address, None) or address
+
+
+@contextmanager
+def _local() -> Iterator[None]:
+    for name, size in KEPT_MEMORY.items():
+        os.environ.setdefault(name, str(size))
+    if "RAY_AUTH_MODE" not in os.environ:  # else Ray writes one to the home folder, for this and all later clusters
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    folder = tempfile.mkdtemp(prefix="detray-")  # short: Unix socket paths hold 107 bytes
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder  # what workers leave when they are killed is gone with it
+    try:
+        try:
+            _init(
+                address="local",
+                num_cpus=_cores() + SPARE_CPUS,
+                object_store_memory=LOCAL_OBJECT_STORE,
+                include_dashboard=False,
+                _temp_dir=folder,
+            )
+        except (OSError, ValueError, RuntimeError, ConnectionError) as error:
+            reason = first_line(error) or type(error).__name__
+            raise DetrayError(f"the local Ray does not start ({reason}); --serial works without Ray") from None
+        yield
+    finally:
+        _shutdown()
+        del os.environ["TMPDIR"]
+        os.environ.update({"TMPDIR": before} if before is not None else {})
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _init(**options: Any) -> None:
+    """Ray answers SIGTERM in its own way, from its start on: that is taken back."""
+    import ray
+
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _shutdown() -> None:
+    import ray
+
+    ray.shutdown()
 
 
 def _cores() -> int:

@@ -1,11 +1,12 @@
 """Where a stage runs: in this process while that is sooner than Ray would start, else on Ray."""
 
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from detray.cluster.settings import ClusterSettings
 from detray.flow.executor import Executor, InProcess, cpus
+from detray.store import Store
+from detray.streams import diverted
 
 RAY_START = 5.0
 """Seconds until a local Ray works: its processes, and the first imports of its workers (measured: 4 to 6)."""
@@ -13,24 +14,22 @@ RAY_SHARE = 0.75
 """What a CPU does on Ray of what it does alone in this process: rows cross files, and the driver takes a part.
 Four million annotations take 9.6 s in one process and 12.0 s on Ray with two CPUs, of which 5 are its start."""
 
+RAY_LOG = "logs/ray.log"
+"""In the output folder: what Ray says of itself."""
+
 
 class Engine:
     """Chooses an executor for each stage. Ray is started when a stage first needs it, and then kept.
 
-    A context manager; at its end a local Ray is gone.
+    A context manager; at its end a local Ray is gone. While there is one, what is written to this process's
+    standard output and error goes to the file `RAY_LOG` of the output folder.
     """
 
-    def __init__(
-        self,
-        settings: ClusterSettings,
-        *,
-        serial: bool = False,
-        note: Callable[[str], None] = lambda text: None,
-    ) -> None:
+    def __init__(self, settings: ClusterSettings, store: Store, *, serial: bool = False) -> None:
         """``serial``: never Ray; an address in the settings or ``RAY_ADDRESS``: always."""
         self._settings = settings
+        self._store = store
         self._serial = serial
-        self._note = note
         self._stack = ExitStack()
         self._in_process = InProcess()
         self._ray: Executor | None = None
@@ -65,6 +64,7 @@ class Engine:
     def _start(self) -> Executor:
         from detray.cluster.session import ray_session
 
+        self._stack.enter_context(diverted(self._store, RAY_LOG))
         own = self._stack.enter_context(ray_session(self._settings))
         from detray.cluster.ray_executor import RayExecutor
 

@@ -22,6 +22,7 @@ import pyarrow.fs as pafs
 from detray import __version__
 from detray.detectors.catalogue import is_trainable
 from detray.errors import DetrayError, UsageError
+from detray.flow.executor import Executor, InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.settings import to_yaml
@@ -29,6 +30,7 @@ from detray.store import Json, Stage
 from detray.verbs import catalogue, work
 from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
+from detray.verbs.engine import RAY_LOG
 
 LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
 
@@ -120,12 +122,17 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
         "seconds": {step: round(value, 3) for step, value in flow.seconds.items()}
         | {"total": round(perf_counter() - start, 3)},
         "seeds": outcome.seeds,
-        "cluster": {"executor": type(context.executor).__name__, "workers": context.executor.workers},
+        "cluster": _cluster(context.executor),
         "facts": outcome.facts,
         "summary": [asdict(table) for table in outcome.summary],
         "notes": outcome.notes,
     }
     return writer.commit(*flow.parts(), manifest, to_yaml(context.config), stage.tables)
+
+
+def _cluster(executor: Executor) -> Json:
+    log = {} if isinstance(executor, InProcess) else {"log": RAY_LOG}
+    return {"executor": type(executor).__name__, "workers": executor.workers} | log
 
 
 @cache

@@ -6,10 +6,13 @@ from detray.cluster.settings import ClusterSettings
 from detray.flow.executor import InProcess
 from detray.formats.settings import DatasetSettings
 from detray.settings import convert
+from detray.store import Store
 from detray.verbs import engine as module
 from detray.verbs.config import Config
 from detray.verbs.engine import RAY_START, Engine
 from detray.verbs.work import ESTIMATES, work
+
+NOWHERE = Store("/nowhere")
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def test_small_work_stays_and_large_work_starts_ray_once(started: list[object]) -> None:
-    with Engine(ClusterSettings()) as engine:
+    with Engine(ClusterSettings(), NOWHERE) as engine:
         small = engine.executor(RAY_START)
         assert not started
         assert engine.executor(20 * RAY_START) is not small
@@ -39,19 +42,19 @@ def test_small_work_stays_and_large_work_starts_ray_once(started: list[object]) 
 
 def test_one_cpu_gains_nothing_from_ray(started: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "cpus", lambda: 1)
-    assert Engine(ClusterSettings()).executor(1e6) is not None
+    assert Engine(ClusterSettings(), NOWHERE).executor(1e6) is not None
     assert not started
 
 
 @pytest.mark.parametrize("settings", [ClusterSettings(address="auto"), ClusterSettings(gpus_per_actor=1)])
 def test_an_address_or_a_gpu_asks_for_ray(started: list[object], settings: ClusterSettings) -> None:
-    Engine(settings).executor(0.0)
+    Engine(settings, NOWHERE).executor(0.0)
     assert len(started) == 1
 
 
 def test_serial_is_never_ray(started: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "auto")
-    Engine(ClusterSettings(address="auto"), serial=True).executor(1e6)
+    Engine(ClusterSettings(address="auto"), NOWHERE, serial=True).executor(1e6)
     assert not started
 
 

@@ -1,0 +1,23 @@
+"""How a command ends that is told to: SIGTERM, as a cluster or an init system sends it, is an interrupt."""
+
+import signal
+
+
+class Termination:
+    """SIGTERM interrupts the main thread as Ctrl-C does, so that whatever is open is closed.
+
+    Attributes:
+        came: whether that has happened. Ray raises an interrupt anew, so that none can be told from another.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def listen(self) -> None:
+        """From now on; in the main thread only."""
+        signal.signal(signal.SIGTERM, self._interrupt)
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # another one would cut short what is being closed
+        self.came = True
+        raise KeyboardInterrupt

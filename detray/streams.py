@@ -1,0 +1,45 @@
+"""The process's standard output and error, as libraries in C++ see them."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from detray.store import Store
+
+
+@contextmanager
+def diverted(store: Store, name: str) -> Iterator[None]:
+    """Send what is written to file descriptors 1 and 2 to the file ``name`` of ``store`` for the block.
+
+    The file is added to; on an object store it is written at the end of the block.
+    """
+    with ExitStack() as stack:
+        if store.is_local:
+            path = Path(store.path(name))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file: BinaryIO = stack.enter_context(path.open("ab"))
+        else:
+            file = stack.enter_context(tempfile.TemporaryFile())
+        kept = [(number, os.dup(number)) for number in (1, 2)]
+        _flush()
+        try:
+            for number, _ in kept:
+                os.dup2(file.fileno(), number)
+            yield
+        finally:
+            _flush()
+            for number, copy in kept:
+                os.dup2(copy, number)
+                os.close(copy)
+            if not store.is_local:
+                file.seek(0)
+                store.write_bytes(file.read(), *name.split("/"))
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
