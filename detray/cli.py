@@ -252,6 +252,8 @@ def _print_summary(
                     "facts": result.manifest["facts"],
                     "tables": result.manifest["summary"],
                     "notes": result.manifest["notes"],
+                    "advice": result.manifest["advice"],
+                    "next_step": result.manifest["next_step"],
                 }
                 for result in results
             ],
@@ -269,6 +271,9 @@ def _print_summary(
     for line in closing[1]:
         print(line)
     print(f"results: {config.output}")
+    steps = [result.manifest["next_step"] for result in results if options.verb in (result.stage, "run")]
+    for step in [step for step in steps if step][-1:]:
+        print(f"next: {console.printable(step)}")
 
 
 def _print_stage(result: Result, *, is_asked: bool) -> None:
@@ -290,6 +295,10 @@ def _print_stage(result: Result, *, is_asked: bool) -> None:
         else:
             title = console.printable(table.title.partition(" (")[0])
             print(f"\n{title}: {len(table.rows)} rows, which detray {result.stage} shows")
+    if is_asked and result.manifest["advice"]:
+        print()
+        for line in result.manifest["advice"]:
+            print(console.printable(line))
 
 
 def _schema(options: argparse.Namespace) -> int:

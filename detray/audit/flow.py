@@ -182,12 +182,13 @@ def _conclude(
     flow.reduce(steps.SUMMARY, None, {"findings": conclusion.table(inputs.run), "class_stats": statistics})
     work = steps.FindingsWork(findings.roots_table(conclusion.roots), inputs.run)
     raw = _parts([kept for step in judged for kept in step.kept("raw").values()])
-    flow.map(steps.FINDINGS, work, {f"{place:05d}": part for place, part in enumerate(raw)})
+    said = flow.map(steps.FINDINGS, work, {f"{place:05d}": part for place, part in enumerate(raw)}).facts
     shards = flow.data.shards()
     return outcome(
         conclusion,
         groups,
         statistics,
+        said,
         n_rows=sum(key.n_annotations + key.n_images for key in shards),
         formats=inputs.formats,
         pictured=inputs.pictured,

@@ -1,13 +1,14 @@
 """What the audit says of itself at its end: findings by rule, classes, and what was not checked."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
 from detray import schema
 from detray.audit.roots import Conclusion
 from detray.audit.rule import WARNING
+from detray.audit.sentences import Said, sentences
 from detray.flow.outcome import Json, Outcome, Table
 
 MAX_CLASSES_SHOWN = 40
@@ -19,6 +20,7 @@ def outcome(
     conclusion: Conclusion,
     groups: pa.Table,
     statistics: pa.Table,
+    said: Sequence[Said],
     *,
     n_rows: int,
     formats: Mapping[str, str],
@@ -31,6 +33,7 @@ def outcome(
         conclusion: findings about no single row, and roots.
         groups: merged counts of raw findings, as `summary.GROUPS`.
         statistics: the table class_stats.
+        said: what the findings about rows say.
         n_rows: images and annotations that were audited.
         formats: of each split's files, where it is known.
         pictured: splits with a stated image folder.
@@ -60,6 +63,7 @@ def outcome(
         "findings_by_rule": [dict(zip(("rule", "severity", "roots", "findings"), one, strict=True)) for one in by_rule],
         "pictures_checked": looked,
     }
+    advice, next_step = sentences(conclusion.findings, said)
     classes = ("split", "class", "images", "boxes", "share", "median size px", "findings")
     return Outcome(
         counts={"findings": sum(total.values()), "in": n_rows, "kept": n_rows, "quarantined": 0},
@@ -69,6 +73,8 @@ def outcome(
             Table("Classes", classes, _classes(statistics)),
         ],
         notes=_notes(statistics.num_rows, formats, pictured, looked),
+        advice=advice,
+        next_step=next_step,
     )
 
 

@@ -131,6 +131,7 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
         "annotator": fact.annotator,
         "root_cause_id": _key(rule, fact.root) if fact.root is not None else None,
         "expected": fact.expected or rule.expected,
+        "fix": fact.fix or rule.fix,
     }
 
 

@@ -80,8 +80,8 @@ class Fact:
     have this finding as their root cause, and whose facts about these are not told; ``effects`` are
     findings on classes that have this root. ``share`` tells apart several facts of one rule about the
     same split and class. ``threshold`` names the one that it breaks, the rule's first where None;
-    ``root`` is the fact of the same rule that explains it. With ``of_share`` it explains only rows with that
-    `Hits.share`, with ``of_classes`` only those of these classes.
+    ``fix`` stands in the place of the rule's; ``root`` is the fact of the same rule that explains it. With
+    ``of_share`` it explains only rows with that `Hits.share`, with ``of_classes`` only those of these classes.
     """
 
     split: str | None
@@ -99,6 +99,7 @@ class Fact:
     annotator: str | None = None
     source_file: str | None = None
     threshold: str | None = None
+    fix: str | None = None
     root: "Fact | None" = None
     of_share: str | None = None
     of_classes: frozenset[int] | None = None

@@ -18,6 +18,7 @@ from detray.audit.pictures import STATS, PictureView
 from detray.audit.quarantine import unreadable
 from detray.audit.rule import Active, Suspects, activate
 from detray.audit.rules.schema import unreadable_annotation_file
+from detray.audit.sentences import Said, said_of_rows
 from detray.audit.settings import AuditSettings
 from detray.audit.summary import GROUPS
 from detray.audit.tally import TALLY, Tally
@@ -268,9 +269,9 @@ class FindingsWork:
     run: str
 
 
-def _finish(work: FindingsWork, raw: Sequence[Kept]) -> Output[NoFacts]:
-    rows = pa.concat_tables([part.read() for part in raw])
-    return Output(NoFacts(), {"findings": findings.with_roots(rows, work.roots, work.run)})
+def _finish(work: FindingsWork, raw: Sequence[Kept]) -> Output[Said]:
+    rows = findings.with_roots(pa.concat_tables([part.read() for part in raw]), work.roots, work.run)
+    return Output(said_of_rows(rows), {"findings": rows})
 
 
-FINDINGS: Step[FindingsWork, Sequence[Kept], NoFacts] = Step("findings", _finish, NoFacts)
+FINDINGS: Step[FindingsWork, Sequence[Kept], Said] = Step("findings", _finish, Said)

@@ -72,6 +72,8 @@ def diagnose(flow: Flow, request: Request) -> Outcome:
             SplitDiagnosis(flow, request, work, f"s{place:03d}", tuple(keys)).run(
                 source or DetectionSource(flow.data, split), metrics, outcome
             )
+    if outcome.next_step is None:
+        outcome.next_step = "nothing: no class is weak (diagnose.classes names some to look at all the same)"
     return outcome
 
 
@@ -135,7 +137,10 @@ class SplitDiagnosis:
         detections = given.counts.detections
         outcome.counts["in"] = outcome.counts.get("in", 0) + sum(detections.values())
         outcome.facts[split] = {"weak": len(work.not_working), "diagnoses": len(shown), "label_errors": suspects}
-        outcome.summary.append(summary(split, shown))
+        table, lines, step = summary(split, shown)
+        outcome.summary.append(table)
+        outcome.advice += lines
+        outcome.next_step = outcome.next_step or step
         outcome.notes += notes
         outcome.notes.append(
             f"{split}: {number(len(work.not_working), 'class', 'classes')} diagnosed,"

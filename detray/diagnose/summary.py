@@ -1,8 +1,9 @@
-"""What the end of a diagnosis shows: the first causes of each class."""
+"""What the end of a diagnosis shows: the first causes of each class, why, and what to do."""
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
+
+import msgspec
 
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import MAPPING
@@ -15,8 +16,21 @@ MANY = 10
 OF_FILES = tuple(cause.name for cause in CAUSES if cause.group == MAPPING)
 
 
-def summary(split: str, shown: Sequence[Shown]) -> Table:
-    """The first two causes of each class; a fault of a whole file, which many classes share, in one row."""
+def summary(split: str, shown: Sequence[Shown]) -> tuple[Table, list[str], str | None]:
+    """The first two causes of each class, a sentence and a remedy for each, and what to do first.
+
+    A fault of a whole file, which many classes share, is one row.
+    """
+    rows = _rows(shown)
+    cells = [[row.name, row.ap, row.ap50, row.rank, row.cause, row.d_ap] for row in rows]
+    table = Table(f"Diagnoses of {split}", ("class", "AP", "AP50", "rank", "cause", "AP regained"), cells)
+    lines = [line for row in rows for line in (f"{row.name}, {row.rank}: {row.sentence}", f"    do: {row.remedy}")]
+    first = max((row for row in rows if row.rank == 1), key=lambda row: row.d_ap or 0.0, default=None)
+    step = f"for {first.name}, which it helps most: {first.remedy}" if first is not None else None
+    return table, lines, step
+
+
+def _rows(shown: Sequence[Shown]) -> list[Shown]:
     first = {cause: [row for row in shown if row.rank == 1 and row.cause == cause] for cause in OF_FILES}
     shared = {cause: rows for cause, rows in first.items() if len(rows) >= MANY}
     left, is_told = [], False
@@ -25,19 +39,14 @@ def summary(split: str, shown: Sequence[Shown]) -> Table:
         if row.rank <= 2 and not is_told:
             left.append(row)
     top = sorted(left, key=lambda row: (row.ap is None, row.ap, row.name or "", row.rank))
-    rows = [_in_one(found) for found in shared.values()] + [_cells(row) for row in top[: 2 * MAX_CLASSES_SHOWN]]
-    return Table(f"Diagnoses of {split}", ("class", "AP", "AP50", "rank", "cause", "AP regained", "why"), rows)
+    return [*(_in_one(found) for found in shared.values()), *top[: 2 * MAX_CLASSES_SHOWN]]
 
 
-def _cells(row: Shown) -> list[Any]:
-    return [row.name, row.ap, row.ap50, row.rank, row.cause, row.d_ap, row.sentence]
-
-
-def _in_one(rows: Sequence[Shown]) -> list[Any]:
+def _in_one(rows: Sequence[Shown]) -> Shown:
     """One row for many classes of one cause: means, and what is said of the class that loses most."""
     worst = max(rows, key=lambda row: row.d_ap or 0.0)
-    means = [_mean([getattr(row, name) for row in rows]) for name in ("ap", "ap50", "d_ap")]
-    return [f"{len(rows)} classes", means[0], means[1], 1, worst.cause, means[2], worst.sentence]
+    means = {name: _mean([getattr(row, name) for row in rows]) for name in ("ap", "ap50", "d_ap")}
+    return msgspec.structs.replace(worst, name=f"{len(rows)} classes", **means)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

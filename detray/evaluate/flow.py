@@ -99,6 +99,7 @@ def evaluate(
             ),
             *compared.notes,
         ],
+        next_step="run detray diagnose with the same arguments: it says why classes are weak, and what to do",
     )
 
 

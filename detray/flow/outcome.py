@@ -20,7 +20,8 @@ class Outcome:
     """What a stage did.
 
     ``counts`` holds rows ``in``, ``kept`` and ``quarantined``; ``facts`` is small JSON for later
-    stages, in the manifest; ``notes`` are lines for a person.
+    stages, in the manifest; ``notes`` are lines for a person, and ``advice`` are those that say what was found and
+    what to do about it; ``next_step`` is what to do first.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -28,6 +29,8 @@ class Outcome:
     seeds: dict[str, int] = field(default_factory=dict)
     summary: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+    next_step: str | None = None
 
 
 class Progress(Protocol):

@@ -126,6 +126,8 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
         "facts": outcome.facts,
         "summary": [asdict(table) for table in outcome.summary],
         "notes": outcome.notes,
+        "advice": outcome.advice,
+        "next_step": outcome.next_step,
     }
     return writer.commit(*flow.parts(), manifest, to_yaml(context.config), stage.tables)
 

@@ -92,11 +92,12 @@ def test_rows_that_the_evaluation_leaves_out_are_looked_at(tmp_path: Path) -> No
 
 
 def test_a_class_is_not_hidden_by_another_of_its_name_that_shares_a_fault() -> None:
-    shared = [Shown(name, 0.1, 0.2, 1, "label_id_mismatch", 0.3, "") for name in ("a", *"bcdefghijk")]
+    shared = [Shown(name, 0.1, 0.2, 1, "label_id_mismatch", 0.3, "", "") for name in ("a", *"bcdefghijk")]
     own = [
-        Shown("a", 0.05, 0.1, rank, cause, 0.3, "") for rank, cause in enumerate(("missing_labels", "localization"), 1)
+        Shown("a", 0.05, 0.1, rank, cause, 0.3, "", "")
+        for rank, cause in enumerate(("missing_labels", "localization"), 1)
     ]
-    rows = summary("val", [*shared, *own]).rows
+    rows = summary("val", [*shared, *own])[0].rows
     assert [(row[0], row[4]) for row in rows] == [
         ("11 classes", "label_id_mismatch"),
         ("a", "missing_labels"),

@@ -52,6 +52,9 @@ class SomeClasses:
     repaired: tuple[ShardRows, ...]
 
 
+SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy")
+
+
 class Shown(msgspec.Struct, frozen=True):
     """A row of the summary: a cause of a class, by rank."""
 
@@ -62,6 +65,7 @@ class Shown(msgspec.Struct, frozen=True):
     cause: str
     d_ap: float | None
     sentence: str
+    remedy: str
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -92,10 +96,7 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
         "diagnoses": schema.from_rows("diagnoses", diagnoses, run=work.run),
         "label_errors": _with_files(work.data, suspects, known.keys),
     }
-    shown = [
-        Shown(row["category_name"], *(row[name] for name in ("ap", "ap50", "rank", "cause", "d_ap", "sentence")))
-        for row in diagnoses
-    ]
+    shown = [Shown(row["category_name"], *(row[name] for name in SHOWN)) for row in diagnoses]
     likely = pc.sum(pc.greater_equal(suspects["score"], 0.5)).as_py() or 0
     return Output(Judged(shown, suspects.num_rows, likely), written)
 

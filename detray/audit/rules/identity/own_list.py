@@ -25,7 +25,7 @@ def shifted_against_list(data: Summary, split: str) -> list[Fact]:
             split,
             f"the boxes count classes from {used[0]} and their own list from {min(listed)}: their ids are shifted by"
             f" {-shift:+d} against it, {', '.join(pairs)}{more}",
-            expected=f"each category_id with {shift:+d}, or the list numbered as the boxes are",
+            fix=f"add {shift} to each category_id of the boxes, or number the list as the boxes do",
             confidence=1.0 if is_all else 0.9,
             severity=FATAL if is_all else ERROR,
             share="own list",
