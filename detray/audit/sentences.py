@@ -65,7 +65,7 @@ class Said(msgspec.Struct, frozen=True):
 
 def said_of_rows(findings: pa.Table) -> Said:
     """What rows of the table findings say."""
-    rows = findings.select(_COLUMNS).sort_by([(name, "ascending") for name in _ORDER], null_placement="at_start")
+    rows = findings.select(_COLUMNS).sort_by([(name, "ascending", "at_start") for name in _ORDER])
     root = rows["root_cause_id"].combine_chunks().dictionary_encode()
     ids = root.dictionary.to_pylist()
     codes, first = np.unique(pc.fill_null(root.indices, -1).to_numpy(zero_copy_only=False), return_index=True)
