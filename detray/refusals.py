@@ -55,7 +55,10 @@ class Refusal:
 
 
 def find_refusal(value: object, kind: Any) -> Refusal | None:
-    """Why ``msgspec.convert(value, kind)`` fails: the first refused part of ``value``; None if it does not fail."""
+    """Why ``msgspec.convert(value, kind)`` fails: the first refused part of ``value``; None if it does not fail.
+
+    A text with the character NUL is refused whatever its type: every question about such a path raises an error.
+    """
     return _refusal(value, kind, (), "")
 
 
@@ -71,6 +74,8 @@ def _refusal(value: object, kind: Any, path: tuple[str, ...], meaning: str) -> R
                 return Refusal(at, "unknown key", meaning, member.__struct_encode_fields__)
             if inner := _refusal(part, part_kind, at, meaning):
                 return inner
+    if isinstance(value, str) and "\0" in value:
+        return Refusal(path, "holds the character NUL, which no file and no class is named with", meaning)
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

@@ -18,6 +18,7 @@ import msgspec
 import yaml
 
 from detray.errors import UsageError
+from detray.files import open_file
 from detray.refusals import Refusal, find_refusal
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -79,9 +80,11 @@ def read_yaml(path: Path) -> Any:
         UsageError: it is not there, not text, too large, or not YAML.
     """
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
+        with open_file(path) as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
             raise UsageError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, so not a configuration file")
-        return parse_yaml(path.read_text("utf-8-sig"), str(path))
+        return parse_yaml(data.decode("utf-8-sig"), str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:

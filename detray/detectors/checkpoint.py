@@ -14,6 +14,9 @@ from detray.errors import DetrayError
 
 FILE = "state.npz"
 
+_HEADER = 4096
+"""Bytes, beyond its values, that an array takes at most in a file of ours."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -50,7 +53,11 @@ class Checkpoint:
         path = self.folder / FILE
         if not path.exists():
             return 0
+        expected = sum(np.asarray(variable).nbytes + _HEADER for variable in [*self._variables, "", ""])
         try:
+            with zipfile.ZipFile(path) as archive:
+                if sum(member.file_size for member in archive.infolist()) > expected:
+                    raise DetrayError(f"{path}: larger than the state of this network; delete it")
             with np.load(path, allow_pickle=False) as state:
                 if str(state["configuration"]) != self._key:
                     raise DetrayError(f"{path}: the checkpoint of another configuration; delete it")

@@ -15,6 +15,7 @@ from msgspec import Meta
 from detray.arrays import Pixels
 from detray.boxes import Reach
 from detray.detectors.anchors import SCALES, STRIDES
+from detray.detectors.archive import MAX_UNPACKED, require_bounded
 from detray.detectors.decode import make_decoder
 from detray.detectors.detector import Detections, Prepared
 from detray.detectors.inputs import Stretch, stretch_to
@@ -164,6 +165,7 @@ def load_network(data: bytes, place: str) -> Any:
     Raises:
         DetrayError: it does not load so; ``place`` names it.
     """
+    require_bounded(data, place)
     _, keras = tensorflow()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, NETWORK_FILE)
@@ -210,11 +212,17 @@ def _read_card(path: str) -> Card:
         raise DetrayError(f"{path}/{CARD_FILE}: {error}; train again") from None
     if card.kind != "retinanet":
         raise DetrayError(f"{path}/{CARD_FILE}: holds a {card.kind}, not a retinanet")
+    if len(_classes(card)) < len(card.classes):
+        raise DetrayError(f"{path}/{CARD_FILE}: a category_id stands there twice; train again")
     return card
 
 
 def _read_file(path: str, name: str) -> bytes:
-    data = Store(path).read_bytes(name)
+    store = Store(path)
+    info = store.fs.get_file_info(store.path(name))
+    if info.is_file and info.size > MAX_UNPACKED:
+        raise DetrayError(f"{path}/{name}: larger than {MAX_UNPACKED >> 30} GiB, which is the most that is read")
+    data = store.read_bytes(name) if info.is_file else None  # a pipe would be waited for
     if data is None:
         raise DetrayError(f"{path}/{name}: not there; detector.path is a folder that 'detray train' wrote")
     return data

@@ -13,6 +13,7 @@ import pyarrow as pa
 from detray.arrays import Floats32, Ints, Ints32, Pixels
 from detray.detectors.ahead import ahead
 from detray.detectors.anchors import make_anchors, match
+from detray.detectors.archive import MAX_UNPACKED
 from detray.detectors.augment import Augmentation
 from detray.detectors.checkpoint import Checkpoint
 from detray.detectors.class_weights import class_weights
@@ -25,6 +26,7 @@ from detray.detectors.runtime import tensorflow
 from detray.detectors.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.errors import DetrayError, UsageError
+from detray.files import open_file
 
 CLIP_NORM = 10.0
 MOMENTUM = 0.9
@@ -158,7 +160,8 @@ def take_backbone(network: Any, path: str) -> None:
         DetrayError: it does not load in safe mode, or has another backbone.
     """
     try:
-        source = load_network(Path(path).read_bytes(), path)
+        with open_file(path) as file:
+            source = load_network(file.read(MAX_UNPACKED + 1), path)
     except OSError as error:
         raise UsageError(f"detector.weights {path}: cannot be read ({error.strerror}); check the path") from None
     layers = {layer.name: layer for layer in source.layers}

@@ -6,6 +6,7 @@ from pathlib import Path
 from detray.errors import UsageError
 from detray.formats.catalogue import by_name, recognise
 from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.formats.source import require_inside
 from detray.formats.voc.reader import Voc
 from detray.formats.yolo.data_file import data_file_in, is_data_file, place_of, read_data_file
 from detray.formats.yolo.reader import Yolo
@@ -93,6 +94,8 @@ def _voc_lists(folder: Path) -> dict[str, Path]:
     found = {name: main / f"{name}.txt" for name in VOC_LISTS if (main / f"{name}.txt").is_file()}
     if not found and (main / "trainval.txt").is_file():
         found = {"trainval": main / "trainval.txt"}
+    for path in found.values():
+        require_inside(folder, str(path.relative_to(folder)))
     return found
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from detray.errors import UsageError
+
+OUTSIDE = "leads out of the data set's folder"
 _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 4095  # Linux, and not more elsewhere
 
 
@@ -50,6 +53,18 @@ def locate(folder: str, name: str, allowed: tuple[str, ...]) -> str | None:
     except OSError:
         pass  # not there, or not readable: a rule of the audit says so
     return path if any(place.startswith(f"{base.rstrip('/')}/") for base in allowed) else None
+
+
+def require_inside(folder: Path, name: str) -> None:
+    """Refuse a file that was found in a data set's ``folder``, not stated, and is elsewhere by its links.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if locate(str(folder), name, (os.path.realpath(folder),)) is None:
+        raise UsageError(
+            f"{folder / name}: {OUTSIDE}, so it is not read; copy it there, or state it in a configuration"
+        )
 
 
 def _can_be(path: str) -> bool:

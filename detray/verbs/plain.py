@@ -25,7 +25,7 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
     files = list(options.files)
     values: dict[str, Any] = {"name": Path(files[0]).stem or "detray"}
     values["output"] = str(Path("out") / values["name"])
-    if options.verb in WITH_DETECTIONS and options.verb != "run":
+    if options.verb in WITH_DETECTIONS:
         if len(files) > 2:
             raise UsageError(f"detray {options.verb} takes one ground truth file and one detections file")
         if len(files) == 2:

@@ -204,6 +204,16 @@ def test_bad_input_is_one_sentence_and_leaves_no_stage(
     assert not (tmp_path / "out" / failed / "manifest.json").exists()
 
 
+def test_a_run_on_plain_files_goes_from_ground_truth_and_detections_to_the_page(
+    truth: Path, detections: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert detray("run", truth, detections, "--serial", "--json", "--output", tmp_path / "out") == 0
+    answer = json.loads(capsys.readouterr().out)
+    stages = ["ingest", "audit", "predict", "evaluate", "diagnose", "clean", "report"]
+    assert [stage["stage"] for stage in answer["stages"]] == stages
+    assert (tmp_path / "out" / "report" / "index.html").is_file()
+
+
 @pytest.mark.parametrize("verb", ["audit", "evaluate"])
 def test_an_empty_data_set_is_said(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "empty.json"

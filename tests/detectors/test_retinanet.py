@@ -1,4 +1,5 @@
 import json
+import os
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from drawn import CLASSES, DETECTOR
 
+from detray.detectors import archive as archive_module
 from detray.detectors.anchors import make_anchors
 from detray.detectors.detector import Prepared
 from detray.detectors.network import build_network
@@ -58,6 +60,7 @@ def test_the_network_loads_with_keras_alone(model, tmp_path):
         ("model.json", None, "not there"),
         ("model.keras", lambda data: data[:1000], "not the file that model.json was written with"),
         ("model.json", lambda data: b"{", "train again"),
+        ("model.json", lambda data: data.replace(b'"category_id": 7', b'"category_id": 3'), "stands there twice"),
         ("model.json", lambda data: data.replace(b'"category_id": 3', b'"category_id": "x"'), "train again"),
         ("model.json", lambda data: data.replace(b'"kind": "retinanet"', b'"kind": "other"', 1), "holds a other"),
         ("model.json", lambda data: data.replace(b'"input_width": 96', b'"input_width": 97'), "train again"),
@@ -97,6 +100,49 @@ def test_what_is_no_model_file_is_refused():
     for data in (b"", b"PK\x03\x04", stream.getvalue()):
         with pytest.raises(DetrayError, match="safe mode"):
             load_network(data, "model.keras")
+
+
+def _archive(members: dict[str, bytes]) -> bytes:
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def _zeros(size: int) -> bytes:
+    """An HDF5 file that states zeros, which take no room in it."""
+    import h5py
+
+    stream = BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("layers/a/vars/0", (size,), "u1", chunks=(1 << 16,), compression="gzip")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"config.json": b"{}", "model.weights.h5": bytes(2 << 20)},
+        {"config.json": b"{}", "a.npz": _archive({"a.npy": bytes(2 << 20)})},
+        {"config.json": b"{}", "model.weights.h5": _zeros(2 << 20)},
+    ],
+)
+def test_a_model_that_would_fill_the_memory_is_refused_before_it_is_read(members, monkeypatch):
+    monkeypatch.setattr(archive_module, "MAX_UNPACKED", 1 << 20)
+    data = _archive(members)
+    assert len(data) < 1 << 16
+    with pytest.raises(DetrayError, match=r"bomb.keras: would fill .* when it is unpacked"):
+        load_network(data, "bomb.keras")
+
+
+def test_a_pipe_is_no_model(model, tmp_path):
+    files = model.files()
+    del files["model.keras"]
+    path = _write(files, tmp_path)
+    os.mkfifo(tmp_path / "model.keras")
+    with pytest.raises(DetrayError, match="not there"):
+        load_retinanet(path, PREDICT)
 
 
 def test_trusting_a_model_changes_nothing_where_none_of_its_code_runs(model, tmp_path):

@@ -86,6 +86,59 @@ def test_links_in_a_circle_are_walked_once(tmp_path: Path, audited) -> None:
     assert "pictures" in audited(data, "--images", data)[1]  # a picture is new, below a link as well: audited again
 
 
+@pytest.mark.parametrize("name", ["ImageSets/Main/val.txt", "data.yaml"])
+def test_what_is_found_in_a_folder_and_leads_out_is_not_read(tmp_path: Path, audited, name: str) -> None:
+    (tmp_path / "secret").write_text("names: [root]\nhash: x: y\n")
+    link = tmp_path / "data" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "secret")
+    (tmp_path / "data" / "Annotations").mkdir()
+    (tmp_path / "data" / "Annotations" / "a.xml").write_text(VOC.format("a"))
+    format = "voc" if name.endswith("txt") else "yolo"
+    code, said, _ = audited(str(tmp_path / "data"), "--format", format)
+    assert (code, f"{link}: leads out of the data set's folder" in said) == (2, True)
+    assert "x: y" not in said
+
+
+def test_a_record_file_in_a_folder_that_leads_out_is_quarantined(tmp_path: Path) -> None:
+    from detray.formats.source import Source
+    from detray.formats.tfrecord.reader import TFRecord
+
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "a.record").write_bytes(b"")
+    (data / "a.record").symlink_to(tmp_path / "a.record")
+    source = Source("val", "tfrecord", (str(data),), str(data))
+    (row,) = TFRecord().read(source, TFRecord().plan(source)).quarantine.to_pylist()
+    assert (row["source_file"], row["detail"]) == (str(data / "a.record"), "leads out of the data set's folder")
+
+
+def test_a_list_that_a_person_states_may_be_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.xml").write_text(VOC.format("a"))
+    (tmp_path / "val.txt").write_text("a\n")
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps({"dataset": {"splits": {"val": {"annotations": "data", "list": "val.txt"}},
+                                              "root": str(tmp_path)}}))  # fmt: skip
+    assert cli.main(["ingest", "--config", str(config), "--serial", "--output", str(tmp_path / "out")]) == 0
+
+
+def test_a_configuration_that_is_a_pipe_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "c.yaml")
+    assert cli.main(["audit", "--config", str(tmp_path / "c.yaml")]) == 2
+    assert "it is a pipe or a device, not a file" in capfd.readouterr().err
+    assert cli.main(["audit", "--config", "/dev/zero"]) == 2
+
+
+@pytest.mark.parametrize("key", ["output", "dataset.root", "detector.path", "dataset.splits.val.list"])
+def test_a_configuration_with_nul_in_a_path_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], key: str
+) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(COCO))
+    assert cli.main(["audit", str(tmp_path / "a.json"), "--serial", "--set", f'{key}="a\\0b"']) == 2
+    assert f"{key}: holds the character NUL" in capfd.readouterr().err
+
+
 def test_why_nothing_can_be_read_is_said(tmp_path: Path, audited) -> None:
     (tmp_path / "a.xml").write_text("<annotation><object></annotation>")
     code, said, _ = audited(str(tmp_path / "a.xml"))

@@ -18,7 +18,7 @@ from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.listing import MAX_BOXES, as_text, too_many
-from detray.formats.source import Source
+from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.tfrecord.example import BrokenExample, Value, parse_example
 from detray.formats.tfrecord.records import (
     is_called_record_file,
@@ -79,6 +79,10 @@ class TFRecord:
         files = [file for stated in source.annotations for file in _files(Path(stated))]
         rows: list[Row] = []
         for file in files:
+            folder, _, name = file.rpartition("/")
+            if file not in source.annotations and locate(folder, name, source.folders) is None:
+                rows.append({"file": file, "part": f"{_BROKEN}: {OUTSIDE}"})
+                continue
             for span in spans(map_file(file), CHUNK_BYTES, CHUNK_RECORDS):
                 rows.append({"file": file, "part": str(span.first), "start": span.start, "end": span.end})
                 if span.broken:

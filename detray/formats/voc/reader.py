@@ -22,7 +22,7 @@ from detray.files import open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.listing import MAX_BOXES, file_plan, files_below, listed_names, read_bounded, too_many
-from detray.formats.source import Source, locate
+from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -78,7 +78,7 @@ class Voc:
             folder, _, name = path.rpartition("/")
             try:
                 if locate(folder, name, allowed) is None and path not in source.annotations:
-                    raise DetrayError("leads out of the data set's folder")
+                    raise DetrayError(OUTSIDE)
                 root = parse_xml(read_bounded(path))
                 objects = root.findall("object")
                 if len(objects) > MAX_BOXES:

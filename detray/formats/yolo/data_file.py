@@ -7,7 +7,7 @@ from typing import Any
 
 from detray.errors import DetrayError
 from detray.formats.listing import PICTURE_SUFFIXES, as_text, listed_names, unreadable_folder
-from detray.formats.source import locate
+from detray.formats.source import locate, require_inside
 from detray.formats.values import clean, describe
 from detray.settings import read_yaml
 
@@ -51,9 +51,14 @@ def data_file_in(folder: Path) -> Path | None:
     """The data file of a data set's folder; None if it has none.
 
     Raises:
-        UsageError: what is called so cannot be read as YAML.
+        UsageError: what is called so cannot be read as YAML, or leads out of the folder.
     """
-    return next((folder / name for name in DATA_FILES if is_data_file(folder / name)), None)
+    for name in DATA_FILES:
+        if (folder / name).is_file():
+            require_inside(folder, name)
+            if is_data_file(folder / name):
+                return folder / name
+    return None
 
 
 def read_data_file(path: str, allowed: tuple[str, ...]) -> YoloData:

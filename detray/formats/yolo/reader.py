@@ -32,7 +32,7 @@ from detray.formats.listing import (
     too_many,
 )
 from detray.formats.picture_size import picture_size
-from detray.formats.source import Source, locate
+from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
 from detray.formats.yolo.data_file import (
     YoloData,
@@ -134,9 +134,8 @@ def _data(stated: Path, source: Source) -> YoloData | None:
     if stated.is_file():
         return read_data_file(str(stated), source.folders)
     for folder in (stated, *stated.parents[:2]):
-        found = data_file_in(folder)
         # it may stand above the root, but what it names may not lead out
-        if found is not None and locate(str(folder), found.name, (str(folder.resolve()),)):
+        if (found := data_file_in(folder)) is not None:
             return read_data_file(str(found), source.folders)
     return None
 
@@ -205,7 +204,7 @@ def _lines(label: str | None, allowed: tuple[str, ...]) -> list[str]:
         return []
     folder, _, name = label.rpartition("/")
     if locate(folder, name, allowed) is None:
-        raise DetrayError("leads out of the data set's folder")
+        raise DetrayError(OUTSIDE)
     try:
         lines = read_bounded(label).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:

@@ -1,0 +1,61 @@
+"""How much a model's archive would fill the memory with, which is known before any of it is read."""
+
+import io
+import math
+import zipfile
+from typing import IO
+
+from detray.errors import DetrayError
+
+MAX_UNPACKED = 1 << 30
+"""Bytes of all members of a model's file, and of all arrays in these: 270 million parameters."""
+
+
+def require_bounded(data: bytes, place: str) -> None:
+    """Refuse a ZIP archive that states to hold more than `MAX_UNPACKED` when it is unpacked.
+
+    Members (``.npz``) and the arrays of an HDF5 member are counted by what the archive states, beyond
+    which nothing is read of it. What is no archive is left to its reader.
+
+    Raises:
+        DetrayError: naming ``place``.
+    """
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        _require(io.BytesIO(data), place)
+
+
+def _require(file: IO[bytes], place: str) -> None:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            _bound(sum(member.file_size for member in members), place)
+            for member in members:
+                if member.filename.endswith(".npz"):
+                    _require(io.BytesIO(archive.read(member)), place)
+                elif member.filename.endswith((".h5", ".hdf5")):
+                    _bound(_declared(io.BytesIO(archive.read(member))), place)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        raise DetrayError(f"{place}: a damaged archive ({str(error)[:200]}); train again") from None
+
+
+def _declared(file: IO[bytes]) -> int:
+    """Bytes of all arrays of an HDF5 file; links to other files, which Keras refuses, are not followed."""
+    import h5py
+
+    sizes: list[int] = []
+
+    def add(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(math.prod(item.shape or ()) * item.dtype.itemsize)
+
+    with h5py.File(file, "r") as found:
+        found.visititems(add)
+    return sum(sizes)
+
+
+def _bound(size: int, place: str) -> None:
+    if size > MAX_UNPACKED:
+        raise DetrayError(
+            f"{place}: would fill {size / (1 << 30):,.1f} GiB when it is unpacked, and {MAX_UNPACKED >> 30} GiB is the"
+            " most that is read; train again"
+        )
