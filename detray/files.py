@@ -8,6 +8,9 @@ from typing import BinaryIO
 
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
+RECORD = "tfrecord://"
+"""What the place of a picture within a TFRecord file begins with."""
+
 
 def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
     """Open a regular file for reading its bytes; links are followed.
@@ -29,3 +32,12 @@ def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
     except OSError:
         os.close(number)
         raise
+
+
+def in_record(file: str, start: int, length: int | None) -> str:
+    """Where a picture lies that the TFRecord file ``file`` holds: ``tfrecord://FILE#START,LENGTH``, in bytes.
+
+    ``length`` is None where the record whose data begin at ``start`` holds no picture. No local path looks
+    so: each begins with a slash.
+    """
+    return f"{RECORD}{file}#{start},{'' if length is None else length}"

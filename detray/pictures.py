@@ -19,7 +19,7 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - importin
 
 from detray.arrays import Pixels
 from detray.errors import DetrayError
-from detray.files import open_file
+from detray.files import RECORD, open_file
 
 MAX_BYTES = 512 << 20
 """Larger files are not read."""
@@ -68,13 +68,15 @@ class Header:
     """What a picture says of itself.
 
     ``width`` and ``height`` as displayed, in pixels; its format (one of `FORMATS`, or MPO: a JPEG of
-    several pictures); its EXIF ``orientation``, 1 to 8, None if it states none.
+    several pictures); its EXIF ``orientation``, 1 to 8, None if it states none. ``mode``: how its pixels are stored,
+    as Pillow names it (RGB, L, CMYK, RGB;16B: 16 bits, P+tRNS: a palette with transparency).
     """
 
     width: int
     height: int
     format: str
     orientation: int | None
+    mode: str
 
 
 def read_picture(path: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -87,11 +89,13 @@ def read_picture(path: str, *, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 
 def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """The content of the file at ``path``, a local path or a URI (file, s3, gs).
+    """The content of the file at ``path``: a local path, a URI (file, s3, gs) or what `files.in_record` made.
 
     Raises:
         PictureError: it is missing, unreadable, empty or larger than ``max_bytes``.
     """
+    if path.startswith(RECORD):
+        return _read_part(path, max_bytes)
     try:
         if "://" in path:
             files, place = pafs.FileSystem.from_uri(path)
@@ -108,6 +112,25 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
         raise PictureError("empty", "the file has no content")
     if len(data) > max_bytes:
         raise PictureError("too_large", f"the file is larger than {max_bytes} bytes")
+    return data
+
+
+def _read_part(path: str, max_bytes: int) -> bytes:
+    file, _, place = path.removeprefix(RECORD).rpartition("#")
+    start, _, length = place.partition(",")
+    if not length or length == "0":
+        said = "the record has no image/encoded" if not length else "image/encoded is empty in the record"
+        raise PictureError("missing", said)
+    if int(length) > max_bytes:
+        raise PictureError("too_large", f"the picture is larger than {max_bytes} bytes")
+    try:
+        with open_file(file, buffering=0) as stream:
+            stream.seek(int(start))
+            data = stream.read(int(length))
+    except (OSError, ValueError) as error:
+        raise PictureError("unreadable", _line(error)) from None
+    if len(data) < int(length):
+        raise PictureError("unreadable", "the file is shorter than when it was read: ingest it again")
     return data
 
 
@@ -128,9 +151,10 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
         PictureError: it is not a picture, declares more than ``max_pixels`` pixels, or breaks off.
     """
     with _open(data, max_pixels) as image:
+        header = _header(image)
         pixels = _pixels(image, "RGB")
         _refuse_broken_scan(image, data)
-        return np.ascontiguousarray(_upright(pixels, _header(image).orientation))
+        return np.ascontiguousarray(_upright(pixels, header.orientation))
 
 
 def decode_luma(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Pixels, Header]:
@@ -196,6 +220,7 @@ def _refuse_broken_scan(image: Image.Image, data: bytes) -> None:
 
 
 def _header(image: Image.Image) -> Header:
+    mode = _mode(image)  # before Pillow decodes a PNG to look for its EXIF
     try:
         stated = image.getexif().get(ORIENTATION_TAG)
     except Exception:  # broken EXIF says nothing, and the picture may still be whole
@@ -204,7 +229,15 @@ def _header(image: Image.Image) -> Header:
     width, height = image.size
     if orientation is not None and orientation >= 5:
         width, height = height, width
-    return Header(width, height, str(image.format), orientation)
+    return Header(width, height, str(image.format), orientation, mode)
+
+
+def _mode(image: Image.Image) -> str:
+    """As `Header.mode`, of a picture that is not decoded yet: Pillow reads 16 bits of a colour as 8."""
+    if image.format == "PNG" and image.mode == "P" and "transparency" in image.info:
+        return "P+tRNS"
+    stored = [str(tile[3]) for tile in getattr(image, "tile", ()) if image.format == "PNG"]
+    return next((mode for mode in stored if mode.endswith(";16B")), image.mode)
 
 
 def _pixels(image: Image.Image, mode: str) -> Pixels:

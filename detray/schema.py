@@ -125,7 +125,11 @@ _TABLES = (
             _count("width", "Stated width; NULL where not stated", "px"),
             _count("height", "Stated height; NULL where not stated", "px"),
             _count("image_row", "Position in the source's own list, from 0"),
-            _text("path", "Where the picture lies: a full path or URI; NULL where no image folder is stated"),
+            _text(
+                "path",
+                "Where the picture lies: a full path or URI, or of one within a TFRecord file"
+                " tfrecord://FILE#START,LENGTH in bytes; NULL where no image folder is stated",
+            ),
             _text("source_file", "The file this row was read from"),
             ATTRIBUTES,
             DEFECTS,
@@ -260,6 +264,10 @@ _TABLES = (
             _number("brightness", "Mean luma", "0 to 255"),
             _number("contrast", "Standard deviation of luma", "0 to 255"),
             _number("sharpness", "Variance of the Laplacian of luma"),
+            _text("format", "The picture's format by its content: JPEG, PNG, GIF, ...; NULL where not decoded"),
+            _text(
+                "mode", "How its pixels are stored, as Pillow names it: RGB, L, CMYK, RGB;16B (16 bits), P+tRNS, ..."
+            ),
         ),
     ),
     Table(

@@ -41,6 +41,7 @@ from detray.audit.rules.identity import (
     label_map_mismatch,
     near_synonym_category,
     orphan_annotation,
+    source_id,
     unknown_category,
 )
 from detray.audit.rules.image import (
@@ -51,6 +52,7 @@ from detray.audit.rules.image import (
     missing_image,
     near_duplicate_image,
     no_annotations,
+    picture_format,
     size_mismatch,
     split_leakage,
 )
@@ -87,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     annotation_id_zero.RULE,
     duplicate_image_id.RULE,
     duplicate_file_name.RULE,
+    source_id.RULE,
     orphan_annotation.RULE,
     unknown_category.RULE,
     category_id_zero.RULE,
@@ -128,6 +131,7 @@ RULES: tuple[Rule, ...] = (
     corrupt_image.RULE,
     size_mismatch.RULE,
     exif_rotation.RULE,
+    picture_format.RULE,
     exact_duplicate_image.RULE,
     near_duplicate_image.RULE,
     split_leakage.RULE,

@@ -57,7 +57,7 @@ class AuditInputs:
         reach: what the detector can see that this configuration trains; None: it trains none, or nobody asked.
         augment: makes the training augmentation; None where it loses no boxes.
         formats: of each split's files, where it is known.
-        pictured: splits whose image folder is stated.
+        pictured: splits whose pictures are at hand: in a stated folder, or in the annotation files.
     """
 
     run: str = "audit"

@@ -36,7 +36,7 @@ def outcome(
         said: what the findings about rows say.
         n_rows: images and annotations that were audited.
         formats: of each split's files, where it is known.
-        pictured: splits with a stated image folder.
+        pictured: splits whose pictures are at hand.
         looked: whether any pictures were looked at.
     """
     findings_of: Counter[tuple[str, int]] = Counter()

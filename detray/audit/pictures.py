@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from detray import pictures, schema, tables
 from detray.arrays import Flags, Floats, Pixels, Rows
 from detray.audit.view import View
+from detray.files import RECORD
 from detray.pictures import PictureError
 from detray.tables import Shard
 
@@ -41,6 +42,8 @@ class Measured:
     brightness: float | None = None
     contrast: float | None = None
     sharpness: float | None = None
+    format: str | None = None
+    mode: str | None = None
 
 
 STATS = pa.schema([schema.schema("image_stats").field(field.name) for field in fields(Measured)])
@@ -54,7 +57,7 @@ def measure(path: str) -> Measured:
         size, digest = len(data), hashlib.blake2b(data, digest_size=16).hexdigest()
         luma, header = pictures.decode_luma(data)
     except PictureError as error:
-        problem = MISSING if error.reason == MISSING else str(error)
+        problem = MISSING if error.reason == MISSING and not path.startswith(RECORD) else str(error)
         return Measured(False, problem, bytes=size, content_hash=digest)
     return Measured(
         True,
@@ -66,6 +69,8 @@ def measure(path: str) -> Measured:
         digest,
         difference_hash(luma),
         *properties(luma),
+        header.format,
+        header.mode,
     )
 
 
@@ -141,9 +146,14 @@ class PictureView(View):
         quarter = tables.numpy(self.stats, "exif_orientation", 1) >= 5
         return quarter & (self.stated_sizes == self.real_sizes[:, ::-1]).all(axis=1)
 
+    @cached_property
+    def is_in_record(self) -> Flags:
+        """Whether each picture lies within a TFRecord file, or should."""
+        return pc.starts_with(self.images["path"], RECORD).to_numpy()
+
     def rows_with_problem(self, kind: str) -> Rows:
         """Positions of the images whose picture is ``missing``, or there and ``corrupt``."""
-        missing = pc.fill_null(pc.equal(self.stats["problem"], MISSING), False).to_numpy()
+        missing = pc.fill_null(pc.starts_with(self.stats["problem"], MISSING), False).to_numpy()
         return np.flatnonzero(missing if kind == MISSING else ~missing & ~self.is_decoded)
 
     def problems(self, rows: Rows) -> pa.Array:

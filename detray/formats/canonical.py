@@ -240,19 +240,22 @@ def missing_of_list(names: Sequence[str], found: Iterable[pa.Table], path: str) 
     )
 
 
-def place_images(images: pa.Table, source: Source) -> tuple[pa.Array, pa.Table]:
+def place_images(images: pa.Table, source: Source) -> tuple[pa.Array | pa.ChunkedArray, pa.Table]:
     """Where each picture lies, and ``images`` with a defect in each row whose file name leads out of the data set.
 
-    The first is NULL where no image folder is stated, and where the name leads out.
+    The first is NULL where the reader knows of no picture, no image folder is stated, or the name leads out.
     """
     names = images["file_name"]
     allowed = source.folders
     if source.images is None:
         asked = np.flatnonzero(pc.fill_null(pc.match_substring_regex(names, _UPWARD), False).to_numpy()).tolist()
         lost = [index for index in asked if locate(source.root, names[index].as_py(), allowed) is None]
-        return pa.nulls(images.num_rows, pa.string()), _note_lost(images, lost, "file_name")
-    texts = names.to_pylist()
-    paths = [None if name is None else locate(source.images, name, allowed) for name in texts]
+        return images["path"], _note_lost(images, lost, "file_name")
+    texts, known = names.to_pylist(), images["path"].to_pylist()
+    paths = [
+        known[index] or (None if name is None else locate(source.images, name, allowed))
+        for index, name in enumerate(texts)
+    ]
     lost = [index for index, path in enumerate(paths) if path is None and texts[index] is not None]
     return pa.array(paths, pa.string()), _note_lost(images, lost, "path")
 

@@ -2,6 +2,7 @@
 
 Formats with numeric ids fill image_id and category_id. Formats that know only names fill ``key``
 (of the image: unique, and it sorts as the file names do) and category_name, and ingest numbers them.
+``path`` is filled where the annotation file holds the picture itself; of others ingest knows the folder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ def _columns(table: str, without: Sequence[str]) -> list[pa.Field]:
     return [item.with_type(_NAMES) if item.name in ("source_file", "annotator") else item for item in fields]
 
 
-IMAGES = pa.schema([*_columns("images", ("run", "split", "path")), KEY])
+IMAGES = pa.schema([*_columns("images", ("run", "split")), KEY])
 ANNOTATIONS = pa.schema([*_columns("annotations", ("run", "split")), KEY, CATEGORY_NAME])
 CATEGORIES = pa.schema(
     [

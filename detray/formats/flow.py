@@ -82,7 +82,10 @@ def _outcome(splits: Sequence[ReadSplit], classes: ClassNumbers, written: Sequen
             "further": {split.source.split: split.further for split in splits},
         },
         summary=[Table("splits", _COLUMNS, rows)],
-        notes=[note for split in splits for note in _notes(split)],
+        notes=[
+            *(note for split in splits for note in _notes(split)),
+            *(f"{split}: {said}" for split, said in classes.shifted.items()),
+        ],
     )
 
 

@@ -12,7 +12,7 @@ from detray.flow.flow import Flow
 from detray.flow.step import Output, Step
 from detray.formats import canonical, chunk
 from detray.formats.catalogue import by_name
-from detray.formats.classes import categories_table, contradictions, number_names
+from detray.formats.classes import Pair, categories_table, contradictions, number_names, shifted
 from detray.formats.label_map import LabelMap
 from detray.formats.listing import listed_names
 from detray.formats.splits import Range, ReadSplit
@@ -30,20 +30,21 @@ class ClassNumbers(msgspec.Struct, frozen=True):
     """The classes of a data set.
 
     Attributes:
-        ids: the number of each name that has none of its own.
+        ids: by split the number of each name that has none of its own.
         counts: how many there are, by split.
-        wrong: as `classes.contradictions`: number, name, field and what is meant.
+        wrong: by split, as `classes.contradictions`: number, name, field and what is meant.
         unlisted: names of a split's list that no image has.
+        shifted: as `classes.shifted`, of the splits of which there is something to say.
     """
 
-    ids: dict[str, int]
+    ids: dict[str, dict[str, int]]
     counts: dict[str, int]
-    wrong: list[tuple[int, str, str, str]]
+    wrong: dict[str, list[tuple[int, str, str, str]]]
     unlisted: dict[str, int]
+    shifted: dict[str, str]
 
-    @property
-    def contradictions(self) -> Mapping[tuple[int, str], tuple[str, str]]:
-        return {(number, name): (field, meant) for number, name, field, meant in self.wrong}
+    def contradictions(self, split: str) -> Mapping[Pair, tuple[str, str]]:
+        return {(number, name): (field, meant) for number, name, field, meant in self.wrong[split]}
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -68,11 +69,13 @@ def gather(work: DataSet, label_map: LabelMap | None) -> Output[ClassNumbers]:
         stated[source.split] = pa.concat_tables([chunk.CATEGORIES.empty_table(), *own])
         lost += [_quarantine(found.quarantine.read(), work.run, source.split) for found in split.chunks]
     ids = number_names(stated, label_map)
-    wrong = contradictions(stated)
+    wrong = {split: contradictions(table) for split, table in stated.items()}
     categories = categories_table(stated, ids, label_map, work.run, wrong)
     own = categories.filter(pc.equal(categories["source"], "annotations"))
     counts = {split: len(pc.unique(own.filter(pc.equal(own["split"], split))["category_id"])) for split in stated}
-    facts = ClassNumbers(ids, counts, [(*pair, *meant) for pair, meant in wrong.items()], unlisted)
+    told = {split: [(*pair, *meant) for pair, meant in found.items()] for split, found in wrong.items()}
+    shifts = {split: said for split, table in stated.items() if (said := shifted(table, label_map))}
+    facts = ClassNumbers(ids, counts, told, unlisted, shifts)
     return Output(facts, {"categories": categories, "quarantine": pa.concat_tables(lost)})
 
 

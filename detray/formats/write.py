@@ -47,8 +47,8 @@ def write(work: Numbered, item: Range) -> Output[Written]:
     if split.by == "key":
         first = work.first_images[item.index]
         images, annotations = canonical.number_images(images, annotations, first)
-        annotations = note_contradictions(annotations, work.classes.contradictions)
-        annotations = canonical.number_classes(annotations, work.classes.ids)
+        annotations = note_contradictions(annotations, work.classes.contradictions(source.split))
+        annotations = canonical.number_classes(annotations, work.classes.ids[source.split])
         low = None if item.low is None else first
         high = None if item.high is None else first + images.num_rows
     else:

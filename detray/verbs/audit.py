@@ -14,6 +14,7 @@ from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
+from detray.formats.tfrecord.reader import TFRecord
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
 
@@ -21,7 +22,7 @@ from detray.verbs.config import Config
 def run(context: Context, flow: Flow) -> Outcome:
     """Audit the data set that ingest wrote."""
     config = context.config
-    ingested = context.store.manifest("ingest") or {}
+    formats = (context.store.manifest("ingest") or {}).get("facts", {}).get("formats", {})
     policy = config.train.augmentation
     inputs = AuditInputs(
         config.name,
@@ -29,8 +30,12 @@ def run(context: Context, flow: Flow) -> Outcome:
         _label_map(config),
         _reach(config),
         augment=partial(_augmentation, policy) if loses_boxes(policy) else None,
-        formats=ingested.get("facts", {}).get("formats", {}),
-        pictured=frozenset(split for split, settings in config.dataset.splits.items() if settings.images),
+        formats=formats,
+        pictured=frozenset(
+            split
+            for split, settings in config.dataset.splits.items()
+            if settings.images or formats.get(split) == TFRecord.name  # whose records hold their pictures
+        ),
     )
     return audit(flow, inputs)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from detray.errors import DetrayError
+from detray.files import in_record
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
@@ -102,7 +103,7 @@ class TFRecord:
         images: list[Row] = []
         boxes: list[Row] = []
         lost: list[tuple[int, str, str]] = []
-        for number, content in enumerate(records(map_file(file), piece["start"], piece["end"]), int(part)):
+        for number, (begin, content) in enumerate(records(map_file(file), piece["start"], piece["end"]), int(part)):
             if content is None:
                 lost.append((number, "corrupt-record", "its data does not agree with its checksum"))
                 continue
@@ -114,13 +115,13 @@ class TFRecord:
             except BrokenExample as error:
                 lost.append((number, "corrupt-record", str(error)))
                 continue
-            image = _image(features, file, number)
+            image = _image(features, file, number) | {"path": _place(features, content, file, begin, source)}
             images.append(image)
             boxes += _boxes(features, count, image, len(boxes))
         return Chunk(
             images=pa.Table.from_pylist(images, chunk.IMAGES),
             annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),
-            categories=_categories(boxes),
+            categories=_categories(boxes, file),
             quarantine=_quarantine(lost, file),
             annotation_rows_of=file,
         )
@@ -193,6 +194,20 @@ def _image(features: dict[str, Value], file: str, number: int) -> Row:
         "defects": defects.or_none(),
         "key": f"{name or ''}\0{file}\0{number:012d}",
     }
+
+
+def _place(features: dict[str, Value], content: bytes, file: str, begin: int, source: Source) -> str | None:
+    """Where the picture lies that a record's data, ``content``, hold at byte ``begin`` of its file.
+
+    None where it holds none, and the split's pictures lie in a folder.
+    """
+    encoded = features.get("image/encoded")
+    if not encoded or not isinstance(encoded[0], bytes):
+        return None if source.images is not None else in_record(file, begin, None)
+    head = content.find(encoded[0][:64])  # to prepare the search for all of a long text takes longer than that
+    if not content.startswith(encoded[0], head):
+        head = content.find(encoded[0])
+    return in_record(file, begin + head, len(encoded[0]))
 
 
 def _encoded_size(features: dict[str, Value]) -> dict[str, int | None] | None:
@@ -286,11 +301,11 @@ def _box(lists: dict[str, Value], kept: dict[str, Value], image: Row, index: int
     }
 
 
-def _categories(boxes: list[Row]) -> pa.Table:
+def _categories(boxes: list[Row], file: str) -> pa.Table:
     """Each pair of label and text that boxes carry, and how many do."""
     pairs = Counter((box["category_id"], box["category_name"]) for box in boxes)
     rows = [
-        {"category_id": label, "category_name": text, "boxes": pairs[label, text]}
+        {"category_id": label, "category_name": text, "boxes": pairs[label, text], "source_file": file}
         for label, text in sorted(pairs, key=str)
         if label is not None or text
     ]

@@ -106,16 +106,16 @@ def spans(data: memoryview, size: int, count: int) -> list[Span]:
     return found
 
 
-def records(data: memoryview, start: int, end: int) -> Iterator[bytes | None]:
-    """The data of each record of a span; None where its checksum does not hold."""
+def records(data: memoryview, start: int, end: int) -> Iterator[tuple[int, bytes | None]]:
+    """Where the data of each record of a span begin, and what they are; None where their checksum does not hold."""
     position = start
     while position < end:
         length = _length(data, position) or 0
-        content = bytes(data[position + _HEADER.size : position + _HEADER.size + length])
-        position += _HEADER.size + length
-        (stated,) = _FOOTER.unpack_from(data, position)
-        position += _FOOTER.size
-        yield content if checksum(content) == stated else None
+        begin = position + _HEADER.size
+        content = bytes(data[begin : begin + length])
+        (stated,) = _FOOTER.unpack_from(data, begin + length)
+        position = begin + length + _FOOTER.size
+        yield begin, content if checksum(content) == stated else None
 
 
 def _length(data: memoryview, position: int) -> int | None:

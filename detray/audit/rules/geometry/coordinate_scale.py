@@ -14,7 +14,8 @@ One padded square, as detectors' inputs are: the edges along the longer side of 
 of those along the shorter side lie as far about the middle as its share of the longer, and reach there.
 The confidence is one less the chance that as many images would leave their right part empty as often as their left
 part holds a box; or, of boxes that are too large, that no image holds one of those beyond its edge. From `min_boxes`
-boxes in `min_images` images on. What box-format explains is not said again.
+boxes in `min_images` images on. What box-format explains is not said again, nor
+judged where pictures show that over 5% of the images state width and height the other way round.
 Source: mirror symmetry of photographs, which horizontal flips in training rely on; Kolmogorov-Smirnov.
 """
 
@@ -30,6 +31,7 @@ from detray.audit import tally as counts
 from detray.audit.groups import Group, at_fault, every, members, whole
 from detray.audit.measures import EDGE_STEPS
 from detray.audit.rule import WARNING, Fact, HypothesisRule, Limits, Suspects, Threshold
+from detray.audit.rules.sides import n_exchanged
 from detray.audit.statistics import Histogram, chance_of_distance, distance, pooled, quantile_key, share_at_most
 from detray.audit.summary import Summary
 from detray.audit.tally import BINS_PER_OCTAVE
@@ -267,7 +269,8 @@ def _ratio(a: float, b: float) -> float:
 
 def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     judged, verdict = partial(_is_judged, data, limits), partial(_verdict, data, limits)
-    return [fact for split in sorted(data.evidence) for fact in at_fault(data, split, judged, verdict)]
+    sized = [split for split in sorted(data.evidence) if n_exchanged(data, split) <= MIN_BEYOND * data.n_images(split)]
+    return [fact for split in sized for fact in at_fault(data, split, judged, verdict)]
 
 
 def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:

@@ -5,8 +5,8 @@ are evaluated as each other and have an AP of nil though the model is right. A s
 counted or not) is the usual case.
 Number: fatal where the same name (without case, spaces and punctuation) stands under different ids; the mapping from
 one list to the other is named, as a shift where it is one. Without a moved name: a warning where names under one id
-differ; fatal where boxes carry ids that their own list lacks, and has all of when each is shifted; an error where the
-other list lacks a class (what boxes name, where no file lists classes, is no list). Of files of one split that
+differ; fatal where boxes carry ids that their own list, or where there is none the label map, lacks, and has all of
+when each is shifted; an error where the other list lacks a class (what boxes name, where no file lists classes, is no list). Of files of one split that
 contradict each other, each is compared with the one that most files and the label map agree with. And whatever the
 names say, the boxes of the two splits are compared (size, aspect, place, number in an image, share of the images, and
 the classes beside them; classes in at least 30 images): a mapping of ids, tried as a shift and as the best assignment,
@@ -27,7 +27,7 @@ from detray.audit.resemblance import MIN_CONFIDENCE, MIN_IMAGES, differ, measure
 from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, HypothesisRule, Limits, Suspects
 from detray.audit.rules.drift import reference
 from detray.audit.rules.identity.names import plain
-from detray.audit.rules.identity.own_list import shifted_against_list
+from detray.audit.rules.identity.own_list import shifted_against_list, shifted_against_map
 from detray.audit.summary import Summary
 
 Names = Mapping[int, str | None]
@@ -90,6 +90,7 @@ def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
             # a name that boxes give and the map spells in another way got its id from the reader
             spelt = own[split] if data.has_list(split) else _spelt_alike(own[split], names)
             facts += _by_names(data, split, "the label map", spelt, names, is_list=data.has_list(split))
+            facts += shifted_against_map(data, split)
         if first is not None and split != first and own[split]:
             are_lists = data.has_list(split) and data.has_list(first)
             looks = None if of_groups else _by_looks(data, split, first)
@@ -220,8 +221,8 @@ def _by_files(data: Summary, split: str) -> tuple[list[Fact], Names]:
 
 
 def _is_of_list(row: Mapping[str, object]) -> bool:
-    """Whether annotation files list the class: what only boxes name is no list."""
-    return row["source"] == "annotations" and row["is_listed"] is not False
+    """Whether an annotation file lists the class, or numbers it in its boxes."""
+    return row["source"] == "annotations" and (row["is_listed"] is not False or row["source_file"] is not None)
 
 
 def _votes(data: Summary) -> Counter[tuple[int, str]]:

@@ -1,4 +1,6 @@
-"""Annotations whose class ids are shifted against the list of classes in their own files."""
+"""Annotations whose class ids are shifted against the list of classes in their own files, or the label map."""
+
+from collections.abc import Mapping
 
 from detray import tables
 from detray.audit.rule import ERROR, FATAL, Effect, Fact
@@ -12,8 +14,20 @@ def shifted_against_list(data: Summary, split: str) -> list[Fact]:
 
     Proven where the shift makes them the whole list; where the list has more classes an error.
     """
-    used, listed = sorted({*data.boxes[split], *data.crowds[split]}), data.listed[split]
-    shift = tables.shift_onto(used, listed) if data.has_list(split) else None
+    return _shifted(data, split, data.listed[split], "their own list") if data.has_list(split) else []
+
+
+def shifted_against_map(data: Summary, split: str) -> list[Fact]:
+    """The same against the label map, of boxes that carry numbers without names, and no list of their own."""
+    names = data.label_map.names if data.label_map is not None else {}
+    if data.has_list(split) or any(name not in (None, names.get(key)) for key, name in data.stated[split].items()):
+        return []
+    return _shifted(data, split, names, "the label map")
+
+
+def _shifted(data: Summary, split: str, listed: Mapping[int, str | None], whose: str) -> list[Fact]:
+    used = sorted({*data.boxes[split], *data.crowds[split]})
+    shift = tables.shift_onto(used, listed)
     if shift is None:
         return []
     is_all = {key + shift for key in used} == listed.keys()
@@ -23,12 +37,12 @@ def shifted_against_list(data: Summary, split: str) -> list[Fact]:
     return [
         Fact(
             split,
-            f"the boxes count classes from {used[0]} and their own list from {min(listed)}: their ids are shifted by"
+            f"the boxes count classes from {used[0]} and {whose} from {min(listed)}: their ids are shifted by"
             f" {-shift:+d} against it, {', '.join(pairs)}{more}",
             fix=f"add {shift} to each category_id of the boxes, or number the list as the boxes do",
             confidence=1.0 if is_all else 0.9,
             severity=FATAL if is_all else ERROR,
-            share="own list",
+            share=whose,
             count=sum(data.boxes[split].get(key, 0) for key in used),
             explains=("unknown-category",),
             effects=tuple(

@@ -1,18 +1,28 @@
-"""The picture of an image entry is not in the stated image folder.
+"""The picture of an image entry is not in the stated image folder, or not in its TFRecord.
 
 Failure: the loader stops there, or leaves the image out in silence together with its boxes.
-Number: whether the file exists. Only where an image folder is stated.
-Source: torchvision's CocoDetection and most loaders open file_name below the image folder, and raise there.
+Number: whether the file exists, and whether a record's image/encoded is there and not empty. Only where an image
+folder is stated, or records could hold the pictures.
+Source: torchvision's CocoDetection and most loaders open file_name below the image folder, and raise there; TF Object
+Detection API, object_detection/data_decoders/tf_example_decoder.py decodes image/encoded.
 """
 
 from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from detray.audit.pictures import PictureView
 from detray.audit.rule import ERROR, Hits, Limits, PictureRule
 
 
 def _check(view: PictureView, limits: Limits) -> Sequence[Hits]:
-    return [Hits(view.rows_with_problem("missing"), "images", observed="no such file")]
+    rows = view.rows_with_problem("missing")
+    in_record = pa.array(view.is_in_record[rows])
+    said = pc.replace_substring_regex(view.problems(rows), "^missing: ", "")  # of a record; of a file there is one way
+    nothing = pa.scalar(None, pa.string())
+    share = pc.if_else(in_record, said, nothing)
+    return [Hits(rows, "images", observed=pc.if_else(in_record, said, "no such file"), share=share)]
 
 
 RULE = PictureRule(
@@ -21,8 +31,8 @@ RULE = PictureRule(
     severity=ERROR,
     scope="image",
     problem="its picture is not there",
-    expected="a file in the image folder",
-    fix="add the file, correct its name, or drop the image entry",
+    expected="a file in the image folder, or in a TFRecord its bytes as image/encoded",
+    fix="add the file (to a record: its bytes), correct its name, or drop the image entry",
     doc=__doc__,
     check=_check,
 )
