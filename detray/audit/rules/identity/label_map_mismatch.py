@@ -6,14 +6,14 @@ counted or not) is the usual case.
 Number: fatal where the same name (without case, spaces and punctuation) stands under different ids; the mapping from
 one list to the other is named, as a shift where it is one. Without a moved name: a warning where names under one id
 differ; fatal where boxes carry ids that their own list, or where there is none the label map, lacks, and has all of
-when each is shifted; an error where the other list lacks a class (what boxes name, where no file lists classes, is no list). Of files of one split that
-contradict each other, each is compared with the one that most files and the label map agree with. And whatever the
-names say, the boxes of the two splits are compared (size, aspect, place, number in an image, share of the images, and
-the classes beside them; classes in at least 30 images): a mapping of ids, tried as a shift and as the best assignment,
-under which they look alike (mean distance at most 0.15, and at most half of what it is as they stand) is a warning.
-Where splits look different, so are the boxes of each annotator and source file with another split's. Its confidence is
-one less the chance that these measures would prefer it so much, by Wilcoxon's signed-rank test, times the number of
-annotators or files, and at least 0.99.
+when each is shifted; an error where the other list lacks a class (what boxes name, where no file lists classes, is no
+list). Of files of one split that contradict each other, each is compared with the one that most files and the label map
+agree with. And whatever the names say, the boxes of the two splits are compared (size, aspect, place, number in an
+image, share of the images, and the classes beside them; classes in at least 30 images): a mapping of ids, tried as a
+shift and as the best assignment, under which they look alike (mean distance at most 0.15, and at most half of what it
+is as they stand) is a warning. Where splits look different, so are the boxes of each annotator and source file with
+another split's. Its confidence is one less the chance that these measures would prefer it so much, by Wilcoxon's
+signed-rank test, times the number of annotators or files, and at least 0.99.
 Source: TF Object Detection API's label maps start at 1, YOLO's names at 0; Kuhn, "The Hungarian method", 1955.
 """
 
