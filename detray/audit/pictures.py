@@ -7,7 +7,7 @@ the first pair in the highest bit.
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from detray import pictures, schema, tables
 from detray.arrays import Flags, Floats, Pixels, Rows
+from detray.audit.nearby import Nearby
 from detray.audit.view import View
 from detray.files import RECORD
 from detray.pictures import PictureError
@@ -107,8 +108,14 @@ def measure_all(images: pa.Table) -> pa.Table:
     import cv2
 
     cv2.setNumThreads(1)  # the task holds one CPU
+    named = images.filter(pc.is_valid(images["path"])).select(["path", "file_name", "source_file"]).to_pylist()
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(measure, pc.drop_null(images["path"]).to_pylist()))
+        found = list(pool.map(measure, [row["path"] for row in named]))
+    nearby = Nearby()
+    for place, (row, one) in enumerate(zip(named, found, strict=True)):
+        meant = nearby.find(row["path"], row["file_name"], row["source_file"]) if one.problem == MISSING else None
+        if meant is not None:
+            found[place] = replace(one, problem=f"{MISSING}: {meant}")
     columns = [pa.array([getattr(one, field.name) for one in found], field.type) for field in STATS]
     return pa.table(columns, schema=STATS)
 

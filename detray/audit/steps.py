@@ -111,7 +111,8 @@ class PicturesTask:
 
 
 def _read_paths(work: AuditWork, task: PicturesTask) -> Tables:
-    shard = work.data.read_shard(task.shard, columns={"images": ["path"], "annotations": ["image_id"]})
+    columns = {"images": ["path", "file_name", "source_file"], "annotations": ["image_id"]}
+    shard = work.data.read_shard(task.shard, columns=columns)
     return {"images": shard.images.slice(task.start, task.end - task.start)}
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from detray.errors import UsageError
-from detray.files import open_file
 from detray.formats.coco.reader import Coco
 from detray.formats.format import Format
 from detray.formats.open_images.reader import OpenImages
 from detray.formats.tfrecord.reader import TFRecord
+from detray.formats.unknown import described
 from detray.formats.voc.reader import Voc
 from detray.formats.yolo.reader import Yolo
 
@@ -24,11 +24,6 @@ def by_name(name: str) -> Format:
         if found.name == name:
             return found
     raise UsageError(f"format '{name}' is not known; known: {', '.join(item.name for item in FORMATS)}")
-
-
-def _is_gzip(path: Path) -> bool:
-    with open_file(path) as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def recognise(path: Path) -> Format:
@@ -50,7 +45,5 @@ def recognise(path: Path) -> Format:
         raise UsageError(f"{path}: the folder is empty; check the path")
     if TFRecord().is_called_so(path):  # whose reader says what is wrong with it
         return by_name(TFRecord.name)
-    if path.is_file() and _is_gzip(path):
-        raise UsageError(f"{path}: its content is GZIP-compressed; decompress it (gunzip)")
     names = ", ".join(item.name for item in FORMATS)
-    raise UsageError(f"{path}: its content is of no known format ({names}); state one with --format")
+    raise UsageError(f"{path}: its content is of no known format ({names}); {described(path)}")

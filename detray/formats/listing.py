@@ -15,7 +15,6 @@ MAX_LIST_BYTES = 1 << 30
 MAX_FILE_BYTES = 16 << 20
 MAX_BOXES = 100_000
 """An image with more boxes, or a longer file of one image, is not read: it would fill the memory."""
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo")
 _FLAGS = ("-1", "0", "1")
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 """What Python reads bytes of a file's name as that are no UTF-8 (PEP 383)."""

@@ -42,6 +42,46 @@ def test_a_compressed_file_is_said_to_be(tmp_path: Path) -> None:
         recognise(tmp_path / "a.json.gz")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "a.json",
+            b'{"version": "5", "shapes": [{"label": "cat"}], "imagePath": "a.jpg"}',
+            "JSON with the keys version",
+        ),
+        ("d.json", b'[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]', "these are detections"),
+        ("a.csv", b"filename,width,height\na.jpg,1,2\n", "text that begins with 'filename,width,height'"),
+        (
+            "a.xml",
+            b"<?xml version='1.0'?>\n<annotations><version>1.1</version></annotations>",
+            "the root <annotations>",
+        ),
+        ("a.zip", b"PK\x03\x04rest", "a ZIP archive: unpack it"),
+        ("a.pkl", b"\x80\x04rest", "pickles are not read"),
+        ("a.bin", b"some\0bytes", "a binary file: convert it"),
+    ],
+)
+def test_an_unknown_format_is_named_by_what_was_seen_with_what_to_do(
+    name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match="of no known format") as caught:
+        recognise(tmp_path / name)
+    assert said in str(caught.value)
+
+
+def test_an_unknown_folder_is_named_by_what_lies_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"picture")
+    with pytest.raises(
+        UsageError, match=r"a folder of pictures \(1 .jpg\): give the annotations, and this folder with"
+    ):
+        recognise(tmp_path)
+    (tmp_path / "a.json").write_text('{"shapes": []}')
+    with pytest.raises(UsageError, match=r"a folder with 1 .jpg, 1 .json, and a.json is JSON with the keys shapes"):
+        recognise(tmp_path)
+
+
 def test_an_empty_folder_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the folder is empty"):
         recognise(tmp_path)

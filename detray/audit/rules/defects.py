@@ -18,6 +18,10 @@ OPTIONAL = (
 """Fields whose loss leaves the row usable; of a path (size/width) the last part counts."""
 
 
+NEED_SIZE = ("out-of-bounds", "fully-outside", "full-image-box", "coordinate-scale", "size-mismatch")
+"""Rules that do not judge where the size of an image is not known."""
+
+
 @dataclass(frozen=True)
 class FromDefects:
     """A rule's check: the defects that the reader noted under its code."""
@@ -47,13 +51,17 @@ class FromDefects:
         ends = pa.array(np.append(np.flatnonzero(first), len(parents)), pa.int32())
         fields = fields.filter(pa.array(first))
         names = pc.replace_substring_regex(fields, "^.*/", "")  # image/width, size/width
+        is_side = pc.and_(pc.is_in(names, value_set=pa.array(["width", "height"])), about == "images")
+        lost = pc.if_else(is_side, f", which {', '.join(NEED_SIZE)} need: they judge nothing here", "")
         optional = pc.is_in(names, value_set=pa.array(OPTIONAL)).to_numpy(zero_copy_only=False)
         return Hits(
             parents[first],
             about,
             observed=pc.binary_join(pa.ListArray.from_arrays(ends, observed), ", "),
             severity=np.where(optional, WARNING, ERROR).astype(np.int8),
-            share=pc.if_else(pc.equal(fields, ""), "the whole row", pc.binary_join_element_wise("field ", fields, "")),
+            share=pc.if_else(
+                pc.equal(fields, ""), "the whole row", pc.binary_join_element_wise("field ", fields, lost, "")
+            ),
             extra=fields,
         )
 

@@ -20,12 +20,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from detray.errors import DetrayError
-from detray.files import open_file
+from detray.files import PICTURE_SUFFIXES, open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
 from detray.formats.fractions import judge
-from detray.formats.listing import PICTURE_SUFFIXES, files_below
+from detray.formats.listing import files_below
 from detray.formats.picture_size import picture_size
 from detray.formats.source import Source, locate
 from detray.formats.values import Defects

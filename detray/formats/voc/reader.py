@@ -6,6 +6,7 @@ source, segmented, ...) are kept in ``attributes``.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -49,7 +50,8 @@ class Voc:
         if path.suffix.lower() != ".xml":
             return False
         with open_file(path) as file:
-            return b"<annotation" in file.read(_HEAD_BYTES).replace(b"\0", b"")  # of UTF-16 every other byte
+            head = file.read(_HEAD_BYTES).replace(b"\0", b"")  # of UTF-16 every other byte
+            return re.search(rb"<annotation[\s/>]", head) is not None
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
         """A chunk is some files, in the order of their names."""

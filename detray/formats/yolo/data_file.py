@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from detray.errors import DetrayError
-from detray.formats.listing import PICTURE_SUFFIXES, as_text, listed_names, unreadable_folder
+from detray.files import PICTURE_SUFFIXES
+from detray.formats.listing import as_text, listed_names, unreadable_folder
 from detray.formats.source import locate, require_inside
 from detray.formats.values import clean, describe
 from detray.settings import read_yaml

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from detray.errors import DetrayError
-from detray.files import open_file
+from detray.files import PICTURE_SUFFIXES, open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
@@ -26,7 +26,6 @@ from detray.formats.fractions import judge, sides, unrounded
 from detray.formats.listing import (
     FILES_PER_CHUNK,
     MAX_BOXES,
-    PICTURE_SUFFIXES,
     listed_names,
     read_bounded,
     too_many,

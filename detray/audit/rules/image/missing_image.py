@@ -2,7 +2,9 @@
 
 Failure: the loader stops there, or leaves the image out in silence together with its boxes.
 Number: whether the file exists, and whether a record's image/encoded is there and not empty. Only where an image
-folder is stated, or records could hold the pictures.
+folder is stated, or records could hold the pictures. Where a file is not there, what may be meant is looked for in its
+folder: the same name in another case, the same stem with another suffix, the stem of the XML file; and the last part of
+the path in the folders above.
 Source: torchvision's CocoDetection and most loaders open file_name below the image folder, and raise there; TF Object
 Detection API, object_detection/data_decoders/tf_example_decoder.py decodes image/encoded.
 """
@@ -18,11 +20,11 @@ from detray.audit.rule import ERROR, Hits, Limits, PictureRule
 
 def _check(view: PictureView, limits: Limits) -> Sequence[Hits]:
     rows = view.rows_with_problem("missing")
-    in_record = pa.array(view.is_in_record[rows])
-    said = pc.replace_substring_regex(view.problems(rows), "^missing: ", "")  # of a record; of a file there is one way
-    nothing = pa.scalar(None, pa.string())
-    share = pc.if_else(in_record, said, nothing)
-    return [Hits(rows, "images", observed=pc.if_else(in_record, said, "no such file"), share=share)]
+    said = pc.replace_substring_regex(view.problems(rows), "^missing(: )?", "")
+    is_plain = pc.equal(said, "")
+    kind = pc.replace_substring_regex(said, ": .*$", "")
+    share = pc.if_else(is_plain, pa.scalar(None, pa.string()), kind)
+    return [Hits(rows, "images", observed=pc.if_else(is_plain, "no such file", said), share=share)]
 
 
 RULE = PictureRule(
