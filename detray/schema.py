@@ -635,6 +635,7 @@ _TABLES = (
             RUN,
             _text("stage", "The stage that left it out", required=True),
             _text("split", "The data split"),
+            _id("image_id", "The image whose picture could not be read; NULL for a row of a file"),
             _text("source_file", "The file it came from"),
             _count("row", "Its position there, from 0; NULL for a whole file"),
             _text("reason", "Why, in a word", required=True),

@@ -1,7 +1,7 @@
 """Small helpers between Arrow tables and NumPy arrays, and the vocabulary of a shard."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,15 @@ class Shard:
     annotations: pa.Table
     categories: pa.Table
     predictions: pa.Table = field(default_factory=lambda: schema.empty("predictions"))
+
+    def without(self, images: pa.ChunkedArray) -> "Shard":
+        """All but some images, by their ids."""
+        if not len(images):
+            return self
+        names = ("images", "annotations", "predictions")
+        found = {name: getattr(self, name) for name in names}
+        kept = {k: t.filter(pc.invert(pc.is_in(t["image_id"], value_set=images))) for k, t in found.items()}
+        return replace(self, **kept)
 
 
 class Total:

@@ -87,7 +87,7 @@ def draw(folder: Path, split: str, count: int, seed: int) -> tuple[list[dict], l
 
 def make_config(store: Store) -> Config:
     """Three epochs of a network for 64 x 64 pixels; three trials, proven on two seeds."""
-    splits = {"train": {"annotations": "train.json"}, "val": {"annotations": "val.json"}}
+    splits = {split: {"annotations": f"{split}.json", "images": split} for split in ("train", "val")}
     values = {
         "name": "tiny",
         "output": store.root,

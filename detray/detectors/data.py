@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.arrays import Flags, Floats, Floats32, Ints, Ints32, Pixels
@@ -15,7 +16,7 @@ from detray.detectors.ahead import ahead
 from detray.detectors.detector import Prepared
 from detray.detectors.inputs import read_input, stretch_to
 from detray.detectors.settings import DetectorSettings
-from detray.errors import DetrayError
+from detray.detectors.unreadable import Unreadable, require_readable
 from detray.pictures import PictureError
 from detray.tables import Shard
 
@@ -64,7 +65,13 @@ class TrainingData:
 
 
 def load(
-    shards: Iterable[Shard], detector: DetectorSettings, classes: Mapping[int, str], *, run: str, stage: str = "train"
+    shards: Iterable[Shard],
+    detector: DetectorSettings,
+    classes: Mapping[int, str],
+    *,
+    run: str,
+    stage: str = "train",
+    max_unreadable: float = 1,
 ) -> TrainingData:
     """The data of some shards (``store.read_shard(key)`` for each of ``store.shards([split])``).
 
@@ -72,11 +79,12 @@ def load(
     are cut at the picture's edge; those without area, class or picture are counted and left out.
 
     Raises:
-        DetrayError: the images have no path (no image folder was stated).
+        DetrayError: more than the share ``max_unreadable`` of the pictures cannot be read.
     """
     images, annotations = _gather(shards)
-    require_paths(images)
     pixels, sizes, failures = _read(images["path"].to_pylist(), detector)
+    quarantine = quarantined(images, failures, run=run, stage=stage)
+    require_readable(Unreadable.of(quarantine), images.num_rows, max_unreadable)
     kept = np.array([row not in failures for row in range(images.num_rows)], bool)
     image_ids = images["image_id"].to_numpy()[kept]
     boxes, labels, offsets, left_out = _place(annotations, image_ids, sizes[kept], detector, sorted(classes))
@@ -87,23 +95,9 @@ def load(
         boxes=boxes,
         labels=labels,
         offsets=offsets,
-        quarantine=quarantined(images, failures, run=run, stage=stage),
+        quarantine=quarantine,
         boxes_left_out=left_out,
     )
-
-
-def require_paths(images: pa.Table) -> None:
-    """Refuse images without a path.
-
-    Raises:
-        DetrayError: naming the split and the setting that is missing.
-    """
-    if images["path"].null_count:
-        split = images["split"][0].as_py()
-        raise DetrayError(
-            f"split {split}: its pictures are needed but no image folder is stated; "
-            f"set dataset.splits.{split}.images, or --images for plain files"
-        )
 
 
 def quarantined(images: pa.Table, failures: Mapping[int, PictureError], *, run: str, stage: str) -> pa.Table:
@@ -115,7 +109,8 @@ def quarantined(images: pa.Table, failures: Mapping[int, PictureError], *, run: 
         {
             "stage": [stage] * len(rows),
             "split": taken["split"],
-            "source_file": taken["path"],
+            "image_id": taken["image_id"],
+            "source_file": pc.coalesce(taken["path"], taken["file_name"]),
             "reason": [failures[row].reason for row in rows],
             "detail": [failures[row].detail for row in rows],
         },
@@ -127,7 +122,7 @@ def _gather(shards: Iterable[Shard]) -> tuple[pa.Table, pa.Table]:
     """Images, the first row of each id, sorted by id; and annotations with the columns that matter."""
     found = [(shard.images, shard.annotations) for shard in shards]
     images = pa.concat_tables(
-        [pair[0].select(["split", "image_id", "path"]) for pair in found] or [schema.empty("images")]
+        [pair[0].select(["split", "image_id", "file_name", "path"]) for pair in found] or [schema.empty("images")]
     )
     annotations = pa.concat_tables(
         [pair[1].select(["image_id", "category_id", "x", "y", "width", "height", "is_crowd"]) for pair in found]
@@ -138,7 +133,7 @@ def _gather(shards: Iterable[Shard]) -> tuple[pa.Table, pa.Table]:
     return images.take(pa.array(first)), annotations
 
 
-def _read(paths: list[str], detector: DetectorSettings) -> tuple[Pixels, Floats, dict[int, PictureError]]:
+def _read(paths: list[str | None], detector: DetectorSettings) -> tuple[Pixels, Floats, dict[int, PictureError]]:
     """All pictures resized, their displayed sizes, and what went wrong, by position."""
     shape = (len(paths), detector.input_height, detector.input_width, 3)
     pixels: Pixels
@@ -208,5 +203,5 @@ def _place(
 
 def _positions(values: pa.ChunkedArray, ordered: Ints) -> Ints:
     """Where each value stands in sorted ``ordered``; -1 if it is NULL or not there."""
-    found = pa.compute.index_in(values, value_set=pa.array(ordered, pa.int64()))
+    found = pc.index_in(values, value_set=pa.array(ordered, pa.int64()))
     return found.fill_null(-1).to_numpy().astype(np.int64)

@@ -15,6 +15,8 @@ import pyarrow as pa
 from detray.detectors.catalogue import detector_kind
 from detray.detectors.inference import Inference, Predicted, decode
 from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.detectors.unreadable import Unreadable, require_readable
+from detray.errors import DetrayError
 from detray.flow.data import Data
 from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome, Table
@@ -62,11 +64,11 @@ class Work:
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Images of a chunk, those that could be read, and detections."""
+    """Images of a chunk, detections, and the pictures that could not be read."""
 
     images: int
-    read: int
     detections: int
+    unreadable: Unreadable
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,8 @@ def detect_decoded(loaded: Loaded, chunk: Chunk, tables: Mapping[str, pa.Table])
 
 
 def _output(images: pa.Table, found: Predicted) -> Output[Counts]:
-    read = images.num_rows - found.quarantine.num_rows
     return Output(
-        Counts(images.num_rows, read, found.predictions.num_rows),
+        Counts(images.num_rows, found.predictions.num_rows, Unreadable.of(found.quarantine)),
         {"predictions": found.predictions, "quarantine": found.quarantine},
     )
 
@@ -123,16 +124,25 @@ def infer(
         splits: of the data set.
         gpus: that each actor holds; 0: it detects on CPUs.
         names: the data's classes by split and id.
+
+    Raises:
+        DetrayError: more pictures could not be read than `PredictSettings.max_unreadable` allows. Those are read
+            again by the next run.
     """
     keys = flow.data.shards(splits)
     step, most = (DETECT_DECODED, DECODED_IMAGES) if gpus else (DETECT, CHUNK_IMAGES)
     size = min(most, max(1, -(-sum(key.n_images for key in keys) // (2 * flow.workers))))
     results: Results[Counts] = flow.map(step, work, dict(_cut(keys, size)), resources=Resources(gpus=gpus))
-    images, read, detections = (
-        sum(getattr(facts, name) for facts in results.facts) for name in Counts.__struct_fields__
-    )
+    images, detections = (sum(getattr(facts, name) for facts in results.facts) for name in ("images", "detections"))
+    unreadable = sum((facts.unreadable for facts in results.facts), Unreadable())
+    try:
+        require_readable(unreadable, images, work.predict.max_unreadable)
+    except DetrayError:
+        flow.forget(result for result in results.values() if result.facts.unreadable.count)
+        raise
+    read = images - unreadable.count
     return Outcome(
-        counts={"in": images, "kept": read, "quarantined": images - read},
+        counts={"in": images, "kept": read, "quarantined": unreadable.count},
         facts={"model": work.model},
         summary=[Table("detections", ("model", "images", "detections"), [[work.model, read, detections]])],
         notes=_unknown_classes(work, names),

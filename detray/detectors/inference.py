@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from detray import schema
 from detray.detectors.ahead import ahead
-from detray.detectors.data import quarantined, require_paths
+from detray.detectors.data import quarantined
 from detray.detectors.detector import Detector, Prepare, Prepared
 from detray.detectors.inputs import read_input
 from detray.pictures import PictureError
@@ -76,7 +76,6 @@ class Inference:
 
     def predict(self, images: pa.Table) -> Predicted:
         """Decode and detect: two threads decode the next batches while one is detected."""
-        require_paths(images)
         read = partial(read_input, prepare=self.detector.prepare)
         pictures = ahead(read, images["path"].to_pylist(), threads=DECODE_THREADS, depth=2 * self.batch_size)
         return self._predicted(images, enumerate(pictures))
@@ -132,7 +131,6 @@ def decode(images: pa.Table, prepare: Prepare, *, threads: int = DECODE_THREADS)
 
     ``prepare`` as `DetectorKind.read_prepare` gives it. All pictures are in memory at once.
     """
-    require_paths(images)
     read = partial(read_input, prepare=prepare)
     answers = ahead(read, images["path"].to_pylist(), threads=threads, depth=2 * threads)
     columns = pa.Table.from_pylist([_as_row(answer) for answer in answers], DECODED)

@@ -34,8 +34,13 @@ def stretch_to(settings: DetectorSettings) -> Stretch:
     return Stretch(settings.input_height, settings.input_width)
 
 
-def read_input(path: str, prepare: Prepare) -> Prepared | PictureError:
-    """The picture at ``path``, prepared; or why there is no whole one."""
+def read_input(path: str | None, prepare: Prepare) -> Prepared | PictureError:
+    """The picture at ``path``, prepared; or why there is no whole one. None: its name leads nowhere."""
+    if path is None:
+        return PictureError(
+            "outside_root",
+            "it has no file name, or one that leads out of dataset.root; name where it leads to in dataset.also",
+        )
     try:
         return prepare(read_picture(path))
     except PictureError as error:

@@ -64,6 +64,10 @@ class PredictSettings(Section, frozen=True):
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 16
     score_threshold: Annotated[float, Meta(ge=0, le=1, description="detections below it are not kept")] = 0.01
     max_detections: Annotated[int, Meta(ge=1, le=10_000, description="detections kept an image")] = 100
+    max_unreadable: Annotated[
+        float,
+        Meta(ge=0, le=1, description="share of the pictures that may be unreadable, in training too; more is an error"),
+    ] = 0.01
     category_map: Annotated[
         dict[int, int] | str | None,
         Meta(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -30,7 +31,7 @@ Rows = list[dict[str, Any]]
 """Of the table history: an epoch's."""
 
 COLUMNS = {
-    "images": ("split", "image_id", "path"),
+    "images": ("split", "image_id", "file_name", "path"),
     "annotations": (
         *("annotation_id", "image_id", "category_id", "x", "y", "width", "height"),
         *("area", "is_crowd", "is_difficult"),
@@ -54,13 +55,14 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """Settings, data, and what makes a judge of the validation split."""
+    """Settings, data, what makes a judge of the validation split, and the share of pictures that may be unreadable."""
 
     data: Data
     run: str
     detector: DetectorSettings
     settings: TrainSettings
     judge: Callable[[Shard], Judge]
+    max_unreadable: float
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,13 @@ def learn(work: Work, task: Training) -> Output[Trained]:
     classes = class_names(own_classes(learned.categories))
     if not classes:
         raise DetrayError("split train: no class to train; see the findings of 'detray audit'")
-    data = load([learned], work.detector, classes, run=work.run)
+    read = partial(load, detector=work.detector, classes=classes, run=work.run, max_unreadable=work.max_unreadable)
+    data = read([learned])
     sources, names, judge = [data], dict(classes), None
     if task.val:
         judged = _read(work.data, VAL, task.val)
-        judge = work.judge(judged)
-        sources.append(load([judged], work.detector, classes, run=work.run))
+        sources.append(read([judged]))
+        judge = work.judge(judged.without(sources[1].quarantine["image_id"]))
         names = {k: str(k) for k in judge.class_ids} | class_names(own_classes(judged.categories)) | names
 
     def keep(result: "EpochResult") -> bool:

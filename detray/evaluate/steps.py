@@ -31,13 +31,17 @@ from detray.evaluate.tables.names import Names
 from detray.evaluate.tables.slices import slice_table
 from detray.evaluate.tables.summary import confusion_table, summary_metrics
 from detray.flow.account import Account
-from detray.flow.data import Data
+from detray.flow.data import Data, unseen_images
 from detray.flow.kept import Kept
 from detray.flow.pieces import Piece
 from detray.flow.step import Keep, Output, Step, Tables
 from detray.store import ShardKey
 from detray.tables import Shard
 
+UNSEEN = "unseen"
+UNSEEN_IMAGES = "images whose pictures could not be read"
+UNSEEN_BOXES = "annotations of images whose pictures could not be read"
+"""What is left out for it."""
 BATCH_ROWS = 4096
 """Rows of a table sorted by class that are read in one go."""
 REDUCED = (
@@ -132,29 +136,39 @@ class Matched(PartOfSplit, frozen=True):
 
 
 def read_piece(work: Work, piece: Piece) -> Tables:
-    """The tables of a piece."""
-    columns = work.columns()
+    """The tables of a piece, and the images that the detector has not seen."""
+    columns, key = work.columns(), piece.key(work.data)
     found = piece.read(work.data, columns)
     return {
+        UNSEEN: unseen_images(work.data, key),
         "images": found.images,
         "annotations": found.annotations,
         "categories": found.categories,
-        "predictions": work.data.read_range("predictions", piece.key(work.data), columns["predictions"]),
+        "predictions": work.data.read_range("predictions", key, columns["predictions"]),
     }
 
 
 def match_piece(work: Work, piece: Piece, rows: Tables) -> Output[Matched]:
     """Match the detections of a piece: the match table, and what the steps that follow need."""
-    shard = Shard(piece.shard.split, **rows)
+    given = Shard(piece.shard.split, **{name: table for name, table in rows.items() if name != UNSEEN})
+    shard = given.without(rows[UNSEEN]["image_id"])
     found = match_shard(shard, work.settings, work.slices, run=work.run, model=work.model)
+    found.left_out.update(_left_out(given, shard))
     return _matched(piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, {"confusion": found.confusion})
+
+
+def _left_out(given: Shard, seen: Shard) -> dict[str, int]:
+    """What is not judged since the detector could not look at it; nothing where it has seen all."""
+    lost = (given.images.num_rows - seen.images.num_rows, given.annotations.num_rows - seen.annotations.num_rows)
+    return dict(zip((UNSEEN_IMAGES, UNSEEN_BOXES), lost, strict=True)) if lost[0] else {}
 
 
 def match_other(other: OtherWork, piece: Piece) -> Output[Matched]:
     """Match the other model's detections of a piece."""
     work = other.work
     predictions, quarantine, account = other.predictions.of(work.data, piece)
-    shard = replace(piece.read(work.data, work.columns()), predictions=predictions)
+    given = replace(piece.read(work.data, work.columns()), predictions=predictions)
+    shard = given.without(unseen_images(work.data, piece.key(work.data))["image_id"])
     found = match_shard(shard, work.settings, run=work.run, model=work.model)
     return _matched(piece, found, REDUCED, {"quarantine": quarantine}, {}, account)
 
@@ -272,9 +286,11 @@ class ImagesCounted(PartOfSplit, frozen=True):
 
 def count_images(work: Work, task: Counting) -> Output[ImagesCounted]:
     """Count the errors of images at the scores found for the classes."""
-    split = task.piece.shard.split
+    split, key = task.piece.shard.split, task.piece.key(work.data)
+    images = work.data.read_range("images", key, ("image_id", "file_name"))
+    unseen = unseen_images(work.data, key)["image_id"]
     rows, histogram = image_table.image_rows(
-        work.data.read_range("images", task.piece.key(work.data), ("image_id", "file_name")),
+        images.filter(pc.invert(pc.is_in(images["image_id"], value_set=unseen))),
         work.names(split),
         task.detections.read(image_table.DETECTION_COLUMNS),
         task.boxes.read(image_table.BOX_COLUMNS),

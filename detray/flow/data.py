@@ -175,6 +175,16 @@ _OPERATORS: Mapping[str, Callable[[pa.ChunkedArray, Any], pa.ChunkedArray]] = {
 """Those of pyarrow's filters that flows use: a dataset of a table in memory takes ten times as long."""
 
 
+def unseen_images(data: Data, key: ShardKey) -> pa.Table:
+    """``image_id`` of those images of a shard whose pictures the detector could not read.
+
+    An image without detections has been looked at; so have all, where the detections are of a file.
+    """
+    files = [part for part in data.files("quarantine", "predict") if key.may_hold(part)]
+    rows = data.read_files(files, "quarantine", ("image_id",), key.filters())
+    return rows.filter(rows["image_id"].is_valid())
+
+
 def names_of(data: Data, split: str) -> dict[int, str]:
     """The classes of a split by id: those of its annotations, or where they have none those of a label map."""
     return tables.class_names(tables.own_classes(data.read("categories", filters=[("split", "=", split)])))

@@ -5,7 +5,7 @@ A capability's flow is a plain function that is given a `Flow`. It calls `Flow.m
 it runs: the keeper (files, or memory) and the executor (this process, or Ray).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -38,6 +38,11 @@ class Result(Generic[Facts]):
     _step: Step[Any, Any, Facts]
     _receipt: Receipt
     _keeper: Keeper
+
+    @property
+    def shard(self) -> str:
+        """What its files are called."""
+        return self._receipt.shard
 
     def __getitem__(self, name: str) -> Kept:
         return self._keeper.kept(self._step, self._receipt, name)
@@ -165,6 +170,11 @@ class Flow:
     ) -> Result[Facts]:
         """Run a step as one task."""
         return self.map(step, work, {key: task}, resources=resources)[key]
+
+    def forget(self, results: Iterable[Result[Any]]) -> None:
+        """Have the next run do some tasks again, though they were whole, if this one fails."""
+        for result in results:
+            self.keeper.forget(result.shard)
 
     def workspace(self, name: str) -> Workspace:
         """A place where tasks that run long keep how far they are; give it to them."""

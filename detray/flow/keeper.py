@@ -31,6 +31,10 @@ class Keeper(Protocol):
         """Store an output; its receipt is stored last. Kept tables that are exchanged are divided into ``buckets``."""
         ...
 
+    def forget(self, shard: str) -> None:
+        """Drop the receipt of a shard: the next run does it again."""
+        ...
+
     def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
         """A table that a task kept."""
         ...
@@ -95,6 +99,9 @@ class FileKeeper:
         self.stage.write_receipt(shard, receipt.encode())
         return receipt
 
+    def forget(self, shard: str) -> None:
+        self.stage.forget(shard)
+
     def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
         keep = step.keep(name)
         rows = tuple(receipt.kept.get(name, ()))
@@ -125,6 +132,9 @@ class MemoryKeeper:
         for path, content in output.files.items():
             self.files[path] = content if isinstance(content, bytes) else b"".join(_pieces(content))
         return _receipt(step, key, output, {}, kept)
+
+    def forget(self, shard: str) -> None:
+        """Nothing is kept for another run."""
 
     def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
         batches = self._kept.get((step.name, receipt.key, name))

@@ -35,9 +35,8 @@ CATEGORIES = pa.schema(
         schema.DEFECTS.field().remove_metadata(),
     ]
 )
-QUARANTINE = pa.schema(
-    [item.remove_metadata() for item in schema.schema("quarantine") if item.name not in ("run", "stage", "split")]
-)
+_MARKS = ("run", "stage", "split", "image_id")
+QUARANTINE = pa.schema([item.remove_metadata() for item in schema.schema("quarantine") if item.name not in _MARKS])
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ def resolve(dataset: DatasetSettings) -> list[Source]:
     if not dataset.splits:
         raise UsageError("dataset.splits: no split is stated; name one with its annotations")
     root = stated_path(dataset.root, ".", "dataset.root", folder=True)
-    return [_source(name, split, root) for name, split in dataset.splits.items()]
+    also = tuple(stated_path(path, root, "dataset.also", folder=True) for path in dataset.also)
+    return [_source(name, split, root, also) for name, split in dataset.splits.items()]
 
 
-def _source(name: str, split: SplitSettings, root: str) -> Source:
+def _source(name: str, split: SplitSettings, root: str, also: tuple[str, ...]) -> Source:
     place = f"dataset.splits.{name}"
     stated = (split.annotations,) if isinstance(split.annotations, str) else split.annotations
     if not any(stated):
@@ -38,6 +39,7 @@ def _source(name: str, split: SplitSettings, root: str) -> Source:
         root=root,
         images=split.images and stated_path(split.images, root, f"{place}.images", folder=True),
         list=split.list and stated_path(split.list, root, f"{place}.list"),
+        also=also,
     )
 
 
@@ -83,9 +85,14 @@ def stated_path(path: str, root: str, key: str, *, folder: bool = False) -> str:
 
 
 def input_paths(dataset: DatasetSettings) -> Sequence[str]:
-    """The files and folders that ingest reads; pictures are not among them."""
+    """The files and folders that the data set is made of, but for its pictures."""
     sources = resolve(dataset)
     paths = [path for source in sources for path in (*source.annotations, source.list) if path]
     if dataset.label_map is not None:
         paths.append(stated_path(dataset.label_map, dataset.root, "dataset.label_map"))
     return list(dict.fromkeys(paths))
+
+
+def picture_folders(dataset: DatasetSettings) -> Sequence[str]:
+    """The image folders that are stated."""
+    return list(dict.fromkeys(source.images for source in resolve(dataset) if source.images))

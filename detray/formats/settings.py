@@ -26,6 +26,10 @@ class DatasetSettings(Section, frozen=True):
     """The data set: its splits, and the label map that the model was trained with."""
 
     root: Annotated[str, Meta(description="folder that relative paths start in; data may not point out of it")] = "."
+    also: Annotated[
+        tuple[str, ...],
+        Meta(description="further folders that links and names in the data may lead to, another disk for instance"),
+    ] = ()
     label_map: Annotated[
         str | None,
         Meta(

@@ -17,7 +17,7 @@ class Source:
     """The stated files of one split; all paths are absolute.
 
     Paths that a person states are trusted. Names found inside data must lie, links followed, under
-    ``root`` or under a folder that was stated.
+    ``root``, one of ``also``, or under a folder that was stated.
     """
 
     split: str
@@ -26,11 +26,12 @@ class Source:
     root: str
     images: str | None = None
     list: str | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def folders(self) -> tuple[str, ...]:
         """The places, links resolved, that names found in the data may lead to."""
-        stated = (self.root, self.images, *self.annotations)
+        stated = (self.root, *self.also, self.images, *self.annotations)
         return tuple(dict.fromkeys(_real(path) for path in stated if path and Path(path).is_dir()))
 
 

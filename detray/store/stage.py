@@ -60,6 +60,10 @@ class Stage:
         """Say that a shard is whole, with what there is to say of it."""
         self.store.write_bytes(receipt, self.name, PARTIAL, "receipts", f"{shard}.json")
 
+    def forget(self, shard: str) -> None:
+        """Take back that a shard is whole."""
+        self.store.delete(self.name, PARTIAL, "receipts", f"{shard}.json")
+
     # tables and files
 
     def write_parts(self, table: str, shard: str, rows: pa.Table, *, number: int | None = None) -> list[Part]:

@@ -107,7 +107,7 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     focus = find_focus(flow.data, request.tune.focus, classes.all)
     if not focus:
         return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
-    work = prepare.Work(flow.data, request.run, request.detector, classes.trained)
+    work = prepare.Work(flow.data, request.run, request.detector, classes.trained, request.predict.max_unreadable)
     splits = {split: Split(split, flow.data.shards([split])) for split in (TRAIN, VAL)}
     prepared = flow.map(PREPARE, work, splits)
     _require_boxes(focus, classes.all, prepared[VAL].facts)

@@ -33,12 +33,14 @@ TRUTH = pa.schema(
 
 @dataclass(frozen=True)
 class Work:
-    """Settings and data; ``trained`` are the classes of the training split, category_id to name."""
+    """Settings and data; ``trained`` are the classes of the training split, category_id to name;
+    ``max_unreadable`` is the share of pictures that may be unreadable."""
 
     data: Data
     run: str
     detector: DetectorSettings
     trained: Mapping[int, str]
+    max_unreadable: float
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Prepared(msgspec.Struct, frozen=True):
 def prepare(work: Work, split: Split) -> Output[Prepared]:
     """Read one split; pictures that cannot be read go to quarantine."""
     shards = [work.data.read_shard(key, columns=COLUMNS) for key in split.keys]
-    data = load(shards, work.detector, work.trained, run=work.run, stage="tune")
-    truths = [read_scene(shard, EvaluateSettings()).gt for shard in shards] if split.name == VAL else []
+    data = load(shards, work.detector, work.trained, run=work.run, stage="tune", max_unreadable=work.max_unreadable)
+    seen = [shard.without(data.quarantine["image_id"]) for shard in shards] if split.name == VAL else []
+    truths = [read_scene(shard, EvaluateSettings()).gt for shard in seen]
     counted = {int(number) for truth in truths for number in np.unique(truth.category[~truth.crowd])}
     return Output(
         Prepared(len(data) + data.quarantine.num_rows, len(data), sorted(counted)),

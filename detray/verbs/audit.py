@@ -1,6 +1,5 @@
 """The stage ``audit``: what the audit is given of the configuration."""
 
-from collections.abc import Sequence
 from functools import partial
 
 from detray.audit.augmented import Augment
@@ -61,15 +60,6 @@ def _label_map(config: Config) -> StatedLabelMap | None:
     return StatedLabelMap(found.path, found.names, problems)
 
 
-def _inputs(config: Config) -> Sequence[str]:
-    """The picture folders: a picture that changes makes the audit stale."""
-    root = stated_path(config.dataset.root, ".", "dataset.root", folder=True)
-    stated = [(name, split.images) for name, split in config.dataset.splits.items() if split.images]
-    return list(
-        dict.fromkeys(stated_path(path, root, f"dataset.splits.{name}.images", folder=True) for name, path in stated)
-    )
-
-
 STAGE = StageDefinition(
     name="audit",
     tables=("findings", "class_stats", "image_stats"),
@@ -84,5 +74,4 @@ STAGE = StageDefinition(
     ),
     run=run,
     needs=lambda config: ("ingest",),
-    inputs=_inputs,
 )

@@ -39,6 +39,7 @@ def _dataset(config: Config, store: Store, splits: Sequence[str]) -> str:
     folder = store.root if "://" in store.root else store.path()
     values = {
         "root": root if "://" in root else str(Path(root).resolve()),
+        "also": list(config.dataset.also),
         "label_map": config.dataset.label_map,
         "splits": {
             split: {

@@ -1,11 +1,14 @@
 """The stage ``ingest``."""
 
+from collections.abc import Sequence
+
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.flow import TABLES, ingest
 from detray.formats.label_map import read_label_map
-from detray.formats.resolve import input_paths, resolve, stated_path
+from detray.formats.resolve import input_paths, picture_folders, resolve, stated_path
 from detray.verbs.base import Context, StageDefinition
+from detray.verbs.config import Config
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -15,10 +18,15 @@ def run(context: Context, flow: Flow) -> Outcome:
     return ingest(flow, resolve(dataset), label_map, name)
 
 
+def _inputs(config: Config) -> Sequence[str]:
+    """Pictures are a part of the data set: where one changes, goes or comes back, no stage is current."""
+    return [*input_paths(config.dataset), *picture_folders(config.dataset)]
+
+
 STAGE = StageDefinition(
     name="ingest",
     tables=TABLES,
     sections=("dataset",),
     run=run,
-    inputs=lambda config: input_paths(config.dataset),
+    inputs=_inputs,
 )

@@ -1,23 +1,18 @@
 """Running stages: what is stale, in which order, and what its manifest says."""
 
-import contextlib
 import hashlib
 import json
-import os
-import stat
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from operator import attrgetter
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import msgspec
-import pyarrow.fs as pafs
 
 from detray import __version__
 from detray.detectors.catalogue import is_trainable
@@ -31,6 +26,7 @@ from detray.verbs import catalogue, work
 from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
 from detray.verbs.engine import RAY_LOG
+from detray.verbs.inputs import fingerprints
 
 LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
 
@@ -81,13 +77,14 @@ def run(
                 raise
             except DetrayError as error:
                 context.progress.note(f"{name} goes on without {wish}: {error}")
-        fingerprint = _fingerprint(stage, context)
+        inputs = fingerprints(stage.inputs(context.config), context.store)
+        fingerprint = _fingerprint(stage, context, inputs)
         manifest = context.store.manifest(name)
         if manifest is not None and manifest["fingerprint"] == fingerprint and not again:
             results[name] = Result(name, "current", manifest)
         else:
             on_stage(name, "running")
-            results[name] = Result(name, "done", _run_stage(stage, context, fingerprint, again))
+            results[name] = Result(name, "done", _run_stage(stage, context, (fingerprint, inputs), again))
         on_stage(name, results[name].status)
 
     for verb in verbs:
@@ -95,7 +92,8 @@ def run(
     return list(results.values())
 
 
-def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again: bool) -> Json:
+def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[Json]], again: bool) -> Json:
+    fingerprint, inputs = seen
     if context.engine is not None:
         estimate = work.work(stage.name, context.config, context.store)
         context = replace(context, executor=context.engine.executor(estimate))
@@ -117,7 +115,7 @@ def _run_stage(stage: StageDefinition, context: Context, fingerprint: str, again
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "detray": __version__,
         "versions": _versions(),
-        "inputs": _inputs(stage.inputs(context.config)),
+        "inputs": inputs,
         "counts": outcome.counts,
         "seconds": {step: round(value, 3) for step, value in flow.seconds.items()}
         | {"total": round(perf_counter() - start, 3)},
@@ -142,7 +140,7 @@ def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in LIBRARIES}
 
 
-def _fingerprint(stage: StageDefinition, context: Context) -> str:
+def _fingerprint(stage: StageDefinition, context: Context, inputs: list[Json]) -> str:
     """Hash of all that the stage's result depends on: inputs, configuration, code version, earlier stages."""
     before = {}
     for name in (*stage.needs(context.config), *stage.tries, *stage.uses):
@@ -153,52 +151,10 @@ def _fingerprint(stage: StageDefinition, context: Context) -> str:
         "detray": __version__,
         "run": context.config.name,
         "sections": {name: msgspec.to_builtins(attrgetter(name)(context.config)) for name in stage.sections},
-        "inputs": _inputs(stage.inputs(context.config)),
+        "inputs": inputs,
         "before": before,
     }
     return hashlib.blake2b(json.dumps(state, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _inputs(paths: Sequence[str]) -> list[Json]:
-    """What tells that an outside file or folder has changed: size and time of it and of all below it."""
-    found: list[Json] = []
-    for path in paths:
-        below = sorted(_stored_files(path) if "://" in path else _local_files(Path(path).absolute()))
-        digest = hashlib.blake2b(digest_size=16)
-        for name, size, time in below:
-            digest.update(name + f"\0{size}\0{time}\n".encode())
-        found.append({"path": path, "files": len(below), "fingerprint": digest.hexdigest()})
-    return found
-
-
-def _stored_files(uri: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, size and time (ns) of the object ``uri``, or of all below it."""
-    fs, place = pafs.FileSystem.from_uri(uri)
-    info = fs.get_file_info(place)
-    if info.type == pafs.FileType.NotFound:
-        raise UsageError(f"{uri}: no such file or folder; check the path")
-    below = fs.get_file_info(pafs.FileSelector(place, recursive=True)) if not info.is_file else [info]
-    return ((entry.path.encode(), entry.size, entry.mtime_ns) for entry in below if entry.is_file)
-
-
-def _local_files(path: Path) -> Iterator[tuple[bytes, int, int]]:
-    """As `_stored_files` on this machine, where names may be any bytes, and links may lead in a circle."""
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; check the path")
-    seen: set[tuple[int, int]] = set()
-    places = [str(path)]
-    for top, folders, names in os.walk(path, followlinks=True):
-        state = Path(top).stat()
-        if (state.st_dev, state.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((state.st_dev, state.st_ino))
-        places += [f"{top}/{name}" for name in names]
-    for place in places:
-        with contextlib.suppress(OSError):  # a link that leads nowhere
-            state = os.stat(place)  # noqa: PTH116 - half the cost a file
-            if stat.S_ISREG(state.st_mode):
-                yield os.fsencode(place), state.st_size, state.st_mtime_ns
 
 
 def stages_of(config: Config) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from detray.arrays import Floats
 from detray.detectors.catalogue import require_trainable
-from detray.detectors.train_flow import TRAIN, Work, training
+from detray.detectors.train_flow import TRAIN, VAL, Work, training
 from detray.errors import UsageError
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.scores import class_scores
@@ -19,6 +19,7 @@ from detray.flow.flow import Flow
 from detray.store import absolute
 from detray.tables import Shard
 from detray.verbs.base import Context, Outcome, StageDefinition
+from detray.verbs.pictures import require_pictures
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,17 @@ def run(context: Context, flow: Flow) -> Outcome:
         raise UsageError(
             "training needs a split called train: set dataset.splits.train, or detector.path to a trained model"
         )
+    require_pictures(config.dataset, (TRAIN, VAL))
     weights = config.detector.weights
     detector = replace(config.detector, weights=absolute(weights)) if weights else config.detector
-    work = Work(flow.data, config.name, detector, config.train, judge)
+    work = Work(flow.data, config.name, detector, config.train, judge, config.predict.max_unreadable)
     return training(flow, work, config.cluster.gpus_per_actor)
 
 
 STAGE = StageDefinition(
     name="train",
     tables=("history",),
-    sections=("detector", "train"),
+    sections=("detector", "train", "predict.max_unreadable"),
     run=run,
     needs=lambda config: ("ingest",),
     inputs=lambda config: (config.detector.weights,) if config.detector.weights else (),

@@ -16,6 +16,7 @@ from detray.tune import serial
 from detray.tune.flow import BEST, Request, RunSearch, tune
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
+from detray.verbs.pictures import require_pictures
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -24,6 +25,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     missing = [split for split in (TRAIN, VAL) if split not in config.dataset.splits]
     if missing:
         raise UsageError(f"tuning trains on the split train and judges on val; dataset.splits has no {missing[0]}")
+    require_pictures(config.dataset, (TRAIN, VAL))
     gpus = config.cluster.gpus_per_actor
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
     request = Request(config.name, config.detector, config.predict, config.train, config.tune, gpus, configure)

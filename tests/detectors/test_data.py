@@ -86,12 +86,18 @@ def test_many_pictures_are_mapped_not_held(shard, monkeypatch):
     np.testing.assert_array_equal(held.images, mapped.images)
 
 
-def test_without_an_image_folder_the_setting_is_named(shard):
-    nowhere = shard.images.set_column(
-        shard.images.column_names.index("path"), "path", pa.nulls(shard.images.num_rows, pa.string())
-    )
-    with pytest.raises(DetrayError, match=r"dataset\.splits\.train\.images"):
-        load([replace(shard, images=nowhere)], DETECTOR, CLASSES, run="t")
+def test_pictures_that_lead_nowhere_are_left_out_up_to_a_share(shard):
+    paths = [None if number < 2 else path for number, path in enumerate(shard.images["path"].to_pylist())]
+    place = shard.images.column_names.index("path")
+    linked = replace(shard, images=shard.images.set_column(place, "path", pa.array(paths, pa.string())))
+    data = load([linked], DETECTOR, CLASSES, run="t", max_unreadable=0.1)
+    rows = data.quarantine.to_pylist()
+    assert [(row["image_id"], row["source_file"], row["reason"]) for row in rows] == [
+        (1, "train-001.png", "outside_root"),
+        (2, "train-002.png", "outside_root"),
+    ]
+    with pytest.raises(DetrayError, match=r"2 of 12 pictures .* all of them outside root, the first train-001\.png"):
+        load([linked], DETECTOR, CLASSES, run="t", max_unreadable=0.01)
 
 
 def test_of_images_with_one_id_the_first_counts(shard):

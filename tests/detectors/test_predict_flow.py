@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from detray.detectors import flow as inference
 from detray.detectors.network import build_network
 from detray.detectors.retinanet import RetinaNet
 from detray.detectors.settings import PredictSettings
+from detray.detectors.unreadable import Unreadable, require_readable
+from detray.errors import DetrayError
 from detray.flow.data import MemoryData, cut
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
@@ -69,6 +72,47 @@ def test_a_class_that_the_detector_lacks_is_named(work: inference.Work) -> None:
     with eagerly():
         outcome = inference.infer(flow, work, ["train"], 0, {"train": CLASSES | {9: "blue"}})
     assert outcome.notes == ["split train: the model has no class blue; it has 2 classes, the data 3"]
+
+
+def test_too_many_unreadable_pictures_are_an_error_and_read_again(
+    work: inference.Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "CHUNK_IMAGES", 4)
+    paths = work.data.parts[0].images["path"].to_pylist()  # type: ignore[attr-defined]
+    lost = [Path(path) for path in paths[5:8]]
+    stage = Stage(Store(str(tmp_path)), "predict")
+
+    def infer() -> Flow:
+        flow = Flow(work.data, FileKeeper(stage, stage.begin("same")), InProcess(1))
+        with eagerly():
+            inference.infer(flow, work, ["train"], 0, {"train": CLASSES})
+        return flow
+
+    for path in lost:
+        path.rename(path.with_suffix(".away"))
+    with pytest.raises(DetrayError, match=r"4 of 11 pictures .* 3 of them missing, .*train-005\.png.*max_unreadable"):
+        infer()
+    for path in lost:
+        path.with_suffix(".away").rename(path)
+    assert len(stage.begin("same")) == 2  # of three chunks one has pictures that could not be read
+    parts, _ = infer().parts()
+    assert sum(part.rows for part in parts["quarantine"]) == 1
+    assert pa.concat_tables(predict(work).values(), promote_options="default").num_rows == sum(
+        part.rows for table in parts.values() for part in table
+    )
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "images", "most", "is_allowed"),
+    [
+        *((1, 80, 0.01, True), (2, 80, 0.01, False), (15, 1500, 0.01, True), (16, 1500, 0.01, False)),
+        *((0, 0, 0.01, True), (1, 1, 0.01, False), (5, 5, 1, True), (0, 9, 0, True), (1, 9, 0, False)),
+    ],
+)
+def test_how_many_pictures_may_be_unreadable(unreadable: int, images: int, most: float, is_allowed: bool) -> None:
+    found = Unreadable({"missing": unreadable} if unreadable else {}, "a.png: no such file")
+    with nullcontext() if is_allowed else pytest.raises(DetrayError):
+        require_readable(found, images, most)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from detray.verbs.config import Config
 
 CONFIG = Config(
     name="shapes",
-    dataset=DatasetSettings(splits={"train": SplitSettings(), "val": SplitSettings()}),
+    dataset=DatasetSettings(splits={split: SplitSettings(images=split) for split in ("train", "val")}),
     detector=DETECTOR,
     train=TrainSettings(epochs=2, batch_size=3, augmentation="none"),
     predict=PredictSettings(batch_size=4, max_detections=10),
@@ -195,11 +195,10 @@ def test_class_ids_of_a_model_are_mapped_to_those_of_the_data(tmp_path, untraine
 
 def test_what_is_missing_is_said_before_work_starts(tmp_path, untrained):
     store = Store(str(tmp_path / "out"))
-    nowhere = draw(tmp_path / "val", 2, "val")
-    no_path = pa.nulls(2, pa.string())
-    ingest(store, [replace(nowhere, images=nowhere.images.set_column(7, "path", no_path))])
-    with pytest.raises(DetrayError, match=r"dataset\.splits\.val\.images"):
-        _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained)))
+    ingest(store, [draw(tmp_path / "val", 2, "val")])
+    nowhere = DatasetSettings(splits={"val": SplitSettings()})
+    with pytest.raises(UsageError, match=r"dataset\.splits\.val\.images"):
+        _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained), dataset=nowhere))
     with pytest.raises(UsageError, match=r"predict\.splits names test"):
         _run(predict.STAGE, store, _config(predict=PredictSettings(splits=("test",))))
     with pytest.raises(UsageError, match=r"dataset\.splits\.train"):

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -53,6 +53,7 @@ def run(
     base: pa.Table | None = None,
     findings: pa.Table | None = None,
     label_map: Mapping[int, str] | None = None,
+    unseen: pa.ChunkedArray | None = None,
 ) -> InMemoryRun:
     """Diagnose the split ``val``.
 
@@ -64,6 +65,7 @@ def run(
         base: detections of the model that it was fine-tuned from.
         findings: the audit's.
         label_map: names by id, as the model was trained with.
+        unseen: images whose pictures it could not read.
     """
     splits = {"val": tables} | ({} if train is None else {"train": train})
     found = {"val": class_aps(tables) if aps is None else aps}
@@ -77,7 +79,8 @@ def run(
     names = ("images", "annotations", "categories", "predictions")
     data = MemoryData(
         [Shard(split, *(own[name] for name in names)) for split, own in splits.items()],
-        {"class_metrics": _metrics(rows)} | ({} if findings is None else {"findings": findings}),
+        {"class_metrics": _metrics(rows), "quarantine": _unread(() if unseen is None else unseen.to_pylist())}
+        | ({} if findings is None else {"findings": findings}),
         {"predict": {"facts": {"model": "model"}}, "evaluate": {}} | ({} if findings is None else {"audit": {}}),
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -100,6 +103,11 @@ def _metrics(rows: list[dict[str, object]]) -> pa.Table:
     columns = ("split", "category_id", "area_range", "n_ground_truth", "ap", "ap50", "best_f1_threshold")
     own = pa.schema([schema.schema("class_metrics").field(name) for name in columns])
     return pa.Table.from_pylist(rows, own)
+
+
+def _unread(images: Sequence[int]) -> pa.Table:
+    rows = [{"split": "val", "image_id": k, "stage": "predict", "reason": "missing"} for k in images]
+    return schema.from_rows("quarantine", rows, run="scene")
 
 
 def _results(predictions: pa.Table) -> list[dict[str, object]]:

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+import in_memory
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import scenes
 from hypothesis import given
@@ -123,3 +125,21 @@ def test_contradictions_as_sure_as_the_rest_are_wrong_labels_and_a_thin_tail_is_
     assert np.median(chance_of_wrong_labels(right, rng.normal(0, 1, 80))) > 0.9
     assert chance_of_wrong_labels(right, rng.normal(-4, 1, 400)).max() < 0.3
     assert len(chance_of_wrong_labels(right, np.empty(0))) == 0
+
+
+def test_images_that_the_detector_has_not_seen_hold_no_suspects() -> None:
+    rng = np.random.default_rng(0)
+    tables = scenes.tables_of(scenes.detect(rng, scenes.uniform(rng, 60, 3), scenes.Quality()))
+    unseen = tables["images"]["image_id"].slice(0, 20)
+    rest = tables["predictions"].filter(pc.invert(pc.is_in(tables["predictions"]["image_id"], value_set=unseen)))
+    tables = tables | {"predictions": rest}
+    kept = {
+        name: tables[name].filter(pc.invert(pc.is_in(tables[name]["image_id"], value_set=unseen)))
+        for name in ("images", "annotations")
+    }
+    aps = dict.fromkeys(range(1, 4), (0.1, 0.1))
+    found, expected = in_memory.run(tables, aps=aps, unseen=unseen), in_memory.run(tables | kept, aps=aps)
+    assert found.tables["label_errors"].num_rows
+    for name in in_memory.TABLES:
+        assert found.tables[name].equals(expected.tables[name]), name
+    assert not in_memory.run(tables, aps=aps).tables["label_errors"].equals(found.tables["label_errors"])

@@ -12,7 +12,7 @@ from detray.diagnose.observation.image_set import ImageSet, read_image_set
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps.sources import DetectionSource
 from detray.evaluate.kernel import Detections
-from detray.flow.data import Data
+from detray.flow.data import Data, unseen_images
 from detray.store import ShardKey
 
 IMAGE_COLUMNS = ("image_id", "file_name", "width", "height", "image_row")
@@ -64,8 +64,9 @@ class ShardTask:
 
 
 def read_tables(work: Work, task: ShardTask) -> dict[str, pa.Table]:
-    """Images, annotations and detections of a shard."""
+    """Images, annotations and detections of a shard, without images that the detector has not seen."""
     shard = work.data.read_shard(task.key, columns={"images": IMAGE_COLUMNS, "annotations": BOX_COLUMNS})
+    shard = shard.without(unseen_images(work.data, task.key)["image_id"])
     found = to_arrow(task.source.of(task.key))
     return {"images": shard.images, "annotations": shard.annotations, "detections": found}
 
