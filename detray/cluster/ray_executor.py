@@ -1,12 +1,13 @@
 """The executor on Ray: long passes over the data set are a stream of Ray Data, what is done sooner plain tasks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 from ray.util import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from detray.cluster.answers import attempt, first_line, receipt
 from detray.cluster.session import SPARE_CPUS
@@ -27,18 +28,26 @@ MAX_RETRIES = 3
 """How often a task whose worker or machine died is run again."""
 
 
+PROBE_SECONDS = 180
+"""Until a machine that does not answer is taken for dead."""
+
+
 def _do(job: Job, key: str) -> bytes:
     return attempt(lambda: job(key))
+
+
+def _ask(function: Callable[[bool], str | None], has_gpu: bool) -> str | None:
+    return function(has_gpu)
 
 
 class RayExecutor:
     """Runs tasks on the Ray cluster that this process is connected to (see `session.ray_session`)."""
 
-    def __init__(self, own: bool = False, gpu_wait: float = 0) -> None:
-        """``own``: the cluster is this process's alone, and never grows; ``gpu_wait``: seconds that another
-        one gets to grow by the first GPU."""
+    def __init__(self, own: bool = False, wait: float = 0) -> None:
+        """``own``: the cluster is this process's alone, and never grows; ``wait``: seconds that another
+        one gets to grow by a machine that is large enough."""
         self._own = own
-        self._gpu_wait = 0 if own else gpu_wait
+        self._wait = 0 if own else wait
 
     @property
     def workers(self) -> int:
@@ -49,9 +58,10 @@ class RayExecutor:
     ) -> Iterator[Receipt]:
         if not keys:
             return iter(())
+        self._await_room(resources, note)
         least = STREAM_TASKS * self.workers if self._own else 1
         if (job.step.streams and len(keys) >= least) or job.step.setup is not None or resources.gpus:
-            return self._stream(job, keys, resources, note)
+            return self._stream(job, keys, resources)
         return self._tasks(job, keys, resources.cpus)
 
     def _tasks(self, job: Job, keys: Sequence[str], cpus: float) -> Iterator[Receipt]:
@@ -72,13 +82,12 @@ class RayExecutor:
             for reference in waiting:
                 ray.cancel(reference, force=True)
 
-    def _stream(
-        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
-    ) -> Iterator[Receipt]:
+    def _stream(self, job: Job, keys: Sequence[str], resources: Resources) -> Iterator[Receipt]:
         from detray.cluster.stream import stream  # Ray Data is slow to import
 
         gpus = resources.gpus
-        size = max(1, int(self._await_gpus(gpus, note) / gpus)) if gpus else max(1, int(self.workers / resources.cpus))
+        size = int(ray.cluster_resources().get("GPU", 0) / gpus) if gpus else int(self.workers / resources.cpus)
+        size = max(1, size)
         size = min(size, len(keys))
         # what waits for a place is what makes a shared cluster grow
         largest = (len(keys) if gpus and not self._own else size) if job.step.setup is not None or self._own else None
@@ -86,27 +95,65 @@ class RayExecutor:
         actor_cpus = 1 if ray.cluster_resources().get("CPU", 0) >= size + SPARE_CPUS else 0
         return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus)
 
-    def _await_gpus(self, gpus: float, note: Callable[[str], None]) -> float:
-        """The GPUs of the cluster, which is asked to grow where it has fewer than ``gpus``.
+    def _await_room(self, resources: Resources, note: Callable[[str], None]) -> None:
+        """Wait for a machine on which a task fits; the cluster is asked to grow where it has none.
 
         Raises:
-            UsageError: there are still fewer when the time is over.
+            UsageError: there still is none when the time is over: the task would wait for ever.
         """
-        there = ray.cluster_resources().get("GPU", 0.0)
-        if there < gpus and self._gpu_wait:
-            note(f"waiting up to {self._gpu_wait:g} s for the cluster to start a machine with a GPU")
-            group = placement_group([{"CPU": 1, "GPU": gpus}])  # what waits for a place makes the cluster grow
+        wanted = {"CPU": resources.cpus} | ({"GPU": resources.gpus} if resources.gpus else {})
+        if _has_room(wanted):
+            return
+        name, what = ("gpus_per_actor", "GPU") if resources.gpus else ("cpus_per_task", "CPU")
+        if self._wait:
+            having = "with a GPU" if resources.gpus else f"with {resources.cpus:g} CPUs"
+            note(f"waiting up to {self._wait:g} s for the cluster to start a machine {having}")
+            group = placement_group([wanted])  # what waits for a place makes the cluster grow
             try:
-                group.wait(self._gpu_wait)
-                there = ray.cluster_resources().get("GPU", 0.0)
+                group.wait(self._wait)
             finally:
                 remove_placement_group(group)
-        if there < gpus:
-            waited = f" after {self._gpu_wait:g} s (cluster.gpu_wait_seconds)" if self._gpu_wait else ""
-            raise UsageError(
-                f"cluster.gpus_per_actor is {gpus:g} but the cluster has {there:g} GPUs{waited}; set it to 0 for CPUs"
-            )
-        return float(there)
+            if _has_room(wanted):
+                return
+        waited = f" after {self._wait:g} s (cluster.gpu_wait_seconds)" if self._wait else ""
+        largest = max((machine["Resources"].get(what, 0) for machine in _machines()), default=0)
+        mend = "set it to 0 for CPUs" if resources.gpus else "set it to no more than that"
+        raise UsageError(
+            f"cluster.{name} is {wanted[what]:g} but the largest machine of the cluster has {largest:g} {what}s"
+            f"{waited}; {mend}"
+        )
+
+    def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
+        ask = ray.remote(_ask)
+        asked = {}
+        for machine in _machines():
+            strategy = NodeAffinitySchedulingStrategy(machine["NodeID"], soft=False)
+            has_gpu = machine["Resources"].get("GPU", 0) > 0
+            answer = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=strategy).remote(function, has_gpu)
+            asked[answer] = f"{machine['NodeManagerHostname']} ({machine['NodeManagerAddress']})"
+        ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
+        return [(host, _answer(answer, answer in ready)) for answer, host in asked.items()]
+
+
+def _machines() -> list[Any]:
+    """Those that tasks may run on."""
+    return [machine for machine in ray.nodes() if machine["Alive"] and machine["Resources"].get("CPU", 0)]
+
+
+def _has_room(wanted: Mapping[str, float]) -> bool:
+    return any(all(machine["Resources"].get(k, 0) >= n for k, n in wanted.items()) for machine in _machines())
+
+
+def _answer(answer: Any, is_ready: bool) -> str | None:
+    if not is_ready:
+        ray.cancel(answer, force=True)
+        return f"it does not answer within {PROBE_SECONDS} s; see whether Ray can start workers there, or remove it"
+    try:
+        found: str | None = ray.get(answer)
+    except RayError as error:
+        reason = str(error).strip().splitlines()[-1][:300]
+        return f"detray does not run there ({reason}); install the same environment on all machines"
+    return found
 
 
 def _received(ready: Sequence[Any]) -> list[Any]:

@@ -18,5 +18,9 @@ class ClusterSettings(Section, frozen=True):
     gpus_per_actor: Annotated[float, Meta(ge=0, le=16, description="GPUs an inference or training actor holds")] = 0
     gpu_wait_seconds: Annotated[
         float,
-        Meta(ge=0, le=86_400, description="time for a shared cluster without a GPU to start a machine with one, s"),
+        Meta(ge=0, le=86_400, description="time for a shared cluster to start a machine that is large enough, s"),
     ] = 900
+    min_free_gib: Annotated[
+        float,
+        Meta(ge=0, le=1e6, description="disk space that is free on each machine before a stage starts, GiB"),
+    ] = 1

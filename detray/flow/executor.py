@@ -61,6 +61,13 @@ class Executor(Protocol):
         """
         ...
 
+    def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
+        """The answers of a function on each machine of a cluster, with the machine's name; without one, none.
+
+        It is told whether the machine has a GPU.
+        """
+        ...
+
 
 class InProcess:
     """Everything in this process, without Ray: ``--serial``, small work, and tests."""
@@ -92,6 +99,9 @@ class InProcess:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
+        return []
 
 
 def cpus() -> int:

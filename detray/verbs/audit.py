@@ -16,6 +16,7 @@ from detray.formats.resolve import stated_path
 from detray.formats.tfrecord.reader import TFRecord
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
+from detray.verbs.pictures import read_pictures
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -73,5 +74,6 @@ STAGE = StageDefinition(
         "train.augmentation",
     ),
     run=run,
+    pictures=read_pictures,
     needs=lambda config: ("ingest",),
 )

@@ -31,7 +31,8 @@ class StageDefinition:
     ``needs`` names the stages that must be current for a configuration; ``tries`` those that are
     made current too, and that it goes on without where they fail; ``uses`` those whose results it
     reads where they are complete. ``sections`` names the configuration sections that
-    its result depends on; ``inputs`` the outside files and folders it reads.
+    its result depends on; ``inputs`` the outside files and folders it reads; ``pictures`` the
+    folders of the data set's pictures, if it looks at these; ``gpus``: its tasks hold GPUs.
     """
 
     name: str
@@ -42,6 +43,8 @@ class StageDefinition:
     tries: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     inputs: Callable[[Config], Sequence[str]] = lambda config: ()
+    pictures: Callable[[Config], Sequence[str]] = lambda config: ()
+    gpus: bool = False
 
 
 __all__ = ["Context", "Outcome", "Progress", "Silent", "StageDefinition", "Table"]

@@ -13,7 +13,7 @@ from detray.formats.label_map import read_category_map
 from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
-from detray.verbs.pictures import require_pictures
+from detray.verbs.pictures import read_pictures, require_pictures
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -65,6 +65,8 @@ STAGE = StageDefinition(
     tables=("predictions",),
     sections=("detector", "predict"),
     run=run,
+    pictures=lambda config: () if config.detector.is_precomputed else read_pictures(config),
+    gpus=True,
     needs=_needs,
     inputs=lambda config: tuple(
         path for path in (config.detector.path, config.predict.category_map) if isinstance(path, str)

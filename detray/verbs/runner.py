@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from detray import __version__
+from detray.cluster import probe
 from detray.detectors.catalogue import is_trainable
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import Executor, InProcess
@@ -97,6 +98,7 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
     if context.engine is not None:
         estimate = work.work(stage.name, context.config, context.store)
         context = replace(context, executor=context.engine.executor(estimate))
+    _check_machines(stage, context)
     writer = Stage(context.store, stage.name)
     done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint)
     start = perf_counter()
@@ -133,6 +135,15 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
 def _cluster(executor: Executor) -> Json:
     log = {} if isinstance(executor, InProcess) else {"log": RAY_LOG}
     return {"executor": type(executor).__name__, "workers": executor.workers} | log
+
+
+def _check_machines(stage: StageDefinition, context: Context) -> None:
+    """Refuse to start where a machine cannot do what the stage will ask of it."""
+    settings = context.config.cluster
+    paths = [*stage.inputs(context.config), *stage.pictures(context.config)]
+    has_gpus = stage.gpus and settings.gpus_per_actor > 0
+    asked = probe.probe_of(context.store, paths, free_gib=settings.min_free_gib, gpu=has_gpus)
+    probe.check(asked, context.executor)
 
 
 @cache

@@ -19,7 +19,7 @@ from detray.flow.flow import Flow
 from detray.store import absolute
 from detray.tables import Shard
 from detray.verbs.base import Context, Outcome, StageDefinition
-from detray.verbs.pictures import require_pictures
+from detray.verbs.pictures import read_pictures, require_pictures
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ STAGE = StageDefinition(
     tables=("history",),
     sections=("detector", "train", "predict.max_unreadable"),
     run=run,
+    pictures=read_pictures,
+    gpus=True,
     needs=lambda config: ("ingest",),
     inputs=lambda config: (config.detector.weights,) if config.detector.weights else (),
 )

@@ -16,7 +16,7 @@ from detray.tune import serial
 from detray.tune.flow import BEST, Request, RunSearch, tune
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
-from detray.verbs.pictures import require_pictures
+from detray.verbs.pictures import read_pictures, require_pictures
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -64,5 +64,7 @@ STAGE = StageDefinition(
     tables=("trials", "trial_class_metrics", "class_deltas"),
     sections=("dataset", "detector", "train", "predict", "diagnose", "tune"),
     run=run,
+    pictures=read_pictures,
+    gpus=True,
     needs=lambda config: ("ingest",) if config.tune.focus else ("ingest", "diagnose"),
 )

@@ -41,7 +41,7 @@ ray.init(address=sys.argv[1], log_to_driver=False)
 head = ray.get_runtime_context().get_node_id()
 assert "GPU" not in ray.cluster_resources()
 store = Store(sys.argv[2])
-flow = Flow(store, FileKeeper(Stage(store, "test")), RayExecutor(gpu_wait=90), Progress())
+flow = Flow(store, FileKeeper(Stage(store, "test")), RayExecutor(wait=90), Progress())
 tasks = {str(number): number for number in range(6)}
 step = Step("find", find, NoFacts, setup=lambda head: head)
 assert list(flow.map(step, head, tasks, resources=Resources(gpus=1))) == list(tasks)
@@ -98,7 +98,10 @@ def test_a_gpu_that_never_comes_is_said(ray_executor: RayExecutor) -> None:
     notes: list[str] = []
     start = time.monotonic()
     job = Job(steps.CALL, steps.Work(1), MemoryKeeper(), {"one": 1})
-    with pytest.raises(UsageError, match=r"has 0 GPUs after 2 s \(cluster.gpu_wait_seconds\); set it to 0"):
-        list(RayExecutor(gpu_wait=2).run(job, ["one"], Resources(gpus=1), notes.append))
+    with pytest.raises(
+        UsageError,
+        match=r"has 0 GPUs after 2 s \(cluster.gpu_wait_seconds\); set it to 0",
+    ):
+        list(RayExecutor(wait=2).run(job, ["one"], Resources(gpus=1), notes.append))
     assert time.monotonic() - start < 30
     assert len(notes) == 1

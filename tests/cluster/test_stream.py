@@ -108,7 +108,7 @@ def test_an_actor_has_as_many_tasks_as_the_step_has_threads(ray_executor: object
 
 
 def test_gpus_that_are_not_there_are_said(ray_executor: object, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="gpus_per_actor is 1 but the cluster has 0"):
+    with pytest.raises(UsageError, match="gpus_per_actor is 1 but the largest machine of the cluster has 0"):
         steps.called(flow_on(ray_executor, tmp_path), [1], gpus=1)
     with pytest.raises(UsageError, match="gpus_per_actor is 1"):  # of a step without set-up too
         flow_on(ray_executor, tmp_path).reduce(steps.TOTAL, steps.Work(2), [], resources=Resources(gpus=1))

@@ -26,6 +26,7 @@ def test_conform_orders_casts_and_fills() -> None:
         "run": "r",
         "stage": "ingest",
         "split": None,
+        "image_id": None,
         "source_file": None,
         "row": 3,
         "reason": "x",

@@ -1,0 +1,174 @@
+"""Before the first task of a stage: whether each machine can do what the stage asks of it.
+
+What one machine of many lacks shows otherwise as a wrong number, pictures that it cannot see as misses for instance,
+or as tasks that are run again without end.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+from detray import __version__
+from detray.errors import DetrayError, UsageError
+from detray.files import open_file
+from detray.flow.executor import Executor
+from detray.store import Store
+
+TOKEN = b"detray"
+GPU_SECONDS = 120
+COUNT_GPUS = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a machine is asked for.
+
+    Attributes:
+        output: where it must write what others can read.
+        files: that it must read, and their size in bytes.
+        versions: that it must have.
+        free_gib: that its disk must have for temporary files, and for results where these are on it.
+        gpu: TensorFlow must see a GPU, if Ray says that there is one.
+    """
+
+    output: Store
+    files: Mapping[str, int]
+    versions: Mapping[str, str]
+    free_gib: float
+    gpu: bool
+
+
+def probe_of(output: Store, paths: Sequence[str], *, free_gib: float, gpu: bool) -> Probe:
+    """The probe of a stage that reads ``paths``: of a folder, some file in it."""
+    files = [file for path in paths if "://" not in path and (file := _some_file(path)) is not None]
+    return Probe(output, {file: Path(file).stat().st_size for file in files}, versions(), free_gib, gpu)
+
+
+def _some_file(path: str) -> str | None:
+    if Path(path).is_file():
+        return path
+    below = (f"{top}/{name}" for top, _, names in os.walk(path) for name in names)
+    return next((file for file in below if Path(file).is_file() and os.access(file, os.R_OK)), None)
+
+
+def versions() -> dict[str, str]:
+    """Of what must be the same on all machines."""
+    return {"Python": platform.python_version(), "detray": __version__} | {
+        name: metadata.version(name) for name in ("ray", "pyarrow")
+    }
+
+
+def check(probe: Probe, executor: Executor) -> None:
+    """Try the probe on this machine, as far as it says anything here, and on all machines of a cluster.
+
+    Raises:
+        UsageError: naming the machine, what it lacks, and the mend.
+        DetrayError: the output cannot be written.
+    """
+    if lack := low_disk(probe):
+        raise UsageError(lack)
+    place = f"_probe-{uuid.uuid4().hex}"
+    try:
+        probe.output.write_bytes(TOKEN, place, "driver")
+        for host, lack in executor.everywhere(partial(examine, probe, place)):
+            if lack is not None:
+                raise UsageError(f"machine {host}: {lack}")
+    finally:
+        probe.output.delete(place)
+
+
+def examine(probe: Probe, place: str, has_gpu: bool) -> str | None:
+    """What this machine lacks, and the mend; None where it lacks nothing.
+
+    Args:
+        probe: what is asked for.
+        place: the folder in the output where the driver has left its token.
+        has_gpu: whether Ray says so.
+    """
+    return (
+        other_version(probe)
+        or low_disk(probe)
+        or lost_file(probe)
+        or lost_output(probe, place)
+        or (no_gpu() if probe.gpu and has_gpu else None)
+    )
+
+
+def other_version(probe: Probe) -> str | None:
+    """A version that is not the driver's."""
+    for name, own in versions().items():
+        if own != probe.versions[name]:
+            return f"it has {name} {own}, this command {probe.versions[name]}; install the same on all machines"
+    return None
+
+
+def low_disk(probe: Probe) -> str | None:
+    """A disk that is nearly full."""
+    places = [tempfile.gettempdir(), *([probe.output.path()] if probe.output.is_local else [])]
+    for place in places:
+        there = next(path for path in (Path(place), *Path(place).parents) if path.exists())
+        free = shutil.disk_usage(there).free / (1 << 30)
+        if free < probe.free_gib:
+            return (
+                f"{place}: {free:.2f} GiB of the disk are free, less than cluster.min_free_gib ({probe.free_gib:g});"
+                " free some space, or set it lower"
+            )
+    return None
+
+
+def lost_file(probe: Probe) -> str | None:
+    """A file that the driver has and this machine has not."""
+    mend = "mount the data at the same place on all machines"
+    for path, size in probe.files.items():
+        try:
+            with open_file(path) as stream:
+                stream.read(1)
+                own = os.fstat(stream.fileno()).st_size
+        except OSError as error:
+            return f"{path} cannot be read ({error.strerror}); {mend}"
+        if own != size:
+            return f"{path} is another file than here ({own:,} bytes instead of {size:,}); {mend}"
+    return None
+
+
+def lost_output(probe: Probe, place: str) -> str | None:
+    """An output that is not the driver's, or that cannot be written."""
+    output, own = probe.output, uuid.uuid4().hex
+    try:
+        if output.read_bytes(place, "driver") != TOKEN:
+            return f"it does not see what is written to {output.root}; output must be shared by all machines, or a URI"
+        output.write_bytes(TOKEN, place, own)
+        if output.read_bytes(place, own) != TOKEN:
+            return f"what it writes to {output.root} is not there afterwards; choose another --output"
+    except DetrayError as error:
+        return str(error)
+    return None
+
+
+def no_gpu() -> str | None:
+    """A GPU that Ray knows and TensorFlow does not see. Asked in a process of its own, which gives its memory back."""
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    mend = "see that it is installed with CUDA and fits the driver, or set cluster.gpus_per_actor to 0"
+    try:
+        found = subprocess.run(  # noqa: S603 - this Python, and a constant
+            [sys.executable, "-c", COUNT_GPUS],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=GPU_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"TensorFlow does not start within {GPU_SECONDS} s; {mend}"
+    if found.returncode:
+        return f"TensorFlow does not start ({(found.stderr.strip().splitlines() or ['no word'])[-1][:200]}); {mend}"
+    return f"TensorFlow sees no GPU; {mend}" if found.stdout.split()[-1:] == ["0"] else None
