@@ -8,6 +8,7 @@ from detray.errors import UsageError
 from detray.formats.catalogue import by_name, recognise
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.source import Source
+from detray.formats.tfrecord.reader import TFRecord
 from detray.formats.values import clean, is_text
 
 
@@ -93,6 +94,11 @@ def input_paths(dataset: DatasetSettings) -> Sequence[str]:
     return list(dict.fromkeys(paths))
 
 
-def picture_folders(dataset: DatasetSettings) -> Sequence[str]:
-    """The image folders that are stated."""
-    return list(dict.fromkeys(source.images for source in resolve(dataset) if source.images))
+def picture_places(dataset: DatasetSettings) -> Sequence[str]:
+    """The image folders that are stated, and the TFRecord files of splits without: their records hold pictures."""
+    found = [place for source in resolve(dataset) for place in ([source.images] if source.images else _held(source))]
+    return list(dict.fromkeys(found))
+
+
+def _held(source: Source) -> Sequence[str]:
+    return source.annotations if source.format == TFRecord.name else ()

@@ -13,10 +13,9 @@ from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
-from detray.formats.tfrecord.reader import TFRecord
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
-from detray.verbs.pictures import read_pictures
+from detray.verbs.pictures import pictured, read_pictures
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -31,11 +30,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         _reach(config),
         augment=partial(_augmentation, policy) if loses_boxes(policy) else None,
         formats=formats,
-        pictured=frozenset(
-            split
-            for split, settings in config.dataset.splits.items()
-            if settings.images or formats.get(split) == TFRecord.name  # whose records hold their pictures
-        ),
+        pictured=pictured(config, flow.data),
     )
     return audit(flow, inputs)
 

@@ -6,7 +6,7 @@ from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.flow import TABLES, ingest
 from detray.formats.label_map import read_label_map
-from detray.formats.resolve import input_paths, picture_folders, resolve, stated_path
+from detray.formats.resolve import input_paths, picture_places, resolve, stated_path
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
 
@@ -20,7 +20,7 @@ def run(context: Context, flow: Flow) -> Outcome:
 
 def _inputs(config: Config) -> Sequence[str]:
     """Pictures are a part of the data set: where one changes, goes or comes back, no stage is current."""
-    return [*input_paths(config.dataset), *picture_folders(config.dataset)]
+    return list(dict.fromkeys([*input_paths(config.dataset), *picture_places(config.dataset)]))
 
 
 STAGE = StageDefinition(

@@ -27,7 +27,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     names = {split: names_of(flow.data, split) for split in splits}
     meant = {split: read_category_map(config.predict.category_map, own) for split, own in names.items()}
     if not config.detector.is_precomputed:
-        require_pictures(config.dataset, splits)
+        require_pictures(config, flow.data, splits)
         return inference.infer(flow, _inference(context, names, meant), splits, config.cluster.gpus_per_actor, names)
     if config.detector.path is None:
         raise UsageError("detector.kind is predictions, so detector.path must name the file of detections")

@@ -48,7 +48,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         raise UsageError(
             "training needs a split called train: set dataset.splits.train, or detector.path to a trained model"
         )
-    require_pictures(config.dataset, (TRAIN, VAL))
+    require_pictures(config, flow.data, (TRAIN, VAL))
     weights = config.detector.weights
     detector = replace(config.detector, weights=absolute(weights)) if weights else config.detector
     work = Work(flow.data, config.name, detector, config.train, judge, config.predict.max_unreadable)

@@ -25,7 +25,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     missing = [split for split in (TRAIN, VAL) if split not in config.dataset.splits]
     if missing:
         raise UsageError(f"tuning trains on the split train and judges on val; dataset.splits has no {missing[0]}")
-    require_pictures(config.dataset, (TRAIN, VAL))
+    require_pictures(config, flow.data, (TRAIN, VAL))
     gpus = config.cluster.gpus_per_actor
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
     request = Request(config.name, config.detector, config.predict, config.train, config.tune, gpus, configure)

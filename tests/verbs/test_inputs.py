@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from detray.errors import UsageError
+from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Store
@@ -15,6 +16,7 @@ from detray.verbs import runner
 from detray.verbs.base import Context
 from detray.verbs.config import Config
 from detray.verbs.inputs import fingerprints
+from detray.verbs.pictures import require_pictures
 
 
 def write_data(root: Path, count: int = 3) -> None:
@@ -94,3 +96,13 @@ def test_a_linked_picture_is_used_where_its_folder_is_named_and_else_left_out(tm
         paths[also] = context.store.read("images")["path"].to_pylist()
     assert paths[()] == [str(root / "pictures" / "1.png"), None, str(root / "pictures" / "3.png")]
     assert paths["../disk",] == [str(root / "pictures" / f"{k}.png") for k in (1, 2, 3)]
+
+
+def test_pictures_are_in_a_stated_folder_or_within_records() -> None:
+    splits = {"coco": SplitSettings(), "records": SplitSettings(), "folder": SplitSettings(images="pictures")}
+    config = Config(dataset=DatasetSettings(splits=splits))
+    formats = {"coco": "coco", "records": "tfrecord", "folder": "voc"}
+    data = MemoryData((), manifests={"ingest": {"facts": {"formats": formats}}})
+    require_pictures(config, data, ("records", "folder", "not a split"))
+    with pytest.raises(UsageError, match=r"split coco: .* set dataset\.splits\.coco\.images"):
+        require_pictures(config, data, ("records", "coco"))
