@@ -10,6 +10,10 @@ class DetrayError(Exception):
     exit_code = 3
 
 
+class HostError(DetrayError):
+    """The machine that a task ran on refused something (a full disk, a folder that is not there): another may not."""
+
+
 class UsageError(DetrayError):
     """Something was wrong that can be known before work starts; exit code 2.
 

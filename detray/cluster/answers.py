@@ -1,13 +1,15 @@
-"""How tasks answer across processes: a receipt, or an error as text."""
+"""How tasks answer across processes: a receipt, or an error as text, and where they ran."""
 
+import socket
 import traceback
 from collections.abc import Callable
 
 import msgspec
+import ray
 
 from detray import errors
-from detray.errors import DetrayError
-from detray.flow.receipt import Receipt, decode
+from detray.errors import DetrayError, HostError
+from detray.flow.receipt import Receipt
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -17,40 +19,53 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
     traceback: str | None = None
 
+    @property
+    def error(self) -> DetrayError:
+        """The exception again."""
+        error: DetrayError = getattr(errors, self.kind, DetrayError)(self.message)
+        if self.traceback:
+            error.add_note(self.traceback)
+        return error
 
-def attempt(function: Callable[[], Receipt]) -> bytes:
-    """The receipt that ``function`` returns, or what it raised, as bytes.
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the task ``key`` came to on the machine ``host``, which is Ray's ``node``."""
+
+    key: str
+    node: str
+    host: str
+    receipt: Receipt | None = None
+    failure: Failure | None = None
+
+
+def attempt(key: str, function: Callable[[], Receipt]) -> bytes:
+    """The receipt that ``function`` returns, or what it raised, as an encoded `Answer`.
 
     An exception travels as an answer, so that Ray neither tries it again nor prints its traceback
     from every worker; a worker that dies is Ray's to replace.
     """
     try:
-        return b"+" + function().encode()
+        return _answer(key, receipt=function())
     except Exception as error:
-        return failure(error)
+        return failure(key, error)
 
 
-def failure(error: Exception) -> bytes:
-    """An exception as an answer."""
+def failure(key: str, error: Exception) -> bytes:
+    """An exception as an encoded `Answer`."""
     if isinstance(error, DetrayError):
-        found = Failure(type(error).__name__, str(error))
-    else:  # whatever it is, the driver must name it
-        message = f"a task failed: {type(error).__name__}: {first_line(error)}"
-        found = Failure("DetrayError", message, traceback.format_exc())
-    return b"-" + msgspec.json.encode(found)
+        return _answer(key, failure=Failure(type(error).__name__, str(error)))
+    # whatever it is, the driver must name it; what the system refuses, it may give elsewhere
+    kind = HostError if isinstance(error, OSError | MemoryError) else DetrayError
+    message = f"a task failed: {type(error).__name__}: {first_line(error)}"
+    return _answer(key, failure=Failure(kind.__name__, message, traceback.format_exc()))
 
 
-def receipt(answer: bytes) -> Receipt:
-    """The receipt of an answer; an error in it is raised."""
-    if answer[:1] == b"+":
-        return decode(answer[1:])
-    found = msgspec.json.decode(answer[1:], type=Failure)
-    error: DetrayError = getattr(errors, found.kind, DetrayError)(found.message)
-    if found.traceback:
-        error.add_note(found.traceback)
-    raise error
+def _answer(key: str, receipt: Receipt | None = None, failure: Failure | None = None) -> bytes:
+    node = ray.get_runtime_context().get_node_id()
+    return msgspec.json.encode(Answer(key, node, socket.gethostname(), receipt, failure))
 
 
 def first_line(error: BaseException) -> str:
+    """The first line of what an exception says; nothing where it says nothing."""
     text = str(error).strip()
     return text.splitlines()[0] if text else ""

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+import msgspec
 import ray
 from ray.exceptions import RayError
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from detray.cluster.answers import attempt, first_line, receipt
+from detray.cluster.answers import Answer, attempt, first_line
+from detray.cluster.hosts import Hosts, machines
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import Job
@@ -25,7 +27,7 @@ import Ray Data, a twentieth of what so many tasks take. On a cluster every step
 it shows there in the dashboard, keeps to the memory of the hosts, and makes the cluster grow."""
 
 MAX_RETRIES = 3
-"""How often a task whose worker or machine died is run again."""
+"""How often a task whose worker or machine died is run again, and a round of tasks of which none came through."""
 
 
 PROBE_SECONDS = 180
@@ -33,7 +35,7 @@ PROBE_SECONDS = 180
 
 
 def _do(job: Job, key: str) -> bytes:
-    return attempt(lambda: job(key))
+    return attempt(key, lambda: job(key))
 
 
 def _ask(function: Callable[[bool], str | None], has_gpu: bool) -> str | None:
@@ -56,16 +58,32 @@ class RayExecutor:
     def run(
         self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
     ) -> Iterator[Receipt]:
-        if not keys:
-            return iter(())
-        self._await_room(resources, note)
+        if keys:
+            self._await_room(resources, note)
+        hosts = Hosts(note)
+        left, failures = dict.fromkeys(keys), 0
+        while left:
+            try:
+                for encoded in self._round(job, list(left), resources, hosts):
+                    answer = msgspec.json.decode(encoded, type=Answer)
+                    if (receipt := hosts.judge(answer)) is not None:
+                        del left[answer.key]
+                        failures = 0
+                        yield receipt
+            except RayError as error:
+                failures += 1
+                if failures == MAX_RETRIES:
+                    raise DetrayError(f"Ray failed: {type(error).__name__}: {first_line(error)}") from error
+
+    def _round(self, job: Job, keys: Sequence[str], resources: Resources, hosts: Hosts) -> Iterator[bytes]:
+        """The encoded answers of some tasks, where they give one."""
         least = STREAM_TASKS * self.workers if self._own else 1
         if (job.step.streams and len(keys) >= least) or job.step.setup is not None or resources.gpus:
-            return self._stream(job, keys, resources)
-        return self._tasks(job, keys, resources.cpus)
+            return self._stream(job, keys, resources, hosts)
+        return self._tasks(job, keys, resources.cpus, hosts)
 
-    def _tasks(self, job: Job, keys: Sequence[str], cpus: float) -> Iterator[Receipt]:
-        run = ray.remote(_do).options(num_cpus=cpus, max_retries=MAX_RETRIES)
+    def _tasks(self, job: Job, keys: Sequence[str], cpus: float, hosts: Hosts) -> Iterator[bytes]:
+        run = ray.remote(_do).options(num_cpus=cpus, max_retries=MAX_RETRIES, label_selector=hosts.selector)
         shared = ray.put(job)
         left = iter(keys)
         # more would not run the sooner on a machine of our own, and take the spare CPU
@@ -76,24 +94,22 @@ class RayExecutor:
                 _, _ = ray.wait(waiting, num_returns=1)
                 ready, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=0)
                 waiting += [run.remote(shared, key) for key in islice(left, len(ready))]
-                for answer in _received(ready):
-                    yield receipt(answer)
+                yield from ray.get(ready)
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=True)
 
-    def _stream(self, job: Job, keys: Sequence[str], resources: Resources) -> Iterator[Receipt]:
+    def _stream(self, job: Job, keys: Sequence[str], resources: Resources, hosts: Hosts) -> Iterator[bytes]:
         from detray.cluster.stream import stream  # Ray Data is slow to import
 
         gpus = resources.gpus
-        size = int(ray.cluster_resources().get("GPU", 0) / gpus) if gpus else int(self.workers / resources.cpus)
-        size = max(1, size)
-        size = min(size, len(keys))
+        cpus = hosts.total("CPU") - SPARE_CPUS
+        size = min(max(1, int(hosts.total("GPU") / gpus if gpus else cpus / resources.cpus)), len(keys))
         # what waits for a place is what makes a shared cluster grow
         largest = (len(keys) if gpus and not self._own else size) if job.step.setup is not None or self._own else None
         # an actor holds a CPU for good; the reads that feed it need one more or nothing ever starts
-        actor_cpus = 1 if ray.cluster_resources().get("CPU", 0) >= size + SPARE_CPUS else 0
-        return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus)
+        actor_cpus = 1 if cpus >= size else 0
+        return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus, selector=hosts.selector)
 
     def _await_room(self, resources: Resources, note: Callable[[str], None]) -> None:
         """Wait for a machine on which a task fits; the cluster is asked to grow where it has none.
@@ -116,7 +132,7 @@ class RayExecutor:
             if _has_room(wanted):
                 return
         waited = f" after {self._wait:g} s (cluster.gpu_wait_seconds)" if self._wait else ""
-        largest = max((machine["Resources"].get(what, 0) for machine in _machines()), default=0)
+        largest = max((machine["Resources"].get(what, 0) for machine in machines()), default=0)
         mend = "set it to 0 for CPUs" if resources.gpus else "set it to no more than that"
         raise UsageError(
             f"cluster.{name} is {wanted[what]:g} but the largest machine of the cluster has {largest:g} {what}s"
@@ -126,7 +142,7 @@ class RayExecutor:
     def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
         ask = ray.remote(_ask)
         asked = {}
-        for machine in _machines():
+        for machine in machines():
             strategy = NodeAffinitySchedulingStrategy(machine["NodeID"], soft=False)
             has_gpu = machine["Resources"].get("GPU", 0) > 0
             answer = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=strategy).remote(function, has_gpu)
@@ -135,13 +151,8 @@ class RayExecutor:
         return [(host, _answer(answer, answer in ready)) for answer, host in asked.items()]
 
 
-def _machines() -> list[Any]:
-    """Those that tasks may run on."""
-    return [machine for machine in ray.nodes() if machine["Alive"] and machine["Resources"].get("CPU", 0)]
-
-
 def _has_room(wanted: Mapping[str, float]) -> bool:
-    return any(all(machine["Resources"].get(k, 0) >= n for k, n in wanted.items()) for machine in _machines())
+    return any(all(machine["Resources"].get(k, 0) >= n for k, n in wanted.items()) for machine in machines())
 
 
 def _answer(answer: Any, is_ready: bool) -> str | None:
@@ -154,15 +165,3 @@ def _answer(answer: Any, is_ready: bool) -> str | None:
         reason = str(error).strip().splitlines()[-1][:300]
         return f"detray does not run there ({reason}); install the same environment on all machines"
     return found
-
-
-def _received(ready: Sequence[Any]) -> list[Any]:
-    try:
-        answers: list[Any] = ray.get(ready)
-    except RayError as error:
-        raise _failed(error) from error
-    return answers
-
-
-def _failed(error: RayError) -> DetrayError:
-    return DetrayError(f"Ray failed: {type(error).__name__}: {first_line(error)}")

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from detray.cluster.address import no_cluster, require_answer
-from detray.cluster.answers import first_line
 from detray.cluster.settings import ClusterSettings
 from detray.errors import DetrayError
 
@@ -65,7 +64,7 @@ def _joined(address: str) -> Iterator[None]:
         require_answer(_resolved(address))  # Ray waits minutes where nobody does
         _init(address=address)
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-        raise no_cluster(address, first_line(error) or type(error).__name__) from None
+        raise no_cluster(address, _reason(error)) from None
     try:
         yield
     finally:
@@ -100,8 +99,7 @@ def _local() -> Iterator[None]:
                 _temp_dir=folder,
             )
         except (OSError, ValueError, RuntimeError, ConnectionError) as error:
-            reason = first_line(error) or type(error).__name__
-            raise DetrayError(f"the local Ray does not start ({reason}); --serial works without Ray") from None
+            raise DetrayError(f"the local Ray does not start ({_reason(error)}); --serial works without Ray") from None
         yield
     finally:
         _shutdown()
@@ -126,6 +124,10 @@ def _shutdown() -> None:
     import ray
 
     ray.shutdown()
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _cores() -> int:

@@ -7,6 +7,7 @@ hand all receipts over at the end of the job, without progress, and a run that i
 """
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Any
@@ -16,14 +17,14 @@ import ray
 from ray import data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
-from ray.exceptions import RayError
 
 from detray.cluster import rows
-from detray.cluster.answers import attempt, failure, first_line, receipt
-from detray.errors import DetrayError
+from detray.cluster.answers import attempt, failure
 from detray.flow.executor import Job
-from detray.flow.receipt import Receipt
 from detray.flow.step import Resources
+
+MAX_RETRIES = 3
+"""How often a task whose worker or machine died is run again, and an actor started; Ray Data's way is without end."""
 
 
 class TaskSource(Datasource):
@@ -55,7 +56,7 @@ class _Reader:
         try:
             yield rows.encode(self._number, None, ray.get(self._job).read(self._key))
         except Exception as error:
-            yield rows.encode(self._number, failure(error), {})
+            yield rows.encode(self._number, failure(self._key, error), {})
 
 
 class Finish:
@@ -73,7 +74,8 @@ class Finish:
     def _answer(self, number: int, answer: bytes | None, tables: dict[str, pa.Table]) -> bytes:
         if answer is not None:
             return answer
-        return attempt(lambda: self._loaded().finish(self._keys[number], tables))
+        key = self._keys[number]
+        return attempt(key, lambda: self._loaded().finish(key, tables))
 
     def _loaded(self) -> Job:
         with self._loading:
@@ -91,9 +93,16 @@ class Finish:
 
 
 def stream(
-    job: Job, keys: Sequence[str], resources: Resources, *, size: int, largest: int | None, actor_cpus: float
-) -> Iterator[Receipt]:
-    """The receipts of the tasks ``keys``, as they are ready.
+    job: Job,
+    keys: Sequence[str],
+    resources: Resources,
+    *,
+    size: int,
+    largest: int | None,
+    actor_cpus: float,
+    selector: dict[str, str],
+) -> Iterator[bytes]:
+    """The encoded answers of the tasks ``keys``, as they are ready.
 
     Args:
         job: what workers need.
@@ -102,48 +111,48 @@ def stream(
         size: tasks that run at once, or actors.
         largest: to how many a pool of actors may grow; None: without bound, the tasks too.
         actor_cpus: CPUs that an actor holds for good.
+        selector: labels of the nodes that may be used.
+
+    Raises:
+        RayError: a worker or a node died too often; of what it was to do there is no answer.
     """
     quieten()
     shared = ray.put(job)
     has_state = job.step.setup is not None
-    read_cpus = job.step.read_cpus if job.step.read is not None else resources.cpus
     bound = None if largest is None else size
-    source = data.read_datasource(
-        TaskSource(shared, keys),
-        override_num_blocks=len(keys),
-        num_cpus=read_cpus,
-        concurrency=None if has_state else bound,
-    )
-    gpus: dict[str, Any] = {"num_gpus": resources.gpus} if resources.gpus else {}
-    options: dict[str, Any] = {"batch_format": "pyarrow", "zero_copy_batch": True} | gpus
-    if has_state:
-        answers = source.map_batches(
-            Finish,
-            fn_constructor_args=(shared, list(keys)),
-            compute=data.ActorPoolStrategy(
+    with warnings.catch_warnings():
+        # in this way alone Ray Data is told how often a task may be tried
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated", DeprecationWarning)
+        source = data.read_datasource(
+            TaskSource(shared, keys),
+            override_num_blocks=len(keys),
+            num_cpus=job.step.read_cpus if job.step.read is not None else resources.cpus,
+            concurrency=None if has_state else bound,
+            label_selector=selector,
+            ray_remote_args={"max_retries": MAX_RETRIES},
+        )
+        options: dict[str, Any] = {"batch_format": "pyarrow", "zero_copy_batch": True, "label_selector": selector}
+        if resources.gpus:
+            options["num_gpus"] = resources.gpus
+        if has_state:
+            pool = data.ActorPoolStrategy(
                 min_size=size,
                 max_size=largest,
                 max_concurrent_calls_per_actor=job.step.threads,
                 enable_true_multi_threading=job.step.threads > 1,
-            ),
-            num_cpus=actor_cpus,
-            batch_size=1,
-            **options,
-        )
-    else:
-        answers = source.map_batches(
-            Finish(shared, list(keys)).__call__,
-            num_cpus=resources.cpus,
-            compute=data.TaskPoolStrategy(size=bound),
-            batch_size=None,  # with a number Ray Data fuses nothing, and all rows go through its object store
-            **options,
-        )
-    try:
-        for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
-            for answer in batch[rows.ANSWER].to_pylist():
-                yield receipt(answer)
-    except RayError as error:
-        raise DetrayError(f"Ray failed: {type(error).__name__}: {first_line(error)}") from error
+            )
+            # fmt: off
+            options |= {"fn_constructor_args": (shared, list(keys)), "compute": pool, "num_cpus": actor_cpus,
+                        "batch_size": 1, "max_restarts": MAX_RETRIES, "max_task_retries": MAX_RETRIES}
+            # fmt: on
+            answers = source.map_batches(Finish, **options)
+        else:
+            # with a batch size Ray Data fuses nothing, and all rows go through its object store
+            options |= {"num_cpus": resources.cpus, "batch_size": None, "max_retries": MAX_RETRIES}
+            finish = Finish(shared, list(keys)).__call__
+            answers = source.map_batches(finish, compute=data.TaskPoolStrategy(size=bound), **options)
+    for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield from batch[rows.ANSWER].to_pylist()
 
 
 def quieten() -> None:
@@ -153,4 +162,5 @@ def quieten() -> None:
     context.enable_operator_progress_bars = False
     context.enable_auto_log_stats = False
     context.verbose_stats_logs = False
+    context.execution_no_progress_timeout_s = -1  # half an hour by default: a training takes longer, and is one task
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -19,7 +19,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from detray import schema
-from detray.errors import DetrayError, UsageError
+from detray.errors import DetrayError, HostError, UsageError
 from detray.store.shards import ShardKey
 from detray.tables import Shard
 
@@ -34,12 +34,12 @@ def readable_errors(place: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise DetrayError(f"{place}: the disk is full; free some space and run the same command again") from None
+            raise HostError(f"{place}: the disk is full; free some space and run the same command again") from None
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise DetrayError(f"{place}: may not be written; choose another --output") from None
+            raise HostError(f"{place}: may not be written; choose another --output") from None
         if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
-            raise DetrayError(f"{place}: {error.strerror or error}; choose another --output") from None
-        raise DetrayError(f"{place}: {str(error).splitlines()[0]}") from None
+            raise HostError(f"{place}: {error.strerror or error}; choose another --output") from None
+        raise HostError(f"{place}: {str(error).splitlines()[0]}") from None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A small flow that the tests run everywhere: numbers by shard, exchanged by remainder, and summed."""
 
+import errno
 import os
 import signal
 import time
@@ -65,6 +66,16 @@ def total(work: Work, sums: list[Kept]) -> Output[NoFacts]:
     return Output(NoFacts(), files={"totals/total.txt": [str(number).encode(), b"\n"]})
 
 
+def full(work: Work, number: int) -> Output[NoFacts]:
+    """The disk is full until so many have tried; each leaves a letter."""
+    assert work.marker is not None
+    with work.marker.open("a") as file:
+        file.write("x")
+    if len(work.marker.read_text()) <= number:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return Output(NoFacts())
+
+
 @dataclass
 class Counting:
     """What a worker keeps between tasks."""
@@ -108,6 +119,7 @@ SQUARE = Step(
 )
 ADD = Step("add", add, Sum, (Keep("sums", NUMBERS),))
 TOTAL = Step("total", total, NoFacts)
+FULL = Step("full", full, NoFacts)
 CALL = Step("call", call, Calls, setup=Counting)
 
 MEET = [Step(f"meet-{threads}", meet, Together, setup=Crowd, threads=threads) for threads in (1, 2)]

@@ -1,0 +1,79 @@
+"""Machines of a cluster that fail one task after another are left out, and the tasks tried elsewhere."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+from detray.cluster.answers import Answer
+from detray.errors import HostError
+from detray.flow.receipt import Receipt
+
+IN_A_ROW = 3
+"""Tasks in a row that a machine may fail until it gets no more, and times that one task is tried."""
+
+
+def machines() -> list[dict[str, Any]]:
+    """Those that tasks may run on, as `ray.nodes` describes them."""
+    return [machine for machine in ray.nodes() if machine["Alive"] and machine["Resources"].get("CPU", 0)]
+
+
+def resources() -> dict[str, dict[str, float]]:
+    """What each of these has, by Ray's id."""
+    return {machine["NodeID"]: machine["Resources"] for machine in machines()}
+
+
+@dataclass
+class Hosts:
+    """Which machines a step may use, by the answers of its tasks; ``note`` is told of those that are left out."""
+
+    note: Callable[[str], None]
+    nodes: Callable[[], dict[str, dict[str, float]]] = resources
+    in_a_row: Counter[str] = field(default_factory=Counter)
+    tries: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def judge(self, answer: Answer) -> Receipt | None:
+        """The receipt of a task; None if it is to be tried again.
+
+        Raises:
+            DetrayError: the task's own; a `HostError` only if no machine is left, or the task fails on every one.
+        """
+        if answer.failure is None:
+            self.in_a_row[answer.node] = 0
+            return answer.receipt
+        error = answer.failure.error
+        if not isinstance(error, HostError):
+            raise error
+        self.in_a_row[answer.node] += 1
+        if answer.node not in self.left_out and self.in_a_row[answer.node] >= IN_A_ROW:
+            self.left_out[answer.node] = answer.host
+            if not self.nodes().keys() - self.left_out.keys():
+                names = ", ".join(dict.fromkeys(self.left_out.values()))
+                raise _told(
+                    error, f"{error} (on {answer.host}; {IN_A_ROW} tasks in a row failed on each host: {names})"
+                )
+            self.note(f"{answer.host} is left out, {IN_A_ROW} tasks in a row failed there: {error}")
+        if answer.node not in self.left_out:
+            self.tries[answer.key] += 1
+            if self.tries[answer.key] >= IN_A_ROW:
+                raise _told(error, f"{error} (tried {IN_A_ROW} times, the last time on {answer.host})")
+        return None
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """Ray's labels of the machines that may be used."""
+        return {"ray.io/node-id": f"!in({','.join(sorted(self.left_out))})"} if self.left_out else {}
+
+    def total(self, resource: str) -> float:
+        """How much of a resource these have."""
+        return sum(found.get(resource, 0.0) for node, found in self.nodes().items() if node not in self.left_out)
+
+
+def _told(error: HostError, message: str) -> HostError:
+    found = HostError(message)
+    for note in getattr(error, "__notes__", ()):
+        found.add_note(note)
+    return found
