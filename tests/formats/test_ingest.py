@@ -16,9 +16,9 @@ from detray.errors import DetrayError, UsageError
 from detray.flow.executor import InProcess, Job
 from detray.flow.receipt import Receipt, decode
 from detray.formats import canonical, listing
+from detray.formats.csv import lines as csv_lines
 from detray.formats.flow import TABLES
 from detray.formats.json import lists as json_lists
-from detray.formats.open_images import reader as open_images
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Store
@@ -299,7 +299,7 @@ OPEN_IMAGES = "ImageID,LabelName,XMin,XMax,YMin,YMax\n"
 
 
 def test_names_are_numbered_across_chunks(tmp_path: Path, ingested, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_images, "CHUNK_BYTES", 60)
+    monkeypatch.setattr(csv_lines, "CHUNK_BYTES", 60)
     monkeypatch.setattr(canonical, "SHARD_ROWS", 10)
     monkeypatch.setattr(canonical, "BATCH_ROWS", 2)
     names = [f"{(7 * n) % 12:02d}" for n in range(40)]  # every picture in several chunks, in no order

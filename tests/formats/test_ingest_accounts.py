@@ -12,8 +12,8 @@ from PIL import Image
 from detray.flow.executor import InProcess
 from detray.formats import canonical, listing
 from detray.formats.catalogue import FORMATS
+from detray.formats.csv import lines as csv_lines
 from detray.formats.json import lists as json_lists
-from detray.formats.open_images import reader as open_images
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.tfrecord import reader as tfrecord
@@ -119,7 +119,7 @@ def test_in_is_kept_plus_quarantined(
     if small:
         monkeypatch.setattr(json_lists, "PART_BYTES", 500)
         monkeypatch.setattr(listing, "FILES_PER_CHUNK", 3)
-        monkeypatch.setattr(open_images, "CHUNK_BYTES", 60)
+        monkeypatch.setattr(csv_lines, "CHUNK_BYTES", 60)
         monkeypatch.setattr(tfrecord, "CHUNK_RECORDS", 3)
         monkeypatch.setattr(canonical, "SHARD_ROWS", 10)
         monkeypatch.setattr(canonical, "BATCH_ROWS", 2)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from detray.errors import DetrayError
+from detray.formats.csv import lines as csv_lines
 from detray.formats.label_map import read_label_map
-from detray.formats.open_images import reader as open_images
 from detray.formats.open_images.reader import OpenImages
 from detray.formats.source import Source
 
@@ -49,7 +49,7 @@ def test_fields_of_a_line(data: Path, read_source) -> None:
 def test_any_cut_keeps_every_line_at_its_place(
     data: Path, read_source, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(open_images, "CHUNK_BYTES", size)
+    monkeypatch.setattr(csv_lines, "CHUNK_BYTES", size)
     lines = [GOOD if number % 7 else "too,few\r\n" for number in range(1, 40)]
     found = read_source(source(data, HEADER + "".join(lines) + GOOD.rstrip()))
     good = [number for number, line in enumerate([*lines, GOOD]) if line == GOOD]
@@ -114,7 +114,7 @@ def test_boxes_of_a_picture_that_is_not_there_are_said_so(data: Path, read_sourc
 
 @pytest.mark.parametrize("bad", [b"x\0click", b"x\xffclick"])
 def test_bytes_that_are_no_text_are_noted(data: Path, read_source, monkeypatch: pytest.MonkeyPatch, bad: bytes) -> None:
-    monkeypatch.setattr(open_images, "CHUNK_BYTES", 50)
+    monkeypatch.setattr(csv_lines, "CHUNK_BYTES", 50)
     lines = [b"too,few\n", b"\n", *[GOOD.encode()] * 3, GOOD.encode().replace(b"xclick", bad), GOOD.encode()]
     rows = read_source(source(data, HEADER.encode() + b"".join(lines))).annotations.to_pylist()
     noted = {row["annotation_row"]: row["defects"] for row in rows}
@@ -155,8 +155,8 @@ def test_hostile_lines(data: Path, read_source, monkeypatch: pytest.MonkeyPatch)
     lines = [b'"aaa,x,"/m/01,1,0,1,0,1,0,0\n', b"a\0b,\xff,/m/01,1,0,1,0,1,0,0\n", b"../../x,s,/m/1,1,0,1,0,1,0,0\n"]
     found = read_source(source(data, HEADER.encode() + b"".join(lines)))
     assert found.annotations.num_rows + found.quarantine.num_rows == 3
-    monkeypatch.setattr(open_images, "MAX_LINE_BYTES", 200)
-    monkeypatch.setattr(open_images, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(csv_lines, "MAX_LINE_BYTES", 200)
+    monkeypatch.setattr(csv_lines, "CHUNK_BYTES", 10)
     with pytest.raises(DetrayError, match="a line is longer than"):
         read_source(source(data, HEADER + "x" * 1000))
 
