@@ -44,7 +44,8 @@ FORMATS = {
 """By name. Simpler ones first."""
 
 OWN = {
-    "voc": "x, y, x2, y2",
+    **dict.fromkeys(("voc", "tf_csv", "retinanet_csv", "cvat"), "x, y, x2, y2"),
+    "createml": "centre x, y, width, height",
     "yolo": "centre x, y, width, height as shares of the image",
     "tfrecord": "x, y, x2, y2 as shares of the image",
     "open_images": "x, y, x2, y2 as shares of the image",

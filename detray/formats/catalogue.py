@@ -4,14 +4,34 @@ from pathlib import Path
 
 from detray.errors import UsageError
 from detray.formats.coco.reader import Coco
+from detray.formats.createml.reader import CreateMl
+from detray.formats.cvat.reader import Cvat
 from detray.formats.format import Format
+from detray.formats.label_studio.reader import LabelStudio
+from detray.formats.labelme.reader import LabelMe
 from detray.formats.open_images.reader import OpenImages
+from detray.formats.retinanet_csv.reader import RetinaNetCsv
+from detray.formats.tf_csv.reader import TensorFlowCsv
 from detray.formats.tfrecord.reader import TFRecord
 from detray.formats.unknown import described
+from detray.formats.via.reader import Via
 from detray.formats.voc.reader import Voc
 from detray.formats.yolo.reader import Yolo
 
-FORMATS: tuple[Format, ...] = (Coco(), TFRecord(), OpenImages(), Voc(), Yolo())
+FORMATS: tuple[Format, ...] = (
+    Coco(),
+    TFRecord(),
+    OpenImages(),
+    TensorFlowCsv(),
+    RetinaNetCsv(),
+    Voc(),
+    Yolo(),
+    LabelMe(),
+    Via(),
+    Cvat(),
+    LabelStudio(),
+    CreateMl(),
+)
 
 
 def by_name(name: str) -> Format:

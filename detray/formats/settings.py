@@ -11,7 +11,12 @@ class SplitSettings(Section, frozen=True):
     """One split: where its annotations lie, in which format, and where its pictures lie."""
 
     format: Annotated[
-        str, Meta(description="coco, voc, yolo, tfrecord or open_images; auto: recognised from the content")
+        str,
+        Meta(
+            description="coco, voc, yolo, tfrecord, open_images, tf_csv (of the TensorFlow tutorials), retinanet_csv"
+            " (keras-retinanet's), labelme, via, cvat (XML 1.1 for images), label_studio or createml; auto:"
+            " recognised from the content"
+        ),
     ] = "auto"
     annotations: Annotated[
         str | tuple[str, ...], Meta(description="file or folder, or several, below dataset.root")

@@ -1,6 +1,7 @@
 """One split as a reader sees it: full paths, and which places its data may point to."""
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,9 @@ from detray.errors import UsageError
 
 OUTSIDE = "leads out of the data set's folder"
 _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 4095  # Linux, and not more elsewhere
+_MAX_ENDS = 8
+_NO_PART = re.compile(r"\.{0,2}|[A-Za-z]:")
+"""What stands between the separators of a path and names no folder below another."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,23 @@ def require_inside(folder: Path, name: str) -> None:
         raise UsageError(
             f"{folder / name}: {OUTSIDE}, so it is not read; copy it there, or state it in a configuration"
         )
+
+
+def picture_name(stated: str, source: Source) -> str:
+    """What a picture is called below the image folder, of a path that its annotation file states.
+
+    Tools write paths of the machine where they ran. The longest end of the path that is there counts; the
+    path without what leads out of a folder where none is, or no image folder is stated.
+    """
+    parts = [part for part in re.split(r"[/\\]", stated) if not _NO_PART.fullmatch(part)]
+    ends = ("/".join(parts[start:]) for start in range(max(0, len(parts) - _MAX_ENDS), len(parts)))
+    return next((end for end in ends if is_there(end, source)), "/".join(parts) or stated)
+
+
+def is_there(name: str, source: Source) -> bool:
+    """Whether the image folder, if one is stated, has a picture of that name."""
+    place = None if source.images is None else locate(source.images, name, source.folders)
+    return place is not None and os.path.exists(place)  # noqa: PTH110 - half of pathlib's cost a name
 
 
 def _can_be(path: str) -> bool:

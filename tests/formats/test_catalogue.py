@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+from samples import FILES, RESULTS, VIA_PROJECT, write_each
 
 from detray.errors import UsageError
 from detray.formats.catalogue import FORMATS, by_name, recognise
@@ -29,6 +30,25 @@ def test_nothing_is_taken_for_a_format(reader: Format, tmp_path: Path) -> None:
     for name in ("empty", "zeros", "words.txt", "folder"):
         assert not reader.recognises(tmp_path / name)
     assert by_name(reader.name) is reader
+
+
+@pytest.mark.parametrize("reader", FORMATS, ids=lambda reader: reader.name)
+def test_a_format_takes_its_own_files_and_no_others(reader: Format, tmp_path: Path) -> None:
+    files = write_each(tmp_path)
+    assert files.keys() == {item.name for item in FORMATS}
+    assert [name for name, path in files.items() if reader.recognises(path)] == [reader.name]
+    taken = [name for name, path in files.items() if reader.recognises(path.parent)]
+    assert taken == ([reader.name] if reader.name in ("labelme", "tfrecord", "voc", "yolo") else [])
+    (tmp_path / "results.json").write_bytes(RESULTS)
+    assert not reader.recognises(tmp_path / "results.json")
+
+
+def test_a_format_is_recognised_whatever_the_file_is_called(tmp_path: Path) -> None:
+    for name, data in {name: data for name, (_, data) in FILES.items() if name not in ("voc", "yolo")}.items():
+        (tmp_path / name).write_bytes(data)
+        assert recognise(tmp_path / name).name == name
+    (tmp_path / "project").write_bytes(VIA_PROJECT)
+    assert recognise(tmp_path / "project").name == "via"
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:

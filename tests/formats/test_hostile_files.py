@@ -25,11 +25,17 @@ REFUSED = {
     "coco.json": (b'{"info": "', b'", "images": [], "annotations": [], "categories": []}'),
     "yolo.yaml": (b'names: [a]\ntrain: "', b'"\n'),
     "open_images.csv": (CSV_HEAD, b"a,x,/m/01,1,0,1,0,1\n"),
+    "tf_csv.csv": (b"filename,class,xmin,ymin,xmax,ymax\n", b"a.jpg,cat,0,0,1,1\n"),
+    "retinanet_csv.csv": (b"a.jpg,0,0,1,1,cat\n", b"a.jpg,0,0,1,1,cat\n"),
 }
 QUARANTINED = {
     "voc.xml": (b"<annotation><filename>", b"</filename></annotation>"),
     "yolo.txt": (b"0 0.5 ", b" 0.5 0.1 0.1"),
     "tfrecord.record": (struct.pack("<Q", HUGE) + bytes(4), bytes(4)),
+    "labelme.json": (b'{"imageData": "', b'", "shapes": []}'),
+    "via.json": (b'{"a": {"filename": "', b'", "regions": []}}'),
+    "label_studio.json": (b'[{"data": {"image": "', b'"}, "annotations": []}]'),
+    "createml.json": (b'[{"image": "', b'", "annotations": []}]'),
 }
 
 
@@ -111,13 +117,16 @@ def test_documents_with_entities_are_quarantined_unread(tmp_path: Path, entity: 
     (tmp_path / "a.xml").write_text(f"<!DOCTYPE d [{entity}]><annotation><filename>&a;</filename></annotation>")
     found = read(tmp_path, "voc")
     assert (found.images.num_rows, found.quarantine["reason"].to_pylist()) == (0, ["unreadable-annotation-file"])
+    (tmp_path / "a.xml").write_text(f"<!DOCTYPE d [{entity}]><annotations><image name='&a;'/></annotations>")
+    found = read(tmp_path / "a.xml", "cvat")
+    assert (found.images.num_rows, found.quarantine["reason"].to_pylist()) == (0, ["unreadable-row"])
 
 
 ZEROS = [b"\0" * 5000, b"\0,\0\n" * 100, b"\xef\xbb\xbf\0", b"\xff\xfe\0\0" * 50]
 
 
 @pytest.mark.parametrize("text", ZEROS)
-@pytest.mark.parametrize("name", ["coco.json", "yolo.yaml", "open_images.csv"])
+@pytest.mark.parametrize("name", ["coco.json", "yolo.yaml", "open_images.csv", "tf_csv.csv", "cvat.xml"])
 def test_zero_bytes_for_a_file_of_many_images_are_refused(tmp_path: Path, name: str, text: bytes) -> None:
     (tmp_path / name).write_bytes(text)
     with pytest.raises(DetrayError, match=name):
@@ -125,7 +134,7 @@ def test_zero_bytes_for_a_file_of_many_images_are_refused(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("text", ZEROS)
-@pytest.mark.parametrize("name", ["voc.xml", "tfrecord.record"])
+@pytest.mark.parametrize("name", [name for name in QUARANTINED if name != "yolo.txt"])
 def test_zero_bytes_for_one_file_of_many_are_quarantined(tmp_path: Path, name: str, text: bytes) -> None:
     (tmp_path / name).write_bytes(text)
     found = read(tmp_path / name, Path(name).stem)

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import samples
 from PIL import Image
 
 from detray.flow.executor import InProcess
 from detray.formats import canonical, listing
 from detray.formats.catalogue import FORMATS
 from detray.formats.csv import lines as csv_lines
+from detray.formats.cvat import reader as cvat_reader
 from detray.formats.json import lists as json_lists
+from detray.formats.json import whole
 from detray.formats.plain import dataset_from_files
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.formats.tfrecord import reader as tfrecord
@@ -100,7 +103,58 @@ def records(folder: Path) -> Written:
     return dataset_from_files([str(folder / "val.record-00000-of-00002")]), 18 * 4, 4
 
 
-WRITERS = (coco, coco_of_two, voc, yolo, csv, records)
+def tf_csv(folder: Path) -> Written:
+    lines = [f"{n % 20}.jpg,64,48,c{n % 3},0,{'x' if n == 9 else 1},10,10\n" for n in range(80)]
+    lines += ["one,two\n", "a.jpg,64,48,,,,,\n", "\n", ",64,48,c1,0,0,1,1\n"]
+    (folder / "val.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\n" + "".join(lines))
+    return dataset_from_files([str(folder / "val.csv")]), 80 + 20 + 1 + 1, 1
+
+
+def retinanet_csv(folder: Path) -> Written:
+    lines = [f"{n % 20}.jpg,0,{'x' if n == 9 else 1},10,10,c{n % 3}\n" for n in range(80)]
+    (folder / "val.csv").write_text("".join([*lines, "one,two\n", "a.jpg,,,,,\n"]))
+    (folder / "classes.csv").write_text("c0,0\nc1,1\nc2,2\n")
+    return dataset_from_files([str(folder / "val.csv")]), 80 + 20 + 1, 1
+
+
+def labelme(folder: Path) -> Written:
+    for n in range(20):
+        (folder / f"{n:02d}.json").write_bytes(samples.LABELME.replace(b'"label": "dog"', b'"label": 7'))
+    (folder / "bad.json").write_bytes(samples.LABELME[:-9])
+    (folder / "classes.json").write_text('["cat", "dog"]')
+    return dataset_from_files([str(folder)]), 20 * 3, 2
+
+
+def via(folder: Path) -> Written:
+    images = json.loads(samples.VIA)
+    value = {f"{n}": image for n in range(10) for image in (images["a.jpg1234"] | {"filename": f"{n}.jpg"},)}
+    (folder / "val.json").write_text(json.dumps(value | {"bad": 7}))
+    return dataset_from_files([str(folder / "val.json")]), 10 * 3, 1
+
+
+def cvat(folder: Path) -> Written:
+    head, image, tail = (samples.CVAT.partition(b"<image")[0], *samples.CVAT.partition(b"<image")[1:])
+    image, tail = (image + tail).split(b"</image>", 1)
+    broken = image.replace(b"occluded", b"<")
+    (folder / "val.xml").write_bytes(head + (image + b"</image>") * 9 + broken + b"</image>" + tail)
+    return dataset_from_files([str(folder / "val.xml")]), 9 * 3 + 1, 1
+
+
+def label_studio(folder: Path) -> Written:
+    task = json.loads(samples.LABEL_STUDIO)[0]
+    (folder / "val.json").write_text(json.dumps([task] * 10 + [7, {"annotations": 7, "data": {}}]))
+    return dataset_from_files([str(folder / "val.json")]), 10 * 3, 2
+
+
+def createml(folder: Path) -> Written:
+    images = json.loads(samples.CREATEML)
+    (folder / "val.json").write_text(json.dumps(images * 10 + [None, {"image": "c.jpg", "annotations": [1, {}]}]))
+    return dataset_from_files([str(folder / "val.json")]), 10 * 4 + 3, 1
+
+
+WRITERS = (
+    *(coco, coco_of_two, voc, yolo, csv, records, tf_csv, retinanet_csv, labelme, via, cvat, label_studio, createml),
+)
 
 
 def run(dataset: DatasetSettings, output: Path) -> tuple[Store, Json, Json]:
@@ -120,6 +174,8 @@ def test_in_is_kept_plus_quarantined(
         monkeypatch.setattr(json_lists, "PART_BYTES", 500)
         monkeypatch.setattr(listing, "FILES_PER_CHUNK", 3)
         monkeypatch.setattr(csv_lines, "CHUNK_BYTES", 60)
+        monkeypatch.setattr(whole, "RECORDS_PER_CHUNK", 3)
+        monkeypatch.setattr(cvat_reader, "CHUNK_BYTES", 600)
         monkeypatch.setattr(tfrecord, "CHUNK_RECORDS", 3)
         monkeypatch.setattr(canonical, "SHARD_ROWS", 10)
         monkeypatch.setattr(canonical, "BATCH_ROWS", 2)

@@ -6,6 +6,7 @@
 import contextlib
 import json
 import os
+import re
 import struct
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import samples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -150,6 +152,30 @@ def accounted_file(data: bytes, found: Chunk) -> None:
     assert found.images.num_rows + found.quarantine.num_rows == 1
 
 
+def accounted_rows(data: bytes, found: Chunk) -> None:
+    """A line of a CSV of corners is a box, an image without boxes, or quarantined."""
+    lines = data.replace(b"\r\n", b"\n").split(b"\n")
+    rows = {*found.annotations["annotation_row"].to_pylist(), *found.quarantine["row"].to_pylist()}
+    assert found.annotations.num_rows + found.quarantine.num_rows == len(rows) <= sum(bool(line) for line in lines)
+    assert not found.quarantine.num_rows or set(found.quarantine["reason"].to_pylist()) == {"unreadable-row"}
+
+
+def accounted_records(data: bytes, found: Chunk) -> None:
+    """A list that Python's json reads has all its records."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(value, list):
+        assert found.images.num_rows + found.quarantine.num_rows == len(value)
+
+
+def accounted_elements(data: bytes, found: Chunk) -> None:
+    starts = len(re.findall(rb"<image(?=[\s>/])", data))
+    lost = found.quarantine["reason"].to_pylist().count("unreadable-row")
+    assert found.images.num_rows + lost == starts
+
+
 def accounted_lines(data: bytes, found: Chunk) -> None:
     lines = data.partition(b"\n")[2].replace(b"\r\n", b"\n").split(b"\n")
     expected = sum(bool(line) for line in lines)
@@ -163,6 +189,14 @@ CASES: dict[str, tuple[str, str, bytes, Callable[[bytes, Chunk], None]]] = {
     "yolo data file": ("yolo", "data.yaml", DATA_FILE, lambda data, found: None),
     "tfrecord": ("tfrecord", "a.record", RECORDS, lambda data, found: None),
     "open_images": ("open_images", "a.csv", CSV, accounted_lines),
+    "tf_csv": ("tf_csv", "a.csv", samples.TF_CSV, accounted_rows),
+    "retinanet_csv": ("retinanet_csv", "a.csv", samples.RETINANET_CSV, accounted_rows),
+    "labelme": ("labelme", "a.json", samples.LABELME, accounted_file),
+    "via": ("via", "a.json", samples.VIA, lambda data, found: None),
+    "via project": ("via", "a.json", samples.VIA_PROJECT, lambda data, found: None),
+    "cvat": ("cvat", "a.xml", samples.CVAT, accounted_elements),
+    "label_studio": ("label_studio", "a.json", samples.LABEL_STUDIO, accounted_records),
+    "createml": ("createml", "a.json", samples.CREATEML, accounted_records),
 }
 
 

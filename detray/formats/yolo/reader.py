@@ -8,7 +8,6 @@ more than the rounding of centre and length is the picture's edge.
 """
 
 import json
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from detray.formats.listing import (
     read_bounded,
     too_many,
 )
+from detray.formats.outline import bounds
 from detray.formats.picture_size import picture_size
 from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
@@ -293,7 +293,7 @@ def _is_polygon(numbers: list[float | None]) -> bool:
 def _box_of(numbers: list[float | None]) -> list[float | None]:
     """x, y, width, height of what the numbers of a line draw."""
     if _is_polygon(numbers):
-        return _bounds(numbers)
+        return bounds(numbers)
     x, y, w, h = numbers[:4]
     return [None if x is None or w is None else x - w / 2, None if y is None or h is None else y - h / 2, w, h]
 
@@ -318,14 +318,6 @@ def _note_repeated(boxes: list[Row]) -> None:
             box["defects"] = Defects(box["defects"] or ())
             box["defects"].note("duplicate-box", "", sides(*known[2:]))
         seen.add(drawn)
-
-
-def _bounds(points: list[float | None]) -> list[float | None]:
-    """x, y, width, height around a polygon of x, y, x, y, ..."""
-    if any(value is None or not math.isfinite(value) for value in points):
-        return [None] * 4
-    xs, ys = [v for v in points[::2] if v is not None], [v for v in points[1::2] if v is not None]
-    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
 def _categories(source: Source, boxes: list[Row]) -> pa.Table:
