@@ -67,15 +67,15 @@ def test_a_compressed_file_is_said_to_be(tmp_path: Path) -> None:
     [
         (
             "a.json",
-            b'{"version": "5", "shapes": [{"label": "cat"}], "imagePath": "a.jpg"}',
-            "JSON with the keys version",
+            b'{"description": "", "objects": [{"classTitle": "cat"}], "size": {}}',
+            "JSON with the keys description",
         ),
         ("d.json", b'[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]', "these are detections"),
         ("a.csv", b"filename,width,height\na.jpg,1,2\n", "text that begins with 'filename,width,height'"),
         (
             "a.xml",
-            b"<?xml version='1.0'?>\n<annotations><version>1.1</version></annotations>",
-            "the root <annotations>",
+            b"<?xml version='1.0'?>\n<dataset><name>faces</name></dataset>",
+            "the root <dataset>",
         ),
         ("a.zip", b"PK\x03\x04rest", "a ZIP archive: unpack it"),
         ("a.pkl", b"\x80\x04rest", "pickles are not read"),
