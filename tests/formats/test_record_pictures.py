@@ -109,19 +109,27 @@ def test_every_rule_on_pictures_judges_those_of_records(tmp_path: Path) -> None:
     assert manifest["facts"]["pictures_checked"]
 
 
-def test_splits_that_number_the_classes_differently_are_one_fault(tmp_path: Path) -> None:
-    def split(name: str, numbers: dict[bytes, int], count: int) -> str:
-        texts = list(numbers) * count
-        box = {f"object/bbox/{side}": [value] * len(texts) for side, value in
-               {"xmin": 0.1, "xmax": 0.4, "ymin": 0.1, "ymax": 0.5}.items()}  # fmt: skip
-        labels = {"object/class/text": texts, "object/class/label": [numbers[text] for text in texts]}
-        write(tmp_path, *(one(n, encoded(n), **box, **labels, **{"object/view": []}) for n in range(3)), name=name)
-        return str(tmp_path / name)
+def split(folder: Path, name: str, labels: list[int], texts: list[bytes] | None = None) -> str:
+    """A file of three records that hold boxes of these classes."""
+    sides = {"xmin": 0.1, "xmax": 0.4, "ymin": 0.1, "ymax": 0.5}
+    boxes = {
+        f"object/bbox/{side}": [value + place / 200 for place in range(len(labels))] for side, value in sides.items()
+    }
+    boxes |= {"object/class/label": labels, "object/class/text": texts or [], "object/view": []}
+    first = 3 * ord(name[0])
+    write(folder, *(one(number, encoded(number), **boxes) for number in range(first, first + 3)), name=name)
+    return str(folder / name)
 
-    val = split("val.record", {b"bolt": 1, b"nut": 2}, 4)
-    train = split("train.record", {b"nut": 1, b"bolt": 2}, 40)
-    assert cli.main(["audit", val, "--train", train, "--serial", "--output", str(tmp_path / "out")]) == 0
-    rows = pq.read_table(tmp_path / "out/audit/findings").to_pylist()
+
+def audited(output: Path, *arguments: str) -> list[dict[str, Any]]:
+    assert cli.main(["audit", *arguments, "--serial", "--output", str(output)]) == 0
+    return pq.read_table(output / "audit/findings").to_pylist()
+
+
+def test_splits_that_number_the_classes_differently_are_one_fault(tmp_path: Path) -> None:
+    val = split(tmp_path, "val.record", [1, 2] * 4, [b"bolt", b"nut"] * 4)
+    train = split(tmp_path, "train.record", [1, 2] * 40, [b"nut", b"bolt"] * 40)
+    rows = audited(tmp_path / "out", val, "--train", train)
     (fault,) = [row for row in rows if row["rule"] == "label-map-mismatch"]
     assert (fault["severity_name"], fault["split"]) == ("fatal", "val")
     assert fault["observed"] == "against split train: bolt is 1 here and 2 there, nut is 2 here and 1 there"
@@ -132,3 +140,31 @@ def test_splits_that_number_the_classes_differently_are_one_fault(tmp_path: Path
     assert cli.main(["diagnose", val, str(tmp_path / "dets.json"), *common]) == 0
     metrics = pq.read_table(tmp_path / "out/evaluate/class_metrics").to_pylist()
     assert {row["category_name"] for row in metrics} == {"bolt", "nut"}
+
+
+def test_files_of_one_split_that_number_the_classes_differently_are_one_fault(tmp_path: Path) -> None:
+    first = split(tmp_path, "a.record", [1, 2] * 40, [b"bolt", b"nut"] * 40)
+    second = split(tmp_path, "b.record", [1, 2] * 4, [b"nut", b"bolt"] * 4)
+    rows = audited(tmp_path / "out", first, second)
+    (fault,) = [row for row in rows if row["severity_name"] in ("error", "fatal") and row["root_cause_id"] is None]
+    assert (fault["rule"], Path(fault["source_file"]).name) == ("label-map-mismatch", "b.record")
+    assert fault["observed"] == "of b.record, against a.record: nut is 1 here and 2 there, bolt is 2 here and 1 there"
+
+
+@pytest.mark.parametrize("beside", ["map.pbtxt", "train.record"])
+def test_labels_without_names_that_count_from_zero_are_one_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], beside: str
+) -> None:
+    val = split(tmp_path, "val.record", [0, 1, 2])
+    split(tmp_path, "train.record", [1, 2, 3])
+    items = "".join(f"item {{ id: {number} name: '{name}' }}\n" for number, name in enumerate(("a", "b", "c"), 1))
+    (tmp_path / "map.pbtxt").write_text(items)
+    option = "--label-map" if beside == "map.pbtxt" else "--train"
+    rows = audited(tmp_path / "out", val, option, str(tmp_path / beside))
+    (fault,) = [row for row in rows if row["severity_name"] in ("error", "fatal") and row["root_cause_id"] is None]
+    assert (fault["rule"], fault["severity_name"], fault["count"]) == ("label-map-mismatch", "fatal", 9)
+    assert "their ids are shifted by -1 against it" in fault["observed"]
+    unknown = [row for row in rows if row["rule"] == "unknown-category"]
+    assert {row["root_cause_id"] for row in unknown} <= {fault["finding_id"]}
+    said = "every label is shifted by -1" in capsys.readouterr().out
+    assert said == (beside == "map.pbtxt")  # ingest says so too: what only evaluates sees it

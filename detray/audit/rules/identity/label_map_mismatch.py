@@ -27,7 +27,7 @@ from detray.audit.resemblance import MIN_CONFIDENCE, MIN_IMAGES, differ, measure
 from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, HypothesisRule, Limits, Suspects
 from detray.audit.rules.drift import reference
 from detray.audit.rules.identity.names import plain
-from detray.audit.rules.identity.own_list import shifted_against_list, shifted_against_map
+from detray.audit.rules.identity.own_list import shifted_against_list, shifted_against_map, shifted_against_split
 from detray.audit.summary import Summary
 
 Names = Mapping[int, str | None]
@@ -93,7 +93,9 @@ def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
             facts += shifted_against_map(data, split)
         if first is not None and split != first and own[split]:
             are_lists = data.has_list(split) and data.has_list(first)
-            looks = None if of_groups else _by_looks(data, split, first)
+            shifts = shifted_against_split(data, split, first)
+            looks = None if of_groups or shifts else _by_looks(data, split, first)
+            facts += shifts
             facts += _by_names(data, split, f"split {first}", own[split], own[first], looks, is_list=are_lists) or (
                 [looks] if looks is not None else []
             )

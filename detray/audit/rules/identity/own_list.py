@@ -1,4 +1,4 @@
-"""Annotations whose class ids are shifted against the list of classes in their own files, or the label map."""
+"""Annotations whose class ids are shifted against their own files' list of classes, the label map or another split."""
 
 from collections.abc import Mapping
 
@@ -25,6 +25,13 @@ def shifted_against_map(data: Summary, split: str) -> list[Fact]:
     return _shifted(data, split, names, "the label map")
 
 
+def shifted_against_split(data: Summary, split: str, other: str) -> list[Fact]:
+    """The same against another split, where boxes of neither have names, nor a list."""
+    if any(data.has_list(one) or any(data.stated[one].values()) for one in (split, other)):
+        return []
+    return _shifted(data, split, data.stated[other], f"those of split {other}")
+
+
 def _shifted(data: Summary, split: str, listed: Mapping[int, str | None], whose: str) -> list[Fact]:
     used = sorted({*data.boxes[split], *data.crowds[split]})
     shift = tables.shift_onto(used, listed)
@@ -45,8 +52,9 @@ def _shifted(data: Summary, split: str, listed: Mapping[int, str | None], whose:
             share=whose,
             count=sum(data.boxes[split].get(key, 0) for key in used),
             explains=("unknown-category",),
-            effects=tuple(
-                Effect(rule, ids, split) for rule in ("absent-class", "class-missing-in-split", "split-drift")
+            effects=(
+                *(Effect(rule, ids, split) for rule in ("absent-class", "category-id-zero", "split-drift")),
+                Effect("class-missing-in-split", ids),
             ),
         )
     ]
