@@ -184,7 +184,7 @@ def write_store(folder: Path, detections: int, classes: int) -> None:
         }
         if name == "ingest":
             parts["categories"] = stage.write_parts("categories", "categories", made[0].categories)
-        stage.commit(parts, [], {"facts": facts[name]}, "", tuple(parts))
+        stage.commit(parts, {}, {"facts": facts[name]}, "", tuple(parts))
 
 
 def _sides(box: np.ndarray) -> dict[str, np.ndarray]:

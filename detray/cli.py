@@ -194,8 +194,8 @@ def _run(options: argparse.Namespace) -> int:
         else:
             verbs = runner.stages_of(config) if options.verb == "run" else (options.verb,)
             results, closing, lines = runner.run(context, verbs, force=options.force, on_stage=bar.stage), [], []
-    worst = runner.worst_severity(context)
-    code = 1 if options.fail_on is not None and worst is not None and worst >= options.fail_on else 0
+    worst = None if options.fail_on is None else runner.worst_severity(context)
+    code = 1 if worst is not None and worst >= options.fail_on else 0
     _print_summary(options, config, results, (closing, lines), code)
     return code
 

@@ -21,3 +21,15 @@ class UsageError(DetrayError):
     """
 
     exit_code = 2
+
+
+class DamagedError(DetrayError):
+    """What lies in an output folder is not as it was written: its stage is to be run again.
+
+    The sentence begins with the file, and its mend follows the last semicolon.
+    """
+
+
+def reason(error: DamagedError) -> str:
+    """The sentence without the mend."""
+    return str(error).rpartition("; ")[0]

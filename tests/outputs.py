@@ -10,7 +10,7 @@ from detray import schema
 from detray.flow.data import MemoryData
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
-from detray.store import Json, Part, ShardKey, Stage, Store
+from detray.store import Json, Part, ShardKey, Stage, Store, Stored
 from detray.tables import Shard
 from detray.verbs.base import Context, Outcome, StageDefinition
 
@@ -53,10 +53,10 @@ def _commit(
     facts: Json,
     tables: tuple[str, ...],
     manifest: Json,
-    files: Sequence[str] = (),
+    files: Mapping[str, Stored] | None = None,
 ) -> None:
     whole = {"id": stage.name, "fingerprint": stage.name, "created": "1", "counts": {}, "facts": facts} | manifest
-    stage.commit(parts, files, whole, "", tables)
+    stage.commit(parts, files or {}, whole, "", tables)
 
 
 def run_stage(definition: StageDefinition, context: Context, fingerprint: str = "test") -> Outcome:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detray.errors import DetrayError
+from detray.errors import DamagedError, DetrayError
 
 FILE = "state.npz"
 
@@ -48,7 +48,8 @@ class Checkpoint:
         """Take the state up, and return its epoch; 0 if there is none.
 
         Raises:
-            DetrayError: it is another configuration's, or damaged.
+            DetrayError: it is another configuration's.
+            DamagedError: it cannot be read.
         """
         path = self.folder / FILE
         if not path.exists():
@@ -57,14 +58,16 @@ class Checkpoint:
         try:
             with zipfile.ZipFile(path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > expected:
-                    raise DetrayError(f"{path}: larger than the state of this network; delete it")
+                    raise DamagedError(f"{path}: larger than the state of this network; delete it")
             with np.load(path, allow_pickle=False) as state:
                 if str(state["configuration"]) != self._key:
                     raise DetrayError(f"{path}: the checkpoint of another configuration; delete it")
                 values = [state[f"variable_{number}"] for number in range(len(self._variables))]
                 epoch = int(state["epoch"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise DetrayError(f"{path}: not readable as a checkpoint ({error}); delete it") from None
-        for variable, value in zip(self._variables, values, strict=True):
-            variable.assign(value)
+            for variable, value in zip(self._variables, values, strict=True):
+                variable.assign(value)
+        except DetrayError:
+            raise
+        except Exception as error:  # NumPy and zipfile raise almost anything on a damaged file
+            raise DamagedError(f"{path}: not readable as a checkpoint ({error}); delete it") from None
         return epoch

@@ -174,7 +174,7 @@ def _epoch(number: int) -> str:
 def _kept(workspace: Workspace, number: int) -> Rows:
     rows = workspace.read_json(_epoch(number), Rows)
     if rows is None:
-        raise DetrayError(f"epoch {number} of the running training is gone; run train again with --force")
+        raise workspace.damaged(_epoch(number), "gone")
     return rows
 
 

@@ -22,7 +22,7 @@ from detray.flow.outcome import Progress, Silent
 from detray.flow.receipt import Receipt, shard_name
 from detray.flow.step import Resources, Step
 from detray.flow.workspace import Workspace
-from detray.store import Part
+from detray.store import Part, Stored
 
 Work = TypeVar("Work")
 Task = TypeVar("Task")
@@ -123,9 +123,9 @@ class Flow:
         if not tasks:
             return Results({})
         if self._done is None:
-            self._done = self.keeper.receipts()
+            self._done = self.keeper.receipts(self.note)
         names = {key: shard_name(step.name, key) for key in tasks}
-        found = {key: self._done[name] for key, name in names.items() if name in self._done}
+        found = {key: receipt for key, name in names.items() if (receipt := self._before(step, key, name))}
         left = [key for key in tasks if key not in found]
         self.progress.step(step.title, len(tasks))
         self.progress.advance(len(found))
@@ -141,6 +141,18 @@ class Flow:
                 for key, receipt in found.items()
             }
         )
+
+    def _before(self, step: Step[Any, Any, Any], key: str, name: str) -> Receipt | None:
+        """The receipt of a task that was whole before this run, if it is of this task."""
+        receipt = (self._done or {}).get(name)
+        if receipt is None or (receipt.step, receipt.key) != (step.name, key):
+            return None
+        try:
+            receipt.facts_as(step.facts)
+        except msgspec.DecodeError:
+            self.note(f"the receipt of {name} is of another shape; it is done again")
+            return None
+        return receipt
 
     def exchange(
         self,
@@ -180,15 +192,15 @@ class Flow:
         """A place where tasks that run long keep how far they are; give it to them."""
         return self.keeper.workspace(name)
 
-    def parts(self) -> tuple[dict[str, list[Part]], list[str]]:
+    def parts(self) -> tuple[dict[str, list[Part]], dict[str, Stored]]:
         """The parts of each table in the order of the tasks that wrote them, and the stage's further files."""
         found: dict[str, list[Part]] = {}
-        files: dict[str, None] = {}
+        files: dict[str, Stored] = {}
         for _, receipt in sorted(self.receipts.items()):
             for table, parts in receipt.tables.items():
                 found.setdefault(table, []).extend(parts)
-            files.update(dict.fromkeys(receipt.files))
-        return found, list(files)
+            files.update(receipt.files)
+        return found, files
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

@@ -3,7 +3,8 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -14,17 +15,18 @@ import pyarrow as pa
 from detray import schema
 from detray.flow.exchange import divide
 from detray.flow.kept import InFile, InMemory, Kept
-from detray.flow.receipt import Receipt, decode, shard_name
+from detray.flow.receipt import Receipt, decode, scratch_name, shard_name
 from detray.flow.step import Keep, Output, Step
 from detray.flow.workspace import Workspace
-from detray.store import PARTIAL, Part, Stage, Store
+from detray.store import PARTIAL, Part, Stage, Store, Stored
+from detray.store.integrity import stored
 
 
 class Keeper(Protocol):
     """Stores what tasks give back, and finds it again."""
 
-    def receipts(self) -> dict[str, Receipt]:
-        """Of the tasks that were whole before this run, by shard."""
+    def receipts(self, note: Callable[[str], None]) -> dict[str, Receipt]:
+        """Of the tasks that were whole before this run and still are, by shard; ``note`` is told of those damaged."""
         ...
 
     def store(self, step: Step[Any, Any, Any], key: str, output: Output[Any], buckets: int) -> Receipt:
@@ -62,10 +64,12 @@ def _receipt(
     output: Output[Any],
     tables: dict[str, list[Part]],
     kept: Mapping[str, Sequence[pa.Table]],
+    scratch: dict[str, Stored],
+    files: dict[str, Stored],
 ) -> Receipt:
     facts = msgspec.Raw(msgspec.json.encode(output.facts))
     rows = {name: [batch.num_rows for batch in batches] for name, batches in kept.items()}
-    return Receipt(step.name, key, tables, rows, list(output.files), facts)
+    return Receipt(step.name, key, tables, rows, scratch, files, facts)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,22 @@ class FileKeeper:
     def __getstate__(self) -> dict[str, Any]:
         return {"stage": self.stage, "done": {}}  # tasks do not ask what was done before
 
-    def receipts(self) -> dict[str, Receipt]:
-        return {shard: decode(data) for shard, data in self.done.items()}
+    def receipts(self, note: Callable[[str], None]) -> dict[str, Receipt]:
+        found: dict[str, Receipt] = {}
+        for shard, data in self.done.items():
+            with suppress(msgspec.DecodeError):
+                found[shard] = decode(data)
+        changed = self.stage.changed(
+            {path: file for receipt in found.values() for path, file in receipt.stored.items()}
+        )
+        whole = {shard: receipt for shard, receipt in found.items() if changed.isdisjoint(receipt.stored)}
+        damaged = [shard for shard in self.done if shard not in whole]
+        if damaged:
+            self.stage.drop(damaged, changed)
+            more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+            folder = self.stage.store.path(self.stage.name, PARTIAL)
+            note(f"{folder}: what {damaged[0]}{more} had left there is damaged; it is done again")
+        return whole
 
     def store(self, step: Step[Any, Any, Any], key: str, output: Output[Any], buckets: int) -> Receipt:
         shard = shard_name(step.name, key)
@@ -90,12 +108,13 @@ class FileKeeper:
             if (parts := self.stage.write_parts(table, shard, rows, number=number))
         }
         kept = {name: batches_of(step.keep(name), rows, buckets) for name, rows in output.kept.items()}
-        for name, batches in kept.items():
-            if step.keep(name).schema is None or any(batch.num_rows for batch in batches):
-                self.stage.write_scratch(f"{step.name}/{name}/{key}", batches)
-        for path, content in output.files.items():
-            self.stage.write_file(path, content)
-        receipt = _receipt(step, key, output, tables, kept)
+        scratch = {
+            name: self.stage.write_scratch(scratch_name(step.name, name, key), batches)
+            for name, batches in kept.items()
+            if step.keep(name).schema is None or any(batch.num_rows for batch in batches)
+        }
+        files = {path: self.stage.write_file(path, content) for path, content in output.files.items()}
+        receipt = _receipt(step, key, output, tables, kept, scratch, files)
         self.stage.write_receipt(shard, receipt.encode())
         return receipt
 
@@ -105,7 +124,7 @@ class FileKeeper:
     def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
         keep = step.keep(name)
         rows = tuple(receipt.kept.get(name, ()))
-        return InFile(self.stage, f"{step.name}/{name}/{receipt.key}", rows, keep.schema)
+        return InFile(self.stage, scratch_name(step.name, name, receipt.key), rows, keep.schema)
 
     def workspace(self, name: str) -> Workspace:
         return Workspace(self.stage.store, (self.stage.name, PARTIAL, "work", name))
@@ -119,7 +138,7 @@ class MemoryKeeper:
         self._kept: dict[tuple[str, str, str], tuple[pa.Table, ...]] = {}
         self.files: dict[str, bytes] = {}
 
-    def receipts(self) -> dict[str, Receipt]:
+    def receipts(self, note: Callable[[str], None]) -> dict[str, Receipt]:
         return {}
 
     def store(self, step: Step[Any, Any, Any], key: str, output: Output[Any], buckets: int) -> Receipt:
@@ -131,7 +150,8 @@ class MemoryKeeper:
             self._kept[step.name, key, name] = tuple(batches)
         for path, content in output.files.items():
             self.files[path] = content if isinstance(content, bytes) else b"".join(_pieces(content))
-        return _receipt(step, key, output, {}, kept)
+        files = {path: stored(len(self.files[path]), self.files[path]) for path in output.files}
+        return _receipt(step, key, output, {}, kept, {}, files)
 
     def forget(self, shard: str) -> None:
         """Nothing is kept for another run."""

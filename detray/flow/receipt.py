@@ -4,7 +4,8 @@ from typing import TypeVar
 
 import msgspec
 
-from detray.store import Part
+from detray.store import Part, Stored
+from detray.store.integrity import refuse_paths
 
 Facts = TypeVar("Facts", bound=msgspec.Struct)
 
@@ -16,7 +17,8 @@ class Receipt(msgspec.Struct, frozen=True):
         step, key: which task.
         tables: parts of the stage's tables, by table.
         kept: rows of each batch of the tables kept for later steps, by name.
-        files: paths of further files of the stage.
+        scratch: the files of those kept tables that are in one, by name.
+        files: further files of the stage, by path.
         facts: the step's facts, still encoded.
     """
 
@@ -24,12 +26,26 @@ class Receipt(msgspec.Struct, frozen=True):
     key: str
     tables: dict[str, list[Part]]
     kept: dict[str, list[int]]
-    files: list[str]
+    scratch: dict[str, Stored]
+    files: dict[str, Stored]
     facts: msgspec.Raw
+
+    def __post_init__(self) -> None:
+        refuse_paths(part.file for parts in self.tables.values() for part in parts)
+        refuse_paths((*self.tables, *self.kept, *(name for path in self.files for name in path.split("/"))))
 
     @property
     def shard(self) -> str:
         return shard_name(self.step, self.key)
+
+    @property
+    def stored(self) -> dict[str, Stored]:
+        """All its files, by path below ``_partial``."""
+        return (
+            {f"{table}/{part.file}": part.stored for table, parts in self.tables.items() for part in parts}
+            | {f"scratch/{scratch_name(self.step, name, self.key)}.arrow": file for name, file in self.scratch.items()}
+            | {f"files/{path}": file for path, file in self.files.items()}
+        )
 
     def facts_as(self, kind: type[Facts]) -> Facts:
         return msgspec.json.decode(self.facts, type=kind)
@@ -39,10 +55,19 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 def decode(data: bytes | str) -> Receipt:
-    """The receipt that `Receipt.encode` made."""
+    """The receipt that `Receipt.encode` made.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
     return msgspec.json.decode(data, type=Receipt)
 
 
 def shard_name(step: str, key: str) -> str:
     """What a task's files are called; in this order parts are numbered."""
     return f"{step}-{key}" if key else step
+
+
+def scratch_name(step: str, name: str, key: str) -> str:
+    """What the file of a kept table is called."""
+    return f"{step}/{name}/{key}"

@@ -6,7 +6,9 @@ from typing import TypeVar
 
 import msgspec
 
+from detray.errors import DamagedError
 from detray.store import Store
+from detray.store.integrity import sealed, unsealed
 
 Value = TypeVar("Value")
 
@@ -32,20 +34,39 @@ class Workspace:
 
     def write(self, name: str, content: bytes) -> None:
         """Keep a file, whole or not at all."""
-        self.store.write_bytes(content, *self.place, name)
+        self.store.write_bytes(sealed(content), *self.place, name)
 
     def read(self, name: str) -> bytes | None:
-        """What `write` kept; None if there is nothing."""
-        return self.store.read_bytes(*self.place, name)
+        """What `write` kept; None if there is nothing.
+
+        Raises:
+            DamagedError: it has changed since.
+        """
+        found = self.store.read_bytes(*self.place, name)
+        content = None if found is None else unsealed(found)
+        if content is None and found is not None:
+            raise self.damaged(name, "damaged (not as it was written)")
+        return content
 
     def write_json(self, name: str, value: object) -> None:
         """Keep a struct, or whatever msgspec takes."""
         self.write(name, msgspec.json.encode(value))
 
     def read_json(self, name: str, kind: type[Value]) -> Value | None:
-        """What `write_json` kept; None if there is nothing."""
+        """What `write_json` kept; None if there is nothing.
+
+        Raises:
+            DamagedError: it cannot be read as ``kind``.
+        """
         content = self.read(name)
-        return None if content is None else msgspec.json.decode(content, type=kind)
+        try:
+            return None if content is None else msgspec.json.decode(content, type=kind)
+        except msgspec.DecodeError as error:
+            raise self.damaged(name, f"damaged ({error})") from None
+
+    def damaged(self, name: str, reason: str) -> DamagedError:
+        """The error that says that a file that is needed is not as it was written."""
+        return self.store.damaged("/".join((*self.place, name)), reason)
 
     def clear(self) -> None:
         """Delete all that is in it."""

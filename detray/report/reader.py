@@ -48,7 +48,7 @@ class Reader:
             return
         for part, file in enumerate(self.store.files(table, stage)):
             start = 0
-            with self._open(file) as source:
+            with self.store.reading(file["file"]), self._open(file) as source:
                 for batch in source.iter_batches(BATCH_ROWS, columns=list(columns)):
                     rows = pa.Table.from_batches([batch])
                     place = np.arange(start, start + rows.num_rows)
@@ -102,7 +102,8 @@ class Reader:
         return self.store.read_files(files, table, filters=wanted if filters is None else wanted & filters)
 
     def _open(self, file: Json) -> pq.ParquetFile:
-        return pq.ParquetFile(self.store.fs.open_input_file(self.store.path(file["file"])))
+        stream = self.store.fs.open_input_file(self.store.path(file["file"]))
+        return pq.ParquetFile(stream, page_checksum_verification=True)
 
     def _at(self, table: str, places: pa.Table) -> list[Row]:
         """The whole rows at ``_part`` and ``_row`` of ``places``, in its order."""
@@ -112,7 +113,7 @@ class Reader:
         for part in sorted({part for part, _ in wanted}):
             own = np.array(sorted(row for at, row in wanted if at == part))
             start = 0
-            with self._open(files[part]) as source:
+            with self.store.reading(files[part]["file"]), self._open(files[part]) as source:
                 for group in range(source.num_row_groups):
                     size = source.metadata.row_group(group).num_rows
                     inside = own[(own >= start) & (own < start + size)]

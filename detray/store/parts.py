@@ -5,6 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from detray.store.integrity import Count, Stored, stored
+
 MAX_PART_ROWS = 4_000_000
 """Rows a part holds at most: annotations take about 28 bytes each, so some 110 MiB."""
 ROW_GROUP_ROWS = 256 * 1024
@@ -13,18 +15,23 @@ ROW_GROUP_ROWS = 256 * 1024
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of a table.
 
-    ``file`` is its name, below the root once the stage is complete; ``split``, ``low`` and ``high``
-    (of image_id) stand where all rows are of one split and have an image; ``number`` where the part
-    is to have that number.
+    ``file`` is its name, below the root once the stage is complete; ``digest`` as in `Stored`; ``split``,
+    ``low`` and ``high`` (of image_id) stand where all rows are of one split and have an image; ``number``
+    where the part is to have that number.
     """
 
     file: str
-    rows: int
-    bytes: int
+    rows: Count
+    bytes: Count
+    digest: str
     split: str | None = None
     low: int | None = None
     high: int | None = None
     number: int | None = None
+
+    @property
+    def stored(self) -> Stored:
+        return Stored(self.bytes, self.digest)
 
 
 def encode(rows: pa.Table) -> pa.Buffer:
@@ -34,9 +41,22 @@ def encode(rows: pa.Table) -> pa.Buffer:
     words = [field.name for field in rows.schema if pa.types.is_string(field.type)]
     ids = {field.name: "DELTA_BINARY_PACKED" for field in rows.schema if pa.types.is_int64(field.type)}
     pq.write_table(
-        rows, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=words, column_encoding=ids
+        rows,
+        sink,
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+        use_dictionary=words,
+        column_encoding=ids,
+        write_page_checksum=True,
     )
     return sink.getvalue()
+
+
+def part_of(file: str, rows: pa.Table, data: pa.Buffer, number: int | None = None) -> Part:
+    """What there is to say of ``rows``, written as ``data`` to ``file``."""
+    whole = stored(data.size, memoryview(data))
+    split, low, high = image_range(rows)
+    return Part(file, rows.num_rows, whole.bytes, whole.digest, split, low, high, number)
 
 
 def image_range(rows: pa.Table) -> tuple[str | None, int | None, int | None]:

@@ -7,8 +7,7 @@ stage that died goes on from its receipts. On object stores moving is copying.
 """
 
 import contextlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -17,9 +16,12 @@ import pyarrow.fs as pafs
 import pyarrow.ipc
 
 from detray import schema
-from detray.errors import DetrayError
-from detray.store.parts import MAX_PART_ROWS, Part, encode, image_range
-from detray.store.store import MANIFEST, Json, Store, readable_errors
+from detray.errors import DamagedError
+from detray.store import manifest as manifests
+from detray.store.integrity import Stored, sealed, unsealed
+from detray.store.manifest import MANIFEST, Json
+from detray.store.parts import MAX_PART_ROWS, Part, encode, part_of
+from detray.store.store import Store, readable_errors
 
 PARTIAL = "_partial"
 
@@ -31,34 +33,65 @@ class Stage:
     store: Store
     name: str
 
-    def begin(self, fingerprint: str) -> dict[str, bytes]:
-        """Open the stage and return the receipts of shards that are already whole, by shard.
+    def begin(self, fingerprint: str, note: Callable[[str], None] = lambda text: None) -> dict[str, bytes]:
+        """Open the stage and return the receipts of shards that are already whole, by shard; empty where damaged.
 
-        What an earlier run with another fingerprint left in ``_partial`` is deleted.
+        What an earlier run with another fingerprint left in ``_partial`` is deleted. ``note`` is told
+        where that could not be known.
         """
-        found = self.store.read_bytes(self.name, PARTIAL, "fingerprint")
-        if found is None or found.decode() != fingerprint:
-            self.store.delete(self.name, PARTIAL)
-            self.store.write_bytes(fingerprint.encode(), self.name, PARTIAL, "fingerprint")
-            return {}
-        return self.receipts()
+        try:
+            found = self.store.read_bytes(self.name, PARTIAL, "fingerprint")
+            known = None if found is None else unsealed(found)
+        except DamagedError:
+            found, known = b"", None
+        if known == fingerprint.encode():
+            return self.receipts()
+        if found is not None and known is None:
+            note(f"{self.store.path(self.name, PARTIAL, 'fingerprint')}: damaged; {self.name} begins anew")
+        self.store.delete(self.name, PARTIAL)
+        self.store.write_bytes(sealed(fingerprint.encode()), self.name, PARTIAL, "fingerprint")
+        return {}
+
+    def discard(self) -> None:
+        """Delete what makes the stage complete, and what a run that was cut off left."""
+        self.store.delete(self.name, PARTIAL)
+        self.store.delete(self.name, MANIFEST)
 
     # receipts
 
     def receipts(self) -> dict[str, bytes]:
-        """The receipts of the shards that are whole, by shard."""
+        """The receipts of the shards that are whole, by shard; empty where damaged."""
         folder = pafs.FileSelector(self.store.path(self.name, PARTIAL, "receipts"), allow_not_found=True)
         names = [info.base_name for info in self.store.fs.get_file_info(folder) if info.path.endswith(".json")]
         found = ((name.removesuffix(".json"), self.receipt(name.removesuffix(".json"))) for name in sorted(names))
         return {shard: receipt for shard, receipt in found if receipt is not None}
 
     def receipt(self, shard: str) -> bytes | None:
-        """The receipt of a shard; None if it is not whole."""
-        return self.store.read_bytes(self.name, PARTIAL, "receipts", f"{shard}.json") or None
+        """The receipt of a shard; None if there is none, empty if it is damaged."""
+        try:
+            found = self.store.read_bytes(self.name, PARTIAL, "receipts", f"{shard}.json")
+        except DamagedError:
+            return b""
+        return None if found is None else unsealed(found) or b""
 
     def write_receipt(self, shard: str, receipt: bytes) -> None:
         """Say that a shard is whole, with what there is to say of it."""
-        self.store.write_bytes(receipt, self.name, PARTIAL, "receipts", f"{shard}.json")
+        self.store.write_bytes(sealed(receipt), self.name, PARTIAL, "receipts", f"{shard}.json")
+
+    def changed(self, files: Mapping[str, Stored]) -> set[str]:
+        """Those of some files below ``_partial`` that are not as they were written.
+
+        Files that a commit moved before it was cut off are not among them: it looks at them itself.
+        """
+        prefix = f"{self.name}/{PARTIAL}/"
+        found = self.store.changed({prefix + path: file for path, file in files.items()})
+        is_moving = bool(found) and self.store.read_bytes(self.name, PARTIAL, "committing") is not None
+        return {path.removeprefix(prefix) for path, is_there in found.items() if is_there or not is_moving}
+
+    def drop(self, shards: Iterable[str], files: Iterable[str]) -> None:
+        """Delete the receipts of some shards, and some files below ``_partial``, so that nothing is in the way."""
+        for path in (*(f"receipts/{shard}.json" for shard in shards), *files):
+            self.store.delete(self.name, PARTIAL, path)
 
     def forget(self, shard: str) -> None:
         """Take back that a shard is whole."""
@@ -84,17 +117,26 @@ class Stage:
         data = encode(rows)
         file = f"{name}.parquet"
         self.store.write_bytes(data, self.name, PARTIAL, table, file)
-        split, low, high = image_range(rows)
-        return Part(file, rows.num_rows, len(data), split, low, high, number)
+        return part_of(file, rows, data, number)
 
-    def write_file(self, path: str, content: bytes | Iterable[bytes]) -> None:
+    def write_file(self, path: str, content: bytes | Iterable[bytes]) -> Stored:
         """Write a file of the stage that is no table; it appears below its folder with the commit."""
         pieces = [content] if isinstance(content, bytes) else content
         self.store.write_chunks(pieces, self.name, PARTIAL, "files", *path.split("/"))
+        return self._stored("files", path)
+
+    def _stored(self, *parts: str) -> Stored:
+        found = self.store.stored(self.name, PARTIAL, *parts)
+        if found is None:
+            raise self._gone(*parts)
+        return found
+
+    def _gone(self, *parts: str) -> DamagedError:
+        return self.store.damaged("/".join((self.name, PARTIAL, *parts)), "gone")
 
     # scratch
 
-    def write_scratch(self, name: str, batches: Sequence[pa.Table]) -> None:
+    def write_scratch(self, name: str, batches: Sequence[pa.Table]) -> Stored:
         """Keep a table for a later step of this stage, in ``_partial/scratch``; the commit deletes it.
 
         ``batches`` are of one schema, and each can be read alone.
@@ -110,6 +152,7 @@ class Stage:
                 # combining copies even a single chunk
                 arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in batch.columns]
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
+        return self._stored("scratch", f"{name}.arrow")
 
     def read_scratch(
         self, name: str, columns: Sequence[str] | None = None, *, batches: Sequence[int] | None = None
@@ -121,20 +164,19 @@ class Stage:
         process that touches them.
 
         Raises:
-            DetrayError: nothing is kept under that name.
+            DamagedError: nothing is kept under that name, or it cannot be read.
         """
-        path = self.store.path(self.name, PARTIAL, "scratch", f"{name}.arrow")
-        try:
+        file = f"{self.name}/{PARTIAL}/scratch/{name}.arrow"
+        path = self.store.path(file)
+        with self.store.reading(file):
             is_mapped = self.store.is_local and batches is None
             source = pa.memory_map(path) if is_mapped else self.store.fs.open_input_file(path)
-        except FileNotFoundError:
-            raise DetrayError(f"{path}: scratch {name} is gone; run the stage again with --force") from None
-        with contextlib.closing(source) if batches is not None else contextlib.nullcontext():
-            reader = pa.ipc.open_file(source)
-            if batches is None:
-                rows = reader.read_all()
-            else:
-                rows = pa.Table.from_batches([reader.get_batch(number) for number in batches], reader.schema)
+            with contextlib.closing(source) if batches is not None else contextlib.nullcontext():
+                reader = pa.ipc.open_file(source)
+                if batches is None:
+                    rows = reader.read_all()
+                else:
+                    rows = pa.Table.from_batches([reader.get_batch(number) for number in batches], reader.schema)
         return rows if columns is None else rows.select(list(columns))
 
     # commit
@@ -142,7 +184,7 @@ class Stage:
     def commit(
         self,
         parts: Mapping[str, Sequence[Part]],
-        files: Sequence[str],
+        files: Mapping[str, Stored],
         manifest: Json,
         config: str,
         tables: Sequence[str],
@@ -151,10 +193,13 @@ class Stage:
 
         Args:
             parts: of each table, in the order in which they are numbered, but for those that have a number.
-            files: paths given to `write_file`.
+            files: by the paths given to `write_file`.
             manifest: what it holds beside the tables.
             config: the resolved configuration as YAML.
             tables: each gets at least one part, so that readers find its columns.
+
+        Raises:
+            DamagedError: what was written is not there any more.
         """
         names = tuple(dict.fromkeys((*tables, *parts)))
         # a commit that was cut off goes on: what it moved stays, what the run before left is already gone
@@ -171,27 +216,30 @@ class Stage:
                 for place, part in enumerate(own)
             ]
             listed[table] = {"rows": sum(part.rows for part in moved), "files": msgspec.to_builtins(moved)}
-        for path in files:
-            self._move(self.store.path(self.name, PARTIAL, "files", path), self.store.path(self.name, path))
+        for path, file in files.items():
+            self._move(f"files/{path}", f"{self.name}/{path}", file)
         self.store.write_bytes(config.encode(), self.name, "config.yaml")
-        complete = {"stage": self.name} | manifest | {"tables": listed}
-        self.store.write_bytes(json.dumps(complete, indent=1).encode(), self.name, MANIFEST)
+        complete = {"stage": self.name} | manifest | {"files": msgspec.to_builtins(files), "tables": listed}
+        self.store.write_bytes(manifests.encode(complete), self.name, MANIFEST)
         self.store.delete(self.name, PARTIAL)
         return complete
 
     def _move_part(self, table: str, part: Part, number: int) -> Part:
         file = f"{self.name}/{table}/part-{number:05d}.parquet"
-        self._move(self.store.path(self.name, PARTIAL, table, part.file), self.store.path(file))
+        self._move(f"{table}/{part.file}", file, part.stored)
         return msgspec.structs.replace(part, file=file, number=None)
 
-    def _move(self, source: str, target: str) -> None:
+    def _move(self, name: str, target: str, written: Stored) -> None:
+        """Move a file from ``_partial`` to its place below the root."""
+        source, place = self.store.path(self.name, PARTIAL, name), self.store.path(target)
         fs = self.store.fs
-        with readable_errors(target):
-            fs.create_dir(target.rpartition("/")[0], recursive=True)
-            there = fs.get_file_info(target).type == pafs.FileType.File
-            if there and fs.get_file_info(source).type == pafs.FileType.NotFound:
+        with readable_errors(place):
+            if fs.get_file_info(source).type == pafs.FileType.NotFound:
+                if self.store.stored(target) != written:
+                    raise self._gone(name)
                 return  # moved by the commit that was cut off
+            fs.create_dir(place.rpartition("/")[0], recursive=True)
             if self.store.is_local:
-                fs.move(source, target)
+                fs.move(source, place)
             else:
-                fs.copy_file(source, target)
+                fs.copy_file(source, place)

@@ -6,26 +6,32 @@ written last: a stage is complete once that stands.
 
 import contextlib
 import errno
-import json
+import stat
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from detray import schema
-from detray.errors import DetrayError, HostError, UsageError
+from detray.errors import DamagedError, DetrayError, HostError, UsageError, reason
+from detray.store import manifest as manifests
+from detray.store.integrity import TAIL, Stored, stored
+from detray.store.manifest import MANIFEST, Json
 from detray.store.shards import ShardKey
 from detray.tables import Shard
 
-MANIFEST = "manifest.json"
+Content = TypeVar("Content")
 
-Json = dict[str, Any]
+CHECKS = 16
+"""Files whose ends are read at once."""
 
 
 @contextlib.contextmanager
@@ -72,7 +78,14 @@ class Store:
         return isinstance(self.fs, pafs.LocalFileSystem)
 
     def path(self, *parts: str) -> str:
-        """The path, on `fs`, of something below the root."""
+        """The path, on `fs`, of something below the root.
+
+        Raises:
+            DamagedError: it leads out of the root, as only names do that others wrote there.
+        """
+        below = "/".join(parts)
+        if "\0" in below or ".." in below.split("/"):
+            raise DamagedError(f"{self._opened[1]}: {below!r} leads out of the folder; run the stage again")
         return "/".join((self._opened[1].rstrip("/"), *parts))
 
     # files
@@ -108,14 +121,41 @@ class Store:
                 raise
 
     def read_bytes(self, *parts: str) -> bytes | None:
-        """A file's content; None if it is not there."""
+        """A file's content; None if it is not there.
+
+        Raises:
+            DamagedError: something else than a file is there.
+        """
+        return self._content(self.path(*parts), lambda file: file.read())
+
+    def stored(self, *parts: str) -> Stored | None:
+        """Size and digest of a file, of which only the end is read; None if it is not there."""
+
+        def end(file: pa.NativeFile) -> Stored:
+            size = file.size()
+            file.seek(max(size - TAIL, 0))
+            return stored(size, file.read(TAIL))
+
+        with contextlib.suppress(DamagedError):
+            return self._content(self.path(*parts), end)
+        return None
+
+    def _content(self, path: str, read: Callable[[pa.NativeFile], Content]) -> Content | None:
         try:
-            with self.fs.open_input_stream(self.path(*parts)) as stream:
-                return stream.read()
+            if self.is_local and not stat.S_ISREG(Path(path).stat().st_mode):  # a pipe would be waited for
+                raise DamagedError(f"{path}: no file, but something else; delete it")
+            with self.fs.open_input_file(path) as file:
+                return read(file)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise DetrayError(f"{self.path(*parts)}: {str(error).splitlines()[0]}") from None
+            raise DetrayError(f"{path}: {str(error).splitlines()[0]}") from None
+
+    def changed(self, files: Mapping[str, Stored]) -> dict[str, bool]:
+        """Those of some files below the root that are not as they were written, and whether they are still there."""
+        with ThreadPoolExecutor(CHECKS) as pool:
+            found = zip(files.items(), pool.map(self.stored, files), strict=True)
+            return {path: now is not None for (path, then), now in found if now != then}
 
     def delete(self, *parts: str) -> None:
         """Delete a file or folder, if it is there."""
@@ -124,22 +164,64 @@ class Store:
         with readable_errors(target):
             if kind == pafs.FileType.Directory:
                 self.fs.delete_dir(target)
-            elif kind == pafs.FileType.File:
+            elif kind != pafs.FileType.NotFound:
                 self.fs.delete_file(target)
 
     # complete stages
 
     def manifest(self, stage: str) -> Json | None:
-        """The manifest of a complete stage; None if the stage is not complete."""
-        data = self.read_bytes(stage, MANIFEST)
-        if data is None:
-            return None
+        """The manifest of a complete stage (see `Manifest`); None if the stage is not complete.
+
+        Raises:
+            DamagedError: it is not as it was written.
+        """
         try:
-            return json.loads(data)
-        except ValueError:
-            raise DetrayError(
-                f"{self.path(stage, MANIFEST)}: not readable as JSON; run the stage again with --force"
-            ) from None
+            data = self.read_bytes(stage, MANIFEST)
+            return None if data is None else manifests.decode(data, stage)
+        except ValueError as error:
+            raise self.damaged(f"{stage}/{MANIFEST}", f"damaged ({error})") from None
+
+    def damaged(self, file: str, why: str) -> DamagedError:
+        """The error that says that a file of a stage is not as it was written."""
+        mend = f"run 'detray {file.partition('/')[0]} --output {self.root}' again"
+        return DamagedError(f"{self.path(file)}: {why}; {mend}")
+
+    def damage(self, stage: str, *, files: bool = True, pages: bool = False) -> str | None:
+        """What is damaged in a complete stage, in a sentence; None if nothing is, or it is not complete.
+
+        Args:
+            stage: the stage.
+            files: whether those of its files that are no tables count where they are still there.
+            pages: read all parts, not only the ends of the files.
+        """
+        try:
+            manifest = self.manifest(stage)
+            parts = manifests.parts(manifest) if manifest else {}
+            others = manifests.files(manifest) if manifest else {}
+            found = self.changed(parts | others)
+            changed = [path for path, is_there in found.items() if files or path in parts or not is_there]
+            if changed:
+                more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+                return f"{self.path(changed[0])}{more}: {'not as written' if found[changed[0]] else 'gone'}"
+            for path in parts if pages else ():
+                with self.reading(path), self.fs.open_input_file(self.path(path)) as file:
+                    pq.read_table(file, page_checksum_verification=True)
+        except DamagedError as error:
+            return reason(error)
+        return None
+
+    @contextlib.contextmanager
+    def reading(self, file: str) -> Iterator[None]:
+        """Say which part is damaged, where one cannot be read in the block."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise self.damaged(file, "gone") from None
+        except (OSError, pa.ArrowException) as error:
+            line = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if isinstance(error, OSError) and (error.errno or not self.is_local):  # not of the content
+                raise DetrayError(f"{self.path(file)}: {line}") from None
+            raise self.damaged(file, f"damaged ({line})") from None
 
     def files(self, table: str, stage: str) -> list[Json]:
         """The parts of a table of a complete stage: ``file`` (below the root), ``rows``, ``bytes`` and,
@@ -164,21 +246,30 @@ class Store:
         """
         names = list(columns) if columns is not None else schema.schema(table).names
         target = pa.schema([schema.schema(table).field(name) for name in names])
-        found = [
-            pq.read_table(
-                self.path(part["file"]), columns=names, filters=filters, filesystem=self.fs, partitioning=None
+        found = [self._read(part["file"], target, filters) for part in files if part.get("rows") != 0]
+        return pa.concat_tables(found).combine_chunks() if found else target.empty_table()
+
+    def _read(self, file: str, target: pa.Schema, filters: Any) -> pa.Table:
+        with self.reading(file):
+            rows = pq.read_table(
+                self.path(file),
+                columns=target.names,
+                filters=filters,
+                filesystem=self.fs,
+                partitioning=None,
+                page_checksum_verification=True,
             )
-            for part in files
-            if part.get("rows") != 0
-        ]
-        return pa.concat_tables(found).cast(target).combine_chunks() if found else target.empty_table()
+            return rows.cast(target)
 
     def shards(self, splits: Sequence[str] | None = None) -> list[ShardKey]:
         """The image ranges that ingest cut the data set into, of ``splits`` or of all."""
         manifest = self.manifest("ingest")
         if manifest is None:
             raise DetrayError(f"{self.path('ingest')}: stage ingest is not complete; run 'detray ingest' first")
-        keys = [ShardKey(**entry) for entry in manifest["facts"]["shards"]]
+        try:
+            keys = msgspec.convert(manifest["facts"].get("shards"), list[ShardKey])
+        except msgspec.ValidationError as error:
+            raise self.damaged(f"ingest/{MANIFEST}", f"damaged (facts.shards: {error})") from None
         return [key for key in keys if splits is None or key.split in splits]
 
     def read_shard(

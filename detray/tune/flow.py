@@ -82,8 +82,7 @@ def _model_file(bench: Bench, trial: Trial, name: str) -> bytes:
     workspace = place(bench, trial).below(MODEL)
     content = workspace.read(name)
     if content is None:
-        folder = workspace.store.path(*workspace.place)
-        raise DetrayError(f"{folder}/{name}: this file of the running stage is gone; run tune again with --force")
+        raise workspace.damaged(name, "gone")
     return content
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from detray.arrays import Floats
 from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult, train
-from detray.errors import DetrayError
+from detray.errors import DamagedError, DetrayError
 from detray.evaluate.scores import class_scores
 from detray.flow.workspace import Workspace
 from detray.tune.bench import Bench
@@ -108,6 +108,8 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
         if trial.phase == "search":
             for name, data in model.files().items():
                 workspace.below(MODEL).write(name, data)
+    except DamagedError:
+        raise
     except DetrayError as error:
         return conclude(bench, trial, "failed", error=str(error))
     except Exception as error:  # whatever it was, the other trials go on

@@ -32,7 +32,8 @@ class StageDefinition:
     made current too, and that it goes on without where they fail; ``uses`` those whose results it
     reads where they are complete. ``sections`` names the configuration sections that
     its result depends on; ``inputs`` the outside files and folders it reads; ``pictures`` the
-    folders of the data set's pictures, if it looks at these; ``gpus``: its tasks hold GPUs.
+    folders of the data set's pictures, if it looks at these; ``gpus``: its tasks hold GPUs. ``is_for_people``: no other
+    stage reads its files beside the tables, so a change of these is an edit and no damage.
     """
 
     name: str
@@ -45,6 +46,7 @@ class StageDefinition:
     inputs: Callable[[Config], Sequence[str]] = lambda config: ()
     pictures: Callable[[Config], Sequence[str]] = lambda config: ()
     gpus: bool = False
+    is_for_people: bool = False
 
 
 __all__ = ["Context", "Outcome", "Progress", "Silent", "StageDefinition", "Table"]

@@ -66,4 +66,5 @@ STAGE = StageDefinition(
     run=run,
     needs=_needs,
     uses=("diagnose",),
+    is_for_people=True,
 )

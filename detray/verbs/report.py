@@ -15,4 +15,5 @@ STAGE = StageDefinition(
     sections=("report",),
     run=run,
     uses=("ingest", "audit", "train", "predict", "evaluate", "diagnose", "tune", "clean"),
+    is_for_people=True,
 )

@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -17,12 +17,12 @@ import msgspec
 from detray import __version__
 from detray.cluster import probe
 from detray.detectors.catalogue import is_trainable
-from detray.errors import DetrayError, UsageError
+from detray.errors import DamagedError, DetrayError, UsageError, reason
 from detray.flow.executor import Executor, InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.settings import to_yaml
-from detray.store import Json, Stage
+from detray.store import Json, Lock, Stage
 from detray.verbs import catalogue, work
 from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
@@ -63,44 +63,96 @@ def run(
     Returns:
         What became of each stage, in the order in which they ran.
     """
-    results: dict[str, Result] = {}
+    with Lock(context.store, context.progress.note) as lock:
+        line = _Line(context, lock, on_stage)
+        try:
+            line.run(verbs, force)
+        except DamagedError as error:
+            if not line.mend(error):
+                raise
+            line.run(verbs, force)
+    return list(line.results.values())
 
-    def ensure(name: str, again: bool) -> None:
-        if name in results:
+
+@dataclass
+class _Line:
+    """The stages of a command, one after the other."""
+
+    context: Context
+    lock: Lock
+    on_stage: Callable[[str, str], None]
+    results: dict[str, Result] = field(default_factory=dict)
+    _ran: set[str] = field(default_factory=set)
+    _running: str = ""
+
+    def run(self, verbs: Sequence[str], force: bool) -> None:
+        for verb in verbs:
+            self._ensure(verb, force)
+
+    def mend(self, error: DamagedError) -> bool:
+        """Discard what is damaged in this folder, so that it runs again; whether this may help."""
+        store, note = self.context.store, self.context.progress.note
+        if not self._running or not str(error).startswith(store.path()):
+            return False
+        damaged = {name: damage for name in self.results if (damage := store.damage(name, pages=True))}
+        for name, damage in damaged.items():
+            note(f"{damage}; {name} runs again")
+            Stage(store, name).discard()
+        if not damaged:
+            note(f"{reason(error)}; {self._running} begins anew")
+            Stage(store, self._running).discard()
+        self.results.clear()
+        return True
+
+    def _ensure(self, name: str, again: bool) -> None:
+        """Make a stage current, and first those that it needs; ``again``: even where it is current."""
+        if name in self.results:
             return
         stage = catalogue.definition(name)
-        for need in stage.needs(context.config):
-            ensure(need, False)
+        for need in stage.needs(self.context.config):
+            self._ensure(need, False)
         for wish in stage.tries:
             try:
-                ensure(wish, False)
-            except UsageError:
+                self._ensure(wish, False)
+            except (UsageError, DamagedError):
                 raise
             except DetrayError as error:
-                context.progress.note(f"{name} goes on without {wish}: {error}")
-        inputs = fingerprints(stage.inputs(context.config), context.store)
-        fingerprint = _fingerprint(stage, context, inputs)
-        manifest = context.store.manifest(name)
-        if manifest is not None and manifest["fingerprint"] == fingerprint and not again:
-            results[name] = Result(name, "current", manifest)
-        else:
-            on_stage(name, "running")
-            results[name] = Result(name, "done", _run_stage(stage, context, (fingerprint, inputs), again))
-        on_stage(name, results[name].status)
+                self.context.progress.note(f"{name} goes on without {wish}: {error}")
+        again = again and name not in self._ran
+        inputs = fingerprints(stage.inputs(self.context.config), self.context.store)
+        fingerprint, manifest, damage = self._standing(stage, inputs)
+        if (manifest is None or again) and self.lock.take():  # another run may have ended meanwhile
+            fingerprint, manifest, damage = self._standing(stage, inputs)
+        if manifest is None or again:
+            if damage is not None:
+                self.context.progress.note(f"{damage}; {name} runs again")
+                Stage(self.context.store, name).discard()
+            self.on_stage(name, "running")
+            self._running = name
+            manifest = _run_stage(stage, self.context, (fingerprint, inputs), again, self.lock)
+            self._running = ""
+            self._ran.add(name)
+        self.results[name] = Result(name, "done" if name in self._ran else "current", manifest)
+        self.on_stage(name, self.results[name].status)
 
-    for verb in verbs:
-        ensure(verb, force)
-    return list(results.values())
+    def _standing(self, stage: StageDefinition, inputs: list[Json]) -> tuple[str, Json | None, str | None]:
+        """The fingerprint that a stage is to have, its manifest if it is current, and what of it is damaged."""
+        store = self.context.store
+        fingerprint = _fingerprint(stage, self.context, inputs)
+        damage = store.damage(stage.name, files=not stage.is_for_people)
+        manifest = store.manifest(stage.name) if damage is None else None
+        return fingerprint, manifest if manifest and manifest["fingerprint"] == fingerprint else None, damage
 
 
-def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[Json]], again: bool) -> Json:
+def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[Json]], again: bool, lock: Lock) -> Json:
     fingerprint, inputs = seen
     if context.engine is not None:
         estimate = work.work(stage.name, context.config, context.store)
         context = replace(context, executor=context.engine.executor(estimate))
     _check_machines(stage, context)
+    lock.check()
     writer = Stage(context.store, stage.name)
-    done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint)
+    done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint, context.progress.note)
     start = perf_counter()
     flow = Flow(
         context.store,
@@ -129,6 +181,7 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         "advice": outcome.advice,
         "next_step": outcome.next_step,
     }
+    lock.check()
     return writer.commit(*flow.parts(), manifest, to_yaml(context.config), stage.tables)
 
 

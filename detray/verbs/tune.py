@@ -67,4 +67,5 @@ STAGE = StageDefinition(
     pictures=read_pictures,
     gpus=True,
     needs=lambda config: ("ingest",) if config.tune.focus else ("ingest", "diagnose"),
+    is_for_people=True,
 )

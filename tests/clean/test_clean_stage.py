@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from detray import schema
 from detray.flow.executor import InProcess
 from detray.settings import convert
 from detray.store import Store
+from detray.store.manifest import encode
 from detray.tables import Shard
 from detray.verbs.base import Context
 from detray.verbs.clean import STAGE
@@ -140,8 +140,7 @@ def test_the_fragment_names_the_files_and_the_pictures(tmp_path: Path) -> None:
 
 def test_suspects_of_other_data_are_not_followed(tmp_path: Path) -> None:
     store = ingested(tmp_path, [t.shard(ROWS)], FINDINGS, SUSPECTS)
-    manifest = json.loads(store.read_bytes("ingest", "manifest.json") or b"")
-    store.write_bytes(json.dumps(manifest | {"created": "2"}).encode(), "ingest", "manifest.json")
+    store.write_bytes(encode((store.manifest("ingest") or {}) | {"created": "2"}), "ingest", "manifest.json")
     outcome, edits = cleaned(store)
     assert "relabel" not in edits["action"].to_pylist()
     assert any("no label errors" in note for note in outcome.notes)

@@ -46,7 +46,7 @@ def test_nothing_shows_before_the_commit_and_all_after(store: Store, tmp_path: P
     assert not list((tmp_path / "out/audit").glob("quarantine/*"))
     with pytest.raises(DetrayError, match="detray audit"):
         store.read("findings")
-    stage.commit(parts, [], {"fingerprint": "f"}, "name: x\n", ["findings"])
+    stage.commit(parts, {}, {"fingerprint": "f"}, "name: x\n", ["findings"])
     assert store.read("quarantine", "audit").num_rows == 2
     assert store.read("findings").schema.equals(schema.schema("findings"))
     assert not (tmp_path / "out/audit/_partial").exists()
@@ -55,7 +55,7 @@ def test_nothing_shows_before_the_commit_and_all_after(store: Store, tmp_path: P
 def test_other_tools_read_the_parts_as_they_are(store: Store, tmp_path: Path) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
-    stage.commit(write(stage, "r0", "r1", "r2"), [], {}, "", ["quarantine", "findings"])
+    stage.commit(write(stage, "r0", "r1", "r2"), {}, {}, "", ["quarantine", "findings"])
     parts = f"{tmp_path}/out/audit/quarantine/*.parquet"
     assert duckdb.sql(f"SELECT reason FROM '{parts}' ORDER BY 1").fetchall() == [("r0",), ("r1",), ("r2",)]
     assert pl.read_parquet(parts)["reason"].to_list() == ["r0", "r1", "r2"]
@@ -68,7 +68,7 @@ def test_a_task_that_runs_twice_leaves_no_row_twice(store: Store) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
     write(stage, "a")
-    stage.commit(write(stage, "a"), [], {}, "", [])
+    stage.commit(write(stage, "a"), {}, {}, "", [])
     assert store.read("quarantine", "audit").num_rows == 1
 
 
@@ -85,11 +85,11 @@ def test_a_second_run_replaces_the_first(store: Store) -> None:
     for reasons in (("a", "b", "c"), ("d",)):
         stage = Stage(store, "audit")
         stage.begin(str(reasons))
-        stage.commit(write(stage, *reasons), [], {}, "", ["findings"])
+        stage.commit(write(stage, *reasons), {}, {}, "", ["findings"])
     assert store.read("quarantine", "audit")["reason"].to_pylist() == ["d"]
     third = Stage(store, "audit")
     third.begin("clean")
-    third.commit({}, [], {}, "", ["findings"])
+    third.commit({}, {}, {}, "", ["findings"])
     assert "quarantine" not in store.manifest("audit")["tables"]
     assert store.fs.get_file_info(store.path("audit", "quarantine")).type == pafs.FileType.NotFound
 
@@ -109,11 +109,11 @@ def test_a_commit_that_was_cut_off_is_finished_by_the_next(store: Store, monkeyp
 
     monkeypatch.setattr(type(stage), "_move_part", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        stage.commit(parts, [], {}, "", ["quarantine"])
+        stage.commit(parts, {}, {}, "", ["quarantine"])
     assert store.manifest("audit") is None
     monkeypatch.setattr(type(stage), "_move_part", original)
     Stage(store, "audit").begin("f")
-    Stage(store, "audit").commit(parts, [], {}, "", ["quarantine"])
+    Stage(store, "audit").commit(parts, {}, {}, "", ["quarantine"])
     assert sorted(store.read("quarantine", "audit")["reason"].to_pylist()) == ["r0", "r1", "r2"]
 
 
@@ -177,7 +177,7 @@ def test_a_range_is_read_from_parts_cut_in_any_way(store: Store) -> None:
 def test_the_manifest_lists_what_is_there(store: Store, tmp_path: Path) -> None:
     stage = Stage(store, "audit")
     stage.begin("f")
-    stage.commit(write(stage, "a"), [], {"counts": {"in": 1}}, "", ["findings"])
+    stage.commit(write(stage, "a"), {}, {"counts": {"in": 1}}, "", ["findings"])
     manifest = json.loads((tmp_path / "out/audit/manifest.json").read_text())
     assert manifest["counts"] == {"in": 1}
     for table in manifest["tables"].values():
