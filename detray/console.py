@@ -41,7 +41,9 @@ class Bar:
         self._label: str | None = None
         self._total = self._done = 0
         self._start = self._shown = 0.0
+        self._before: int | None = None
         self._first: tuple[int, float] | None = None
+        self._told = ""
 
     def stage(self, name: str, status: str) -> None:
         """A stage has begun or ended."""
@@ -54,7 +56,9 @@ class Bar:
     def step(self, label: str, total: int) -> None:
         """A step of ``total`` tasks begins."""
         self.close()
-        self._label, self._total, self._done, self._first = printable(label), total, 0, None
+        self._label, self._total, self._done = printable(label), total, 0
+        self._before = self._first = None
+        self._told = ""
         self._start = self._shown = time.monotonic()
         if self._stream.isatty():
             from rich.live import Live
@@ -67,7 +71,10 @@ class Bar:
         """``done`` more tasks of the step are done; those of an earlier run are the first call's."""
         self._done += done
         now = time.monotonic()
-        self._first = self._first or (self._done, now)
+        if self._before is None:
+            self._before = self._done
+        elif self._first is None:
+            self._first = (self._done, now)
         if self._live is None and now - self._shown > EVERY and self._done < self._total:
             self._print(f"  {self._label}: {self._state()}")
             self._shown = now
@@ -76,6 +83,13 @@ class Bar:
         """A line between two steps."""
         self.close()
         self._print(f"  {printable(text)}")
+
+    def tell(self, text: str, left: float | None = None) -> None:
+        """What has happened in the step that goes on; ``left``: seconds until its end."""
+        self._told = printable(text) + (f", about {_duration(left)} left" if left is not None else "")
+        if self._live is None:
+            self._print(f"  {self._told}")
+            self._shown = time.monotonic()
 
     def close(self) -> None:
         """End the step that is open, if one is."""
@@ -88,9 +102,10 @@ class Bar:
             self._label = None
 
     def _state(self) -> str:
+        """How far it is; the time left is by what was done since the first task ended: starting is no measure."""
         now = time.monotonic()
-        before, since = self._first or (0, now)
-        if self._done == self._total or self._done <= before:
+        before, since = self._first or (self._done, now)
+        if self._done in (self._total, before) or now - since < since - self._start:
             return f"{self._done}/{self._total}, {_duration(now - self._start)}"
         left = (now - since) / (self._done - before) * (self._total - self._done)
         return f"{self._done}/{self._total}, about {_duration(left)} left"
@@ -104,7 +119,7 @@ class Bar:
         for _ in range(3):
             line.add_column(no_wrap=True)
         bar = ProgressBar(max(self._total, 1), self._done if self._total else 1, width=BAR_WIDTH)
-        line.add_row(Text(f"  {self._label}"), bar, Text(self._state()))
+        line.add_row(Text(f"  {self._label}"), bar, Text(self._told or self._state()))
         return line
 
     def _print(self, text: str) -> None:

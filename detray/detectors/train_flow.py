@@ -14,6 +14,7 @@ from detray.arrays import Floats
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.errors import DetrayError
 from detray.flow.data import Data
+from detray.flow.epochs import Epochs, epoch_file
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome, Table
 from detray.flow.step import Output, Resources, Step
@@ -115,7 +116,7 @@ def learn(work: Work, task: Training) -> Output[Trained]:
         rows: Rows = [{"split": TRAIN} | {name: getattr(result, name) for name in fields}]
         if judge is not None and result.detections is not None:
             rows += _judged(judge, result.detections, result.epoch, names)
-        task.workspace.write_json(_epoch(result.epoch), rows)
+        task.workspace.write_json(epoch_file(result.epoch), rows)
         return True
 
     model = train(
@@ -167,15 +168,19 @@ def _judged(judge: Judge, detections: pa.Table, epoch: int, names: dict[int, str
     ]
 
 
-def _epoch(number: int) -> str:
-    return f"epoch-{number:05d}.json"
-
-
 def _kept(workspace: Workspace, number: int) -> Rows:
-    rows = workspace.read_json(_epoch(number), Rows)
+    rows = workspace.read_json(epoch_file(number), Rows)
     if rows is None:
         raise workspace.damaged(_epoch(number), "gone")
     return rows
+
+
+def _described(content: bytes, before: bytes | None) -> str:
+    """The rows of an epoch in words."""
+    first, *judged = msgspec.json.decode(content, type=Rows)
+    found = [row["ap50"] for row in judged if row["ap50"] is not None]
+    scores = f", mAP50 {sum(found) / len(found):.3f}" if found else ""
+    return f"loss {first['loss']:.3f}{scores}, {first['seconds']:.1f} s"
 
 
 LEARN = Step[Work, Training, Trained]("train", learn, Trained)
@@ -184,7 +189,8 @@ LEARN = Step[Work, Training, Trained]("train", learn, Trained)
 def training(flow: Flow, work: Work, gpus: float) -> Outcome:
     """Train on the split train, and judge every epoch on val where there is one; ``gpus`` as the task holds them."""
     task = Training(flow.data.shards([TRAIN]), flow.data.shards([VAL]), flow.workspace("train"))
-    facts = flow.reduce(LEARN, work, task, resources=Resources(gpus=gpus)).facts
+    with Epochs({"": task.workspace}, work.settings.epochs, _described, flow.progress):
+        facts = flow.reduce(LEARN, work, task, resources=Resources(gpus=gpus)).facts
     title = f"after {work.settings.epochs} epochs of training, on the split {VAL}"
     rows = [[score.category_name, score.ap, score.ap50] for score in facts.last]
     return Outcome(

@@ -48,6 +48,10 @@ class Progress(Protocol):
         """A line for the person who waits."""
         ...
 
+    def tell(self, text: str, left: float | None = None) -> None:
+        """What has happened in the step that goes on; ``left``: seconds until its end."""
+        ...
+
 
 class Silent:
     """No progress at all."""
@@ -57,3 +61,5 @@ class Silent:
     def advance(self, done: int = 1) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+    def tell(self, text: str, left: float | None = None) -> None: ...

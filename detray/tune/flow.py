@@ -1,11 +1,13 @@
 """``detray tune``: search the train settings for the focus classes, and prove the gain on fresh seeds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.detectors.train_flow import TRAIN, VAL
 from detray.errors import DetrayError
+from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Resources, Step
@@ -17,7 +19,7 @@ from detray.tune.prepare import PREPARE, Split
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
 from detray.tune.space import search_space
-from detray.tune.trial import MODEL, End, Trial, place, run_trial
+from detray.tune.trial import MODEL, End, Trial, described, place, run_trial
 
 BEST = "best"
 """The folder of the winner below the stage's: ``model/`` and ``config.yaml``."""
@@ -126,11 +128,14 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     space = search_space(request.tune, request.train, bench.focus_names, pretrained=is_pretrained)
     search = Search(bench, space, request.tune)
     flow.progress.step("search", search.size)
-    with flow.timed("search"):
+    flow.progress.advance(0)
+    with flow.timed("search"), _epochs(flow, search, search.ids):
         run_search(search, flow.progress.advance)
     if (end := search.ends[search.baseline.trial_id]).status != "completed":
         raise DetrayError(f"the baseline, the configuration as given, could not be trained: {end.error}")
-    proofs = flow.map(PROVE, bench, finals(search), resources=Resources(flow.cpus, request.gpus)).facts
+    proven = finals(search)
+    with _epochs(flow, search, proven):
+        proofs = flow.map(PROVE, bench, proven, resources=Resources(flow.cpus, request.gpus)).facts
     candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
     best = candidate.trial if candidate is not None and candidate.proof.is_win else search.baseline
     configuration = request.configure(best.settings, bench.focus_names)
@@ -147,6 +152,14 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         ],
         notes=[summary.verdict(search, candidate)],
     )
+
+
+def _epochs(flow: Flow, search: Search, trials: Iterable[str]) -> Epochs:
+    """Tells each epoch of some trials."""
+    bench = search.bench
+    runs = {trial: bench.workspace.below(trial) for trial in trials}
+    epochs = search.space.baseline.epochs
+    return Epochs(runs, epochs, partial(described, bench), flow.progress, search.ends.__contains__)
 
 
 def _require_boxes(focus: tuple[int, ...], classes: Mapping[int, str], val: prepare.Prepared) -> None:

@@ -88,12 +88,17 @@ class Search:
         """How many trials it makes."""
         return min(self.settings.trials, self.space.size)
 
+    @property
+    def ids(self) -> list[str]:
+        """Of these, in their order."""
+        return [f"search-{number:04d}" for number in range(self.size)]
+
     def next(self) -> Trial | None:
         """The next trial; None after the last."""
         number = len(self.trials)
         if number >= self.size:
             return None
-        trial_id = f"search-{number:04d}"
+        trial_id = self.ids[number]
         workspace = self.bench.workspace.below(trial_id)
         choice = workspace.read_json(CHOICE, Choice)
         if choice is None:

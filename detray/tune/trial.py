@@ -19,8 +19,10 @@ from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult, train
 from detray.errors import DamagedError, DetrayError
 from detray.evaluate.scores import class_scores
+from detray.flow.epochs import epoch_file
 from detray.flow.workspace import Workspace
 from detray.tune.bench import Bench
+from detray.tune.objective import focus_ap
 
 Status = Literal["completed", "stopped", "failed"]
 Values = list[float | None]
@@ -154,12 +156,12 @@ def read_end(bench: Bench, trial: Trial) -> End | None:
 
 def write_epoch(bench: Bench, trial: Trial, number: int, epoch: Epoch) -> None:
     """Keep what epoch ``number`` of a trial came to."""
-    place(bench, trial).write_json(_epoch(number), epoch)
+    place(bench, trial).write_json(epoch_file(number), epoch)
 
 
 def read_epoch(bench: Bench, trial: Trial, number: int) -> Epoch | None:
     """What epoch ``number`` of a trial came to; None if it is not whole."""
-    return place(bench, trial).read_json(_epoch(number), Epoch)
+    return place(bench, trial).read_json(epoch_file(number), Epoch)
 
 
 def epochs(bench: Bench, trial: Trial) -> list[Epoch]:
@@ -168,8 +170,13 @@ def epochs(bench: Bench, trial: Trial) -> list[Epoch]:
     return list(iter(lambda: read_epoch(bench, trial, next(numbers)), None))
 
 
-def _epoch(number: int) -> str:
-    return f"epoch-{number:05d}.json"
+def described(bench: Bench, content: bytes, before: bytes | None) -> str:
+    """What was kept of an epoch, in words."""
+    epoch = msgspec.json.decode(content, type=Epoch)
+    start = msgspec.json.decode(before, type=Epoch).seconds if before else 0.0
+    score = focus_ap(as_array(epoch.ap), bench.is_focus)
+    focus = f", focus AP {score:.3f}" if score is not None else ""
+    return f"loss {epoch.class_loss + epoch.box_loss:.3f}{focus}, {epoch.seconds - start:.1f} s"
 
 
 def as_json(values: Sequence[float] | Floats) -> list[float | None]:

@@ -57,14 +57,52 @@ def test_on_a_terminal_progress_is_redrawn_and_leaves_one_line_a_step(terminal: 
 
 
 def test_the_time_left_does_not_count_what_an_earlier_run_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter((0.0, 0.0, 20.0, 20.0, 20.0))
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     stream = io.StringIO()
     bar = console.Bar(stream)
     bar.step("rules", 100)
     bar.advance(90)
-    bar.advance(1)
-    assert stream.getvalue() == "  rules: 91/100, about 3 min 00 s left\n"
+    for now[0] in (10.0, 20.0):
+        bar.advance()
+    assert stream.getvalue() == "  rules: 92/100, about 80 s left\n"
+
+
+def test_what_starting_took_is_no_measure_of_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of a hundred tasks ends after 30 s of starting, each further one takes one: half an hour was told."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    bar = console.Bar(stream)
+    bar.step("read", 100)
+    bar.advance(0)
+    for now[0] in [30.0 + second for second in range(41)]:
+        bar.advance()
+    assert stream.getvalue().splitlines() == [
+        "  read: 1/100, 30 s",
+        "  read: 12/100, 41 s",
+        "  read: 23/100, 52 s",
+        "  read: 34/100, about 66 s left",
+    ]
+
+
+def test_what_happens_in_a_step_is_a_line_where_there_is_no_terminal(terminal: Terminal) -> None:
+    stream = io.StringIO()
+    bar = console.Bar(stream)
+    bar.step("train", 1)
+    bar.tell("epoch 1/3: loss 0.5")
+    bar.tell("epoch 2/3: loss 0.4", 125.0)
+    bar.advance()
+    bar.close()
+    assert stream.getvalue().splitlines()[:2] == [
+        "  epoch 1/3: loss 0.5",
+        "  epoch 2/3: loss 0.4, about 2 min 05 s left",
+    ]
+    with contextlib.closing(console.Bar(terminal)) as bar:
+        bar.step("train", 1)
+        bar.tell("epoch 1/3: loss 0.5")
+        time.sleep(0.3)
+    assert "epoch 1/3: loss 0.5" in terminal.getvalue()
 
 
 def test_a_table_is_aligned_and_null_is_a_dash() -> None:

@@ -1,5 +1,6 @@
 """The stages train and predict on real files, in one process."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
 from outputs import run_stage
 
 from detray import tables
+from detray.console import Bar
 from detray.detectors import flow as inference
 from detray.detectors.network import build_network
 from detray.detectors.retinanet import RetinaNet, load_retinanet
@@ -18,6 +20,7 @@ from detray.errors import DetrayError, UsageError
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.inputs import read_scene
+from detray.flow import epochs
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
@@ -222,3 +225,15 @@ def test_a_file_of_detections_is_of_one_split(tmp_path):
 def test_model_names():
     names = {None: "retinanet", "out/a/tune/best/model": "best", "x/mine": "mine", "s3://b/run/model/": "run"}
     assert {path: inference.model_name(DetectorSettings(path=path)) for path in names} == names
+
+
+def test_each_epoch_is_told(tmp_path, monkeypatch, eager, capsys):
+    """Where there is no terminal: a line each, with the time left as soon as one is known."""
+    monkeypatch.setattr(epochs, "EVERY", 0.01)
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "train", 3), draw(tmp_path / "val", 2, "val", seed=1)])
+    run_stage(train.STAGE, Context(CONFIG, store, InProcess(), progress=Bar()), "f")
+    lines = [line for line in capsys.readouterr().err.splitlines() if "epoch" in line]
+    assert len(lines) == CONFIG.train.epochs
+    for number, line in enumerate(lines, 1):
+        assert re.fullmatch(rf"  epoch {number}/2: loss \d\.\d+, mAP50 \d\.\d{{3}}, \d+\.\d s", line), line

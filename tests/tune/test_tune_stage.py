@@ -1,6 +1,7 @@
 """Whole tunings in this process. The training is played, but for one that is real."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from outputs import run_stage, write_stage
 
 from detray import schema
+from detray.console import Bar
 from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
 from detray.detectors.training import EpochResult
@@ -269,6 +271,18 @@ def test_a_tuning_that_was_cut_off_goes_on(store: Store, config: Config, play: C
     for table in ("trial_class_metrics", "class_deltas"):
         columns = [name for name in whole[table].column_names if name != "seconds"]
         assert tables[table].select(columns).equals(whole[table].select(columns))
+
+
+def test_each_epoch_of_each_trial_is_told(
+    store: Store, config: Config, play: Callable[..., Played], capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(sharp)
+    run_stage(STAGE, Context(config, store, InProcess(), progress=Bar()))
+    lines = [line for line in capsys.readouterr().err.splitlines() if ", epoch" in line]
+    pattern = r"  (\S+), epoch ([123])/3: loss \d\.\d+, focus AP \d\.\d{3}, \d+\.\d s(, about .* left)?"
+    found = [match.groups()[:2] for line in lines if (match := re.fullmatch(pattern, line))]
+    trials = store.read("trials").to_pylist()
+    assert len(found) == len(set(found)) == len(lines) == sum(row["epochs"] for row in trials)
 
 
 def test_two_settings_give_two_trainings(store: Store, config: Config, play: Callable[..., Played]) -> None:
