@@ -171,7 +171,7 @@ def _judged(judge: Judge, detections: pa.Table, epoch: int, names: dict[int, str
 def _kept(workspace: Workspace, number: int) -> Rows:
     rows = workspace.read_json(epoch_file(number), Rows)
     if rows is None:
-        raise workspace.damaged(_epoch(number), "gone")
+        raise workspace.damaged(epoch_file(number), "gone")
     return rows
 
 
