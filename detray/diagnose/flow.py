@@ -30,7 +30,7 @@ from detray.diagnose.steps.sources import DetectionSource, file_source, renamed_
 from detray.diagnose.steps.work import Work
 from detray.diagnose.summary import summary
 from detray.diagnose.weak import weak_classes
-from detray.flow.data import Data, names_of
+from detray.flow.data import Data, names_of, unseen_images
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Step
@@ -68,6 +68,7 @@ def diagnose(flow: Flow, request: Request) -> Outcome:
     for place, split in enumerate(request.splits):
         keys = flow.data.shards([split])
         if keys:
+            outcome.notes += _left_out(flow.data, split)
             work = _work(flow.data, request, split, predicted, metrics)
             SplitDiagnosis(flow, request, work, f"s{place:03d}", tuple(keys)).run(
                 source or DetectionSource(flow.data, split), metrics, outcome
@@ -82,6 +83,12 @@ def _unseen(predicted: Json) -> list[str]:
     left_out = predicted.get("facts", {}).get("left_out", {})
     listed = ", ".join(f"{reason} {left_out[reason]:,}" for reason in left_out if reason in UNSEEN)
     return [f"detections that no cause can look at, as if they were not there: {listed}"] if listed else []
+
+
+def _left_out(data: Data, split: str) -> list[str]:
+    """What to say of images that the detector has not seen."""
+    n = unseen_images(data, ShardKey(0, split, None, None)).num_rows
+    return [f"{split}: {n:,} images whose pictures could not be read are left out"] if n else []
 
 
 def _class_metrics(data: Data) -> pa.Table:

@@ -16,6 +16,7 @@ from detray.detectors import flow as inference
 from detray.detectors.network import build_network
 from detray.detectors.retinanet import RetinaNet, load_retinanet
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.detectors.train_flow import Training, Work, learn
 from detray.errors import DetrayError, UsageError
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.settings import EvaluateSettings
@@ -27,6 +28,8 @@ from detray.flow.flow import Flow
 from detray.flow.keeper import MemoryKeeper
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Store
+from detray.tables import Shard
+from detray.tune import prepare
 from detray.verbs import predict, train
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
@@ -119,6 +122,27 @@ def test_what_the_history_says_is_what_predict_and_evaluate_find(trained):
         image, category, score, rank = columns
         ap = class_average_precision(gt, Detections(image, category, tables.boxes(found), score, rank.astype(np.int64)))
         assert row["ap"] == pytest.approx(ap.mean(), abs=1e-12)
+
+
+def test_boxes_of_pictures_that_cannot_be_read_are_not_judged(tmp_path):
+    shards = [draw(tmp_path / "train", 2), draw(tmp_path / "val", 4, "val", seed=1)]
+    (tmp_path / "val" / "val-002.png").write_bytes(b"")
+    judged = []
+
+    def judge(shard: Shard) -> None:
+        judged.append(shard)
+        raise KeyboardInterrupt
+
+    data = MemoryData(shards)
+    work = Work(data, "t", DETECTOR, CONFIG.train, judge, 0.01)
+    task = Training(data.shards(["train"]), data.shards(["val"]), MemoryKeeper().workspace("train"))
+    with pytest.raises(KeyboardInterrupt):
+        learn(work, task)
+    assert set(judged[0].annotations["image_id"].to_pylist()) == {1, 3, 4}
+    kept = prepare.prepare(
+        prepare.Work(data, "t", DETECTOR, CLASSES, 0.01), prepare.Split("val", data.shards(["val"]))
+    ).kept
+    assert set(kept["truth"]["image_id"].to_pylist()) == {1, 3, 4}
 
 
 def test_a_training_that_was_cut_off_goes_on(tmp_path, monkeypatch, eager):

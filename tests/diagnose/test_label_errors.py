@@ -142,4 +142,8 @@ def test_images_that_the_detector_has_not_seen_hold_no_suspects() -> None:
     assert found.tables["label_errors"].num_rows
     for name in in_memory.TABLES:
         assert found.tables[name].equals(expected.tables[name]), name
+    assert found.outcome.notes == [
+        "val: 20 images whose pictures could not be read are left out",
+        *expected.outcome.notes,
+    ]
     assert not in_memory.run(tables, aps=aps).tables["label_errors"].equals(found.tables["label_errors"])

@@ -55,6 +55,18 @@ def test_a_picture_that_goes_or_comes_back_makes_what_read_it_stale(tmp_path: Pa
     assert "missing-image" not in store.read("findings")["rule"].to_pylist()
 
 
+def test_a_page_is_made_again_with_its_pictures_and_without(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    statuses(tmp_path, "ingest")
+    folder, away = tmp_path / "pictures", tmp_path / "away"
+    assert statuses(tmp_path, "report")[0] == {"report": "done"}
+    assert statuses(tmp_path, "report")[0] == {"report": "current"}
+    folder.rename(away)
+    assert statuses(tmp_path, "report")[0] == {"report": "done"}
+    away.rename(folder)
+    assert statuses(tmp_path, "report")[0] == {"report": "done"}
+
+
 def test_what_detray_writes_among_the_pictures_is_none_of_them(tmp_path: Path) -> None:
     write_data(tmp_path)
     assert set(statuses(tmp_path, "ingest", ".")[0].values()) == {"done"}
