@@ -16,6 +16,7 @@ from detray.audit.rules.class_ import (
 from detray.audit.rules.geometry import (
     area_mismatch,
     box_format,
+    constant_area,
     coordinate_scale,
     degenerate_box,
     extreme_aspect,
@@ -111,6 +112,7 @@ RULES: tuple[Rule, ...] = (
     size_outlier.RULE,
     neighbour_outlier.RULE,
     area_mismatch.RULE,
+    constant_area.RULE,
     full_image_box.RULE,
     duplicate_box.RULE,
     near_duplicate_box.RULE,

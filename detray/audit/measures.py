@@ -26,8 +26,9 @@ grid                  objects; key: the largest 2^a 5^b that divides x, y, w and
 images                images that hold one of the boxes; not by class
 ====================  ==================================================================
 
-Without a class: ``split_images``, ``many_files`` (shards with more source files than are told apart),
-and what `agreement` counts for pairs of annotators.
+Without a class: ``split_images``, ``many_files`` (shards with more source files than are told apart), ``low_area``
+(objects whose stated area is below half of their box's; key: bin of that area), and what `agreement` counts for pairs
+of annotators.
 """
 
 from collections.abc import Iterator
@@ -59,6 +60,10 @@ def measure(view: View, reach: Reach | None = None) -> pa.Table:
     parts = [tally.count_all("split_images", np.zeros(view.images.num_rows, np.int64))]
     everything = _among(slice(None), view.category_ids != NO_ID)
     places = pa.concat_tables(_of_places(view, everything, view.class_ids, view.class_codes, ""))
+    low = view.is_object & (view.areas > 0) & (view.areas < view.width * view.height / 2)
+    parts.append(
+        tally.count_all("low_area", np.floor(np.log2(view.areas[low]) * tally.BINS_PER_OCTAVE).astype(np.int64))
+    )
     parts += [places, *_of_sizes(view, everything, reach), *_of_images(view, everything)]
     parts += _of_groups(view, places)
     parts += compare_annotators(view)

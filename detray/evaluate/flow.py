@@ -15,6 +15,7 @@ import numpy as np
 from detray.evaluate import steps, summary, unscored
 from detray.evaluate.against import OtherModel
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.shard.annotation_ids import AnnotationIds, told
 from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
 from detray.evaluate.steps import ClassesReduced, ClassGroup, Held, ImagesRanked, Matched, OtherWork, PartOfSplit, Work
 from detray.evaluate.tables.images import first_ranks
@@ -94,6 +95,7 @@ def evaluate(
             *unscored.nothing_left(read, n),
             *(note for split in found for note in summary.notes(split, settings.bootstrap > 0)),
             *unscored.fates(left_out),
+            *(note for split in splits for note in told(split, _annotation_ids(split, matched))),
             *unscored.capped(
                 matched.facts, {split: names_of(flow.data, split) for split in splits}, settings.max_detections
             ),
@@ -245,6 +247,10 @@ def _summaries(
         )
         for whole in flow.map(steps.SUMMARY, work, wholes).facts
     ]
+
+
+def _annotation_ids(split: str, matched: Results[Matched]) -> list[AnnotationIds]:
+    return [result.facts.annotation_ids for result in _of_split(split, matched)]
 
 
 def _of_split(split: str, results: Results[OfSplit]) -> list[Result[OfSplit]]:

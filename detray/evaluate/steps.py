@@ -17,6 +17,7 @@ from detray import schema, tables
 from detray.arrays import Ints
 from detray.evaluate.against import OtherPredictions
 from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.shard.annotation_ids import AnnotationIds, count_ids
 from detray.evaluate.shard.confusion import CONFUSION
 from detray.evaluate.shard.inputs import TRUTH_COLUMNS
 from detray.evaluate.shard.matches import BOXES, DETECTIONS, REPAIRS, ShardMatches, match_shard
@@ -125,6 +126,7 @@ class Matched(PartOfSplit, frozen=True):
         ids: of classes with detections or boxes, rising.
         held: rows of each of these in the kept tables that are sorted by class.
         account: of the rows of a file.
+        annotation_ids: of the boxes, for what pycocotools makes of them.
     """
 
     detections: int
@@ -133,6 +135,7 @@ class Matched(PartOfSplit, frozen=True):
     ids: list[int]
     held: dict[str, list[int]]
     account: Account
+    annotation_ids: AnnotationIds = AnnotationIds()
 
 
 def read_piece(work: Work, piece: Piece) -> Tables:
@@ -154,7 +157,10 @@ def match_piece(work: Work, piece: Piece, rows: Tables) -> Output[Matched]:
     shard = given.without(rows[UNSEEN]["image_id"])
     found = match_shard(shard, work.settings, work.slices, run=work.run, model=work.model)
     found.left_out.update(_left_out(given, shard))
-    return _matched(piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, {"confusion": found.confusion})
+    kept = {"confusion": found.confusion}
+    return _matched(
+        piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, kept, ids=count_ids(shard.annotations)
+    )
 
 
 def _left_out(given: Shard, seen: Shard) -> dict[str, int]:
@@ -180,16 +186,26 @@ def _matched(
     written: Tables,
     kept: Tables,
     account: Account | None = None,
+    ids: AnnotationIds | None = None,
 ) -> Output[Matched]:
     by_class = {keep.name: getattr(found, keep.name) for keep in keeps}
     columns = {name: tables.numpy(rows, "category_id") for name, rows in by_class.items()}
-    ids = np.union1d(columns["detections"], columns["boxes"])
+    classes = np.union1d(columns["detections"], columns["boxes"])
     held = {
-        name: (np.searchsorted(column, ids, side="right") - np.searchsorted(column, ids)).tolist()
+        name: (np.searchsorted(column, classes, side="right") - np.searchsorted(column, classes)).tolist()
         for name, column in columns.items()
     }
     n = found.detections.num_rows
-    facts = Matched(piece.shard.split, n, found.left_out, found.beyond, ids.tolist(), held, account or Account())
+    facts = Matched(
+        piece.shard.split,
+        n,
+        found.left_out,
+        found.beyond,
+        classes.tolist(),
+        held,
+        account or Account(),
+        ids or AnnotationIds(),
+    )
     return Output(facts, written, by_class | dict(kept))
 
 

@@ -1,0 +1,43 @@
+"""Every box of a split states the same area, whatever its sides are.
+
+Failure: COCO's evaluation puts boxes into small, medium and large by this field: with an area of 1 all are small, and
+AP of medium and large boxes is undefined. AP over all sizes stays what it is.
+Number: stated areas below half of the box's, in bins of 1/64 octave; at least `min_share` of the split's single
+objects, and at least `min_boxes`, in one bin. Areas of masks are smaller than the box too, but differ.
+Source: pycocotools/cocoeval.py, evaluateImg ('_ignore' by g['area']); converters that write area 1.0 for every box.
+"""
+
+from collections.abc import Sequence
+
+from detray.audit.rule import WARNING, Fact, Limits, SummaryRule, Threshold
+from detray.audit.summary import Summary
+from detray.audit.tally import bin_centres
+
+
+def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
+    facts = []
+    for split in data.splits:
+        keys, n = data.tallies[split].histogram("low_area")
+        total = sum(data.boxes[split].values()) - sum(data.crowds[split].values())
+        if not len(n) or n.max() < max(limits["min_boxes"], limits["min_share"] * total):
+            continue
+        area, count = float(bin_centres(keys[n.argmax()])), int(n.max())
+        facts.append(Fact(split, f"{count} of {total} boxes have an area of about {area:.3g} px²", count=count))
+    return facts
+
+
+RULE = SummaryRule(
+    code="constant-area",
+    family="geometry",
+    severity=WARNING,
+    scope="split",
+    problem="its boxes state the same area, while their sides say otherwise",
+    expected="the area of the mask, or width times height",
+    fix="write the area of the mask, or width times height",
+    doc=__doc__,
+    thresholds=(
+        Threshold("min_share", 0.9, "of the boxes", 0.5, 1.0, "from this share on the area is no coincidence"),
+        Threshold("min_boxes", 10, "boxes", 2, 1e9, "fewer may agree by chance"),
+    ),
+    check=_check,
+)
