@@ -5,8 +5,8 @@ leaves out the others, with a warning in its log: a split may count as one pictu
 Number: TFRecords of one split with an equal image/source_id, an absent one being an empty one; fatal from 10 on, else
 an error.
 Source: TF Object Detection API, object_detection/metrics/coco_evaluation.py ("Ignoring ground truth with image id");
-tf_example_decoder.py reads an absent one as empty. Its input reader replaces an empty one by a random number since
-2018, its offline evaluation (metrics/tf_example_parser.py) does not.
+tf_example_decoder.py reads an absent one as empty. For an empty one newer inputs.py take a random number, older ones and
+the offline evaluation (metrics/tf_example_parser.py) take it as it stands.
 """
 
 import numpy as np
@@ -45,7 +45,8 @@ def _describe(view: View, rows: Rows, n: Ints) -> Hits:
     mine = ids.take(pa.array(np.searchsorted(own, rows)))
     stated = pc.if_else(pc.equal(mine, ""), "no image/source_id", join("image/source_id ", mine))
     severity = np.where(n >= MANY, FATAL, ERROR).astype(np.int8)
-    said = join(stated, " in ", integer(n), " records")
+    more = pc.if_else(pc.equal(mine, ""), "; only newer input readers make one up", "")
+    said = join(stated, " in ", integer(n), " records", more)
     return Hits(rows, "images", observed=said, severity=severity, share=said)
 
 
