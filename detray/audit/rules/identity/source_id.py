@@ -5,8 +5,8 @@ leaves out the others, with a warning in its log: a split may count as one pictu
 Number: TFRecords of one split with an equal image/source_id, an absent one being an empty one; fatal from 10 on, else
 an error.
 Source: TF Object Detection API, object_detection/metrics/coco_evaluation.py ("Ignoring ground truth with image id");
-tf_example_decoder.py reads an absent one as empty. An empty one is a random number to newer inputs.py, and stays empty in
-older ones and in the offline evaluation (metrics/tf_example_parser.py).
+tf_example_decoder.py reads an absent one as empty. An empty one is a random number to newer inputs.py, and stays
+empty in older ones and in the offline evaluation (metrics/tf_example_parser.py).
 """
 
 import numpy as np
