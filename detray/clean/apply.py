@@ -11,7 +11,7 @@ from detray import tables
 from detray.clean.rows import NOT_FOUND, locate, new_rows, replace_rows, with_columns
 
 
-class _After(msgspec.Struct):
+class After(msgspec.Struct):
     """An annotation as an edit leaves it: COCO's object, with what an edit may change."""
 
     id: int | None
@@ -46,7 +46,7 @@ def apply(annotations: pa.Table, edits: pa.Table) -> pa.Table:
 
 
 def _after(rows: pa.Table, edits: pa.Table) -> pa.Table:
-    states = _decoded(edits)
+    states = decoded(edits)
     return with_columns(
         rows,
         annotation_id=pa.array([state.id for state in states], pa.int64()),
@@ -62,7 +62,7 @@ def _with_added(annotations: pa.Table, edits: pa.Table) -> pa.Table:
     edits = edits.filter(pc.invert(there))
     if not edits.num_rows:
         return annotations
-    states = _decoded(edits)
+    states = decoded(edits)
     rows = new_rows(
         edits["run"][0].as_py(),
         edits["split"][0].as_py(),
@@ -76,9 +76,10 @@ def _with_added(annotations: pa.Table, edits: pa.Table) -> pa.Table:
     return both.take(order).combine_chunks()
 
 
-def _decoded(edits: pa.Table) -> Sequence[_After]:
-    return msgspec.json.decode(f"[{','.join(edits['after'].to_pylist())}]", type=list[_After])
+def decoded(edits: pa.Table) -> Sequence[After]:
+    """How each edit leaves its annotation."""
+    return msgspec.json.decode(f"[{','.join(edits['after'].to_pylist())}]", type=list[After])
 
 
-def _boxes(states: Sequence[_After]) -> np.ndarray:
+def _boxes(states: Sequence[After]) -> np.ndarray:
     return np.array([state.bbox for state in states], np.float64).reshape(-1, 4)

@@ -16,4 +16,8 @@ class CleanSettings(Section, frozen=True):
         tuple[Action, ...],
         Meta(description="kinds of edits that are made: drop, clip, relabel, move, add, renumber (ids that collide)"),
     ] = ("drop", "clip", "relabel", "move")
+    format: Annotated[
+        Literal["same", "coco"],
+        Meta(description="how the data set is written: in its own format with nothing else changed, or as COCO files"),
+    ] = "same"
     min_score: Annotated[float, Meta(ge=0, le=1, description="label errors below it are left alone")] = 0.9

@@ -1,11 +1,13 @@
-"""The steps of a cleaning: each shard is corrected by itself and becomes pieces of JSON text, which the last
-step strings together to one file a split, so that nothing of the size of the data set is ever held.
+"""The steps of a cleaning: each shard is corrected by itself. Where the data set is written as COCO it becomes pieces
+of JSON text, which the last step strings together to one file a split; where it is written back in its own format the
+edits go to the files that they are about. Nothing of the size of the data set is ever held.
 
 Annotation ids stay as they are, those that collide too, unless ``renumber`` is among clean.actions:
-other files may refer to them. Annotations without an id, as Pascal VOC has them, and those of a split
+other files may refer to them. In COCO files annotations without an id, as Pascal VOC has them, and those of a split
 that is read from several files are numbered anew.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,9 +15,11 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detray import __version__, schema, tables
+from detray import __version__, schema
+from detray.changes import CHANGES
 from detray.clean import coco
 from detray.clean.apply import apply
+from detray.clean.back import Formats, changes_of
 from detray.clean.edits import FreshIds, plan
 from detray.clean.requests import FINDING_COLUMNS, count_additions
 from detray.clean.rows import with_ids
@@ -26,7 +30,7 @@ from detray.flow.data import Data
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, NoFacts, Output, Step
 from detray.store import ShardKey
-from detray.tables import Shard
+from detray.tables import Shard, own_classes
 
 DATASET = "dataset.yaml"
 PIECES = pa.schema([("text", pa.large_binary())])
@@ -36,13 +40,20 @@ MAX_KNOWN_ID = 1 << 62
 
 @dataclass(frozen=True)
 class Work:
-    """What all tasks share; ``suspects``: whether there are label errors of the data as it now is."""
+    """What all tasks share.
+
+    Attributes:
+        suspects: whether there are label errors of the data as it now is.
+        roots: faults that many boxes share.
+        formats: the data set's own files; None where all is written as COCO.
+    """
 
     data: Data
     settings: CleanSettings
     run: str
     suspects: bool
     roots: Roots = field(default_factory=Roots)
+    formats: Formats | None = None
 
 
 class Ids(msgspec.Struct, frozen=True):
@@ -76,11 +87,13 @@ class Corrected(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Correction:
-    """A shard; ``anew``: all its annotations get new ids, as those of several files together are not unique."""
+    """A shard; ``anew``: all its annotations get new ids, as those of several files together are not unique;
+    ``is_back``: its files are written back in their own format."""
 
     key: ShardKey
     fresh: FreshIds
     anew: bool
+    is_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,27 +142,36 @@ def correct(work: Work, task: Correction, found: Mapping[str, pa.Table]) -> Outp
     """Correct a shard: its edits go to the table, its images and annotations to pieces of the split's file."""
     whole = Shard(task.key.split, found["images"], found["annotations"], found["categories"])
     shard, quarantine = split_writable(whole, run=work.run)
-    shard = replace(shard, annotations=with_ids(shard.annotations, task.fresh.rows, anew=task.anew))
-    planned = plan(
-        shard, found["findings"], found["label_errors"], work.settings, task.fresh, run=work.run, roots=work.roots
-    )
-    annotations = apply(shard.annotations, planned.edits)
-    return Output(
-        Corrected(
-            annotations_in=whole.annotations.num_rows,
-            annotations=annotations.num_rows,
-            images=shard.images.num_rows,
-            quarantined=quarantine.num_rows,
-            segmentations_left_out=planned.segmentations_left_out,
-            edits=_count(planned.edits),
-            not_followed=dict(planned.not_followed),
-        ),
-        {"edits": planned.edits, "quarantine": quarantine},
-        {
+    if not task.is_back:
+        shard = replace(shard, annotations=with_ids(shard.annotations, task.fresh.rows, anew=task.anew))
+    asked = (found["findings"], found["label_errors"])
+    planned = plan(shard, *asked, work.settings, task.fresh, run=work.run, roots=work.roots)
+    edits = planned.edits
+    tables: dict[str, pa.Table] = {"edits": edits}
+    kept: dict[str, pa.Table | Sequence[pa.Table]]
+    if task.is_back and work.formats is not None:  # what no COCO file can hold stays as it stands
+        of_action = Counter(edits["action"].to_pylist())
+        count, images, quarantined = whole.annotations.num_rows, whole.images.num_rows, 0
+        count += of_action["add"] - of_action["drop"]
+        kept = {"changes": changes_of(shard, edits, work.formats)}
+    else:
+        annotations = apply(shard.annotations, edits)
+        count, images, quarantined = annotations.num_rows, shard.images.num_rows, quarantine.num_rows
+        tables["quarantine"] = quarantine
+        kept = {
             "images": _pieces(shard.images, coco.image_objects),
             "annotations": _pieces(annotations, coco.annotation_objects),
-        },
+        }
+    facts = Corrected(
+        annotations_in=whole.annotations.num_rows,
+        annotations=count,
+        images=images,
+        quarantined=quarantined,
+        segmentations_left_out=planned.segmentations_left_out,
+        edits=_count(edits),
+        not_followed=dict(planned.not_followed),
     )
+    return Output(facts, tables, kept)
 
 
 def _count(edits: pa.Table) -> list[EditCount]:
@@ -168,7 +190,7 @@ def write(work: Work, file: File) -> Output[NoFacts]:
 
 
 def _content(work: Work, file: File) -> Iterator[bytes]:
-    categories = tables.own_classes(work.data.read("categories", filters=[("split", "=", file.split)]))
+    categories = own_classes(work.data.read("categories", filters=[("split", "=", file.split)]))
     info = {"description": f"{work.run}, split {file.split}, corrected", "contributor": f"detray {__version__}"}
     yield b'{"info":' + msgspec.json.encode(info)
     yield b',\n"categories":['
@@ -180,9 +202,9 @@ def _content(work: Work, file: File) -> Iterator[bytes]:
     yield b"]}\n"
 
 
-def describe(work: Work, text: str) -> Output[NoFacts]:
-    """Write the configuration of the corrected files."""
-    return Output(NoFacts(), files={DATASET: text.encode()})
+def describe(work: Work, files: Mapping[str, str]) -> Output[NoFacts]:
+    """Write the small files beside the data: its configuration, a label map."""
+    return Output(NoFacts(), files={path: text.encode() for path, text in files.items()})
 
 
 def _texts(pieces: Sequence[Kept]) -> Iterator[bytes]:
@@ -204,10 +226,10 @@ CORRECT = Step[Work, Correction, Corrected](
     "correct",
     correct,
     Corrected,
-    (Keep("images", PIECES), Keep("annotations", PIECES)),
+    (Keep("images", PIECES), Keep("annotations", PIECES), Keep("changes", CHANGES, by="file_key")),
     read=read,
     label="correct annotations",
     streams=True,
 )
 WRITE = Step[Work, File, NoFacts]("write", write, NoFacts, label="write files")
-DESCRIBE = Step[Work, str, NoFacts]("describe", describe, NoFacts, label="write files")
+DESCRIBE = Step[Work, Mapping[str, str], NoFacts]("describe", describe, NoFacts, label="write files")

@@ -1,25 +1,71 @@
 """The stage ``clean``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
+
+from detray import tables
+from detray.clean.back import FOLDER
 from detray.clean.flow import clean
 from detray.clean.requests import LABEL_ERRORS
-from detray.clean.steps import Work, find_roots
+from detray.clean.steps import DATASET, Work, find_roots
 from detray.flow.data import Data
 from detray.flow.flow import Flow
+from detray.formats.label_map import LabelMap, read_label_map
+from detray.formats.label_map.pbtxt import write_label_map
+from detray.formats.resolve import resolve, stated_path
+from detray.formats.rewriting import WRITERS, Rewriting
 from detray.settings import to_yaml
 from detray.store import Store
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
 
+LABEL_MAP = "label_map.pbtxt"
+
 
 def run(context: Context, flow: Flow) -> Outcome:
-    config = context.config
-    splits = list(dict.fromkeys(key.split for key in flow.data.shards()))
-    work = Work(flow.data, config.clean, config.name, _has_label_errors(flow.data), find_roots(flow.data))
+    config, data = context.config, flow.data
+    splits = list(dict.fromkeys(key.split for key in data.shards()))
+    folder = _folder(context.store)
+    described = {split: _as_coco(config, split, folder) for split in splits}
+    label_map = _label_map(config)
+    formats, unsaid = None, []
+    back: dict[str, str] = {}
+    if config.clean.format == "same":
+        formats = Rewriting(tuple(resolve(config.dataset)), _names_in_files(label_map))
+        for source in formats.sources:
+            if source.split in described and source.format in WRITERS:
+                found = formats.described(source.split, f"{folder}/{FOLDER}")
+                unsaid += [source.split] if found is None else []
+                described[source.split] = found or {}
+                back[source.split] = _below(found, folder)
+    work = Work(data, config.clean, config.name, _has_label_errors(data), find_roots(data), formats)
     merged = {split for split in splits if _is_merged(config, split)}
-    return clean(flow, work, merged, _dataset(config, context.store, splits))
+    mended = _mended_label_map(data, label_map, splits)
+    stated = f"{folder}/{LABEL_MAP}" if mended else config.dataset.label_map
+    beside = {DATASET: _dataset(config, {split: found for split, found in described.items() if found}, stated)}
+    outcome = clean(flow, work, merged, beside | ({LABEL_MAP: mended} if mended else {}), back)
+    outcome.notes += [
+        f"split {split}: its files lie below clean/{FOLDER} as below dataset.root; {DATASET} leaves it out, since its"
+        " pictures lie in no folder of their own: copy the files to their pictures"
+        for split in unsaid
+    ]
+    if mended:
+        outcome.notes.append(f"the label map disagrees with the annotations: clean/{LABEL_MAP} says what they say")
+    return outcome
+
+
+def _folder(store: Store) -> str:
+    return f"{(store.root if '://' in store.root else store.path()).rstrip('/')}/{STAGE.name}"
+
+
+def _below(found: Mapping[str, Any] | None, folder: str) -> str:
+    """What of the stage's folder holds a split."""
+    stated = found["annotations"] if found else FOLDER
+    path: str = stated if isinstance(stated, str) else stated[0]
+    return path.removeprefix(f"{folder}/")
 
 
 def _has_label_errors(data: Data) -> bool:
@@ -33,22 +79,51 @@ def _is_merged(config: Config, split: str) -> bool:
     return not isinstance(stated, str) and len(stated) > 1
 
 
-def _dataset(config: Config, store: Store, splits: Sequence[str]) -> str:
+def _label_map(config: Config) -> LabelMap | None:
+    stated = config.dataset.label_map
+    if stated is None or config.clean.format != "same":
+        return None
+    return read_label_map(stated_path(stated, config.dataset.root, "dataset.label_map"))
+
+
+def _names_in_files(label_map: LabelMap | None) -> dict[str, str]:
+    """What files call classes (/m/01g317) that tables call by the label map's words."""
+    entries = label_map.entries if label_map else ()
+    return {entry.label: entry.name for entry in entries if entry.label and entry.name and entry.name[0] == "/"}
+
+
+def _mended_label_map(data: Data, label_map: LabelMap | None, splits: Sequence[str]) -> str | None:
+    """The label map as the annotations have it, where it is what was wrong and they agree; else None."""
+    if label_map is None:
+        return None
+    rules = ["label-map-mismatch", "label-map-malformed"]
+    if not data.read("findings", columns=["rule"], filters=[("rule", "in", rules)]).num_rows:
+        return None
+    categories = data.read("categories")
+    names: dict[int, str] = {}
+    for split in splits:
+        own = categories.filter(pc.equal(categories["split"], split))
+        own = own.filter(pc.equal(own["source"], "annotations"))
+        for number, name in tables.class_names(own).items():
+            if names.setdefault(number, name) != name:
+                return None
+    is_mend = names and min(names) > 0 and len(set(names.values())) == len(names) and names != label_map.names
+    return write_label_map(names) if is_mend else None
+
+
+def _as_coco(config: Config, split: str, folder: str) -> dict[str, Any]:
+    images = config.dataset.splits[split].images if split in config.dataset.splits else None
+    return {"format": "coco", "annotations": f"{folder}/{split}.json", "images": images}
+
+
+def _dataset(config: Config, splits: Mapping[str, Mapping[str, Any]], label_map: str | None) -> str:
     """The section ``dataset`` for the corrected files, with the pictures where they were, as YAML text."""
     root = config.dataset.root
-    folder = store.root if "://" in store.root else store.path()
     values = {
         "root": root if "://" in root else str(Path(root).resolve()),
         "also": list(config.dataset.also),
-        "label_map": config.dataset.label_map,
-        "splits": {
-            split: {
-                "format": "coco",
-                "annotations": f"{folder.rstrip('/')}/{STAGE.name}/{split}.json",
-                "images": config.dataset.splits[split].images if split in config.dataset.splits else None,
-            }
-            for split in splits
-        },
+        "label_map": label_map,
+        "splits": dict(splits),
     }
     return "# The corrected data set, its pictures where they were.\n" + to_yaml({"dataset": values})
 

@@ -35,7 +35,7 @@ def found(store: Store) -> Counter[str]:
 
 
 def clean_and_audit_again(tmp_path: Path, dataset: dict[str, Any], actions: list[str]) -> tuple[Store, Store]:
-    first = run("clean", tmp_path / "first", dataset, clean={"actions": actions})
+    first = run("clean", tmp_path / "first", dataset, clean={"actions": actions, "format": "coco"})
     again = yaml.safe_load((tmp_path / "first" / "clean" / "dataset.yaml").read_text())["dataset"]
     second = run("audit", tmp_path / "second", again)
     mended = {rule for rule, action in RULES.items() if action in actions}

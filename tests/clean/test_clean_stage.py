@@ -26,7 +26,7 @@ from detray.verbs.config import Config
 CONFIG = {
     "name": "r",
     "dataset": {"root": "data", "splits": {"val": {"annotations": "val.json", "images": "pictures"}}},
-    "clean": {"actions": ["drop", "clip", "relabel", "move", "add", "renumber"]},
+    "clean": {"actions": ["drop", "clip", "relabel", "move", "add", "renumber"], "format": "coco"},
 }
 ROWS = [
     t.annotation(0, (10.25, 10, 20, 20), annotation_id=7, annotator="ann"),

@@ -23,7 +23,7 @@ def parse_example(data: bytes) -> dict[str, Value]:
     from google.protobuf.message import DecodeError
 
     try:
-        found = _message().FromString(data)
+        found = message("Example").FromString(data)
     except DecodeError:
         raise BrokenExample("its data is no tf.train.Example") from None
     return {entry.key.decode("utf-8", "replace"): _values(entry.value) for entry in found.features.feature}
@@ -34,15 +34,23 @@ def _values(feature: Any) -> Value:
     return list(getattr(feature, kind).value) if kind else []
 
 
+@lru_cache(maxsize=8)
+def message(name: str) -> Any:
+    """The class of a message: Example, Entry (a feature and its name), or RawExample, whose entries are bytes."""
+    from google.protobuf.message_factory import GetMessageClass
+
+    return GetMessageClass(_pool().FindMessageTypeByName(f"detray.{name}"))
+
+
 @lru_cache(maxsize=1)
-def _message() -> Any:
+def _pool() -> Any:
     from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
     from google.protobuf.descriptor_pool import DescriptorPool
-    from google.protobuf.message_factory import GetMessageClass
 
     kinds = FieldDescriptorProto
     file = FileDescriptorProto(name="example.proto", package="detray", syntax="proto3")
-    names = ("BytesList", "FloatList", "Int64List", "Feature", "Entry", "Features", "Example")
+    names = ["BytesList", "FloatList", "Int64List", "Feature", "Entry", "Features", "Example"]
+    names += ["RawFeatures", "RawExample"]
     messages = {name: file.message_type.add(name=name) for name in names}
 
     def add(message: str, name: str, number: int, type: Any, *, repeated: bool = False, **more: Any) -> None:
@@ -59,6 +67,8 @@ def _message() -> Any:
     add("Entry", "value", 2, "Feature")
     add("Features", "feature", 1, "Entry", repeated=True)
     add("Example", "features", 1, "Features")
+    add("RawFeatures", "feature", 1, kinds.TYPE_BYTES, repeated=True)
+    add("RawExample", "features", 1, "RawFeatures")
     pool = DescriptorPool()
     pool.Add(file)
-    return GetMessageClass(pool.FindMessageTypeByName("detray.Example"))
+    return pool

@@ -109,7 +109,7 @@ class TFRecord:
                 continue
             try:
                 features = parse_example(content)
-                count = _count(features)
+                count = count_boxes(features)
                 if count > MAX_BOXES:
                     raise BrokenExample(too_many(count))
             except BrokenExample as error:
@@ -242,7 +242,7 @@ def _read(value: int | float | bytes, field: str, kind: type, defects: Defects) 
     return found
 
 
-def _count(features: dict[str, Value]) -> int:
+def count_boxes(features: dict[str, Value]) -> int:
     """How many boxes a record has: the length of its longest list of what boxes have."""
     return max((len(found) for name, found in features.items() if name in _KNOWN_OBJECT), default=0)
 

@@ -26,7 +26,7 @@ from detray.formats.listing import MAX_BOXES, file_plan, files_below, listed_nam
 from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
 
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _KNOWN = ("filename", "object", "name", "bndbox", "difficult")
 _MAX_DEPTH = 8
 _HEAD_BYTES = 4096
@@ -187,8 +187,8 @@ def _box(item: Element, row: int, image: Row) -> Row:
         defects.note("missing-field", "bndbox", "")
         corners: list[float | None] = [None] * 4
     else:
-        _note_repeated(found, _CORNERS, defects, "bndbox/")
-        corners = [values.written_number(found.findtext(side), f"bndbox/{side}", defects) for side in _CORNERS]
+        _note_repeated(found, CORNERS, defects, "bndbox/")
+        corners = [values.written_number(found.findtext(side), f"bndbox/{side}", defects) for side in CORNERS]
     x, y, right, bottom = corners
     width = None if x is None or right is None else right - x
     height = None if y is None or bottom is None else bottom - y

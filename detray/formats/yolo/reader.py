@@ -8,6 +8,7 @@ more than the rounding of centre and length is the picture's edge.
 """
 
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from detray.formats.picture_size import picture_size
 from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
 from detray.formats.yolo.data_file import (
+    DATA_FILES,
     YoloData,
     data_file_in,
     is_data_file,
@@ -194,6 +196,42 @@ def _stem(path: str, folder: str) -> str:
     return path.removeprefix(folder.rstrip("/") + "/").rpartition(".")[0]
 
 
+def states_pictures(source: Source) -> bool:
+    """Whether the pictures of a split are those that its data file states."""
+    data = [(_data(Path(stated), source), Path(stated)) for stated in source.annotations]
+    return any(found is not None and _states_pictures(found, stated) for found, stated in data)
+
+
+def folders_of(source: Source) -> tuple[str, str] | None:
+    """The folder of labels and that of pictures of a split whose data file states pictures.
+
+    None where no two folders hold just these, or a person would find other class names beside them.
+    """
+    plan = Yolo().plan(source)
+    labels, pictures = (plan[name].drop_null().to_pylist() for name in ("file", "part"))
+    data = _data(Path(source.annotations[0]), source)
+    if not labels or not pictures or len(labels) < len(plan) or data is None:
+        return None
+    of_labels, of_pictures = (_common(paths) for paths in (labels, pictures))
+    stems = {_stem(path, of_pictures) for path in pictures}
+    held = {_stem(path, of_pictures) for path in walk(of_pictures) if path.lower().endswith(PICTURE_SUFFIXES)}
+    if stems != {_stem(path, of_labels) for path in labels} or not held <= stems:
+        return None
+    is_beside = Path(data.path).parent in (Path(of_labels), *Path(of_labels).parents[:2])
+    return (of_labels, of_pictures) if is_beside and Path(data.path).name in DATA_FILES else None
+
+
+def _common(paths: list[str]) -> str:
+    """The folder that holds all paths."""
+    return os.path.commonpath([path.rpartition("/")[0] for path in paths])
+
+
+def name_file_of(stated: str, source: Source) -> str | None:
+    """The data file or file of names that says what the classes of a stated file or folder are called."""
+    data = _data(Path(stated), source)
+    return data.path if data is not None else _name_file(Path(stated))
+
+
 # what is in them
 
 
@@ -350,10 +388,15 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
 
 
 def _named_in(folder: Path) -> dict[int, str]:
+    found = _name_file(folder)
+    text = read_bounded(found).decode("utf-8-sig", "replace") if found is not None else ""
+    return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _name_file(folder: Path) -> str | None:
     for name in _NAME_FILES:
         for place in (folder, folder.parent):
             found = locate(str(place), name, (str(place.resolve()),))
             if found is not None and Path(found).is_file():
-                text = read_bounded(found).decode("utf-8-sig", "replace")
-                return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
-    return {}
+                return found
+    return None

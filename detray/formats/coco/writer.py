@@ -1,0 +1,93 @@
+"""COCO JSON written back, part by part: what is not changed keeps its very bytes."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from detray.changes import Change, by_row
+from detray.formats.json.file import JsonFile, open_json
+from detray.formats.json.lists import cut, find_lists
+from detray.formats.json.scan import elements
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_COPY_BYTES = 1 << 20
+
+
+def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
+    """A file with some of its annotations changed, piece by piece.
+
+    Raises:
+        DetrayError: it cannot be read.
+    """
+    file = open_json(path)
+    changed, added = by_row(list(changes))
+    # without an annotation list nothing is changed: a change names a row of it, or an image beside it
+    lists = [found for found in find_lists(file, ("images", "annotations", "categories"), exact=True)
+             if found.name == "annotations"] if changes else []  # fmt: skip
+    position = 0
+    for found in lists:
+        yield from _copied(file, position, found.start + 1)
+        row, is_first = 0, True
+        for start, end in cut(file, found, exact=True):
+            text = file.read(start, end)
+            for first, last in elements(text) or []:
+                element = text[first:last]
+                change = changed.get(row)
+                row += bool(element.strip())
+                if element.strip() and (change is None or not change.is_drop):
+                    yield (b"" if is_first else b",") + (element if change is None else _changed(element, change))
+                    is_first = False
+        for change in added:
+            yield (b"" if is_first else b",") + msgspec.json.encode(_new(change))
+            is_first = False
+        position = found.end - 1
+    yield from _copied(file, position, file.size)
+
+
+def _copied(file: JsonFile, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, _COPY_BYTES):
+        yield file.read(at, min(at + _COPY_BYTES, end))
+
+
+def _changed(element: bytes, change: Change) -> bytes:
+    """An annotation with some of its members replaced, and the others as they are written."""
+    values: dict[str, Any] = {}
+    if change.box is not None:
+        values["bbox"] = [_number(side) for side in change.box]
+    if change.area is not None:
+        values["area"] = _number(change.area)
+    if change.category_id is not None:
+        values["category_id"] = change.category_id
+    if change.annotation_id is not None:
+        values["id"] = change.annotation_id
+    space = element[: len(element) - len(element.lstrip())]
+    end = element[len(element.rstrip()) :]
+    try:
+        fields: dict[str, Any] = dict(_FIELDS.decode(element))
+    except msgspec.DecodeError:  # NaN, control characters
+        fields = json.loads(element.decode("utf-8", "surrogateescape"), strict=False)
+        encode = lambda found: json.dumps(found, ensure_ascii=True).encode()  # noqa: E731
+    else:
+        encode = msgspec.json.encode
+    if change.loses_mask:
+        fields.pop("segmentation", None)
+    fields |= {name: value for name, value in values.items() if name != "area" or name in fields}
+    return space + encode(fields) + end
+
+
+def _new(change: Change) -> dict[str, Any]:
+    box = [_number(side) for side in change.box or ()]
+    return {
+        "id": change.annotation_id,
+        "image_id": change.image_id,
+        "category_id": change.category_id,
+        "bbox": box,
+        "area": _number(change.area or 0.0),
+        "iscrowd": 0,
+    }
+
+
+def _number(value: float) -> int | float:
+    return int(value) if float(value).is_integer() and abs(value) < 1 << 53 else value

@@ -1,0 +1,71 @@
+"""YOLO labels written back: what is not changed keeps its very characters."""
+
+import codecs
+import re
+from collections.abc import Sequence
+
+from detray.changes import Change, by_row
+
+_WORDS = re.compile(r"\S+")
+
+
+def rewrite(data: bytes, changes: Sequence[Change]) -> bytes:
+    """A label file with some of its lines changed."""
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    lines = data.removeprefix(mark).decode().splitlines(keepends=True)
+    changed, added = by_row(list(changes))
+    kept = [
+        line if row not in changed else "" if changed[row].is_drop else _line(line, changed[row])
+        for row, line in enumerate(lines)
+    ]
+    end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+    new = [f"{_label(change)} {' '.join(map(_number, _fractions(change)))}{end}" for change in added]
+    if new and kept and kept[-1] and not kept[-1].endswith(("\n", "\r")):
+        kept[-1] += end
+    return mark + "".join([*kept, *new]).encode()
+
+
+def _line(line: str, change: Change) -> str:
+    """A line with its class or its numbers replaced, and the space between them as it was."""
+    words = [found.group() for found in _WORDS.finditer(line)]
+    spaces = _WORDS.split(line)
+    if change.category_id is not None:
+        words[0] = _label(change)
+    if change.box is not None:
+        words[1:] = _drawn(words[1:], change)
+    last = len(words) if len(words) < len(spaces) else len(spaces) - 1
+    return "".join(space + word for space, word in zip(spaces, words, strict=False)) + spaces[-1 if last else 0]
+
+
+def _drawn(words: list[str], change: Change) -> list[str]:
+    """The numbers of a box, or of a polygon that is cut to it; further numbers behind a box stay."""
+    numbers = [float(word) for word in words]
+    fractions = _fractions(change)
+    if len(words) >= 6 and len(words) % 2 == 0:
+        low = [fractions[axis] - fractions[2 + axis] / 2 for axis in (0, 1)]
+        high = [fractions[axis] + fractions[2 + axis] / 2 for axis in (0, 1)]
+        cut = [min(max(value, low[place % 2]), high[place % 2]) for place, value in enumerate(numbers)]
+        if all(_spans(cut[axis::2], low[axis], high[axis]) for axis in (0, 1)):
+            return [word if value == was else _number(value)
+                    for word, value, was in zip(words, cut, numbers, strict=True)]  # fmt: skip
+        return [_number(value) for value in fractions]
+    return [*map(_number, fractions), *words[4:]]
+
+
+def _spans(values: list[float], low: float, high: float) -> bool:
+    return abs(min(values) - low) < 1e-9 and abs(max(values) - high) < 1e-9
+
+
+def _fractions(change: Change) -> list[float]:
+    """Centre, width and height as shares of the picture."""
+    x, y, width, height = change.box or (0.0, 0.0, 0.0, 0.0)
+    across, down = change.size or (1, 1)
+    return [(x + width / 2) / across, (y + height / 2) / down, width / across, height / down]
+
+
+def _number(value: float) -> str:
+    return f"{value:.12g}"
+
+
+def _label(change: Change) -> str:
+    return str((change.category_id or 1) - 1)
