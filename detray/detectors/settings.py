@@ -14,7 +14,11 @@ class DetectorSettings(Section, frozen=True):
         Literal["retinanet", "predictions"], Meta(description="a network, or a file of detections to read")
     ] = "retinanet"
     path: Annotated[
-        str | None, Meta(description="folder of a trained retinanet (null: it is trained), or file of predictions")
+        str | None,
+        Meta(
+            description="folder of a trained retinanet (null: it is trained), or predictions: COCO results, a folder of"
+            " YOLO predictions, or JSON with detection_boxes"
+        ),
     ] = None
     backbone: Annotated[Literal["tiny"], Meta(description="network below the feature pyramid")] = "tiny"
     weights: Annotated[

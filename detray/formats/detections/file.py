@@ -1,5 +1,6 @@
 """A file of detections while a stage uses it: read once by byte range, kept in the order of the images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,6 +13,7 @@ from detray.flow.flow import Flow, Results
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, NoFacts, Output, Step, Tables
 from detray.formats.detections import rows as raw
+from detray.formats.detections import shares
 from detray.formats.detections.ids import image_names, image_texts, with_image_names
 from detray.formats.json.rows import WrongCut
 from detray.store import ShardKey
@@ -107,16 +109,20 @@ class SplitImages:
 
 @dataclass(frozen=True)
 class Naming:
-    """Rows of which some name their images by texts, and the file names of the split."""
+    """Rows of which some name their images by texts, and the file names of the split.
+
+    ``sizes``: of its images, where boxes are shares of them.
+    """
 
     rows: Kept
     names: Kept
+    sizes: Kept | None
 
 
 def parse(work: SplitImages, chunk: raw.FileChunk) -> Tables:
     """The rows of a chunk; no table where it was not cut between two rows."""
     try:
-        return {"rows": raw.read(chunk)}
+        return {"rows": shares.read(chunk) if chunk.shares else raw.read(chunk)}
     except WrongCut:
         return {}
 
@@ -128,14 +134,15 @@ def keep(work: SplitImages, chunk: raw.FileChunk, tables: Tables) -> Output[RowC
 
 def list_names(work: SplitImages, task: str) -> Output[NoFacts]:
     """The file names of the split's images."""
-    columns = ["image_id", "file_name"]
+    columns = ["image_id", "file_name", "width", "height"]
     images = work.data.read("images", columns=columns, filters=[("split", "=", work.split)])
-    return Output(NoFacts(), kept={"names": image_names(images)})
+    return Output(NoFacts(), kept={"names": image_names(images), "sizes": images.drop_columns(["file_name"])})
 
 
 def name_images(work: SplitImages, task: Naming) -> Output[RowCounts]:
-    """The rows again, with the ids of the images that they name by file names."""
-    return _by_image(with_image_names(task.rows.read(), task.names.read()))
+    """The rows again, with the ids of the images that they name by file names, and boxes in pixels."""
+    rows = with_image_names(task.rows.read(), task.names.read())
+    return _by_image(rows if task.sizes is None else shares.in_pixels(rows, task.sizes.read()))
 
 
 def _by_image(rows: pa.Table) -> Output[RowCounts]:
@@ -149,7 +156,7 @@ def _by_image(rows: pa.Table) -> Output[RowCounts]:
 ROWS = Keep("rows", raw.RAW)
 READ = Step("read-detections", keep, RowCounts, (ROWS,), read=parse, label="read detections", streams=True)
 LIST: Step[SplitImages, str, NoFacts] = Step(
-    "list-file-names", list_names, NoFacts, (Keep("names"),), label="list file names"
+    "list-file-names", list_names, NoFacts, (Keep("names"), Keep("sizes")), label="list file names"
 )
 NAME: Step[SplitImages, Naming, RowCounts] = Step(
     "name-images", name_images, RowCounts, (ROWS,), label="look file names up"
@@ -169,13 +176,16 @@ def read_file(flow: Flow, path: str, split: str, prefix: str = "") -> Detections
         UsageError, DetrayError: as `rows.plan` and `rows.read`.
     """
     work = SplitImages(flow.data, split)
-    found = _read(flow, work, path, prefix, exact=False)
+    planned = shares.plan(path) or raw.plan(path)
+    found = _read(flow, work, planned, prefix)
     if any(facts.is_wrong_cut for facts in found.facts):
-        found = _read(flow, work, path, f"{prefix}exactly-", exact=True)
-    tasks = {key: result["rows"] for key, result in found.items() if result.facts.texts}
+        found = _read(flow, work, raw.plan(path, exact=True), f"{prefix}exactly-")
+    in_shares = planned[0].shares if planned else False
+    tasks = {key: result["rows"] for key, result in found.items() if result.facts.texts or in_shares}
     if tasks:
-        names = flow.reduce(LIST, work, split, f"{prefix}names")["names"]
-        again = flow.map(NAME, work, {key: Naming(rows, names) for key, rows in tasks.items()})
+        listed = flow.reduce(LIST, work, split, f"{prefix}names")
+        sizes = listed["sizes"] if in_shares else None
+        again = flow.map(NAME, work, {key: Naming(rows, listed["names"], sizes) for key, rows in tasks.items()})
     chunks, before, named = [], 0, 0
     for key, result in found.items():
         facts = result.facts
@@ -187,6 +197,5 @@ def read_file(flow: Flow, path: str, split: str, prefix: str = "") -> Detections
     return DetectionsFile(tuple(chunks), named)
 
 
-def _read(flow: Flow, work: SplitImages, path: str, prefix: str, *, exact: bool) -> Results[RowCounts]:
-    chunks = {f"{prefix}{number:06d}": chunk for number, chunk in enumerate(raw.plan(path, exact=exact))}
-    return flow.map(READ, work, chunks)
+def _read(flow: Flow, work: SplitImages, planned: Sequence[raw.FileChunk], prefix: str) -> Results[RowCounts]:
+    return flow.map(READ, work, {f"{prefix}{number:06d}": chunk for number, chunk in enumerate(planned)})

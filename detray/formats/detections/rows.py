@@ -50,12 +50,16 @@ _ONE_A_LINE = re.compile(rb"\s*\{[^\n]*\}[ \t\r]*\n\s*\{")
 
 @dataclass(frozen=True)
 class FileChunk:
-    """A byte range of a results file; ``exact`` where its borders are certain."""
+    """A byte range of a results file; ``exact`` where its borders are certain.
+
+    With ``shares``: some files of a folder, or images of a file, whose boxes are shares of the picture.
+    """
 
     path: str
     start: int
     end: int
     exact: bool = False
+    shares: bool = False
 
 
 class DetectionRow(Row, forbid_unknown_fields=False, gc=False):
