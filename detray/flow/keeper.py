@@ -93,7 +93,9 @@ class FileKeeper:
         whole = {shard: receipt for shard, receipt in found.items() if changed.isdisjoint(receipt.stored)}
         damaged = [shard for shard in self.done if shard not in whole]
         if damaged:
-            self.stage.drop(damaged, changed)
+            self.stage.delete(changed)
+            for shard in damaged:
+                self.stage.forget(shard)
             more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
             folder = self.stage.store.path(self.stage.name, PARTIAL)
             note(f"{folder}: what {damaged[0]}{more} had left there is damaged; it is done again")

@@ -88,9 +88,9 @@ class Stage:
         is_moving = bool(found) and self.store.read_bytes(self.name, PARTIAL, "committing") is not None
         return {path.removeprefix(prefix) for path, is_there in found.items() if is_there or not is_moving}
 
-    def drop(self, shards: Iterable[str], files: Iterable[str]) -> None:
-        """Delete the receipts of some shards, and some files below ``_partial``, so that nothing is in the way."""
-        for path in (*(f"receipts/{shard}.json" for shard in shards), *files):
+    def delete(self, files: Iterable[str]) -> None:
+        """Delete some files below ``_partial``, so that nothing is in the way."""
+        for path in files:
             self.store.delete(self.name, PARTIAL, path)
 
     def forget(self, shard: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detray import cli
-from detray.store import integrity
+from detray.store import Stage, Stored, integrity
 from detray.store.integrity import sealed, sealed_json, unsealed, unsealed_json
 
 
@@ -146,6 +146,28 @@ def test_a_receipt_moves_nothing_from_outside(runs: Runs, tmp_path: Path) -> Non
         resealed(lambda receipt, part=part: receipt["tables"].update(predictions=[part]))(file)
     assert runs.evaluate(output) == 0
     assert secret.read_text() == "secret"
+    assert tables(output) == runs.tables
+
+
+def test_what_a_commit_that_was_cut_off_had_moved_is_looked_at(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = runs.copy("cut-evaluate", tmp_path / "out")
+    move, moved = Stage._move, []
+
+    def cut_off(self: Stage, name: str, target: str, written: Stored) -> None:
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+        move(self, name, target, written)
+        moved.append(output / target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stage, "_move", cut_off)
+        assert runs.evaluate(output) == 130
+    cut(moved[0])
+    capsys.readouterr()
+    assert runs.evaluate(output) == 0
+    assert capsys.readouterr().err.count("evaluate begins anew") == 1
     assert tables(output) == runs.tables
 
 

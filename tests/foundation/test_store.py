@@ -13,7 +13,7 @@ import pytest
 from outputs import write_data_set, write_stage
 
 from detray import schema
-from detray.errors import DetrayError
+from detray.errors import DamagedError, DetrayError
 from detray.store import Part, ShardKey, Stage, Store
 from detray.tables import Shard
 
@@ -183,3 +183,29 @@ def test_the_manifest_lists_what_is_there(store: Store, tmp_path: Path) -> None:
     for table in manifest["tables"].values():
         for part in table["files"]:
             assert (tmp_path / "out" / part["file"]).stat().st_size == part["bytes"]
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "a/../../x", "a\0b"])
+def test_no_name_leads_out(store: Store, name: str) -> None:
+    for use in (store.read_bytes, store.delete, store.path, lambda *parts: store.write_bytes(b"", *parts)):
+        with pytest.raises(DamagedError, match="leads out"):
+            use("audit", name)
+
+
+def test_a_thousand_parts_are_checked_by_their_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large part no more than the end is read, whatever its size."""
+    monkeypatch.setattr("detray.store.store.TAIL", 64)
+    monkeypatch.setattr("detray.store.integrity.TAIL", 64)
+    write_stage(store, "ingest", {"images": [images("val", n) for n in range(1000)]})
+    parts = store.files("images", "ingest")
+    assert store.damage("ingest") is None
+    first = Path(store.path(parts[0]["file"]))
+    data = bytearray(first.read_bytes())
+    data[first.stat().st_size // 4] ^= 1
+    first.write_bytes(data)
+    assert store.damage("ingest") is None
+    assert "damaged" in (store.damage("ingest", pages=True) or "")
+    with pytest.raises(DamagedError, match=r"part-00000.*run 'detray ingest --output"):
+        store.read_files(parts[:1], "images")
+    Path(store.path(parts[7]["file"])).unlink()
+    assert "part-00007.parquet: gone" in (store.damage("ingest") or "")
