@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from detray.files import PICTURE_SUFFIXES, open_file
+from detray.formats.source import locate
 
 _HEAD_BYTES = 1 << 16
 _MAX_FILES = 10_000
@@ -30,7 +31,9 @@ def described(path: Path) -> str:
 
 
 def _folder(path: Path) -> tuple[str, str]:
-    files = [entry for entry in islice(path.iterdir(), _MAX_FILES) if entry.is_file()]
+    here = (str(path.resolve()),)  # what a link leads to elsewhere is not shown
+    entries = islice(path.iterdir(), _MAX_FILES)
+    files = [entry for entry in entries if entry.is_file() and locate(str(path), entry.name, here)]
     suffixes = Counter(sorted(entry.suffix.lower() or "(no suffix)" for entry in files))
     if not files:
         return "a folder of folders", "give the folder or file that holds the annotations"

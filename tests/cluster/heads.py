@@ -1,6 +1,7 @@
 """Ray heads that a test starts, and that are gone afterwards."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -94,3 +95,4 @@ def started(*arguments: str, config: Callable[[Head], str] | None = None) -> Ite
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,7 @@ from detray.formats import values
 from detray.formats.detections.rows import RAW, SIDES, WRAPPERS, FileChunk, number_ranks
 from detray.formats.json import whole
 from detray.formats.listing import FILES_PER_CHUNK, files_below, read_bounded
+from detray.formats.source import require_inside
 from detray.formats.values import Defects
 from detray.tables import lookup
 
@@ -88,6 +89,7 @@ def _files(folder: str) -> list[str]:
 
 def _of_folder(chunk: FileChunk) -> Iterator[Row]:
     for path in _files(chunk.path)[chunk.start : chunk.end]:
+        require_inside(Path(chunk.path), Path(path).name)
         try:
             lines = read_bounded(path).decode("utf-8-sig", "replace").splitlines()
         except DetrayError as error:

@@ -19,7 +19,7 @@ from detray.formats.drawn import Drawn
 from detray.formats.json import whole
 from detray.formats.listing import MAX_BOXES, file_plan, files_below, too_many
 from detray.formats.outline import Numbers, around, bounds, distance, points
-from detray.formats.source import Source, locate
+from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
 
 MAX_FILE_BYTES = 64 << 20
@@ -60,7 +60,7 @@ class LabelMe:
             folder, _, name = path.rpartition("/")
             try:
                 if path not in source.annotations and locate(folder, name, allowed) is None:
-                    raise DetrayError("leads out of the data set's folder")
+                    raise DetrayError(OUTSIDE)
                 _read(path, found)
             except DetrayError as error:
                 found.lose(path, str(error))
