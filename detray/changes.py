@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 CHANGES = pa.schema(
     [
@@ -72,18 +73,38 @@ class Change:
     size: tuple[int, int] | None
 
 
-def each(table: pa.Table) -> Iterator[Change]:
-    """The rows of `CHANGES` as values."""
-    for row in table.to_pylist():
-        box = None if row["x"] is None else (row["x"], row["y"], row["width"], row["height"])
-        sides = row["image_width"], row["image_height"]
-        yield Change(
-            box=box,
-            size=None if None in sides else sides,
-            **{name: row[name] for name in Change.__dataclass_fields__ if name not in ("box", "size")},
-        )
+class Changes:
+    """Changes of one file, from `CHANGES`: of rows in their order, and new boxes. Few are held as values at once."""
+
+    def __init__(self, table: pa.Table) -> None:
+        is_new = pc.is_null(table["row"])
+        self._rows = _each(table.filter(pc.invert(is_new)).sort_by("row"))
+        self._next = next(self._rows, None)
+        self.added = list(_each(table.filter(is_new)))
+
+    def __bool__(self) -> bool:
+        """Whether any is left."""
+        return self._next is not None or bool(self.added)
+
+    def take(self, row: int) -> Change | None:
+        """What is to become of a row; rows are asked for in their order."""
+        found = None
+        while self._next is not None and (self._next.row or 0) <= row:
+            found = self._next if self._next.row == row else found
+            self._next = next(self._rows, None)
+        return found
 
 
-def by_row(changes: list[Change]) -> tuple[dict[int, Change], list[Change]]:
-    """Changes of rows that are there, by row, and new boxes."""
-    return {one.row: one for one in changes if one.row is not None}, [one for one in changes if one.row is None]
+_AT_ONCE = 10_000
+
+
+def _each(table: pa.Table) -> Iterator[Change]:
+    for start in range(0, table.num_rows, _AT_ONCE):
+        for row in table.slice(start, _AT_ONCE).to_pylist():
+            box = None if row["x"] is None else (row["x"], row["y"], row["width"], row["height"])
+            sides = row["image_width"], row["image_height"]
+            yield Change(
+                box=box,
+                size=None if None in sides else sides,
+                **{name: row[name] for name in Change.__dataclass_fields__ if name not in ("box", "size")},
+            )

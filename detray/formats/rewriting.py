@@ -1,13 +1,13 @@
 """A data set written back in its own format: which files it is made of, and each of them with its changes."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from detray.changes import CHANGES, FILES, Change, each, file_key
+from detray.changes import CHANGES, FILES, Changes, file_key
 from detray.files import open_file
 from detray.formats.catalogue import by_name
 from detray.formats.coco import writer as coco
@@ -21,17 +21,17 @@ from detray.formats.yolo.reader import folders_of, name_file_of, states_pictures
 _COPY_BYTES = 1 << 20
 
 
-def _of_whole(write: Callable[[bytes, Sequence[Change]], bytes]) -> Callable[[str, Sequence[Change]], Iterable[bytes]]:
+def _of_whole(write: Callable[[bytes, Changes], bytes]) -> Callable[[str, Changes], Iterable[bytes]]:
     """A writer of files that are held whole, as those of one image are."""
 
-    def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
+    def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
         data = b"".join(_copy(path)) if Path(path).exists() else b""
         yield write(data, changes) if changes else data
 
     return rewrite
 
 
-WRITERS: Mapping[str, Callable[[str, Sequence[Change]], Iterable[bytes]]] = {
+WRITERS: Mapping[str, Callable[[str, Changes], Iterable[bytes]]] = {
     "coco": coco.rewrite,
     "open_images": open_images.rewrite,
     "tfrecord": tfrecord.rewrite,
@@ -68,7 +68,7 @@ class Rewriting:
             place = CHANGES.get_field_index("category_name")
             called = [self.names.get(name, name) for name in changes["category_name"].to_pylist()]
             changes = changes.set_column(place, CHANGES.field(place), pa.array(called, pa.string()))
-        return WRITERS[format](path, list(each(changes)))
+        return WRITERS[format](path, Changes(changes))
 
     def file_of(self, split: str, source_file: str) -> str:
         """The file that a new box of an image goes to, whose row says that it was read from ``source_file``."""

@@ -52,6 +52,11 @@ def run(context: Context, flow: Flow) -> Outcome:
         " pictures lie in no folder of their own: copy the files to their pictures"
         for split in unsaid
     ]
+    outcome.notes += [
+        f"split {source.split}: the format {source.format} is not written back, so the split is written as COCO"
+        for source in (formats.sources if formats else ())
+        if source.format not in WRITERS
+    ]
     if mended:
         outcome.notes.append(f"the label map disagrees with the annotations: clean/{LABEL_MAP} says what they say")
     return outcome

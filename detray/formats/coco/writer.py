@@ -1,12 +1,12 @@
 """COCO JSON written back, part by part: what is not changed keeps its very bytes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from detray.changes import Change, by_row
+from detray.changes import Change, Changes
 from detray.formats.json.file import JsonFile, open_json
 from detray.formats.json.lists import cut, find_lists
 from detray.formats.json.scan import elements
@@ -15,14 +15,13 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _COPY_BYTES = 1 << 20
 
 
-def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
+def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     """A file with some of its annotations changed, piece by piece.
 
     Raises:
         DetrayError: it cannot be read.
     """
     file = open_json(path)
-    changed, added = by_row(list(changes))
     # without an annotation list nothing is changed: a change names a row of it, or an image beside it
     lists = [found for found in find_lists(file, ("images", "annotations", "categories"), exact=True)
              if found.name == "annotations"] if changes else []  # fmt: skip
@@ -34,12 +33,12 @@ def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
             text = file.read(start, end)
             for first, last in elements(text) or []:
                 element = text[first:last]
-                change = changed.get(row)
+                change = changes.take(row)
                 row += bool(element.strip())
                 if element.strip() and (change is None or not change.is_drop):
                     yield (b"" if is_first else b",") + (element if change is None else _changed(element, change))
                     is_first = False
-        for change in added:
+        for change in changes.added:
             yield (b"" if is_first else b",") + msgspec.json.encode(_new(change))
             is_first = False
         position = found.end - 1

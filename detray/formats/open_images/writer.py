@@ -1,8 +1,8 @@
 """Open Images CSV written back, line by line: what is not changed keeps its very bytes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from detray.changes import Change, by_row
+from detray.changes import Change, Changes
 from detray.files import PICTURE_SUFFIXES, open_file
 from detray.formats.csv.lines import MAX_LINE_BYTES, header
 
@@ -10,9 +10,8 @@ _SIDES = ("XMin", "YMin", "XMax", "YMax")
 _LINES_AT_ONCE = 10_000
 
 
-def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
+def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     """A file with some of its lines changed, piece by piece."""
-    changed, added = by_row(list(changes))
     with open_file(path) as file:
         head = file.readline(MAX_LINE_BYTES)
         columns = header(path)
@@ -20,9 +19,9 @@ def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
         is_named_whole = False
         for row, line in enumerate(file):
             if not row:
-                name = _unquoted(line.split(b",")[columns.index("ImageID")])
+                name = _unquoted(dict(zip(columns, line.split(b","), strict=False)).get("ImageID", b""))
                 is_named_whole = name.lower().endswith(PICTURE_SUFFIXES)
-            change = changed.get(row)
+            change = changes.take(row)
             if change is None:
                 waiting.append(line)
             elif not change.is_drop:
@@ -32,9 +31,9 @@ def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
                 yield b"".join(waiting)
                 waiting = []
         end = b"\r\n" if head.endswith(b"\r\n") else b"\n"
-        if added and not last.endswith(b"\n"):
+        if changes.added and not last.endswith(b"\n"):
             waiting.append(end)
-        waiting += [_new(columns, change, end, with_suffix=is_named_whole) for change in added]
+        waiting += [_new(columns, change, end, with_suffix=is_named_whole) for change in changes.added]
         yield b"".join(waiting)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Any
 
-from detray.changes import Change, by_row
+from detray.changes import Change, Changes
 from detray.formats.listing import MAX_BOXES
 from detray.formats.tfrecord.example import BrokenExample, message, parse_example
 from detray.formats.tfrecord.reader import count_boxes
@@ -19,19 +19,19 @@ _NOTHING: dict[str, Any] = {"float_list": 0.0, "int64_list": 0, "bytes_list": b"
 _KINDS = {float: "float_list", int: "int64_list", bytes: "bytes_list"}
 
 
-def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
+def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     """A file with some of its boxes changed, piece by piece.
 
     Raises:
         DetrayError: it cannot be read.
     """
     data = map_file(path)
-    changed, added = by_row(list(changes))
     of_record: dict[int | None, list[Change]] = defaultdict(list)
-    for change in added:
+    for change in changes.added:
         of_record[change.image_row].append(change)
     position = number = row = 0
-    while changes and position < len(data):
+    is_changed = bool(changes)
+    while is_changed and position < len(data):
         head = bytes(data[position : position + _LENGTH.size])
         start = position + _LENGTH.size + _CHECK.size
         if start > len(data) or checksum(head) != _CHECK.unpack_from(data, position + _LENGTH.size)[0]:
@@ -41,7 +41,7 @@ def rewrite(path: str, changes: Sequence[Change]) -> Iterator[bytes]:
             break
         content = bytes(data[start:end])
         count = _count(content) if checksum(content) == _CHECK.unpack_from(data, end)[0] else None
-        own = {index: changed[row + index] for index in range(count or 0) if row + index in changed}
+        own = {index: found for index in range(count or 0) if (found := changes.take(row + index))}
         if count is not None and (own or of_record[number]):
             content = _edited(content, count, own, of_record[number])
             head = _LENGTH.pack(len(content))

@@ -2,12 +2,11 @@
 
 import codecs
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from detray.changes import Change, by_row
+from detray.changes import Change, Changes
 from detray.formats.voc.reader import CORNERS, parse_xml
 
 _WHOLE = re.compile(rb"\s*[-+]?\d+\s*")
@@ -29,7 +28,7 @@ class _Place:
         return next((child for child in self.children if child.tag == tag), None)
 
 
-def rewrite(data: bytes, changes: Sequence[Change]) -> bytes:
+def rewrite(data: bytes, changes: Changes) -> bytes:
     """An annotation file with some of its objects changed.
 
     Raises:
@@ -48,13 +47,14 @@ def _declared(data: bytes) -> str:
     return found[1].decode() if found else "utf-8"
 
 
-def _edited(data: bytes, encoding: str, changes: Sequence[Change], stated: str | None = None) -> bytes:
+def _edited(data: bytes, encoding: str, changes: Changes, stated: str | None = None) -> bytes:
     root = _places(data, stated)
     objects = [child for child in root.children if child.tag == "object"]
-    changed, added = by_row(list(changes))
     edits: list[tuple[int, int, bytes]] = []
-    for row, change in changed.items():
-        place = objects[row]
+    for row, place in enumerate(objects):
+        change = changes.take(row)
+        if change is None:
+            continue
         if change.is_drop:
             start = len(data[: place.start].rstrip())
             edits.append((start, place.end, b""))
@@ -64,11 +64,11 @@ def _edited(data: bytes, encoding: str, changes: Sequence[Change], stated: str |
             edits.append((name.inner, name.inner_end, _text(change.category_name, encoding)))
         if change.box is not None and box is not None:
             edits += _corners(data, box, change)
-    if added:
+    if changes.added:
         at = objects[-1].end if objects else root.inner_end
         start = objects[-1].start if objects else root.inner_end
         space = data[len(data[:start].rstrip()) : start] if objects else b""
-        edits.append((at, at, b"".join(space + _object(change, encoding) for change in added)))
+        edits.append((at, at, b"".join(space + _object(change, encoding) for change in changes.added)))
     for start, end, text in sorted(edits, reverse=True):
         data = data[:start] + text + data[end:]
     return data

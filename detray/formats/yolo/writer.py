@@ -2,25 +2,24 @@
 
 import codecs
 import re
-from collections.abc import Sequence
 
-from detray.changes import Change, by_row
+from detray.changes import Change, Changes
 
 _WORDS = re.compile(r"\S+")
 
 
-def rewrite(data: bytes, changes: Sequence[Change]) -> bytes:
+def rewrite(data: bytes, changes: Changes) -> bytes:
     """A label file with some of its lines changed."""
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
     lines = data.removeprefix(mark).decode().splitlines(keepends=True)
-    changed, added = by_row(list(changes))
-    kept = [
-        line if row not in changed else "" if changed[row].is_drop else _line(line, changed[row])
-        for row, line in enumerate(lines)
-    ]
+    kept = []
+    for row, line in enumerate(lines):
+        change = changes.take(row)
+        if change is None or not change.is_drop:
+            kept.append(line if change is None else _line(line, change))
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    new = [f"{_label(change)} {' '.join(map(_number, _fractions(change)))}{end}" for change in added]
-    if new and kept and kept[-1] and not kept[-1].endswith(("\n", "\r")):
+    new = [f"{_label(change)} {' '.join(map(_number, _fractions(change)))}{end}" for change in changes.added]
+    if new and kept and not kept[-1].endswith(("\n", "\r")):
         kept[-1] += end
     return mark + "".join([*kept, *new]).encode()
 
