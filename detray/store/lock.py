@@ -25,18 +25,20 @@ LOCK = "lock.json"
 BEAT = 10.0
 """Seconds between two signs of life."""
 MISSED = 5
-"""Beats that an owner on another machine may miss before it counts as dead."""
+"""Beats that an owner may miss that cannot be looked up, as on another machine, before it counts as dead."""
 SETTLE = 0.5
 """Seconds until a lock that was written is read again: longer than another's reading and writing take."""
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Who runs. ``machine`` tells whether its ``pid`` can be looked up from here; times are s since 1970."""
+    """Who runs. ``machine`` tells whether its ``pid`` can be looked up from here, ``born`` whether that is still
+    the same process; times are s since 1970."""
 
     id: str
     host: str
     machine: str
     pid: int
+    born: str
     command: str
     since: float
     beat: float
@@ -50,7 +52,7 @@ def this_process() -> Owner:
     """This process as an owner."""
     now = time()
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:300]
-    return Owner(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), command, now, now)
+    return Owner(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()), command, now, now)
 
 
 def _machine() -> str:
@@ -62,9 +64,20 @@ def _machine() -> str:
         return socket.gethostname()
 
 
+def _born(pid: int) -> str:
+    """When a process began, in ticks since the machine's boot; empty if it has ended, or nobody can tell."""
+    try:
+        state, *values = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return ""
+    return "" if state in "ZX" else values[18]
+
+
 def is_dead(owner: Owner) -> bool:
-    """Whether an owner has ended: its process is gone, or it has given no sign of life for `MISSED` beats."""
+    """Whether an owner has ended: its process is gone, or where that cannot be known it has missed `MISSED` beats."""
     if owner.machine == _machine():
+        if owner.born:  # a machine that slept wakes up with beats missed
+            return _born(owner.pid) != owner.born
         try:
             os.kill(owner.pid, 0)
         except ProcessLookupError:
@@ -163,7 +176,7 @@ class Lock:
             return None if data is None else msgspec.json.decode(data, type=Owner)
         except msgspec.DecodeError:  # it is being written, or damaged: its time says whether anybody keeps it fresh
             written = (self._store.fs.get_file_info(self._place).mtime_ns or 0) / 1e9
-            return Owner("", "an unknown host", "", 0, "its lock is not readable", written, written)
+            return Owner("", "an unknown host", "", 0, "", "its lock is not readable", written, written)
 
     def _renew(self) -> None:
         while not self._ended.wait(BEAT) and self._owner is not None:
