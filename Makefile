@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz benchmark docs lock clean
+.PHONY: help setup demo test check fuzz chaos benchmark docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ check: setup  ## what CI runs: lint, format, types, import contracts, tests
 
 fuzz: setup  ## 10,000 mutated files of each format
 	DETRAY_FUZZ=10000 $(BIN)/pytest tests/fuzz
+
+chaos: setup  ## ten minutes of faults at random: the tables stay the same
+	$(BIN)/python tests/chaos/chaos.py --seconds 600 --ray
 
 benchmark: setup  ## the figures of docs/performance.md
 	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
