@@ -41,6 +41,7 @@ def repeat_factors(data: TrainingData, names: list[str], oversample: Mapping[str
 
 
 def steps_per_epoch(factors: Floats, batch_size: int) -> int:
+    """Batches of an epoch in which each image is shown as often as its factor says; the last may be smaller."""
     return math.ceil(factors.sum() / batch_size)
 
 

@@ -95,14 +95,8 @@ def train(
     check_class_names(settings, classes)
     if not len(data):
         raise DetrayError("no picture to train on is left: see the quarantine table, or the split's list of images")
-    classes = dict(sorted(classes.items()))
-    names = list(classes.values())
-    network = build_network(detector.input_height, detector.input_width, len(names), settings.seed)
-    if detector.weights:
-        take_backbone(network, detector.weights)
-    frozen = freeze(network, settings.freeze_units, settings.freeze_norm)
-    model = RetinaNet(network, classes, detector, predict or PredictSettings(), frozen, count_trainable(network))
-
+    model = _untrained(detector, settings, classes, predict or PredictSettings())
+    network, names = model.network, list(model.classes.values())
     factors = repeat_factors(data, names, settings.oversample)
     steps = steps_per_epoch(factors, settings.batch_size)
     optimizer = make_optimizer(network, settings)
@@ -135,6 +129,17 @@ def train(
         if saved:  # after the call, so that an epoch is reported twice rather than never
             saved.save(epoch)
     return model
+
+
+def _untrained(
+    detector: DetectorSettings, settings: TrainSettings, classes: Mapping[int, str], predict: PredictSettings
+) -> RetinaNet:
+    """The network as training begins: its backbone's weights taken over, and what is frozen frozen."""
+    network = build_network(detector.input_height, detector.input_width, len(classes), settings.seed)
+    if detector.weights:
+        take_backbone(network, detector.weights)
+    frozen = freeze(network, settings.freeze_units, settings.freeze_norm)
+    return RetinaNet(network, dict(sorted(classes.items())), detector, predict, frozen, count_trainable(network))
 
 
 def check_class_names(settings: TrainSettings, classes: Mapping[int, str]) -> None:

@@ -36,6 +36,7 @@ CHECKS = 16
 
 @contextlib.contextmanager
 def readable_errors(place: str) -> Iterator[None]:
+    """Turn an OSError about ``place`` into a sentence that says what to do."""
     try:
         yield
     except OSError as error:

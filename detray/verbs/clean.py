@@ -26,6 +26,7 @@ LABEL_MAP = "label_map.pbtxt"
 
 
 def run(context: Context, flow: Flow) -> Outcome:
+    """Hand the flow the settings, what the data set is written back as, and whether suspects of this data are there."""
     config, data = context.config, flow.data
     splits = list(dict.fromkeys(key.split for key in data.shards()))
     folder = _folder(context.store)

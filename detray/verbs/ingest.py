@@ -12,6 +12,7 @@ from detray.verbs.config import Config
 
 
 def run(context: Context, flow: Flow) -> Outcome:
+    """Hand the flow the data set and what its label map says."""
     dataset, name = context.config.dataset, context.config.name
     stated = dataset.label_map
     label_map = read_label_map(stated_path(stated, dataset.root, "dataset.label_map")) if stated is not None else None

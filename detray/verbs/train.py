@@ -38,10 +38,12 @@ class TruthJudge:
 
 
 def judge(shard: Shard) -> TruthJudge:
+    """What the detections of an epoch are compared with."""
     return TruthJudge(read_scene(shard, EvaluateSettings()).gt)
 
 
 def run(context: Context, flow: Flow) -> Outcome:
+    """Hand the flow the detector and what judges its epochs."""
     config = context.config
     require_trainable(config.detector, "training")
     if TRAIN not in config.dataset.splits:

@@ -20,6 +20,7 @@ from detray.verbs.pictures import read_pictures, require_pictures
 
 
 def run(context: Context, flow: Flow) -> Outcome:
+    """Hand the flow the search that fits where it runs."""
     config = context.config
     require_trainable(config.detector, "tuning")
     missing = [split for split in (TRAIN, VAL) if split not in config.dataset.splits]
