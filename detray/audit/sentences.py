@@ -96,7 +96,8 @@ def sentences(facts: Iterable[Mapping[str, Any]], said: Sequence[Said]) -> tuple
         lines.append(f"and {len(rest)} more of warning or above, in audit/findings: {', '.join(names)}")
     if not faults:
         return [], "nothing of severity warning or above was found: train, or evaluate detections on these annotations"
-    return lines, f"{faults[0].fix}; then run the same command again, which tells what is left"
+    first = faults[0]
+    return lines, f"{first.fix} ({first.rule}); then run the same command again, which tells what is left"
 
 
 def _lines(fault: Fault) -> list[str]:

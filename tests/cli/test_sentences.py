@@ -46,7 +46,8 @@ def test_each_fault_is_a_sentence_with_fix_and_example_the_worst_first(
     assert any("12.jpg" not in line and "row 12 of gt.json" in line for line in lines)  # a fault of few rows
     assert lines[-2].startswith("results: ")
     first_fix = lines[lines.index(said[0]) + 1].removeprefix("    fix: ")
-    assert lines[-1] == f"next: {first_fix}; then run the same command again, which tells what is left"
+    rule = said[0].rpartition("[")[2].removesuffix("]")
+    assert lines[-1] == f"next: {first_fix} ({rule}); then run the same command again, which tells what is left"
 
 
 def test_of_many_faults_the_rest_is_a_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
