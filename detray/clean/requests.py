@@ -89,6 +89,7 @@ def collect(
     findings = findings.filter(own)
     sizes = image_sizes(annotations, shard.images)
     moves = [*shared.conversions(annotations, sizes, shard.split, roots, not_followed)]
+    shared.unsettled(findings, roots, roots.formats.get(shard.split, ""), not_followed)
     findings = findings.filter(~shared.follows(findings, roots, *shared.WHOLE))
     findings, exchanged = _exchanges(annotations, findings, roots, not_followed)
     moves.append(exchanged)

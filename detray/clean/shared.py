@@ -7,6 +7,7 @@ Such a box is never dropped or clipped for what follows from the fault.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,12 @@ import pyarrow.compute as pc
 
 from detray import tables
 from detray.arrays import Flags, Floats, Rows
-from detray.box_formats import FORMATS, OWN, as_written, named_in, read_as
+from detray.box_formats import FORMATS, OWN, SPREAD, Notation, as_written, named_in, read_as
 from detray.boxes import exchange_corners, plausible
 
 EXCHANGED = "swapped-corners"
-WHOLE = ("box-format", "coordinate-scale", "column-order", "swapped-size")
-"""Rules whose root findings say that boxes are written in another format as a whole."""
+WHOLE = ("box-format", "coordinate-scale", "column-order", "column-copy", "swapped-size")
+"""Rules whose root findings say that the numbers of boxes, or the sizes of their images, are wrong as a whole."""
 
 ROOTS = pa.schema(
     [
@@ -35,7 +36,7 @@ ROOTS = pa.schema(
 """What is read of a root finding."""
 
 _LEFT = "its corners are exchanged, and in the other order it fits neither image nor class: look at it"
-_NO_FORMAT = "it follows from {rule}, and how its boxes are to be read is not certain: mend the files"
+_NO_FORMAT = "it follows from {rule}, and what the right numbers are is not certain: mend the files"
 _MISFIT = "in the format that {rule} names its box does not fit the image"
 
 
@@ -85,14 +86,11 @@ def conversions(
     """
     boxes = tables.boxes(annotations)
     own = FORMATS[OWN.get(roots.formats.get(split, ""), next(iter(FORMATS)))]
-    for root in roots.rows.filter(pc.is_in(roots.rows["rule"], value_set=pa.array(WHOLE))).to_pylist():
-        if root["split"] not in (None, split):
+    for root in roots.rows.to_pylist():
+        how = _format_of(root, own)
+        if how is None or root["split"] not in (None, split):
             continue
         at = np.flatnonzero(_members(annotations, root))
-        how = named_in(root["observed"] or "") if root["rule"] == "box-format" else None
-        if how is None:
-            not_followed[_NO_FORMAT.format(rule=root["rule"])] += len(at)
-            continue
         with np.errstate(all="ignore"):
             target = read_as(as_written(boxes[at], sizes[at], own), sizes[at], how)
             fits = plausible(target, sizes[at])
@@ -101,7 +99,23 @@ def conversions(
         yield Moves(at[fits], target[fits], root["rule"], reason_ids)
 
 
-def _members(annotations: pa.Table, root: dict[str, object]) -> Flags:
+def _format_of(root: dict[str, Any], own: Notation) -> Notation | None:
+    """The format that boxes are written in, as a root finding says; None where it leaves that open."""
+    if root["rule"] == "column-order":
+        return Notation("corners", SPREAD, own.shares)
+    return named_in(root["observed"] or "") if root["rule"] == "box-format" else None
+
+
+def unsettled(findings: pa.Table, roots: Roots, formats: str, not_followed: Counter[str]) -> None:
+    """Count the findings that follow from a root whose mend is not certain; ``formats``: of the split's files."""
+    own = FORMATS[OWN.get(formats, next(iter(FORMATS)))]
+    for root in roots.rows.filter(pc.is_in(roots.rows["rule"], value_set=pa.array(WHOLE))).to_pylist():
+        if _format_of(root, own) is None:
+            count = pc.sum(pc.equal(findings["root_cause_id"], root["finding_id"])).as_py() or 0
+            not_followed[_NO_FORMAT.format(rule=root["rule"])] += count
+
+
+def _members(annotations: pa.Table, root: dict[str, Any]) -> Flags:
     """The boxes that a root finding is about."""
     chosen = np.ones(annotations.num_rows, bool)
     for name in ("category_id", "annotator", "source_file"):

@@ -209,3 +209,13 @@ def test_that_nothing_was_edited_is_said_with_its_reason(tmp_path: Path) -> None
     said = notes(FAULTY, "faulty", ["relabel"])
     assert any("nothing was edited: what asks for an edit, 4 in all" in note for note in said)
     assert any("drop is not in clean.actions" in note for note in said)
+
+
+def test_a_link_that_leads_out_of_the_data_set_is_not_copied(tmp_path: Path) -> None:
+    dataset = sides(tmp_path / "in", "voc", RIGHT)
+    (tmp_path / "secret.xml").write_text("<annotation><filename>s.jpg</filename></annotation>")
+    (tmp_path / "in" / "Annotations" / "9.xml").symlink_to(tmp_path / "secret.xml")
+    dataset["splits"]["val"]["list"] = None
+    cleaned(tmp_path, dataset)
+    written = files(tmp_path / "first" / "clean" / "data")
+    assert sorted(written) == [f"Annotations/{k}.xml" for k in range(4)]

@@ -113,12 +113,20 @@ def test_every_format_that_is_named_is_converted(name: str, how: Notation) -> No
         assert json.loads(after)["bbox"] == pytest.approx(right[0].tolist())
 
 
+def test_corners_in_another_order_of_columns_are_put_in_theirs() -> None:
+    # x, x2, y, y2 = 20, 60, 30, 46 read as x, y, width, height
+    result = planned((20.0, 60.0, 30.0, 46.0), "column-order", "80 of 80 boxes")
+    (after,) = result.edits["after"].to_pylist()
+    assert json.loads(after)["bbox"] == [20, 30, 40, 16]
+
+
 @pytest.mark.parametrize(
     ("rule", "observed"),
     [
         ("box-format", "80 boxes read better as x, y, x2, y2, or y before x"),
         ("coordinate-scale", "80 boxes are about 1.50 times as large as the images say"),
-        ("swapped-size", "whatever"),
+        ("swapped-size", "12 images"),
+        ("column-copy", "ymax equals xmin in 208 of 208 boxes"),
     ],
 )
 def test_where_no_conversion_is_certain_nothing_is_touched_and_that_is_said(rule: str, observed: str) -> None:
