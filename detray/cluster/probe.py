@@ -4,6 +4,7 @@ What one machine of many lacks shows otherwise as a wrong number, pictures that 
 or as tasks that are run again without end.
 """
 
+import contextlib
 import os
 import platform
 import shutil
@@ -13,7 +14,7 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -54,12 +55,20 @@ def probe_of(output: Store, paths: Sequence[str], *, free_gib: float, gpu: bool)
 
 
 def _some_file(path: str) -> str | None:
+    """``path``, or the first file below it that is met: folders may hold millions."""
     if Path(path).is_file():
         return path
-    below = (f"{top}/{name}" for top, _, names in os.walk(path) for name in names)
-    return next((file for file in below if Path(file).is_file() and os.access(file, os.R_OK)), None)
+    folders = []
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.is_file() and os.access(entry.path, os.R_OK):
+                return entry.path
+    return next((file for folder in folders if (file := _some_file(folder)) is not None), None)
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of what must be the same on all machines."""
     return {"Python": platform.python_version(), "detray": __version__} | {
