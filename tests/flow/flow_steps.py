@@ -76,6 +76,21 @@ def full(work: Work, number: int) -> Output[NoFacts]:
     return Output(NoFacts())
 
 
+class Where(msgspec.Struct, frozen=True):
+    node: str
+
+
+def avoid(node: str, number: int) -> Output[Where]:
+    """The disk of ``node`` is full."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    if here == node:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    time.sleep(0.2)  # that the other node too is given some
+    return Output(Where(here))
+
+
 @dataclass
 class Counting:
     """What a worker keeps between tasks."""
@@ -120,6 +135,7 @@ SQUARE = Step(
 ADD = Step("add", add, Sum, (Keep("sums", NUMBERS),))
 TOTAL = Step("total", total, NoFacts)
 FULL = Step("full", full, NoFacts)
+AVOID = Step("avoid", avoid, Where, streams=True)
 CALL = Step("call", call, Calls, setup=Counting)
 
 MEET = [Step(f"meet-{threads}", meet, Together, setup=Crowd, threads=threads) for threads in (1, 2)]
