@@ -34,6 +34,7 @@ FORMATS = {
     "y, x, height, width": Notation("sides", Y_FIRST),
     "y, x, y2, x2": Notation("corners", Y_FIRST),
     "x2, y2, x, y": Notation("corners backwards"),
+    "x, x2, y, y2": Notation("corners", SPREAD),
     "x, y, width, height as shares of the image": Notation("sides", shares="own"),
     "x, y, x2, y2 as shares of the image": Notation("corners", shares="own"),
     "centre x, y, width, height as shares of the image": Notation("centre", shares="own"),

@@ -57,7 +57,14 @@ from detray.audit.rules.image import (
     size_mismatch,
     split_leakage,
 )
-from detray.audit.rules.pattern import swapped_corners
+from detray.audit.rules.pattern import (
+    column_copy,
+    column_order,
+    crowd_share,
+    id_restart,
+    swapped_corners,
+    swapped_size,
+)
 from detray.audit.rules.pipeline import augmentation_drop
 from detray.audit.rules.relation import (
     duplicate_box,
@@ -140,5 +147,10 @@ RULES: tuple[Rule, ...] = (
     no_annotations.RULE,
     image_property_drift.RULE,
     augmentation_drop.RULE,
+    column_copy.RULE,
+    column_order.RULE,
+    crowd_share.RULE,
+    id_restart.RULE,
     swapped_corners.RULE,
+    swapped_size.RULE,
 )

@@ -27,8 +27,8 @@ images                images that hold one of the boxes; not by class
 ====================  ==================================================================
 
 Without a class: ``split_images``, ``many_files`` (shards with more source files than are told apart), ``low_area``
-(objects whose stated area is below half of their box's; key: bin of that area), and what `agreement` counts for pairs
-of annotators.
+(objects whose stated area is below half of their box's; key: bin of that area), what `agreement` counts for pairs of
+annotators, and what `pattern_counts` does.
 """
 
 from collections.abc import Iterator
@@ -40,6 +40,7 @@ from detray.arrays import Flags, Floats, Ints
 from detray.audit import tally
 from detray.audit.agreement import compare_annotators
 from detray.audit.groups import of_people_and_files, suffix_of
+from detray.audit.pattern_counts import of_patterns
 from detray.audit.view import NO_ID, View
 from detray.boxes import OVER_TOLERANCE, Reach
 
@@ -66,7 +67,7 @@ def measure(view: View, reach: Reach | None = None) -> pa.Table:
     )
     parts += [places, *_of_sizes(view, everything, reach), *_of_images(view, everything)]
     parts += _of_groups(view, places)
-    parts += compare_annotators(view)
+    parts += [*compare_annotators(view), *of_patterns(view)]
     return pa.concat_tables([tally.TALLY.empty_table(), *parts])
 
 

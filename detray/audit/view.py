@@ -269,6 +269,24 @@ class View:
         """As `image_width`."""
         return np.append(self.sizes[:, 1], np.nan)[self.image_of]
 
+    @cached_property
+    def reaches_far(self) -> Flags:
+        """Boxes of each image reach over its edge by more than a twentieth of a side and 8 px, ``[m]``."""
+        far = self.overhang > np.maximum(8.0, np.maximum(self.image_width, self.image_height) / 20)
+        found = np.zeros(self.images.num_rows, bool)
+        found[self.image_of[far]] = True  # a box without an image has no overhang
+        return found
+
+    @cached_property
+    def is_turned(self) -> Flags:
+        """Such images all of whose boxes lie within the image with its sides exchanged, ``[m]``."""
+        found = self.reaches_far.copy()
+        if found.any():
+            over = np.maximum(self.x + self.width - self.image_height, self.y + self.height - self.image_width)
+            over = np.maximum(over, np.maximum(-self.x, -self.y))
+            found[self.image_of[(over > OVER_TOLERANCE) & (self.image_of >= 0)]] = False
+        return found
+
     def image_sizes(self, rows: Ints) -> Floats:
         """Stated width and height of the images of some annotations, px, ``[k, 2]``; NaN where unknown."""
         return np.stack([self.image_width[rows], self.image_height[rows]], axis=1)

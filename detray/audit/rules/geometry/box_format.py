@@ -23,6 +23,7 @@ import pyarrow as pa
 from detray.audit import tally as counts
 from detray.audit.groups import Group, at_fault, every, members, whole
 from detray.audit.rule import ERROR, FATAL, WARNING, Fact, HypothesisRule, Limits, Suspects, Threshold
+from detray.audit.rules.sides import WRONG_NUMBERS
 from detray.audit.statistics import chance_of_preference
 from detray.audit.summary import Summary
 from detray.audit.tally import Tally
@@ -33,21 +34,6 @@ from detray.boxes import plausible
 MAX_CHANCE = 0.001
 NEITHER, BOTH, BETTER, WORSE = range(4)
 """A box is plausible neither as stated nor in the other format, in both, only in the other, only as stated."""
-
-EXPLAINS = (
-    "out-of-bounds",
-    "fully-outside",
-    "degenerate-box",
-    "swapped-corners",
-    "sub-pixel-box",
-    "tiny-box",
-    "area-mismatch",
-    "full-image-box",
-    "size-outlier",
-    "extreme-aspect",
-    "coordinate-scale",
-    "quantised-coordinates",
-)
 
 ONLY_OF = {SPREAD_CORNERS: "open_images"}
 """Formats of boxes that only files of one format can be mistaken for."""
@@ -148,7 +134,7 @@ def _verdict(data: Summary, limits: Limits, group: Group) -> Fact | None:
         kind=name,
         expected=own if FORMATS[own].shares else f"{own} in pixels",
         severity=(FATAL if group.is_whole else ERROR) if is_proven else WARNING,
-        explains=EXPLAINS,
+        explains=WRONG_NUMBERS,
     )
 
 

@@ -1,14 +1,16 @@
-"""Every box of a split states the same area, whatever its sides are.
+"""Every box of a split states the same area, whatever its sides are, or one that no mask explains.
 
 Failure: COCO's evaluation puts boxes into small, medium and large by this field: with an area of 1 all are small, and
 AP of medium and large boxes is undefined. AP over all sizes stays what it is.
 Number: stated areas below half of the box's, in bins of 1/64 octave; at least `min_share` of the split's single
-objects, and at least `min_boxes`, in one bin. Areas of masks are smaller than the box too, but differ.
+objects, and at least `min_boxes`, in one bin, or below 1% of the box's, which no mask leaves empty
+(shares of the image, other units). Areas of masks are smaller than the box too, but differ.
 Source: pycocotools/cocoeval.py, evaluateImg ('_ignore' by g['area']); converters that write area 1.0 for every box.
 """
 
 from collections.abc import Sequence
 
+from detray.audit.pattern_counts import MAX_FILL
 from detray.audit.rule import WARNING, Fact, Limits, SummaryRule, Threshold
 from detray.audit.summary import Summary
 from detray.audit.tally import bin_centres
@@ -19,7 +21,12 @@ def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
     for split in data.splits:
         keys, n = data.tallies[split].histogram("low_area")
         total = sum(data.boxes[split].values()) - sum(data.crowds[split].values())
-        if not len(n) or n.max() < max(limits["min_boxes"], limits["min_share"] * total):
+        least = max(limits["min_boxes"], limits["min_share"] * total)
+        if not len(n) or n.max() < least:
+            little = data.tallies[split].total("little_area")
+            if little >= least:
+                observed = f"{little} of {total} boxes have an area below {MAX_FILL:.0%} of width times height"
+                facts.append(Fact(split, observed, count=little))
             continue
         area, count = float(bin_centres(keys[n.argmax()])), int(n.max())
         facts.append(Fact(split, f"{count} of {total} boxes have an area of about {area:.3g} px²", count=count))
@@ -31,7 +38,7 @@ RULE = SummaryRule(
     family="geometry",
     severity=WARNING,
     scope="split",
-    problem="its boxes state the same area, while their sides say otherwise",
+    problem="its boxes state areas that are not theirs, as their sides say",
     expected="the area of the mask, or width times height",
     fix="write the area of the mask, or width times height",
     doc=__doc__,

@@ -13,6 +13,7 @@ import numpy as np
 
 from detray.audit.rule import ERROR, Hits, Limits, RowRule
 from detray.audit.rules.defects import noted
+from detray.audit.rules.sides import turned
 from detray.audit.text import join, number
 from detray.audit.view import View
 
@@ -22,7 +23,7 @@ def _check(view: View, limits: Limits) -> Sequence[Hits]:
     sizes = view.image_sizes(rows)
     size = join(number(sizes[:, 0]), " x ", number(sizes[:, 1]))
     at = join("at ", number(view.x[rows]), ", ", number(view.y[rows]), " of ", size)
-    return [Hits(rows, observed=at), *noted(view, "fully-outside", ERROR)]
+    return [Hits(rows, observed=at, share=turned(view, rows)), *noted(view, "fully-outside", ERROR)]
 
 
 RULE = RowRule(

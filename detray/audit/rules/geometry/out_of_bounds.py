@@ -14,6 +14,7 @@ import numpy as np
 
 from detray.audit.rule import INFO, WARNING, Hits, Limits, RowRule, Threshold
 from detray.audit.rules.defects import noted
+from detray.audit.rules.sides import turned
 from detray.audit.text import join, number
 from detray.audit.view import View
 
@@ -29,6 +30,7 @@ def _check(view: View, limits: Limits) -> Sequence[Hits]:
             rows,
             observed=join(number(over[rows]), " px outside ", number(sizes[:, 0]), " x ", number(sizes[:, 1])),
             severity=np.where(over[rows] > limits["tolerance"], WARNING, INFO).astype(np.int8),
+            share=turned(view, rows),
         ),
         *noted(view, "out-of-bounds", WARNING),
     ]

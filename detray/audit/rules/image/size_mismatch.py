@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from detray.audit.pictures import PictureView
 from detray.audit.rule import ERROR, Hits, Limits, PictureRule
-from detray.audit.rules.sides import EXCHANGED
+from detray.audit.rules.sides import TURNED
 from detray.audit.text import join, number
 
 
@@ -29,9 +29,9 @@ def _check(view: PictureView, limits: Limits) -> Sequence[Hits]:
         Hits(
             rows,
             "images",
-            observed=pc.if_else(exchanged, join(size, f": {EXCHANGED}"), size),
+            observed=pc.if_else(exchanged, join(size, f": {TURNED}"), size),
             expected=join(number(stated[rows, 0]), " x ", number(stated[rows, 1]), " px as stated"),
-            share=pc.if_else(exchanged, EXCHANGED, pa.scalar(None, pa.string())),
+            share=pc.if_else(exchanged, TURNED, pa.scalar(None, pa.string())),
         )
     ]
 
