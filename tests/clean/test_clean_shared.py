@@ -100,8 +100,12 @@ def test_every_format_that_is_named_is_converted(name: str, how: Notation) -> No
     given = as_written(right[:, [1, 0, 3, 2]] if how.order == (1, 0, 3, 2) else right, np.array([[100.0, 80.0]]), how)
     if how.kind == "corners backwards":
         given = np.array([[60.0, 46.0, 20.0, 30.0]])
-    if how.order != (0, 1, 2, 3) and how.shares:  # y first, or spread: shares of the other side
-        corners = {"own": [20 / 100, 30 / 80, 60 / 100, 46 / 80], "other": [20 / 80, 30 / 100, 60 / 80, 46 / 100]}
+    if how.order != (0, 1, 2, 3) and how.kind == "corners":
+        corners = {
+            None: [20.0, 30.0, 60.0, 46.0],
+            "own": [20 / 100, 30 / 80, 60 / 100, 46 / 80],
+            "other": [20 / 80, 30 / 100, 60 / 80, 46 / 100],
+        }
         given = np.array([corners[how.shares]])
         given = given[:, np.argsort(how.order)]
     assert named_in(f"80 boxes of a.json read better as {name}") == how
