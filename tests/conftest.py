@@ -7,6 +7,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import pytest
+from hypothesis import settings
+
+# a time limit for each example would measure the machine and the first import
+settings.register_profile("detray")
+settings.load_profile("detray")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
