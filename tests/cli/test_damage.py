@@ -212,12 +212,13 @@ def test_what_people_edit_is_left_alone(runs: Runs, tmp_path: Path, capsys: pyte
     output = tmp_path / "out"
     command = ["clean", str(runs.folder / "gt.json"), "--serial", "--output", str(output)]
     assert cli.main(command) == 0
-    (output / "clean" / "val.json").write_text("mine")
+    corrected = output / "clean" / "data" / "gt.json"
+    corrected.write_text("mine")
     assert cli.main(command) == 0
-    assert (output / "clean" / "val.json").read_text() == "mine"
-    (output / "clean" / "val.json").unlink()
+    assert corrected.read_text() == "mine"
+    corrected.unlink()
     assert cli.main(command) == 0
-    assert json.loads((output / "clean" / "val.json").read_text())["images"]
+    assert json.loads(corrected.read_text())["images"]
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
