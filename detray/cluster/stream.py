@@ -132,8 +132,7 @@ def stream(
             ray_remote_args={"max_retries": MAX_RETRIES},
         )
         options: dict[str, Any] = {"batch_format": "pyarrow", "zero_copy_batch": True, "label_selector": selector}
-        if resources.gpus:
-            options["num_gpus"] = resources.gpus
+        options |= {"num_gpus": resources.gpus} if resources.gpus else {}
         if has_state:
             pool = data.ActorPoolStrategy(
                 min_size=size,
