@@ -1,6 +1,6 @@
 """Training the RetinaNet: one call, one process, the same result for the same settings and seed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,8 +85,7 @@ def train(
         classes: category_id to name, all classes of the data.
         predict: how the validation detections are made; the defaults where None.
         on_epoch: called after each epoch, of one that was cut off again; a False ends the training.
-        checkpoint: a local folder that holds the state after the last epoch; training goes on from
-            there if one is in it, with the same result as if it had not been interrupted.
+        checkpoint: a local folder for the state after each epoch, from which a training that was cut off goes on.
 
     Raises:
         UsageError: a setting names a class that is not there, or more units than there are.
@@ -97,8 +96,7 @@ def train(
         raise DetrayError("no picture to train on is left: see the quarantine table, or the split's list of images")
     model = _untrained(detector, settings, classes, predict or PredictSettings())
     network, names = model.network, list(model.classes.values())
-    factors = repeat_factors(data, names, settings.oversample)
-    steps = steps_per_epoch(factors, settings.batch_size)
+    steps = steps_per_epoch(factors := repeat_factors(data, names, settings.oversample), settings.batch_size)
     optimizer = make_optimizer(network, settings)
     step = make_step(network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
     make_batch = partial(
@@ -117,18 +115,28 @@ def train(
             optimizer.learning_rate.assign(rate)
             losses.append(step(batch.images, batch.classes, batch.boxes))
             lost += batch.boxes_lost
-        class_part, box_part = (float(part) for part in np.mean(np.array(losses, np.float64), axis=0))
-        loss = class_part + settings.box_loss_weight * box_part
-        if not np.isfinite(loss):
-            raise DetrayError(f"the loss is {loss} in epoch {epoch}; lower train.learning_rate")
+        loss, class_part, box_part = _mean_loss(losses, settings, epoch)
         if on_epoch is not None:
-            seconds = perf_counter() - start
+            spent = perf_counter() - start
             found = None if validation is None else detections(model, validation)
-            if not on_epoch(EpochResult(epoch, loss, class_part, box_part, rate, seconds, lost, found)):
+            if not on_epoch(EpochResult(epoch, loss, class_part, box_part, rate, spent, lost, found)):
                 break
         if saved:  # after the call, so that an epoch is reported twice rather than never
             saved.save(epoch)
     return model
+
+
+def _mean_loss(losses: Sequence[Floats32], settings: TrainSettings, epoch: int) -> tuple[float, float, float]:
+    """The loss of an epoch, and its parts for classes and boxes, from those of its steps ``[2]``.
+
+    Raises:
+        DetrayError: it is not finite.
+    """
+    class_part, box_part = (float(part) for part in np.mean(np.array(losses, np.float64), axis=0))
+    loss = class_part + settings.box_loss_weight * box_part
+    if not np.isfinite(loss):
+        raise DetrayError(f"the loss is {loss} in epoch {epoch}; lower train.learning_rate")
+    return loss, class_part, box_part
 
 
 def _untrained(
