@@ -15,7 +15,6 @@ from detray import schema
 from detray.detectors import inference
 from detray.detectors.detector import Detections, Prepared
 from detray.detectors.inference import Inference, decode
-from detray.errors import DetrayError
 
 LABELS = {"val": {3: (4, "crimson"), 7: (7, "green")}}
 PATIENCE = 30
@@ -122,11 +121,13 @@ def test_no_images_and_none_that_can_be_read(images):
     assert found.predictions.schema.equals(schema.schema("predictions"))
 
 
-def test_without_an_image_folder_the_setting_is_named(images):
+def test_a_picture_without_a_place_is_quarantined(images):
     nowhere = images.set_column(3, "path", pa.nulls(images.num_rows, pa.string()))
-    for attempt in (_inference(Echo()).predict, lambda given: decode(given, half)):
-        with pytest.raises(DetrayError, match=r"dataset\.splits\.val\.images"):
-            attempt(nowhere)
+    for attempt in (_inference(Echo()).predict, lambda given: _inference(Echo()).detect(decode(given, half))):
+        found = attempt(nowhere)
+        assert found.predictions.num_rows == 0
+        assert set(found.quarantine["reason"].to_pylist()) == {"outside_root"}
+        assert found.quarantine["image_id"].to_pylist() == images["image_id"].to_pylist()
 
 
 @dataclass

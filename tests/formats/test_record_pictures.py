@@ -111,7 +111,7 @@ def test_every_rule_on_pictures_judges_those_of_records(tmp_path: Path) -> None:
 
 def split(folder: Path, name: str, labels: list[int], texts: list[bytes] | None = None) -> str:
     """A file of three records that hold boxes of these classes."""
-    sides = {"xmin": 0.1, "xmax": 0.4, "ymin": 0.1, "ymax": 0.5}
+    sides = {"xmin": 0.1, "xmax": 0.4, "ymin": 0.2, "ymax": 0.5}
     boxes = {
         f"object/bbox/{side}": [value + place / 200 for place in range(len(labels))] for side, value in sides.items()
     }
