@@ -203,7 +203,9 @@ def _workers(ancestor: int) -> list[int]:
             pid = parents[pid]
         return pid == ancestor
 
-    return [pid for pid, title in titles.items() if title.startswith("ray::") and is_below(pid)]
+    # with an agent of its node's dies the node, and Ray ends the driver on it
+    named = (pid for pid, title in titles.items() if title.startswith("ray::") and "Agent" not in title)
+    return [pid for pid in named if is_below(pid)]
 
 
 # faults between two runs
