@@ -11,6 +11,7 @@ from pathlib import Path
 from detray.flow.data import Data
 from detray.formats.resolve import input_paths
 from detray.verbs.config import Config
+from detray.verbs.pictures import pictured
 
 READ_BYTES = 80e6
 """Bytes of annotation files that are read and written as canonical tables in a second."""
@@ -18,7 +19,7 @@ READ_FILES = 2_000
 """Small files that are opened and parsed in a second."""
 AUDIT_ROWS = 900_000
 """Annotations that all rules judge in a second."""
-PICTURES = 150
+PICTURES = 400
 """Pictures of 640 x 480 that are decoded, checked, hashed and measured in a second."""
 DETECT_PICTURES = 100
 """Pictures that the small RetinaNet detects in a second, decoding included."""
@@ -41,9 +42,8 @@ def _ingest(config: Config, data: Data) -> float:
 
 
 def _audit(config: Config, data: Data) -> float:
-    shards = data.shards()
-    stated = {name for name, split in config.dataset.splits.items() if split.images}
-    pictures = sum(key.n_images for key in shards if key.split in stated)
+    shards, at_hand = data.shards(), pictured(config, data)
+    pictures = sum(key.n_images for key in shards if key.split in at_hand)
     return sum(key.n_annotations for key in shards) / AUDIT_ROWS + pictures / PICTURES
 
 
