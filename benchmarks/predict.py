@@ -17,8 +17,8 @@ from pathlib import Path
 from audit import Cost, measure, median
 from images import write_pictures
 
-from detray.detectors.network import build_network
-from detray.detectors.retinanet import RetinaNet
+from detray.detectors.retinanet.model import RetinaNet
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, PredictSettings
 
 BARE = """
@@ -29,8 +29,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from detray.detectors.decode import make_decoder
-from detray.detectors.retinanet import load_retinanet
+from detray.detectors.retinanet.decode import make_decoder
+from detray.detectors.retinanet.model import load_retinanet
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import PredictSettings
 

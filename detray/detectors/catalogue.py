@@ -1,7 +1,7 @@
 """Every kind of detector that detray runs."""
 
-from detray.detectors import retinanet
 from detray.detectors.detector import DetectorKind
+from detray.detectors.retinanet import model as retinanet
 from detray.detectors.settings import DetectorSettings
 from detray.errors import UsageError
 

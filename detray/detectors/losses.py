@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from detray.detectors.anchors import IGNORED
+from detray.detectors.retinanet.anchors import IGNORED
 from detray.detectors.runtime import tensorflow
 
 

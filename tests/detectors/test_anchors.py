@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from detray.boxes import from_corners, pairwise_iou
-from detray.detectors.anchors import BACKGROUND, IGNORED, encode, iou, make_anchors, match
 from detray.detectors.data import CROWD
+from detray.detectors.retinanet.anchors import BACKGROUND, IGNORED, encode, iou, make_anchors, match
 
 ANCHORS = make_anchors(64, 96)
 corners = arrays(np.float32, (3, 4), elements=st.integers(0, 40)).map(

@@ -12,8 +12,8 @@ from PIL import Image
 
 from detray.detectors.catalogue import DETECTORS, detector_kind, is_trainable, require_trainable
 from detray.detectors.detector import Detections, Detector, DetectorKind, Prepared
-from detray.detectors.network import build_network
-from detray.detectors.retinanet import RetinaNet
+from detray.detectors.retinanet.model import RetinaNet
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.errors import DetrayError, UsageError
 from detray.pictures import read_picture

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from detray.detectors.anchors import BACKGROUND, IGNORED
 from detray.detectors.losses import box_loss, focal_loss
+from detray.detectors.retinanet.anchors import BACKGROUND, IGNORED
 from detray.detectors.runtime import tensorflow
 
 tf, _ = tensorflow()

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from detray.detectors.anchors import make_anchors
-from detray.detectors.decode import make_decoder
-from detray.detectors.group_norm import FastGroupNormalization
-from detray.detectors.network import build_network
+from detray.detectors.retinanet.anchors import make_anchors
+from detray.detectors.retinanet.decode import make_decoder
+from detray.detectors.retinanet.group_norm import FastGroupNormalization
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
 
 tf, keras = tensorflow()

@@ -12,8 +12,8 @@ import pytest
 from drawn import CLASSES, DETECTOR, draw, eagerly
 
 from detray.detectors import flow as inference
-from detray.detectors.network import build_network
-from detray.detectors.retinanet import RetinaNet
+from detray.detectors.retinanet.model import RetinaNet
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import PredictSettings
 from detray.detectors.unreadable import Unreadable, require_readable
 from detray.errors import DetrayError

@@ -9,10 +9,10 @@ import pytest
 from drawn import CLASSES, DETECTOR
 
 from detray.detectors import archive as archive_module
-from detray.detectors.anchors import make_anchors
 from detray.detectors.detector import Prepared
-from detray.detectors.network import build_network
-from detray.detectors.retinanet import RetinaNet, load_network, load_retinanet, reach, read_retinanet_classes
+from detray.detectors.retinanet.anchors import make_anchors
+from detray.detectors.retinanet.model import RetinaNet, load_network, load_retinanet, reach, read_retinanet_classes
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import PredictSettings
 from detray.errors import DetrayError

@@ -13,8 +13,8 @@ from outputs import run_stage
 from detray import tables
 from detray.console import Bar
 from detray.detectors import flow as inference
-from detray.detectors.network import build_network
-from detray.detectors.retinanet import RetinaNet, load_retinanet
+from detray.detectors.retinanet.model import RetinaNet, load_retinanet
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.detectors.train_flow import Training, Work, learn
 from detray.errors import DetrayError, UsageError

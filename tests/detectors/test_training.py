@@ -5,9 +5,9 @@ from msgspec.structs import replace
 
 from detray.boxes import from_corners, paired_iou
 from detray.detectors.data import TrainingData
-from detray.detectors.freezing import UNITS, count_trainable, freeze
-from detray.detectors.network import build_network
-from detray.detectors.retinanet import RetinaNet
+from detray.detectors.retinanet.freezing import UNITS, count_trainable, freeze
+from detray.detectors.retinanet.model import RetinaNet
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training import EpochResult, train
 from detray.errors import DetrayError, UsageError

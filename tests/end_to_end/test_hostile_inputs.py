@@ -11,7 +11,7 @@ from PIL import Image
 import detray
 from detray import cli
 from detray.detectors import archive
-from detray.detectors.retinanet import load_retinanet
+from detray.detectors.retinanet.model import load_retinanet
 from detray.detectors.settings import PredictSettings
 from detray.errors import DetrayError, UsageError
 from detray.settings import parse_yaml

@@ -358,7 +358,7 @@ def test_the_real_training(store: Store, config: Config) -> None:
     by_trial = {row["trial_id"]: row["class_loss"] for row in last}
     assert by_trial["search-0000"] != by_trial["search-0001"]
 
-    from detray.detectors.retinanet import load_retinanet
+    from detray.detectors.retinanet.model import load_retinanet
 
     best = convert(read_yaml(Path(store.root, "tune/best/config.yaml")), Config, "config.yaml")
     assert best.detector.path is not None

@@ -6,9 +6,9 @@ Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
 import math
 from typing import Any
 
-from detray.detectors.anchors import SCALES, STRIDES
-from detray.detectors.backbone import tiny
-from detray.detectors.layers import Layers
+from detray.detectors.retinanet.anchors import SCALES, STRIDES
+from detray.detectors.retinanet.backbones.tiny import tiny
+from detray.detectors.retinanet.layers import Layers
 
 PYRAMID_WIDTH = 48
 PRIOR = 0.01

@@ -14,12 +14,12 @@ from msgspec import Meta
 
 from detray.arrays import Pixels
 from detray.boxes import Reach
-from detray.detectors.anchors import SCALES, STRIDES
 from detray.detectors.archive import MAX_UNPACKED, require_bounded
-from detray.detectors.decode import make_decoder
 from detray.detectors.detector import Detections, Prepared
 from detray.detectors.inputs import Stretch, stretch_to
-from detray.detectors.network import build_network
+from detray.detectors.retinanet.anchors import SCALES, STRIDES
+from detray.detectors.retinanet.decode import make_decoder
+from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.errors import DetrayError

@@ -42,7 +42,7 @@ class Layers:
     def norm(self, name: str) -> Any:
         if self._portable:
             return self.keras.layers.GroupNormalization(GROUPS, name=name)
-        from detray.detectors.group_norm import FastGroupNormalization
+        from detray.detectors.retinanet.group_norm import FastGroupNormalization
 
         return FastGroupNormalization(GROUPS, name=name)
 

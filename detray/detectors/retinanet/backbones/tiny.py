@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from detray.detectors.layers import Layers
+from detray.detectors.retinanet.layers import Layers
 
 WIDTHS = (16, 24, 48, 64, 96)
 """Channels at strides 2, 4, 8, 16 and 32."""

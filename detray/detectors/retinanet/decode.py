@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from detray.detectors.anchors import VARIANCE, make_anchors
+from detray.detectors.retinanet.anchors import VARIANCE, make_anchors
 from detray.detectors.runtime import tensorflow
 
 NMS_IOU = 0.5

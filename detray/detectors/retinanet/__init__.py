@@ -1,0 +1,1 @@
+"""The RetinaNet that detray trains: its network, anchors, decoding, freezing and files."""
