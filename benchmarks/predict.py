@@ -37,7 +37,7 @@ from detray.detectors.settings import PredictSettings
 model = load_retinanet(sys.argv[2], PredictSettings())
 height, width, batch = model.settings.input_height, model.settings.input_width, model.predict.batch_size
 tf, _ = tensorflow()
-boxes_of = make_decoder(height, width, model.predict.score_threshold, model.predict.max_detections)
+boxes_of = make_decoder(height, width, model.predict)
 
 @tf.function(autograph=False, input_signature=[tf.TensorSpec((batch, height, width, 3), tf.uint8)])
 def detect(pictures):

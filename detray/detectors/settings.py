@@ -61,6 +61,21 @@ class TrainSettings(Section, frozen=True):
     ] = "default"
 
 
+class NmsSettings(Section, frozen=True):
+    """Which of several detections of one object stays."""
+
+    iou: Annotated[
+        float, Meta(ge=0, le=1, description="of two detections that overlap by more than this IoU the weaker goes")
+    ] = 0.5
+    mode: Annotated[
+        Literal["class", "across", "none"],
+        Meta(
+            description="class: classes never suppress each other; across: they do; none: nothing is suppressed. A"
+            " model that suppresses by itself does so too"
+        ),
+    ] = "class"
+
+
 class PredictSettings(Section, frozen=True):
     """How detections are made."""
 
@@ -68,6 +83,7 @@ class PredictSettings(Section, frozen=True):
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 16
     score_threshold: Annotated[float, Meta(ge=0, le=1, description="detections below it are not kept")] = 0.01
     max_detections: Annotated[int, Meta(ge=1, le=10_000, description="detections kept an image")] = 100
+    nms: Annotated[NmsSettings, Meta(description="non-maximum suppression")] = NmsSettings()
     max_unreadable: Annotated[
         float,
         Meta(ge=0, le=1, description="share of the pictures that may be unreadable, in training too; more is an error"),

@@ -6,6 +6,7 @@ from detray.detectors.retinanet.decode import make_decoder
 from detray.detectors.retinanet.group_norm import FastGroupNormalization
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
+from detray.detectors.settings import NmsSettings, PredictSettings
 
 tf, keras = tensorflow()
 
@@ -60,8 +61,9 @@ def test_fast_group_normalisation_is_that_of_keras():
     np.testing.assert_allclose(fast(features), slow(features), atol=1e-5)
 
 
-def _decode(logits, boxes, score_threshold=0.05, max_detections=4):
-    decode = make_decoder(64, 96, score_threshold, max_detections)
+def _decode(logits, boxes, max_detections=4, **nms):
+    predict = PredictSettings(score_threshold=0.05, max_detections=max_detections, nms=NmsSettings(**nms))
+    decode = make_decoder(64, 96, predict)
     return [part.numpy()[0] for part in decode(tf.constant(logits[None]), tf.constant(boxes[None]))]
 
 
@@ -86,6 +88,28 @@ def test_doubles_go_within_a_class_only():
     assert count == 2
     assert classes[:2].tolist() == [1, 0]
     assert scores[0] > scores[1]
+
+
+@pytest.mark.parametrize(
+    ("nms", "found"),
+    [
+        ({"mode": "across"}, [(150, 1), (10, 0)]),
+        ({"mode": "none"}, [(150, 1), (150, 0), (151, 1), (10, 0)]),
+        ({"iou": 0.7}, [(150, 1), (150, 0), (151, 1), (10, 0)]),  # the octaves overlap by .63
+    ],
+)
+def test_what_suppresses_what_can_be_said(nms, found):
+    anchors = make_anchors(64, 96)
+    logits = np.full((len(anchors), 2), -9, np.float32)
+    logits[150] = [2, 3]
+    logits[151, 1] = 1
+    logits[10, 0] = 0
+    boxes, scores, classes, count = _decode(logits, np.zeros((len(anchors), 4), np.float32), **nms)
+    assert count == len(found)
+    assert classes[:count].tolist() == [k for _, k in found]
+    np.testing.assert_allclose(scores[:count], [1 / (1 + np.exp(-logits[row, k])) for row, k in found], rtol=1e-6)
+    corners = np.clip(anchors[[row for row, _ in found]] / [96, 64, 96, 64], 0, 1)
+    np.testing.assert_allclose(boxes[:count], corners[:, [1, 0, 3, 2]], atol=1e-6)
 
 
 def test_wild_outputs_stay_finite_and_in_the_picture():

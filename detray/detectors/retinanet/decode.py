@@ -1,23 +1,20 @@
-"""From the network's raw outputs to detections: decode the boxes, drop double ones class by class."""
+"""From the network's raw outputs to detections: decode the boxes, drop double ones."""
 
 from typing import Any
 
 from detray.detectors.retinanet.anchors import VARIANCE, make_anchors
 from detray.detectors.runtime import tensorflow
-
-NMS_IOU = 0.5
-"""Of two detections of one class that overlap more, the weaker goes. Classes never suppress each other:
-that would cost the weak classes their detections."""
+from detray.detectors.settings import PredictSettings
 
 MAX_LOG_SIZE = 4.0
 """Boxes are at most e^4 times their anchor: an untrained box head could otherwise overflow."""
 
 
-def make_decoder(height: int, width: int, score_threshold: float, max_detections: int) -> Any:
+def make_decoder(height: int, width: int, predict: PredictSettings) -> Any:
     """A function on tensors: logits ``[b, a, c]`` and encoded boxes ``[b, a, 4]`` to detections.
 
     It returns boxes ``[b, m, 4]`` as ymin, xmin, ymax, xmax in fractions of the image, inside it;
-    scores ``[b, m]``, falling; class indices ``[b, m]``; and how many of the m = ``max_detections``
+    scores ``[b, m]``, falling; class indices ``[b, m]``; and how many of the m = ``predict.max_detections``
     rows count, ``[b]``.
     """
     tf, _ = tensorflow()
@@ -33,15 +30,55 @@ def make_decoder(height: int, width: int, score_threshold: float, max_detections
         low = tf.clip_by_value((middle - half) / extent, 0, 1)
         high = tf.clip_by_value((middle + half) / extent, 0, 1)
         boxes = tf.concat([low[..., ::-1], high[..., ::-1]], axis=-1)
-        boxes, scores, classes, counts = tf.image.combined_non_max_suppression(
-            boxes[:, :, None, :],
-            tf.sigmoid(logits),
-            max_output_size_per_class=max_detections,
-            max_total_size=max_detections,
-            iou_threshold=NMS_IOU,
-            score_threshold=score_threshold,
-            clip_boxes=False,
-        )
+        boxes, scores, classes, counts = _SUPPRESSION[predict.nms.mode](boxes, tf.sigmoid(logits), predict)
         return boxes, scores, tf.cast(classes, tf.int32), counts
 
     return decode
+
+
+def _by_class(boxes: Any, scores: Any, predict: PredictSettings) -> Any:
+    """Boxes ``[b, a, 4]`` and scores ``[b, a, c]`` as `make_decoder` gives them; classes never suppress each other,
+    which would cost the weak classes their detections."""
+    tf, _ = tensorflow()
+    return tf.image.combined_non_max_suppression(
+        boxes[:, :, None, :],
+        scores,
+        max_output_size_per_class=predict.max_detections,
+        max_total_size=predict.max_detections,
+        iou_threshold=predict.nms.iou,
+        score_threshold=predict.score_threshold,
+        clip_boxes=False,
+    )
+
+
+def _across_classes(boxes: Any, scores: Any, predict: PredictSettings) -> Any:
+    """The same where of each box its best class alone counts, and suppresses the others too."""
+    tf, _ = tensorflow()
+    best, classes = tf.reduce_max(scores, axis=-1), tf.argmax(scores, axis=-1)
+
+    def kept_of(picture: Any) -> Any:
+        rows, count = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=picture[0],
+            scores=picture[1],
+            max_output_size=predict.max_detections,
+            iou_threshold=predict.nms.iou,
+            score_threshold=predict.score_threshold,
+            pad_to_max_output_size=True,
+        )
+        return rows, count
+
+    kept, counts = tf.map_fn(kept_of, (boxes, best), fn_output_signature=(tf.int32, tf.int32))
+    return *(tf.gather(values, kept, batch_dims=1) for values in (boxes, best, classes)), counts
+
+
+def _without(boxes: Any, scores: Any, predict: PredictSettings) -> Any:
+    """The same where nothing is suppressed."""
+    tf, _ = tensorflow()
+    anchors, classes = scores.shape[1:]
+    flat = tf.reshape(scores, (-1, anchors * classes))
+    best, place = tf.math.top_k(flat, min(predict.max_detections, anchors * classes))
+    counts = tf.reduce_sum(tf.cast(best > predict.score_threshold, tf.int32), axis=1)
+    return tf.gather(boxes, place // classes, batch_dims=1), best, place % classes, counts
+
+
+_SUPPRESSION = {"class": _by_class, "across": _across_classes, "none": _without}

@@ -63,7 +63,7 @@ class RetinaNet:
         """The traced function from a full batch to decoded detections."""
         tf, _ = tensorflow()
         height, width = self.settings.input_height, self.settings.input_width
-        decode = make_decoder(height, width, self.predict.score_threshold, self.predict.max_detections)
+        decode = make_decoder(height, width, self.predict)
 
         @tf.function(
             autograph=False,
