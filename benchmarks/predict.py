@@ -32,9 +32,9 @@ from PIL import Image
 from detray.detectors.retinanet.decode import make_decoder
 from detray.detectors.retinanet.model import load_retinanet
 from detray.detectors.runtime import tensorflow
-from detray.detectors.settings import PredictSettings
+from detray.detectors.settings import DetectorSettings, PredictSettings
 
-model = load_retinanet(sys.argv[2], PredictSettings())
+model = load_retinanet(DetectorSettings(), sys.argv[2], PredictSettings())
 height, width, batch = model.settings.input_height, model.settings.input_width, model.predict.batch_size
 tf, _ = tensorflow()
 boxes_of = make_decoder(height, width, model.predict)

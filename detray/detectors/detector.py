@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from detray.arrays import Bytes, Floats, Ints, Ints32, Pixels
 from detray.boxes import Reach
+from detray.detectors.io import Layout
 from detray.detectors.settings import DetectorSettings, PredictSettings
 
 
@@ -32,7 +33,8 @@ Prepare = Callable[[Pixels], Prepared]
 class Detections:
     """Detections in some pictures, picture by picture, best first.
 
-    ``image``: ``[n]``, position of the picture among those given; ``category_id``: ``[n]``; ``boxes``:
+    ``image``: ``[n]``, position of the picture among those given; ``category_id``: ``[n]``, as the model counts,
+    from 0 or 1: what its ids mean in a data set is settled where they are named; ``boxes``:
     float64 ``[n, 4]``, x, y, width, height in pixels of the picture as displayed; ``scores``: float64
     ``[n]``; ``rank``: int32 ``[n]``, from 1 in each picture.
     """
@@ -78,10 +80,13 @@ class Detector(Protocol):
 class Load(Protocol):
     """Makes a detector, in the process that runs it."""
 
-    def __call__(self, path: str, predict: PredictSettings, *, trust_model: bool) -> Detector:
+    def __call__(
+        self, detector: DetectorSettings, path: str, predict: PredictSettings, *, trust_model: bool
+    ) -> Detector:
         """The detector at ``path``, a file or folder, local or a URI.
 
         Args:
+            detector: the section; its ``io`` says what the model does not tell.
             path: of the model.
             predict: which detections it gives, and how many pictures it takes at once.
             trust_model: run a model even if its graph reads files or the network.
@@ -99,9 +104,11 @@ class DetectorKind:
     Args:
         name: the value.
         load: makes the detector of a path.
-        read_classes: category_id to name of the model at a path, without loading it.
+        read_classes: category_id to name of the model at a path, without loading it; empty where it does not
+            name its classes.
         read_prepare: how the model at a path takes its pictures, without loading it: a small value that
             pickles and does what `Detector.prepare` does, so that other processes can decode for it.
+        read_layout: what the model at a path takes and gives, without loading it; None where it is our own.
         is_trainable: whether 'detray train' and 'detray tune' make such detectors.
         reach: what a detector that is trained with some settings can see; None where that is not known.
         largest_batch: pictures that it takes at once at most; None: any number.
@@ -111,8 +118,9 @@ class DetectorKind:
 
     name: str
     load: Load
-    read_classes: Callable[[str], dict[int, str]]
-    read_prepare: Callable[[str], Prepare]
+    read_classes: Callable[[DetectorSettings, str], dict[int, str]]
+    read_prepare: Callable[[DetectorSettings, str], Prepare]
+    read_layout: Callable[[DetectorSettings, str], Layout] | None = None
     is_trainable: bool = False
     reach: Callable[[DetectorSettings], Reach] | None = None
     largest_batch: int | None = None

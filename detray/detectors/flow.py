@@ -5,7 +5,7 @@ tasks for CPUs and flow to the actors, so that no GPU waits for a JPEG. Both giv
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 import msgspec
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from detray.detectors.catalogue import detector_kind
 from detray.detectors.inference import Inference, Predicted, decode
+from detray.detectors.io import Layout
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.detectors.unreadable import Unreadable, require_readable
 from detray.errors import DetrayError
@@ -62,6 +63,11 @@ class Work:
         _, first = np.unique(images["image_id"].to_numpy(), return_index=True)
         return images.take(pa.array(first, pa.int64())).slice(chunk.start, chunk.stop - chunk.start)
 
+    def layout(self) -> Layout | None:
+        """What the detector takes and gives, where it is not our own."""
+        read = detector_kind(self.detector).read_layout
+        return None if read is None else read(self.detector, self.path)
+
 
 class Counts(msgspec.Struct, frozen=True):
     """Images of a chunk, detections, and the pictures that could not be read."""
@@ -81,7 +87,7 @@ class Loaded:
     @staticmethod
     def of(work: Work) -> "Loaded":
         kind = detector_kind(work.detector)
-        detector = kind.load(work.path, work.predict, trust_model=work.trust_model)
+        detector = kind.load(work.detector, work.path, work.predict, trust_model=work.trust_model)
         batch = kind.batch_size(work.predict.batch_size)
         return Loaded(work, Inference(detector, work.labels, work.model, work.run, "predict", batch))
 
@@ -94,7 +100,8 @@ def detect(loaded: Loaded, chunk: Chunk) -> Output[Counts]:
 
 def decode_chunk(work: Work, chunk: Chunk) -> dict[str, pa.Table]:
     """Decode the pictures of a chunk for a detector that is elsewhere."""
-    return {"pictures": decode(work.images(chunk), detector_kind(work.detector).read_prepare(work.path))}
+    prepare = detector_kind(work.detector).read_prepare(work.detector, work.path)
+    return {"pictures": decode(work.images(chunk), prepare)}
 
 
 def detect_decoded(loaded: Loaded, chunk: Chunk, tables: Mapping[str, pa.Table]) -> Output[Counts]:
@@ -141,11 +148,12 @@ def infer(
         flow.forget(result for result in results.values() if result.facts.unreadable.count)
         raise
     read = images - unreadable.count
+    layout = work.layout()
     return Outcome(
         counts={"in": images, "kept": read, "quarantined": unreadable.count},
-        facts={"model": work.model},
+        facts={"model": work.model} | ({"layout": asdict(layout)} if layout else {}),
         summary=[Table("detections", ("model", "images", "detections"), [[work.model, read, detections]])],
-        notes=_unknown_classes(work, names),
+        notes=[*([layout.line()] if layout else []), *_unknown_classes(work, names)],
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from detray.detectors.io import IoSettings
 from detray.settings import Section
 
 
@@ -16,8 +17,8 @@ class DetectorSettings(Section, frozen=True):
     path: Annotated[
         str | None,
         Meta(
-            description="folder of a trained retinanet (null: it is trained), or predictions: COCO results, a folder of"
-            " YOLO predictions, or JSON with detection_boxes"
+            description="the model's file or folder (null: a retinanet that is trained), or predictions: COCO results,"
+            " a folder of YOLO predictions, or JSON with detection_boxes"
         ),
     ] = None
     backbone: Annotated[Literal["tiny"], Meta(description="network below the feature pyramid")] = "tiny"
@@ -26,6 +27,7 @@ class DetectorSettings(Section, frozen=True):
     ] = None
     input_height: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 192
     input_width: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 256
+    io: IoSettings = IoSettings()
 
     @property
     def is_precomputed(self) -> bool:

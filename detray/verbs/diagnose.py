@@ -33,7 +33,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     kind = detector_kind(config.detector)
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
     reach = None if kind.reach is None else kind.reach(config.detector)
-    return diagnose(flow, replace(request, model_classes=kind.read_classes(path), reach=reach))
+    return diagnose(flow, replace(request, model_classes=kind.read_classes(config.detector, path), reach=reach))
 
 
 def inputs(config: Config) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def _inference(
     """The detector that is configured, or the one that was trained, and what its class ids mean by split."""
     config = context.config
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
-    classes = detector_kind(config.detector).read_classes(path)
+    classes = detector_kind(config.detector).read_classes(config.detector, path)
     return inference.Work(
         context.store,
         config.name,

@@ -36,7 +36,7 @@ def _write(files: dict[str, bytes], folder: Path) -> str:
 
 def test_what_was_saved_detects_the_same(model, tmp_path):
     path = _write(model.files(), tmp_path)
-    loaded = load_retinanet(path, PREDICT)
+    loaded = load_retinanet(DETECTOR, path, PREDICT)
     before, after = model.detect(PICTURES), loaded.detect(PICTURES)
     np.testing.assert_array_equal(before.boxes, after.boxes)
     np.testing.assert_array_equal(before.scores, after.scores)
@@ -73,7 +73,7 @@ def test_a_damaged_model_is_refused(model, tmp_path, name, damage, says):
     else:
         files[name] = damage(files[name])
     with pytest.raises(DetrayError, match=says):
-        load_retinanet(_write(files, tmp_path), PREDICT)
+        load_retinanet(DETECTOR, _write(files, tmp_path), PREDICT)
 
 
 def test_a_card_of_other_classes_does_not_fit(model, tmp_path):
@@ -82,7 +82,7 @@ def test_a_card_of_other_classes_does_not_fit(model, tmp_path):
     card["classes"].append({"category_id": 9, "category_name": "blue"})
     files["model.json"] = json.dumps(card).encode()
     with pytest.raises(DetrayError, match="does not fit"):
-        load_retinanet(_write(files, tmp_path), PREDICT)
+        load_retinanet(DETECTOR, _write(files, tmp_path), PREDICT)
 
 
 def test_code_in_a_model_file_is_refused(tmp_path):
@@ -142,7 +142,7 @@ def test_a_pipe_is_no_model(model, tmp_path):
     path = _write(files, tmp_path)
     os.mkfifo(tmp_path / "model.keras")
     with pytest.raises(DetrayError, match="not there"):
-        load_retinanet(path, PREDICT)
+        load_retinanet(DETECTOR, path, PREDICT)
 
 
 def test_trusting_a_model_changes_nothing_where_none_of_its_code_runs(model, tmp_path):
@@ -151,7 +151,7 @@ def test_trusting_a_model_changes_nothing_where_none_of_its_code_runs(model, tmp
     path = _write(files, tmp_path)
     for trust_model in (False, True):
         with pytest.raises(DetrayError, match="not the file"):
-            load_retinanet(path, PREDICT, trust_model=trust_model)
+            load_retinanet(DETECTOR, path, PREDICT, trust_model=trust_model)
 
 
 def test_the_reach_is_that_of_the_anchors():

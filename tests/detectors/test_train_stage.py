@@ -76,7 +76,7 @@ def test_train_writes_history_model_and_quarantine(trained):
     assert [(row["reason"], Path(row["source_file"]).name) for row in quarantine] == [("truncated", "train-002.png")]
     assert outcome.counts == {"in": 10, "kept": 9, "quarantined": 1}
     assert outcome.notes == ["boxes not trained on: 2 (no picture)"]
-    model = load_retinanet(store.path("train", "model"), CONFIG.predict)
+    model = load_retinanet(CONFIG.detector, store.path("train", "model"), CONFIG.predict)
     assert model.classes == CLASSES
     assert not Path(store.path("train", "_partial")).exists()
 

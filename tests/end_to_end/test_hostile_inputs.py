@@ -12,7 +12,7 @@ import detray
 from detray import cli
 from detray.detectors import archive
 from detray.detectors.retinanet.model import load_retinanet
-from detray.detectors.settings import PredictSettings
+from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.errors import DetrayError, UsageError
 from detray.settings import parse_yaml
 from detray.store import Store
@@ -105,8 +105,8 @@ def test_models(tmp_path: Path) -> None:
     """A pipe is waited for by nobody, ``.h5`` is no model, and what is read at once is bounded."""
     (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(DetrayError, match=r"model\.json: not there"):
-        load_retinanet(str(tmp_path), PredictSettings())
+        load_retinanet(DetectorSettings(), str(tmp_path), PredictSettings())
     os.mkfifo(tmp_path / "model.json")
     with pytest.raises(DetrayError, match=r"model\.json: not there"):
-        load_retinanet(str(tmp_path), PredictSettings())
+        load_retinanet(DetectorSettings(), str(tmp_path), PredictSettings())
     assert archive.MAX_UNPACKED == 1 << 30

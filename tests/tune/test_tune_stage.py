@@ -362,5 +362,5 @@ def test_the_real_training(store: Store, config: Config) -> None:
 
     best = convert(read_yaml(Path(store.root, "tune/best/config.yaml")), Config, "config.yaml")
     assert best.detector.path is not None
-    model = load_retinanet(best.detector.path, best.predict)
+    model = load_retinanet(best.detector, best.detector.path, best.predict)
     assert dict(model.classes) == {3: "red", 7: "blue"}

@@ -130,11 +130,14 @@ class RetinaNet:
         return {NETWORK_FILE: network, CARD_FILE: msgspec.json.format(msgspec.json.encode(card), indent=1)}
 
 
-def load_retinanet(path: str, predict: PredictSettings, *, trust_model: bool = False) -> RetinaNet:
+def load_retinanet(
+    detector: DetectorSettings, path: str, predict: PredictSettings, *, trust_model: bool = False
+) -> RetinaNet:
     """The model in the folder ``path`` (local or a URI), as `RetinaNet.files` gives it.
 
-    ``trust_model`` changes nothing: only the weights of the file are taken, read in Keras's safe mode, and
-    put into a network of our own, so that no code of the file is ever run.
+    ``detector`` and ``trust_model`` change nothing: its card says what it was made for, and only the weights of
+    the file are taken, read in Keras's safe mode, and put into a network of our own, so that no code of the
+    file is ever run.
 
     Raises:
         DetrayError: a file is missing, damaged, not of this kind, or does not load in Keras's safe mode.
@@ -177,7 +180,7 @@ def load_network(data: bytes, place: str) -> Any:
             raise DetrayError(f"{place}: does not load in Keras's safe mode ({line[:200]}); train again") from None
 
 
-def read_retinanet_classes(path: str) -> dict[int, str]:
+def read_retinanet_classes(detector: DetectorSettings, path: str) -> dict[int, str]:
     """category_id to name of the model in the folder ``path``; only its card is read.
 
     Raises:
@@ -186,7 +189,7 @@ def read_retinanet_classes(path: str) -> dict[int, str]:
     return _classes(_read_card(path))
 
 
-def read_retinanet_prepare(path: str) -> Stretch:
+def read_retinanet_prepare(detector: DetectorSettings, path: str) -> Stretch:
     """How the model in the folder ``path`` takes its pictures; only its card is read.
 
     Raises:
