@@ -76,6 +76,8 @@ def _values(kind: Any, meta: msgspec.Meta) -> str:
 
 
 def _type_name(kind: Any) -> str:
+    if get_origin(kind) is Annotated:
+        return _values(*_unwrap(kind))
     if get_origin(kind) is Literal:
         return " / ".join(str(value) for value in get_args(kind))
     if get_origin(kind) is Union or type(kind).__name__ == "UnionType":

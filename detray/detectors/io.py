@@ -44,7 +44,8 @@ class IoSettings(Section, frozen=True):
         InputRange | None, Meta(description="of pixel values; caffe: BGR less the means of ImageNet")
     ] = None
     batch: Annotated[
-        int | None, Meta(ge=1, le=4096, description="pictures that the model takes at once, no fewer and no more")
+        Annotated[int, Meta(ge=1, le=4096)] | None,
+        Meta(description="pictures that the model takes at once, no fewer and no more"),
     ] = None
 
 

@@ -40,7 +40,7 @@ def test_what_was_saved_detects_the_same(model, tmp_path):
     before, after = model.detect(PICTURES), loaded.detect(PICTURES)
     np.testing.assert_array_equal(before.boxes, after.boxes)
     np.testing.assert_array_equal(before.scores, after.scores)
-    assert loaded.classes == CLASSES == read_retinanet_classes(path)
+    assert loaded.classes == CLASSES == read_retinanet_classes(DETECTOR, path)
     assert (loaded.frozen_layers, loaded.trainable_parameters) == (("a_layer",), 42)
 
 
