@@ -16,7 +16,7 @@ import numpy as np
 
 from detray.arrays import Floats
 from detray.detectors.settings import TrainSettings
-from detray.detectors.training import EpochResult, train
+from detray.detectors.training.loop import EpochResult, train
 from detray.errors import DamagedError, DetrayError
 from detray.evaluate.scores import class_scores
 from detray.flow.epochs import epoch_file

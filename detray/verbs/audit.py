@@ -7,7 +7,7 @@ from detray.audit.flow import AuditInputs, audit
 from detray.audit.steps import TRAIN
 from detray.audit.summary import StatedLabelMap
 from detray.boxes import Reach
-from detray.detectors.augment import Augmentation, Policy, loses_boxes
+from detray.detectors.augmentation.augment import Augmentation, Policy, loses_boxes
 from detray.detectors.catalogue import detector_kind, is_trainable
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome

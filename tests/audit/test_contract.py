@@ -15,7 +15,7 @@ from detray import schema
 from detray.audit import rules
 from detray.audit.catalogue import RULES
 from detray.audit.rule import ERROR, Rule
-from detray.detectors.augment import Augmentation
+from detray.detectors.augmentation.augment import Augmentation
 
 FOLDER = Path(rules.__file__).parent
 CASES = Path(__file__).parent / "cases"

@@ -15,8 +15,8 @@ from PIL import Image
 from detray.audit import flow as audit_flow
 from detray.audit.flow import AuditInputs, audit
 from detray.audit.settings import AuditSettings
-from detray.detectors.class_weights import class_weights
-from detray.detectors.training import check_class_names
+from detray.detectors.training.class_weights import class_weights
+from detray.detectors.training.loop import check_class_names
 from detray.errors import UsageError
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess, Job

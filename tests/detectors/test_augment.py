@@ -3,8 +3,8 @@ import warnings
 import numpy as np
 import pytest
 
-from detray.detectors import augment
-from detray.detectors.augment import Augmentation
+from detray.detectors.augmentation import augment
+from detray.detectors.augmentation.augment import Augmentation
 from detray.errors import DetrayError
 
 POLICIES = ("default", "strong")

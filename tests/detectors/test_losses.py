@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from detray.detectors.losses import box_loss, focal_loss
 from detray.detectors.retinanet.anchors import BACKGROUND, IGNORED
 from detray.detectors.runtime import tensorflow
+from detray.detectors.training.losses import box_loss, focal_loss
 
 tf, _ = tensorflow()
 LOGITS = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)

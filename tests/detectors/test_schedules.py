@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from detray.detectors.class_weights import class_weights
 from detray.detectors.data import TrainingData
-from detray.detectors.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
 from detray.detectors.settings import TrainSettings
+from detray.detectors.training.class_weights import class_weights
+from detray.detectors.training.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
 from detray.schema import empty
 
 

@@ -16,7 +16,7 @@ from detray.detectors import flow as inference
 from detray.detectors.retinanet.model import RetinaNet, load_retinanet
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
-from detray.detectors.train_flow import Training, Work, learn
+from detray.detectors.training.flow import Training, Work, learn
 from detray.errors import DetrayError, UsageError
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.settings import EvaluateSettings
@@ -146,7 +146,7 @@ def test_boxes_of_pictures_that_cannot_be_read_are_not_judged(tmp_path):
 
 
 def test_a_training_that_was_cut_off_goes_on(tmp_path, monkeypatch, eager):
-    import detray.detectors.training as training
+    import detray.detectors.training.loop as training
 
     store = Store(str(tmp_path / "out"))
     ingest(store, [draw(tmp_path / "train", 3), draw(tmp_path / "val", 2, "val")])

@@ -9,7 +9,7 @@ from detray.detectors.retinanet.freezing import UNITS, count_trainable, freeze
 from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, TrainSettings
-from detray.detectors.training import EpochResult, train
+from detray.detectors.training.loop import EpochResult, train
 from detray.errors import DetrayError, UsageError
 
 SETTINGS = TrainSettings(epochs=60, batch_size=6, learning_rate=1e-2, augmentation="none")

@@ -16,7 +16,7 @@ from detray import schema
 from detray.console import Bar
 from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
-from detray.detectors.training import EpochResult
+from detray.detectors.training.loop import EpochResult
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import InProcess
 from detray.settings import convert, read_yaml

@@ -23,7 +23,7 @@ from detray.store import ShardKey
 from detray.tables import Shard, class_names, own_classes
 
 if TYPE_CHECKING:
-    from detray.detectors.training import EpochResult
+    from detray.detectors.training.loop import EpochResult
 
 TRAIN, VAL = "train", "val"
 """The splits that are learnt from and judged on."""
@@ -96,7 +96,7 @@ class Trained(msgspec.Struct, frozen=True):
 def learn(work: Work, task: Training) -> Output[Trained]:
     """Train on the task's images: history, quarantine and the model."""
     from detray.detectors.data import load  # these read pictures and learn, which other verbs need not wait for
-    from detray.detectors.training import train
+    from detray.detectors.training.loop import train
 
     learned = _read(work.data, TRAIN, task.train)
     classes = class_names(own_classes(learned.categories))

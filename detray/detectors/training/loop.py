@@ -13,18 +13,18 @@ import pyarrow as pa
 from detray.arrays import Floats32, Ints, Ints32, Pixels
 from detray.detectors.ahead import ahead
 from detray.detectors.archive import MAX_UNPACKED
-from detray.detectors.augment import Augmentation
-from detray.detectors.checkpoint import Checkpoint
-from detray.detectors.class_weights import class_weights
+from detray.detectors.augmentation.augment import Augmentation
 from detray.detectors.data import CROWD, TrainingData
-from detray.detectors.losses import box_loss, focal_loss
 from detray.detectors.retinanet.anchors import make_anchors, match
 from detray.detectors.retinanet.freezing import count_trainable, freeze
 from detray.detectors.retinanet.model import RetinaNet, load_network
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
-from detray.detectors.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.detectors.training.checkpoint import Checkpoint
+from detray.detectors.training.class_weights import class_weights
+from detray.detectors.training.losses import box_loss, focal_loss
+from detray.detectors.training.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
 from detray.errors import DetrayError, UsageError
 from detray.files import open_file
 

@@ -1,0 +1,1 @@
+"""Training a RetinaNet: its loop, and the settings that turn it."""
