@@ -12,7 +12,7 @@ BoxOrder = Literal["yxyx", "xyxy", "xywh", "cxcywh"]
 BoxUnit = Literal["share", "pixel", "input_pixel"]
 ClassBase = Literal[0, 1]
 Resize = Literal["none", "stretch", "letterbox", "crop"]
-InputRange = Literal["0..255", "0..1", "-1..1", "caffe"]
+InputRange = Literal["0..255", "0..1", "-1..1", "caffe", "vgg", "torch"]
 Role = Literal["boxes", "scores", "classes", "count", "logits"]
 InputKind = Literal["uint8", "float32", "int8", "float16", "picture", "example"]
 """Numbers, or strings: an encoded picture, or a tf.train.Example that holds one."""
@@ -41,7 +41,11 @@ class IoSettings(Section, frozen=True):
         ),
     ] = None
     input_range: Annotated[
-        InputRange | None, Meta(description="of pixel values; caffe: BGR less the means of ImageNet")
+        InputRange | None,
+        Meta(
+            description="of pixel values; caffe: BGR less the means of ImageNet; vgg: the same in RGB, as the Object"
+            " Detection API's ResNets take it; torch: 0..1 less ImageNet's means, over its deviations"
+        ),
     ] = None
     batch: Annotated[
         Annotated[int, Meta(ge=1, le=4096)] | None,
