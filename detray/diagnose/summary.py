@@ -7,39 +7,62 @@ import msgspec
 
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import MAPPING
+from detray.diagnose.causes.ground_truth.no_ground_truth import NoGroundTruth
 from detray.diagnose.steps.classes import Shown
 from detray.flow.outcome import Table
 
 MAX_CLASSES_SHOWN = 40
 MANY = 10
 """Classes that share a fault of their file from which the summary has one row for all."""
+MAX_NAMED = 8
+"""Classes of such a row that are named."""
 OF_FILES = tuple(cause.name for cause in CAUSES if cause.group == MAPPING)
 
 
 def summary(split: str, shown: Sequence[Shown]) -> tuple[Table, list[str], str | None]:
     """The first two causes of each class, a sentence and a remedy for each, and what to do first.
 
-    A fault of a whole file, which many classes share, is one row.
+    A fault of a whole file, which many classes share, is one row, and so are the classes without a box: nobody knows
+    that these are weak, so that the others come first.
     """
     rows = _rows(shown)
     cells = [[row.name, row.ap, row.ap50, row.rank, row.cause, row.d_ap] for row in rows]
     table = Table(f"Diagnoses of {split}", ("class", "AP", "AP50", "rank", "cause", "AP regained"), cells)
     lines = [line for row in rows for line in (f"{row.name}, {row.rank}: {row.sentence}", f"    do: {row.remedy}")]
-    first = max((row for row in rows if row.rank == 1), key=lambda row: row.d_ap or 0.0, default=None)
-    step = f"for {first.name}, which it helps most: {first.remedy}" if first is not None else None
-    return table, lines, step
+    firsts = [row for row in rows if row.rank == 1]
+    first = max(firsts, key=lambda row: (row.cause != NoGroundTruth.name, row.d_ap or 0.0), default=None)
+    return table, lines, None if first is None else _step(first)
+
+
+def _step(first: Shown) -> str:
+    """What to do first, for the class that gains most by it."""
+    most = "" if first.cause == NoGroundTruth.name else ", which it helps most"
+    return f"for {first.name}{most}: {first.remedy}"
 
 
 def _rows(shown: Sequence[Shown]) -> list[Shown]:
     first = {cause: [row for row in shown if row.rank == 1 and row.cause == cause] for cause in OF_FILES}
     shared = {cause: rows for cause, rows in first.items() if len(rows) >= MANY}
+    empty = [row for row in shown if row.rank == 1 and row.cause == NoGroundTruth.name]
+    if len(empty) > 1:
+        shared[NoGroundTruth.name] = empty
     left, is_told = [], False
     for row in shown:  # class by class, and two classes may share a name
         is_told = row.cause in shared if row.rank == 1 else is_told
         if row.rank <= 2 and not is_told:
             left.append(row)
     top = sorted(left, key=lambda row: (row.ap is None, row.ap, row.name or "", row.rank))
-    return [*(_in_one(found) for found in shared.values()), *top[: 2 * MAX_CLASSES_SHOWN]]
+    unknown = shared.pop(NoGroundTruth.name, None)
+    last = [_without_boxes(unknown)] if unknown else []
+    return [*(_in_one(found) for found in shared.values()), *top[: 2 * MAX_CLASSES_SHOWN], *last]
+
+
+def _without_boxes(rows: Sequence[Shown]) -> Shown:
+    """One row for all classes that have no box in the split."""
+    names = [f"`{row.name}`" for row in rows[:MAX_NAMED]]
+    more = f" and {len(rows) - MAX_NAMED} more" if len(rows) > MAX_NAMED else ""
+    told = f"{', '.join(names)}{more} have no box in this split: they have no AP, which is not an AP of 0."
+    return msgspec.structs.replace(rows[0], name=f"{len(rows)} classes", sentence=told)
 
 
 def _in_one(rows: Sequence[Shown]) -> Shown:

@@ -157,8 +157,23 @@ def test_classes_without_ground_truth_come_last_and_are_not_counted_as_weak(tmp_
     assert headline == f"2 of 4 classes need help: {CLASSES[0]}, {CLASSES[1]}"
     assert [len(page.all("article", class_=kind)) for kind in ("card weak", "diagnosis")] == [2, 3]
     assert "not measured1 class without boxes to find" in page.one("section", id="answer").text
-    names = [heading.text.split()[0] for heading in page.all("h3")]
-    assert names.index(CLASSES[1]) < names.index(CLASSES[2])
+    *weak, empty = page.all("article", class_="diagnosis")
+    assert [article.text.split()[0] for article in weak] == list(CLASSES[:2])
+    assert "1 class without a box" in empty.text
+    assert CLASSES[2] in empty.text
+
+
+def test_many_classes_without_ground_truth_are_one_line(tmp_path: Path) -> None:
+    store = write_all(tmp_path)
+    marks = {"split": "val", "model": MODEL, "rank": 1, "evidence": "{}", "sentence": "so.", "remedy": "do."}
+    diagnoses = [
+        marks | {"category_id": 100 + n, "category_name": f"absent{n}", "cause": "no_ground_truth"} for n in range(74)
+    ]
+    write_stage(store, "diagnose", {"diagnoses": diagnoses, "label_errors": []})
+    (article,) = make_page(store).all("article", class_="diagnosis")
+    assert "74 classes without a box" in article.text
+    assert "absent0" in article.text
+    assert "and 54 more" in article.text
 
 
 def test_loose_boxes_are_pictured_where_the_cause_is_localization(tmp_path: Path) -> None:

@@ -19,12 +19,14 @@ def build(reader: Reader) -> Content | None:
         counts["n_images"] += shard.n_images
         counts["n_annotations"] += shard.n_annotations
     is_audited = reader.has("class_stats")
-    classes = _classes(reader, list(splits), is_audited)
+    every = _classes(reader, list(splits), is_audited)
+    classes = [row for row in every if any(row["n_boxes"].values()) or row["problems"]]
     return {
         "splits": [{"split": split} | counts for split, counts in splits.items()],
         "is_audited": is_audited,
         "classes": classes[:MAX_CLASSES],
-        "n_classes": len({row["id"] for row in classes}),
+        "n_classes": len({row["id"] for row in every}),
+        "empty": [row["name"] if row["name"] is not None else row["id"] for row in every if row not in classes],
         "left_out": max(len(classes) - MAX_CLASSES, 0),
         "most_boxes": max((n or 0 for row in classes for n in row["n_boxes"].values()), default=0),
     }

@@ -31,7 +31,7 @@ _OUTCOMES = ("missed", "false_positive")
 
 def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Content | None:
     """The diagnosed classes, the one with the lowest AP first, then those that are not weak and only
-    named in the configuration, and those without ground truth last; None where there is no diagnosis."""
+    named in the configuration; those without ground truth only by name. None where there is no diagnosis."""
     rows = sources.reader.rows("diagnoses", evaluation.filter)
     if not rows:
         return None
@@ -43,12 +43,12 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
     for row in classes.values():
         row["is_unmeasured"] = row["causes"][0]["cause"] == UNMEASURED
         row["is_weak"] = row["causes"][0]["is_weak"] is not False and not row["is_unmeasured"]
+    unmeasured = [row for row in classes.values() if row["is_unmeasured"]]
     ranked = sorted(
-        classes.values(),
-        key=lambda row: (row["is_unmeasured"], not row["is_weak"], row["ap"] is None, row["ap"] or 0.0, row["id"]),
+        (row for row in classes.values() if not row["is_unmeasured"]),
+        key=lambda row: (not row["is_weak"], row["ap"] is None, row["ap"] or 0.0, row["id"]),
     )
     shown = ranked[:MAX_CLASSES]
-    n_unmeasured = sum(row["is_unmeasured"] for row in ranked)
     pictured = {row["id"]: row for row in shown[:_PICTURED]}
     names = {row["category_id"]: row["category_name"] for row in metrics}
     first = {number: row["causes"][0]["cause"] for number, row in pictured.items()}
@@ -63,7 +63,9 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
         "classes": shown,
         "left_out": len(ranked) - len(shown),
         "n_weak": sum(row["is_weak"] for row in ranked),
-        "n_unmeasured": n_unmeasured,
+        "n_unmeasured": len(unmeasured),
+        "unmeasured": [row["name"] for row in unmeasured],
+        "unmeasured_remedy": unmeasured[0]["causes"][0]["remedy"] if unmeasured else None,
     }
 
 

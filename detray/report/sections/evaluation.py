@@ -34,12 +34,14 @@ def build(reader: Reader, evaluation: Evaluation, classes: list[Row]) -> Content
         row["category_id"]: row["cause"]
         for row in reader.rows("diagnoses", evaluation.filter & (pc.field("rank") == 1))
     }
+    measured = [row for row in classes if row["n_ground_truth"] or row["n_detections"]]
     return {
         "evaluation": evaluation,
         "numbers": [numbers[name] for name in METRICS if name in numbers],
-        "classes": [row | {"cause": causes.get(row["category_id"])} for row in classes[:MAX_CLASSES]],
+        "classes": [row | {"cause": causes.get(row["category_id"])} for row in measured[:MAX_CLASSES]],
         "n_measured": sum(row["ap"] is not None for row in classes),
-        "left_out": max(len(classes) - MAX_CLASSES, 0),
+        "left_out": max(len(measured) - MAX_CLASSES, 0),
+        "n_empty": len(classes) - len(measured),
         "errors": _errors(reader, evaluation, classes),
         "slices": _slices(reader, evaluation, classes),
     }
