@@ -56,7 +56,7 @@ def _keys(section: Any, prefix: str) -> Iterator[tuple[str, str, str, str]]:
         yield key, _values(kind, meta), f"`{text}`", (meta.description or "").replace("|", "\\|")
         inner = next((arg for arg in get_args(kind) if hasattr(arg, "__struct_fields__")), None)
         if inner is not None:
-            yield from _keys(inner, f"{key}.NAME.")
+            yield from _keys(inner, f"{key}.NAME." if get_origin(kind) is dict else f"{key}.")
 
 
 def _unwrap(kind: Any) -> tuple[Any, msgspec.Meta]:
@@ -84,6 +84,8 @@ def _type_name(kind: Any) -> str:
         return " or ".join(_type_name(part) for part in get_args(kind))
     if kind is type(None):
         return "null"
+    if hasattr(kind, "__struct_fields__"):
+        return "mapping"
     origin = get_origin(kind)
     if origin is tuple or origin is list:
         return f"list of {_type_name(get_args(kind)[0])}"

@@ -559,7 +559,7 @@ _TABLES = (
             _number("focal_alpha", "Focal loss alpha", "0 to 1"),
             _number("focal_gamma", "Focal loss gamma"),
             Column("freeze_units", pa.int32(), "Units frozen, from the stem upward"),
-            _number("augmentation_strength", "0 none, 1 default, 2 strong"),
+            _number("augmentation_strength", "0 none, 1 default, 2 strong; NULL where it is written out"),
             _number("oversample_factor", "Repeat factor of the focus classes' images"),
             _text("config", "Every train setting of the trial, as a JSON object", required=True),
             Column("epochs", pa.int32(), "Epochs finished"),

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,9 @@ MEMORY_BYTES = 1 << 30
 
 DECODE_THREADS = 2
 
+ANNOTATED = ("image_id", "category_id", "x", "y", "width", "height", "is_crowd", "segmentation")
+"""What is taken of the table annotations; outlines only where they were read."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -38,7 +41,8 @@ class TrainingData:
     displayed, px; ``boxes``: float32 ``[m, 4]`` corners in pixels of the input; ``labels``:
     ``[m]`` positions in the sorted classes, or `CROWD`; ``offsets``: ``[n + 1]``, image i has the
     boxes ``offsets[i]:offsets[i + 1]``; ``quarantine``: rows for the pictures that are left out;
-    ``boxes_left_out``: count by reason.
+    ``boxes_left_out``: count by reason; ``outlines``: of each box the segmentation as the table
+    annotations has it, in pixels as displayed, or nothing at all where it was not read.
     """
 
     images: Pixels
@@ -49,6 +53,7 @@ class TrainingData:
     offsets: Ints
     quarantine: pa.Table
     boxes_left_out: dict[str, int]
+    outlines: Sequence[str | None] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,7 +92,8 @@ def load(
     require_readable(Unreadable.of(quarantine), images.num_rows, max_unreadable)
     kept = np.array([row not in failures for row in range(images.num_rows)], bool)
     image_ids = images["image_id"].to_numpy()[kept]
-    boxes, labels, offsets, left_out = _place(annotations, image_ids, sizes[kept], detector, sorted(classes))
+    boxes, labels, offsets, left_out, rows = _place(annotations, image_ids, sizes[kept], detector, sorted(classes))
+    has_outlines = "segmentation" in annotations.column_names
     return TrainingData(
         images=_pack(pixels, kept),
         image_ids=image_ids,
@@ -97,6 +103,7 @@ def load(
         offsets=offsets,
         quarantine=quarantine,
         boxes_left_out=left_out,
+        outlines=annotations["segmentation"].take(pa.array(rows)).to_pylist() if has_outlines else (),
     )
 
 
@@ -119,13 +126,13 @@ def quarantined(images: pa.Table, failures: Mapping[int, PictureError], *, run: 
 
 
 def _gather(shards: Iterable[Shard]) -> tuple[pa.Table, pa.Table]:
-    """Images, the first row of each id, sorted by id; and annotations with the columns that matter."""
+    """Images, the first row of each id, sorted by id; and annotations with the columns `ANNOTATED`."""
     found = [(shard.images, shard.annotations) for shard in shards]
     images = pa.concat_tables(
         [pair[0].select(["split", "image_id", "file_name", "path"]) for pair in found] or [schema.empty("images")]
     )
     annotations = pa.concat_tables(
-        [pair[1].select(["image_id", "category_id", "x", "y", "width", "height", "is_crowd"]) for pair in found]
+        [pair[1].select([name for name in ANNOTATED if name in pair[1].column_names]) for pair in found]
         or [schema.empty("annotations")]
     )
     images = images.filter(images["image_id"].is_valid())
@@ -173,8 +180,8 @@ def _place(
     sizes: Floats,
     detector: DetectorSettings,
     category_ids: list[int],
-) -> tuple[Floats32, Ints32, Ints, dict[str, int]]:
-    """Boxes in pixels of the input, grouped by image, with labels and offsets; and what is left out."""
+) -> tuple[Floats32, Ints32, Ints, dict[str, int], Ints]:
+    """Boxes in pixels of the input, grouped by image, with labels and offsets; what is left out; and the rows kept."""
     image = _positions(annotations["image_id"], image_ids)
     label = _positions(annotations["category_id"], np.array(category_ids, np.int64))
     boxes = tables.boxes(annotations)
@@ -198,7 +205,8 @@ def _place(
     order = order[np.argsort(image[order], kind="stable")]
     offsets = np.searchsorted(image[order], np.arange(len(image_ids) + 1))
     labels = np.where(crowd, CROWD, label)[order].astype(np.int32)
-    return corners[order].astype(np.float32), labels, offsets, {reason: n for reason, n in left_out.items() if n}
+    counted = {reason: n for reason, n in left_out.items() if n}
+    return corners[order].astype(np.float32), labels, offsets, counted, np.flatnonzero(good)[order]
 
 
 def _positions(values: pa.ChunkedArray, ordered: Ints) -> Ints:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from detray.detectors.augmentation.settings import AugmentationSettings, Policy
 from detray.detectors.io import IoSettings
 from detray.settings import Section
 
@@ -59,7 +60,11 @@ class TrainSettings(Section, frozen=True):
     freeze_norm: Annotated[bool, Meta(description="freeze normalisation layers too")] = False
     oversample: Annotated[dict[str, float], Meta(description="repeat factor by class name, 1 to 100")] = {}
     augmentation: Annotated[
-        Literal["none", "default", "strong"], Meta(description="none; default: flips and colour; strong: more of both")
+        Policy | AugmentationSettings,
+        Meta(
+            description="none; default: flips and colour; strong: more of both, and place and size; or each change by"
+            " its strength and probability: {flip: {p: 0.5}, rotate: {degrees: 10}}"
+        ),
     ] = "default"
 
 

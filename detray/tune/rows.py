@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from detray import schema
+from detray.detectors.augmentation.settings import AugmentationSettings
 from detray.tune.bench import Bench
 from detray.tune.finals import Candidate
 from detray.tune.search import Search
 from detray.tune.trial import End, Trial, as_json, epochs
 
 STRENGTHS = {"none": 0.0, "default": 1.0, "strong": 2.0}
-"""The column augmentation_strength."""
+"""The column augmentation_strength; NULL where the augmentation is written out."""
 
 
 def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
@@ -30,7 +31,7 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
             "focal_alpha": end.trial.settings.focal_alpha,
             "focal_gamma": end.trial.settings.focal_gamma,
             "freeze_units": end.trial.settings.freeze_units,
-            "augmentation_strength": STRENGTHS[end.trial.settings.augmentation],
+            "augmentation_strength": _strength(end.trial.settings.augmentation),
             "oversample_factor": max(end.trial.settings.oversample.get(name, 1.0) for name in search.bench.focus_names),
             "config": msgspec.json.encode(end.trial.settings).decode(),
             "epochs": end.epochs,
@@ -45,6 +46,10 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
         for end in ends
     ]
     return schema.from_rows("trials", rows, run=search.bench.run)
+
+
+def _strength(chosen: str | AugmentationSettings) -> float | None:
+    return STRENGTHS[chosen] if isinstance(chosen, str) else None
 
 
 def trial_class_metrics(bench: Bench, trials: Iterable[Trial]) -> pa.Table:

@@ -7,7 +7,8 @@ from detray.audit.flow import AuditInputs, audit
 from detray.audit.steps import TRAIN
 from detray.audit.summary import StatedLabelMap
 from detray.boxes import Reach
-from detray.detectors.augmentation.augment import Augmentation, Policy, loses_boxes
+from detray.detectors.augmentation.augment import Augmentation
+from detray.detectors.augmentation.settings import AugmentationSettings, Policy, loses_boxes
 from detray.detectors.catalogue import detector_kind, is_trainable
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
@@ -35,7 +36,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     return audit(flow, inputs)
 
 
-def _augmentation(policy: Policy) -> Augment:
+def _augmentation(policy: Policy | AugmentationSettings) -> Augment:
     return Augmentation(policy)
 
 

@@ -220,8 +220,17 @@ def test_settings_that_no_rule_has_are_refused(settings: dict[str, Any], sentenc
         _audited(dataset(), inputs=AuditInputs(settings=convert(settings, AuditSettings, "audit")))
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("default", set()), ("strong", {"edge"}), ("none", set())])
-def test_what_the_training_augmentation_loses(tmp_path: Path, policy: str, expected: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("default", set()),
+        ("strong", {"edge"}),
+        ("none", set()),
+        ({"shift": {"p": 0.9, "amount": 0.2}}, {"edge"}),
+        ({"flip": {}, "mosaic": {"p": 0.1}, "hue": {}}, set()),
+    ],
+)
+def test_what_the_training_augmentation_loses(tmp_path: Path, policy: object, expected: set[str]) -> None:
     boxes: list[dict[str, Any]] = []
     for image in range(1, 31):
         boxes.append({"image": image, "box": [40.0, 30.0, 20.0, 20.0]})

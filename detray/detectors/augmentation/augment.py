@@ -1,20 +1,17 @@
 """Augmentation of training pictures with Albumentations, seeded for each picture of each epoch."""
 
-import os
 import warnings
-from collections.abc import Sequence
-from threading import Lock
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from random import Random
+from threading import Lock, local
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from detray.arrays import Floats32, Ints32, Pixels
+from detray.detectors.augmentation.settings import AugmentationSettings, Policy
+from detray.detectors.augmentation.transforms import albumentations, transforms
 from detray.errors import DetrayError
-
-Policy = Literal["none", "default", "strong"]
-
-VERSION = "2.0.8"
-"""The last release under the MIT licence; later ones under this import name are AGPL."""
 
 MIN_VISIBILITY = 0.2
 """A box of which less than this share stays in the picture is dropped."""
@@ -23,27 +20,21 @@ _building = Lock()
 """Held while warnings are errors, which they are for all threads."""
 
 
-def loses_boxes(policy: Policy) -> bool:
-    """Whether a policy moves boxes out of the picture; one that mirrors and colours it cannot."""
-    return policy == "strong"
+class Scene(NamedTuple):
+    """A picture ``[h, w, 3]`` with its boxes (corners ``[n, 4]``, px) and their labels ``[n]``."""
+
+    pixels: Pixels
+    boxes: Floats32
+    labels: Ints32
 
 
 class Augmentation:
-    """One policy: mirrored pictures and colours that vary, and for ``strong`` also scale and place."""
+    """A mixture of changes, by name or by its settings, of one picture at a time; from any thread."""
 
-    def __init__(self, policy: Policy) -> None:
-        library = _albumentations()
-        with _building, warnings.catch_warnings():
-            warnings.simplefilter("error")  # an unknown argument is only warned of
-            try:
-                self._compose = library.Compose(
-                    _transforms(library, policy),
-                    bbox_params=library.BboxParams(
-                        format="pascal_voc", label_fields=["labels"], clip=True, min_visibility=MIN_VISIBILITY
-                    ),
-                )
-            except UserWarning as warning:
-                raise DetrayError(f"augmentation {policy}: {warning}") from None
+    def __init__(self, chosen: Policy | AugmentationSettings) -> None:
+        self._chosen = chosen
+        self._own = local()
+        self._composed(32, 32)  # what is wrong is said now
 
     def __call__(
         self, image: Pixels, boxes: Floats32, labels: Ints32, seed: Sequence[int]
@@ -52,38 +43,59 @@ class Augmentation:
 
         Boxes that leave the picture are dropped: compare the lengths. Equal ``seed``, equal result.
         """
-        self._compose.set_random_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
-        result = self._compose(image=image, bboxes=boxes, labels=labels)
-        changed = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
-        solid = (changed[:, 2:] > changed[:, :2]).all(axis=1)
-        return result["image"], changed[solid], np.asarray(result["labels"], np.int32)[solid]
+        # the mixtures that have a name are kept as they always were
+        is_shared = isinstance(self._chosen, AugmentationSettings)
+        return run(self._composed(*image.shape[:2]), Scene(image, boxes, labels), seed, is_shared=is_shared)
 
-
-def _transforms(library: Any, policy: Policy) -> list[Any]:
-    if policy == "default":
-        return [
-            library.HorizontalFlip(p=0.5),
-            library.ColorJitter(
-                brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), hue=(-0.02, 0.02), p=0.8
-            ),
-        ]
-    return [
-        library.HorizontalFlip(p=0.5),
-        library.VerticalFlip(p=0.5),
-        library.Affine(scale=(0.75, 1.33), translate_percent=(-0.1, 0.1), fill=114, p=0.7),
-        library.ColorJitter(
-            brightness=(0.6, 1.4), contrast=(0.6, 1.4), saturation=(0.6, 1.4), hue=(-0.05, 0.05), p=0.9
-        ),
-    ]
-
-
-def _albumentations() -> Any:
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it asks the network at import
-    import albumentations
-
-    if albumentations.__version__ != VERSION:
-        raise DetrayError(
-            f"albumentations {albumentations.__version__} is installed but detray runs with {VERSION}, the last one"
-            f" under the MIT licence; pip install albumentations=={VERSION}, or set train.augmentation to none"
+    def _composed(self, height: int, width: int) -> Any:
+        return own_of(
+            self._own,
+            (height, width),
+            lambda: compose(lambda library: transforms(library, self._chosen, height, width), str(self._chosen)),
         )
-    return albumentations
+
+
+def own_of(kept: local, key: tuple[int, int], make: Callable[[], Any]) -> Any:
+    """The thread's own composition of a size: the seed is a state of it."""
+    if not hasattr(kept, "found"):
+        kept.found = {}
+    if key not in kept.found:
+        kept.found[key] = make()
+    return kept.found[key]
+
+
+def compose(make: Callable[[Any], list[Any]], name: str) -> Any:
+    """The library's composition of the transforms that ``make(library)`` gives.
+
+    Raises:
+        DetrayError: it takes no such argument; ``name`` says whose.
+    """
+    library = albumentations()
+    with _building, warnings.catch_warnings():
+        warnings.simplefilter("error")  # an unknown argument is only warned of
+        try:
+            return library.Compose(
+                make(library),
+                bbox_params=library.BboxParams(
+                    format="pascal_voc", label_fields=["labels"], clip=True, min_visibility=MIN_VISIBILITY
+                ),
+            )
+        except UserWarning as warning:
+            raise DetrayError(f"augmentation {name}: {warning}") from None
+
+
+def run(composed: Any, scene: Scene, seed: Sequence[int], *, is_shared: bool = True, **more: Any) -> Scene:
+    """What a composition makes of a scene; boxes without area are dropped.
+
+    The transforms draw from one stream of chance, or else, not ``is_shared``, each from its own with the same
+    seed: then what has the same probability always comes together.
+    """
+    number = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    if is_shared:
+        composed.set_random_state(np.random.default_rng(number), Random(number))  # noqa: S311 - no secret
+    else:
+        composed.set_random_seed(number)
+    result = composed(image=scene.pixels, bboxes=scene.boxes, labels=scene.labels, **more)
+    changed = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
+    solid = (changed[:, 2:] > changed[:, :2]).all(axis=1)
+    return Scene(result["image"], changed[solid], np.asarray(result["labels"], np.int32)[solid])

@@ -1,6 +1,6 @@
 """The flow of ``detray train``: one task trains the detector and keeps every epoch until it is whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from detray import schema
 from detray.arrays import Floats
+from detray.detectors.augmentation.settings import written_out
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.errors import DetrayError
 from detray.flow.data import Data
@@ -39,6 +40,12 @@ COLUMNS = {
     ),
 }
 """What is read of images and annotations; a judge has no more."""
+
+
+def columns(settings: TrainSettings) -> Mapping[str, Sequence[str]]:
+    """What a training reads: outlines too, where objects are cut along them."""
+    pastes = written_out(settings.augmentation).copy_paste is not None
+    return COLUMNS | {"annotations": (*COLUMNS["annotations"], "segmentation")} if pastes else COLUMNS
 
 
 class Judge(Protocol):
@@ -98,7 +105,7 @@ def learn(work: Work, task: Training) -> Output[Trained]:
     from detray.detectors.data import load  # these read pictures and learn, which other verbs need not wait for
     from detray.detectors.training.loop import train
 
-    learned = _read(work.data, TRAIN, task.train)
+    learned = _read(work.data, TRAIN, task.train, columns(work.settings))
     classes = class_names(own_classes(learned.categories))
     if not classes:
         raise DetrayError("split train: no class to train; see the findings of 'detray audit'")
@@ -106,7 +113,7 @@ def learn(work: Work, task: Training) -> Output[Trained]:
     data = read([learned])
     sources, names, judge = [data], dict(classes), None
     if task.val:
-        judged = _read(work.data, VAL, task.val)
+        judged = _read(work.data, VAL, task.val, COLUMNS)
         sources.append(read([judged]))
         judge = work.judge(judged.without(sources[1].quarantine["image_id"]))
         names = {k: str(k) for k in judge.class_ids} | class_names(own_classes(judged.categories)) | names
@@ -141,9 +148,9 @@ def learn(work: Work, task: Training) -> Output[Trained]:
     )
 
 
-def _read(data: Data, split: str, keys: Sequence[ShardKey]) -> Shard:
-    """All images and annotations of a split, with the columns that training needs."""
-    found = [data.read_shard(key, columns=COLUMNS) for key in keys]
+def _read(data: Data, split: str, keys: Sequence[ShardKey], names: Mapping[str, Sequence[str]]) -> Shard:
+    """All images and annotations of a split, with the columns ``names``."""
+    found = [data.read_shard(key, columns=names) for key in keys]
     return Shard(
         split,
         pa.concat_tables([shard.images for shard in found]),

@@ -1,8 +1,7 @@
 """Training the RetinaNet: one call, one process, the same result for the same settings and seed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,17 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from detray.arrays import Floats32, Ints, Ints32, Pixels
+from detray.arrays import Floats32
 from detray.detectors.ahead import ahead
 from detray.detectors.archive import MAX_UNPACKED
-from detray.detectors.augmentation.augment import Augmentation
-from detray.detectors.data import CROWD, TrainingData
-from detray.detectors.retinanet.anchors import make_anchors, match
+from detray.detectors.augmentation.settings import written_out
+from detray.detectors.data import TrainingData
+from detray.detectors.retinanet.anchors import make_anchors
 from detray.detectors.retinanet.freezing import count_trainable, freeze
 from detray.detectors.retinanet.model import RetinaNet, load_network
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.detectors.training.batches import Batches, jobs
 from detray.detectors.training.checkpoint import Checkpoint
 from detray.detectors.training.class_weights import class_weights
 from detray.detectors.training.losses import box_loss, focal_loss
@@ -52,16 +52,6 @@ class EpochResult:
     seconds: float
     boxes_lost: int
     detections: pa.Table | None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step learns from: uint8 ``[b, h, w, 3]``, int32 ``[b, a]`` and float32 ``[b, a, 4]``."""
-
-    images: Pixels
-    classes: Ints32
-    boxes: Floats32
-    boxes_lost: int
 
 
 def train(
@@ -99,18 +89,15 @@ def train(
     steps = steps_per_epoch(factors := repeat_factors(data, names, settings.oversample), settings.batch_size)
     optimizer = make_optimizer(network, settings)
     step = make_step(network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
-    make_batch = partial(
-        _make_batch,
-        data=data,
-        anchors=make_anchors(detector.input_height, detector.input_width),
-        augmentation=None if settings.augmentation == "none" else Augmentation(settings.augmentation),
-    )
+    anchors = make_anchors(detector.input_height, detector.input_width)
+    batches = Batches(data, names, anchors, settings.augmentation)
     saved = Checkpoint(checkpoint, network, optimizer, (detector, settings)) if checkpoint else None
     for epoch in range(saved.restore() + 1 if saved else 1, settings.epochs + 1):
         start = perf_counter()
         losses, lost, rate = [], 0, 0.0
-        jobs = _jobs(*epoch_order(factors, settings.batch_size, settings.seed, epoch), (settings.seed, epoch))
-        for number, batch in enumerate(ahead(make_batch, jobs, threads=1, depth=BATCHES_AHEAD)):
+        order = epoch_order(factors, settings.batch_size, settings.seed, epoch)
+        steps_of = jobs(*order, (settings.seed, epoch))
+        for number, batch in enumerate(ahead(batches, steps_of, threads=1, depth=BATCHES_AHEAD)):
             rate = learning_rate((epoch - 1) * steps + number, settings.epochs * steps, settings)
             optimizer.learning_rate.assign(rate)
             losses.append(step(batch.images, batch.classes, batch.boxes))
@@ -157,7 +144,10 @@ def check_class_names(settings: TrainSettings, classes: Mapping[int, str]) -> No
         UsageError: naming the setting and the classes.
     """
     weights = settings.class_weights if isinstance(settings.class_weights, dict) else {}
-    for key, named in (("oversample", settings.oversample), ("class_weights", weights)):
+    pasting = written_out(settings.augmentation).copy_paste
+    pasted = pasting.classes if pasting else ()
+    named_by = {"oversample": settings.oversample, "class_weights": weights, "augmentation.copy_paste.classes": pasted}
+    for key, named in named_by.items():
         unknown = sorted(set(named) - set(classes.values()))
         if unknown:
             raise UsageError(
@@ -232,29 +222,3 @@ def detections(model: RetinaNet, data: TrainingData) -> pa.Table:
         found = model.detect(data.prepared(rows))
         parts.append(pa.table(found.columns(data.image_ids[rows])))
     return pa.concat_tables(parts)
-
-
-Job = list[tuple[int, tuple[int, ...]]]
-"""The images of a step, each with the seed of its augmentation."""
-
-
-def _jobs(order: Ints, showing: Ints, seed: tuple[int, int]) -> Iterator[Job]:
-    for images, times in zip(order.tolist(), showing.tolist(), strict=True):
-        yield [(image, (*seed, image, time)) for image, time in zip(images, times, strict=True)]
-
-
-def _make_batch(job: Job, data: TrainingData, anchors: Floats32, augmentation: Augmentation | None) -> Batch:
-    images, classes, boxes = [], [], []
-    lost = 0
-    for image, seed in job:
-        pixels = data.images[image]
-        corners, labels = data.objects(image)
-        if augmentation is not None:
-            before = len(labels)
-            pixels, corners, labels = augmentation(pixels, corners, labels, seed)
-            lost += before - len(labels)
-        matched, encoded = match(anchors, corners, labels, CROWD)
-        images.append(pixels)
-        classes.append(matched)
-        boxes.append(encoded)
-    return Batch(np.stack(images), np.stack(classes), np.stack(boxes), lost)
