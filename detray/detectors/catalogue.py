@@ -3,6 +3,7 @@
 from detray.detectors.detector import DetectorKind
 from detray.detectors.retinanet import model as retinanet
 from detray.detectors.settings import DetectorSettings
+from detray.detectors.tflite import model as tflite
 from detray.errors import UsageError
 
 DETECTORS: tuple[DetectorKind, ...] = (
@@ -13,6 +14,13 @@ DETECTORS: tuple[DetectorKind, ...] = (
         read_prepare=retinanet.read_retinanet_prepare,
         is_trainable=True,
         reach=retinanet.reach,
+    ),
+    DetectorKind(
+        name="tflite",
+        load=tflite.load_tflite,
+        read_classes=tflite.read_tflite_classes,
+        read_prepare=tflite.read_tflite_prepare,
+        read_layout=tflite.read_tflite_layout,
     ),
 )
 

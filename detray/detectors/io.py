@@ -51,6 +51,13 @@ class IoSettings(Section, frozen=True):
         Annotated[int, Meta(ge=1, le=4096)] | None,
         Meta(description="pictures that the model takes at once, no fewer and no more"),
     ] = None
+    anchors: Annotated[
+        str | None,
+        Meta(
+            description="file of the anchors of a model that gives raw boxes: .npy or text, [a, 4] centre y, centre x,"
+            " height, width as shares of the input"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,9 @@ class Layout:
     """What a model takes and gives, each field settled.
 
     ``input``: what it takes; ``batch``: pictures at once, None: any number; ``height`` and ``width`` of the input,
-    px, None where pictures go in as they are; ``input_range`` means nothing where strings go in; ``outputs``: the
-    name of the output by role; ``suppresses``: overlapping boxes have been suppressed inside.
+    px, None where pictures go in as they are; ``input_range`` is own where the model states one without a name, and
+    means nothing where strings go in; ``outputs``: the name of the output by role; ``suppresses``: overlapping boxes
+    have been suppressed inside.
     """
 
     family: str
@@ -69,7 +77,7 @@ class Layout:
     height: int | None
     width: int | None
     resize: Resize
-    input_range: InputRange
+    input_range: InputRange | Literal["own"]
     box_order: BoxOrder
     box_unit: BoxUnit
     class_base: ClassBase

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -34,13 +35,14 @@ class Scaling:
         return np.ascontiguousarray(values[..., ::-1]) if self.bgr else values
 
     @property
-    def name(self) -> InputRange | None:
-        """The range that gives nearly these values, within two levels of 255; None: none does."""
-        for name, known in RANGES.items():
+    def name(self) -> InputRange | Literal["own"]:
+        """The range that gives nearly these values, within two levels of 255; own: none does."""
+        for name in get_args(InputRange):
+            known = RANGES[name]
             ends = zip((*self.ends(0), *self.ends(255)), (*known.ends(0), *known.ends(255)), strict=True)
             if self.bgr == known.bgr and all(abs(a - b) <= 2 * max(known.scale) for a, b in ends):
-                return name
-        return None
+                return cast(InputRange, name)
+        return "own"
 
     def ends(self, pixel: float) -> Channels:
         """What a pixel of this value becomes, by channel."""
@@ -54,7 +56,7 @@ class Scaling:
         return Scaling((red, green, blue), (-mean[0] * red, -mean[1] * green, -mean[2] * blue))
 
 
-RANGES: Mapping[InputRange, Scaling] = {
+RANGES: Mapping[str, Scaling] = {
     "0..255": Scaling((1, 1, 1), (0, 0, 0)),
     "0..1": Scaling((1 / 255,) * 3, (0, 0, 0)),
     "-1..1": Scaling((1 / 127.5,) * 3, (-1, -1, -1)),

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from detray.errors import DetrayError
@@ -21,7 +21,7 @@ def tensorflow() -> tuple[Any, Any]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _greeting_dropped():
+    with nullcontext() if "tensorflow" in sys.modules else greeting_dropped():
         import keras
         import tensorflow as tf
 
@@ -40,11 +40,8 @@ def tensorflow() -> tuple[Any, Any]:
 
 
 @contextmanager
-def _greeting_dropped() -> Iterator[None]:
-    """Drop what TensorFlow's first import writes to standard error from C++, whatever the log level."""
-    if "tensorflow" in sys.modules:
-        yield
-        return
+def greeting_dropped() -> Iterator[None]:
+    """Drop what a library writes to standard error from C++ when it starts, whatever its log level."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

@@ -69,6 +69,8 @@ STAGE = StageDefinition(
     gpus=True,
     needs=_needs,
     inputs=lambda config: tuple(
-        path for path in (config.detector.path, config.predict.category_map) if isinstance(path, str)
+        path
+        for path in (config.detector.path, config.detector.io.anchors, config.predict.category_map)
+        if isinstance(path, str)
     ),
 )

@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import tflite_models as lite
 from drawn import CLASSES, DETECTOR
 from msgspec.structs import replace
 
+from detray.detectors.io import IoSettings
 from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, PredictSettings
 
+BOTH = {"red": 0, "green": 1}
 PREDICT = PredictSettings(batch_size=4, score_threshold=0.0, max_detections=7)
 
 
@@ -44,5 +47,16 @@ def _retinanet(folder: Path) -> Path:
     return folder
 
 
-MODELS: tuple[Model, ...] = (Model("retinanet", DETECTOR, _retinanet, CLASSES),)
+_FLOATS = DetectorSettings(kind="tflite", io=IoSettings(input_range="-1..1"))
+_TFLITE = DetectorSettings(kind="tflite")
+
+MODELS: tuple[Model, ...] = (
+    Model("retinanet", DETECTOR, _retinanet, CLASSES),
+    Model("tflite", _FLOATS, lite.writer(lambda: lite.convert(lite.suppressed())), finds=BOTH),
+    Model("tflite batch 3", _FLOATS, lite.writer(lambda: lite.convert(lite.suppressed(), batch=3)), finds=BOTH),
+    Model("tflite uint8", _TFLITE, lite.writer(lambda: lite.convert(lite.suppressed(), quantised="uint8")), finds=BOTH),
+    Model("tflite ssd", _FLOATS, lite.writer(lite.ssd), finds=BOTH),
+    Model("tflite faces", _TFLITE, lite.writer(lambda: lite.convert(lite.faces, width=64)), {0: "face"}, {"red": 0}),
+    Model("tflite ultralytics", _TFLITE, lite.writer(lite.ultralytics), {0: "a red thing", 1: "a green thing"}, BOTH),
+)
 """Each adapter adds its own."""

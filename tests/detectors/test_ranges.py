@@ -27,7 +27,7 @@ def test_ranges_are_known_by_their_values() -> None:
         assert scaling.name == name
         assert scaling(PIXELS).dtype == np.float32
     assert Scaling.normalising((127, 127, 127), (128, 128, 128)).name == "-1..1"
-    assert Scaling.normalising((90, 90, 90), (128, 128, 128)).name is None
+    assert Scaling.normalising((90, 90, 90), (128, 128, 128)).name == "own"
     np.testing.assert_allclose(RANGES["vgg"](PIXELS)[..., ::-1], RANGES["caffe"](PIXELS))
     np.testing.assert_array_equal(RANGES["0..255"](PIXELS), PIXELS)
     np.testing.assert_allclose(RANGES["0..1"](PIXELS) * 255, PIXELS, rtol=1e-6)

@@ -1,0 +1,227 @@
+"""What a TFLite file takes and gives: resolved from the file, and from ``detector.io`` where that is set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from detray.arrays import Floats32
+from detray.detectors.detector import Prepare
+from detray.detectors.inputs import preparation
+from detray.detectors.io import BoxOrder, BoxUnit, InputRange, IoSettings, Layout, Resize
+from detray.detectors.ranges import RANGES, Scaling
+from detray.detectors.raw.anchors import mediapipe_anchors, read_anchors, ssd_anchors
+from detray.detectors.raw.yolo import is_columns
+from detray.detectors.tflite.families import Decoded, Faces, Family, Ssd, Suppressed, Yolo, YoloEnded
+from detray.detectors.tflite.metadata import read_metadata
+from detray.detectors.tflite.program import Program, Tensor
+from detray.detectors.tflite.roles import Roles, find_roles, stated_outputs
+from detray.errors import UsageError
+
+FACE = {0: "face"}
+"""The class of MediaPipe's face detectors."""
+GREY, BLACK = 114, 0
+"""What is around letterboxed pictures: Ultralytics', and MediaPipe's ``BORDER_ZERO``."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A family, and what holds for it where ``detector.io`` does not say otherwise."""
+
+    family: Family
+    name: str
+    order: BoxOrder = "yxyx"
+    unit: BoxUnit = "share"
+    resize: Resize = "stretch"
+    input_range: InputRange | None = None
+    fill: int = GREY
+    suppresses: bool = True
+    classes: Mapping[int, str] | None = None
+
+
+class TfliteModel:
+    """A TFLite file, understood."""
+
+    def __init__(self, data: bytes, place: str, io: IoSettings) -> None:
+        """The file's content, which ``place`` names.
+
+        Raises:
+            DetrayError: it is damaged or does not run.
+            UsageError: it does not say what is needed; the sentence names the setting.
+        """
+        self.program = Program(data, place)
+        self._data, self._io = data, io
+        self.input = _picture_input(self.program)
+        self.metadata = read_metadata(data)
+
+    @property
+    def channels_first(self) -> bool:
+        return self.input.shape[3] != 3
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input, px."""
+        sides = self.input.shape[2:] if self.channels_first else self.input.shape[1:3]
+        return sides[0], sides[1]
+
+    @cached_property
+    def _reading(self) -> _Reading:
+        return _read_outputs(self, self._data, self._io)
+
+    @property
+    def family(self) -> Family:
+        return self._reading.family
+
+    @property
+    def classes(self) -> Mapping[int, str]:
+        """Names by id from `class_base`; empty where the file has none."""
+        names = self.metadata.classes or self._reading.classes or {}
+        return {number + (self._io.class_base or 0): name for number, name in names.items()}
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        """From pixels to real values of the input.
+
+        Raises:
+            UsageError: nothing says it.
+        """
+        if self._io.input_range is not None:
+            return RANGES[self._io.input_range]
+        if self.metadata.scaling is not None:
+            return self.metadata.scaling
+        if self.input.dtype.kind != "f":
+            return RANGES[_range_of(self.input)]
+        if self._reading.input_range is not None:
+            return RANGES[self._reading.input_range]
+        raise UsageError(
+            f"{self.program.place}: takes floats and does not say of which range; set detector.io.input_range:"
+            " for models of the Object Detection API -1..1 with MobileNet, vgg with ResNet, torch with EfficientDet and"
+            " 0..255 with CenterNet"
+        )
+
+    @cached_property
+    def layout(self) -> Layout:
+        """All of it, for a person too."""
+        io, reading, tensor = self._io, self._reading, self.input
+        height, width = self.size
+        return Layout(
+            family=reading.name,
+            signature=io.signature or next(iter(self.program.signatures), ""),
+            input=tensor.dtype.name,
+            batch=tensor.shape[0],
+            height=height,
+            width=width,
+            resize=io.resize or reading.resize,
+            input_range=self.scaling.name,
+            box_order=io.box_order or reading.order,
+            box_unit=io.box_unit or reading.unit,
+            class_base=io.class_base or 0,
+            suppresses=reading.suppresses,
+            outputs=dict(io.outputs),
+        )
+
+    @property
+    def prepare(self) -> Prepare:
+        return preparation(self.layout, self._reading.fill)
+
+    def trial(self) -> dict[int, Floats32]:
+        """What comes out for noise."""
+        noise = np.random.default_rng(0).normal(size=self.input.shape)
+        is_float = self.input.dtype.kind == "f"
+        return self.program.run((noise if is_float else np.clip(noise * 50, -100, 100)).astype(self.input.dtype))
+
+
+def _picture_input(program: Program) -> Tensor:
+    """The one input, a batch of RGB pictures."""
+    shapes = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in program.inputs)
+    tensor = program.inputs[0] if len(program.inputs) == 1 else None
+    if tensor is None or len(tensor.shape) != 4 or 3 not in (tensor.shape[1], tensor.shape[3]):
+        raise UsageError(f"{program.place}: takes {shapes}; a detector takes pictures [batch, height, width, 3]")
+    if min(tensor.shape) < 1 or sorted(tensor.shape[1:])[1] < 2:
+        raise UsageError(f"{program.place}: takes pictures of no fixed size ({shapes}); convert it with one")
+    if tensor.dtype.name not in ("float32", "uint8", "int8"):
+        raise UsageError(f"{program.place}: takes {tensor.dtype.name}; floats, uint8 and int8 are what detray gives")
+    return tensor
+
+
+def _range_of(tensor: Tensor) -> InputRange:
+    """The range whose pixels fill the 256 steps of a quantised input."""
+    ranges: tuple[InputRange, ...] = ("0..255", "0..1", "-1..1")
+    span = (tensor.scale or 1) * 255
+    return min(ranges, key=lambda name: abs(np.log(RANGES[name].scale[0] * 255 / span)))
+
+
+def _read_outputs(model: TfliteModel, data: bytes, io: IoSettings) -> _Reading:
+    program, metadata = model.program, model.metadata
+    roles = find_roles(
+        program, data, io.outputs, metadata.outputs, io.signature, model.trial, is_yolo=metadata.yolo is not None
+    )
+    if roles is not None:
+        return _suppressed(model, roles)
+    shapes = [tensor.shape for tensor in program.outputs]
+    if len(shapes) == 1 and len(shapes[0]) == 3:
+        return _yolo(model, program.outputs[0])
+    if len(shapes) == 2 or {"boxes", "logits"} <= set(io.outputs) or {"boxes", "scores"} <= set(io.outputs):
+        return _raw(model, io)
+    given = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in program.outputs)
+    raise UsageError(
+        f"{program.place}: gives {given}, which is no detector's output that detray knows; where boxes, scores and"
+        " classes are among them, name them in detector.io.outputs"
+    )
+
+
+def _suppressed(model: TfliteModel, roles: Roles) -> _Reading:
+    most = roles["boxes"].shape[1]
+    name = f"detector with post-processing, at most {most} detections"
+    if model.metadata.yolo is not None:
+        return _Reading(Suppressed(roles), f"YOLOv5 with {name[14:]}", "xyxy", "share", "letterbox", "0..1")
+    return _Reading(Suppressed(roles), name)
+
+
+def _yolo(model: TfliteModel, output: Tensor) -> _Reading:
+    """Ultralytics' exports, boxes as shares of the input, but for those after suppression of the newer exporter."""
+    names = len(model.metadata.classes) or None
+    rows, columns = output.shape[1:]
+    if columns == 6 and (names is None or 4 + names not in (rows, columns)) and rows > columns:
+        unit: BoxUnit = "input_pixel" if model.channels_first else "share"
+        return _Reading(YoloEnded(output.index), "Ultralytics with suppression", "xyxy", unit, "letterbox", "0..1")
+    name = "Ultralytics" if is_columns((rows, columns), names) else "YOLOv5"
+    return _Reading(Yolo(output.index, names), name, "cxcywh", "share", "letterbox", "0..1", suppresses=False)
+
+
+def _raw(model: TfliteModel, io: IoSettings) -> _Reading:
+    """Boxes and a score for each anchor, whose anchors are known, given, or not needed."""
+    program, (height, width) = model.program, model.size
+    if io.outputs:
+        stated = stated_outputs(program, io.outputs, io.signature)
+        boxes, scores = stated["boxes"], stated.get("logits") or stated["scores"]
+    else:
+        boxes, scores = sorted(program.outputs, key=lambda tensor: tensor.shape[-1] not in (4, 16))
+    shapes = f"{list(boxes.shape)} and {list(scores.shape)}"
+    if len(boxes.shape) != 3 or len(scores.shape) != 3 or boxes.shape[1] != scores.shape[1]:
+        raise UsageError(
+            f"{program.place}: gives {shapes}; detray reads boxes [batch, anchors, 4] with scores [batch, anchors,"
+            " classes]; where others are among its outputs, name them in detector.io.outputs"
+        )
+    count, sides = boxes.shape[1:]
+    faces = mediapipe_anchors(count) if sides == 16 and scores.shape[2] == 1 else None
+    if faces is not None:
+        family: Family = Faces(boxes.index, scores.index, faces, width, height)
+        return _Reading(
+            family, "MediaPipe faces", "xyxy", "share", "letterbox", "-1..1", BLACK, suppresses=False, classes=FACE
+        )
+    values = model.trial()[scores.index]
+    is_logits = "logits" in io.outputs or bool(((values < 0) | (values > 1)).any())
+    if io.anchors is None and io.box_order is not None and sides == 4:
+        family = Decoded(boxes.index, scores.index, is_logits, io.box_order)
+        return _Reading(family, "decoded boxes and scores", io.box_order, suppresses=False)
+    anchors = ssd_anchors(height, width) if io.anchors is None else read_anchors(io.anchors)
+    if sides != 4 or len(anchors) != count:
+        has = f"; {io.anchors} has {len(anchors)}" if io.anchors else ""
+        raise UsageError(
+            f"{program.place}: gives {shapes} for {count} anchors that are not in the file{has}; name a file of them in"
+            " detector.io.anchors, or where its boxes are decoded say how in detector.io.box_order"
+        )
+    family = Ssd(boxes.index, scores.index, is_logits, anchors)
+    return _Reading(family, "SSD without post-processing", "xyxy", suppresses=False)

@@ -1,0 +1,112 @@
+"""The detector of a TFLite file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detray.arrays import Bytes, Floats32, Pixels
+from detray.detectors.answers import detections
+from detray.detectors.detector import Detections, Prepare, Prepared
+from detray.detectors.io import Layout
+from detray.detectors.model_file import read_model
+from detray.detectors.ranges import Scaling
+from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.detectors.tflite.layout import TfliteModel
+from detray.detectors.tflite.program import Tensor
+
+WHAT = "a .tflite file"
+
+
+class TfliteDetector:
+    """Detects with a TFLite file, in batches of the size that it was converted with."""
+
+    def __init__(self, model: TfliteModel, predict: PredictSettings) -> None:
+        self._model, self._predict = model, predict
+        self.layout = model.layout
+        self._prepare = model.prepare
+        self._values = _Values(model.input, model.scaling, model.channels_first)
+
+    @property
+    def classes(self) -> Mapping[int, str]:
+        return self._model.classes
+
+    def prepare(self, picture: Pixels) -> Prepared:
+        """An RGB picture ``[h, w, 3]`` in the size of the input."""
+        return self._prepare(picture)
+
+    def detect(self, pictures: Sequence[Prepared]) -> Detections:
+        """The detections in any number of pictures; the last batch is filled up."""
+        size = self._model.input.shape[0]
+        answers = []
+        for start in range(0, len(pictures), size):
+            batch = [picture.pixels for picture in pictures[start : start + size]]
+            padded = [*batch, *(np.zeros_like(batch[0]),) * (size - len(batch))]
+            found = self._model.program.run(self._values(np.stack(padded)))
+            for number in range(len(batch)):
+                of_picture = {index: _row(values, number, size) for index, values in found.items()}
+                answers.append(self._model.family.answer(of_picture, self._predict))
+        if self.layout.class_base and not self.layout.suppresses:  # the places of scores count from 0
+            answers = [replace(answer, classes=answer.classes + self.layout.class_base) for answer in answers]
+        return detections(answers, pictures, self.layout, self._predict)
+
+
+def _row(values: Floats32, number: int, size: int) -> Floats32:
+    """A picture's part of an output, whose first axis is the batch."""
+    return values[number] if values.ndim and values.shape[0] == size else values
+
+
+class _Values:
+    """From pixels to the numbers that the input takes: quantised ones from a table of the 256 levels."""
+
+    def __init__(self, tensor: Tensor, scaling: Scaling, channels_first: bool) -> None:
+        self._scaling, self._channels_first = scaling, channels_first
+        self._table: NDArray | None = None
+        if tensor.dtype.kind != "f":
+            limits = np.iinfo(tensor.dtype)
+            real = scaling(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)).astype(np.float64)
+            steps = np.rint(real / (tensor.scale or 1)) + tensor.zero_point
+            self._table = np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
+
+    def __call__(self, pixels: Bytes) -> NDArray:
+        """uint8 ``[b, h, w, 3]`` as the input's shape and type."""
+        if self._table is None:
+            values: NDArray = self._scaling(pixels)
+        else:
+            ordered = pixels[..., ::-1] if self._scaling.bgr else pixels
+            values = np.stack([self._table[:, channel][ordered[..., channel]] for channel in range(3)], axis=-1)
+        return np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if self._channels_first else values
+
+
+def load_tflite(
+    detector: DetectorSettings, path: str, predict: PredictSettings, *, trust_model: bool = False
+) -> TfliteDetector:
+    """The detector in the file ``path``.
+
+    ``trust_model`` changes nothing: LiteRT verifies the file, and no operation of it reads files or the network.
+
+    Raises:
+        DetrayError: there is no such file, or it does not run.
+        UsageError: it does not say what is needed.
+    """
+    return TfliteDetector(_read(detector, path), predict)
+
+
+def read_tflite_classes(detector: DetectorSettings, path: str) -> dict[int, str]:
+    """Names by id, as the file's metadata give them; empty where they do not."""
+    return dict(_read(detector, path).classes)
+
+
+def read_tflite_prepare(detector: DetectorSettings, path: str) -> Prepare:
+    """How it takes its pictures."""
+    return _read(detector, path).prepare
+
+
+def read_tflite_layout(detector: DetectorSettings, path: str) -> Layout:
+    """What it takes and gives."""
+    return _read(detector, path).layout
+
+
+def _read(detector: DetectorSettings, path: str) -> TfliteModel:
+    return TfliteModel(read_model(path, WHAT), path, detector.io)
