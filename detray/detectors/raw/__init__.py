@@ -1,0 +1,1 @@
+"""From raw outputs, a box and scores for each anchor, to detections: for models that end before this."""
