@@ -78,6 +78,7 @@ class Changes:
 
     def __init__(self, table: pa.Table) -> None:
         is_new = pc.is_null(table["row"])
+        self._dropped = table.filter(table["is_drop"])["row"]
         self._rows = _each(table.filter(pc.invert(is_new)).sort_by("row"))
         self._next = next(self._rows, None)
         self.added = list(_each(table.filter(is_new)))
@@ -85,6 +86,11 @@ class Changes:
     def __bool__(self) -> bool:
         """Whether any is left."""
         return self._next is not None or bool(self.added)
+
+    @property
+    def dropped(self) -> set[int]:
+        """The rows that are dropped."""
+        return set(self._dropped.to_pylist())
 
     def take(self, row: int) -> Change | None:
         """What is to become of a row; rows are asked for in their order."""

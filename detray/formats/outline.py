@@ -7,6 +7,7 @@ from detray.formats import values
 from detray.formats.values import Defects
 
 Numbers = list[float | None]
+_CLOSE = 1e-9
 
 
 def bounds(points: Sequence[float | None]) -> Numbers:
@@ -50,3 +51,20 @@ def points(value: object, field: str, defects: Defects) -> Numbers:
         defects.note("wrong-type", field, value)
         return []
     return [values.number(side, f"{field}[{place}]", defects) for place, pair in enumerate(value) for side in pair]
+
+
+def cut(points: Sequence[float], box: Sequence[float]) -> list[float] | None:
+    """The points x, y, x, y, ... of a polygon moved into x, y, width, height; None where they do not span it."""
+    low, high = box[:2], (box[0] + box[2], box[1] + box[3])
+    found = [min(max(value, low[place % 2]), high[place % 2]) for place, value in enumerate(points)]
+    for axis in (0, 1):
+        along = found[axis::2]
+        if abs(min(along) - low[axis]) > _CLOSE or abs(max(along) - high[axis]) > _CLOSE:
+            return None
+    return found
+
+
+def redrawn(points: Sequence[float], box: Sequence[float]) -> list[float]:
+    """A polygon that x, y, width, height bound: `cut` to them, else their corners."""
+    x, y, width, height = box
+    return cut(points, box) or [x, y, x + width, y, x + width, y + height, x, y + height]

@@ -11,9 +11,17 @@ from detray.changes import CHANGES, FILES, Changes, file_key
 from detray.files import open_file
 from detray.formats.catalogue import by_name
 from detray.formats.coco import writer as coco
+from detray.formats.createml import writer as createml
+from detray.formats.cvat import writer as cvat
+from detray.formats.label_studio import writer as label_studio
+from detray.formats.labelme import writer as labelme
 from detray.formats.open_images import writer as open_images
+from detray.formats.retinanet_csv import writer as retinanet_csv
+from detray.formats.retinanet_csv.reader import classes_beside
 from detray.formats.source import Source, locate
+from detray.formats.tf_csv import writer as tf_csv
 from detray.formats.tfrecord import writer as tfrecord
+from detray.formats.via import writer as via
 from detray.formats.voc import writer as voc
 from detray.formats.yolo import writer as yolo
 from detray.formats.yolo.reader import folders_of, name_file_of, states_pictures
@@ -33,8 +41,15 @@ def _of_whole(write: Callable[[bytes, Changes], bytes]) -> Callable[[str, Change
 
 WRITERS: Mapping[str, Callable[[str, Changes], Iterable[bytes]]] = {
     "coco": coco.rewrite,
+    "createml": createml.rewrite,
+    "cvat": cvat.rewrite,
+    "label_studio": label_studio.rewrite,
+    "labelme": labelme.rewrite,
     "open_images": open_images.rewrite,
+    "retinanet_csv": retinanet_csv.rewrite,
+    "tf_csv": tf_csv.rewrite,
     "tfrecord": tfrecord.rewrite,
+    "via": via.rewrite,
     "voc": _of_whole(voc.rewrite),
     "yolo": _of_whole(yolo.rewrite),
 }
@@ -137,6 +152,8 @@ def _beside(source: Source) -> Iterator[str]:
         yield source.list
     if source.format == "yolo":
         yield from dict.fromkeys(path for stated in source.annotations if (path := name_file_of(stated, source)))
+    if source.format == "retinanet_csv":
+        yield from dict.fromkeys(path for stated in source.annotations if (path := classes_beside(stated)[0]))
 
 
 def _copy(path: str) -> Iterator[bytes]:

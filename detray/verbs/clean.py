@@ -16,7 +16,7 @@ from detray.flow.flow import Flow
 from detray.formats.label_map import LabelMap, read_label_map
 from detray.formats.label_map.pbtxt import write_label_map
 from detray.formats.resolve import resolve, stated_path
-from detray.formats.rewriting import WRITERS, Rewriting
+from detray.formats.rewriting import Rewriting
 from detray.settings import to_yaml
 from detray.store import Store
 from detray.verbs.base import Context, Outcome, StageDefinition
@@ -37,7 +37,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     if config.clean.format == "same":
         formats = Rewriting(tuple(resolve(config.dataset)), _names_in_files(label_map))
         for source in formats.sources:
-            if source.split in described and source.format in WRITERS:
+            if source.split in described:
                 found = formats.described(source.split, f"{folder}/{FOLDER}")
                 unsaid += [source.split] if found is None else []
                 described[source.split] = found or {}
@@ -52,11 +52,6 @@ def run(context: Context, flow: Flow) -> Outcome:
         f"split {split}: its files lie below clean/{FOLDER} as below dataset.root; {DATASET} leaves it out, since its"
         " pictures lie in no folder of their own: copy the files to their pictures"
         for split in unsaid
-    ]
-    outcome.notes += [
-        f"split {source.split}: the format {source.format} is not written back, so the split is written as COCO"
-        for source in (formats.sources if formats else ())
-        if source.format not in WRITERS
     ]
     if mended:
         outcome.notes.append(f"the label map disagrees with the annotations: clean/{LABEL_MAP} says what they say")

@@ -131,10 +131,137 @@ def tfrecord(folder: Path, scene: Scene) -> dict[str, Any]:
     return _dataset(folder, annotations="val.record-*")
 
 
+def _pictures(folder: Path, scene: Scene) -> Path:
+    (folder / "pictures").mkdir()
+    for k in range(len(scene)):
+        Image.new("RGB", SIZE).save(folder / "pictures" / f"{k}.jpg")
+    return folder / "pictures"
+
+
+def tf_csv(folder: Path, scene: Scene) -> dict[str, Any]:
+    lines = ["filename,width,height,class,xmin,ymin,xmax,ymax,view"]
+    for k, rows in enumerate(scene):
+        lines += [
+            f'C:\\{k}.jpg,{SIZE[0]},{SIZE[1]},"{NAMES[label]}", {x:g},{y:g},{x + w:g},{y + h:g},left'
+            for label, (x, y, w, h) in rows
+        ]
+    (folder / "boxes.csv").write_bytes("\r\n".join(lines).encode())
+    return _dataset(folder, annotations="boxes.csv")
+
+
+def retinanet_csv(folder: Path, scene: Scene) -> dict[str, Any]:
+    _pictures(folder, scene)
+    lines = [f"pictures/{k}.jpg,,,,," for k, rows in enumerate(scene) if not rows]
+    for k, rows in enumerate(scene):
+        lines += [f"pictures/{k}.jpg,{x:g},{y:g},{x + w:g},{y + h:g},{NAMES[label]}" for label, (x, y, w, h) in rows]
+    (folder / "boxes.csv").write_text("\n".join(lines))
+    (folder / "classes.csv").write_text("cat,0\ndog,1\n")
+    return _dataset(folder, annotations="boxes.csv", images="pictures")
+
+
+def labelme(folder: Path, scene: Scene) -> dict[str, Any]:
+    (folder / "json").mkdir()
+    for k, rows in enumerate(scene):
+        shapes: list[dict[str, Any]] = [{"label": "ear", "points": [[5, 2]], "shape_type": "point"}]
+        shapes += [
+            {"label": NAMES[label], "points": [[x + w, y], [x, y + h]], "group_id": None, "shape_type": "rectangle",
+             "note": "é"}
+            for label, (x, y, w, h) in rows
+        ]  # fmt: skip
+        data = {"version": "5.0.1", "shapes": shapes, "imagePath": f"{k}.jpg", "imageData": "", "mine": [1.50]}
+        data |= {"imageHeight": SIZE[1], "imageWidth": SIZE[0]}
+        (folder / "json" / f"{k}.json").write_text(json.dumps(data, indent=2, ensure_ascii=False))
+    return _dataset(folder, annotations="json")
+
+
+def via(folder: Path, scene: Scene) -> dict[str, Any]:
+    _pictures(folder, scene)
+    images = {}
+    for k, rows in enumerate(scene):
+        regions: list[dict[str, Any]] = [{"shape_attributes": {"name": "point", "cx": 1}, "region_attributes": {}}]
+        regions += [
+            {"shape_attributes": {"name": "rect", "x": x, "y": y, "width": w, "height": h},
+             "region_attributes": {"view": "left", "class": NAMES[label]}}
+            for label, (x, y, w, h) in rows
+        ]  # fmt: skip
+        images[f"{k}.jpg12"] = {"filename": f"{k}.jpg", "size": 12, "regions": regions, "file_attributes": {"a": "b"}}
+    project = {"_via_settings": {"ui": {}}, "_via_img_metadata": images, "_via_attributes": {"region": {"[": "}"}}}
+    (folder / "via.json").write_text(json.dumps(project))
+    return _dataset(folder, annotations="via.json", images="pictures")
+
+
+def cvat(folder: Path, scene: Scene) -> dict[str, Any]:
+    images = []
+    for k, rows in enumerate(scene):
+        shapes = "".join(
+            f'    <box label="{NAMES[label]}" occluded=\'1\' xtl="{x:.2f}" ytl="{y:.2f}" xbr="{x + w:.2f}"'
+            f' ybr="{y + h:.2f}" z_order="0">\n      <attribute name="a>b">left</attribute>\n    </box>\n'
+            for label, (x, y, w, h) in rows
+        )
+        images.append(
+            f'  <image id="{k}" name="{k}.jpg" width="{SIZE[0]}" height="{SIZE[1]}">\n    <tag label="é"/>\n'
+            f'    <points label="ear" points="5,2"></points>\n{shapes}  </image>\n'
+        )
+    labels = "".join(f"<label><name>{name}</name></label>" for name in NAMES)
+    (folder / "annotations.xml").write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta><labels>'
+        f"{labels}</labels></meta>\n{''.join(images)}</annotations>\n"
+    )
+    return _dataset(folder, annotations="annotations.xml")
+
+
+def label_studio(folder: Path, scene: Scene) -> dict[str, Any]:
+    width, height = SIZE
+    kind = "rectanglelabels"
+    tasks = []
+    for k, rows in enumerate(scene):
+        sizes = {"original_width": width, "original_height": height, "image_rotation": 0}
+        result: list[dict[str, Any]] = [{"id": "whole", "type": "choices", "value": {"choices": ["good"]}}]
+        for place, (label, (x, y, w, h)) in enumerate(rows):
+            value = {"x": x * 100 / width, "y": y * 100 / height, "width": w * 100 / width, "height": h * 100 / height}
+            about = sizes | {"id": f"r{place}", "from_name": "l", "to_name": "i"}
+            result += [
+                about | {"value": value | {"rotation": 0, kind: [NAMES[label]]}, "type": kind},
+                about | {"value": value | {"text": ["a note"]}, "type": "textarea"},
+            ]
+        result.append(sizes | {"id": "p", "type": "keypointlabels", "value": {"x": 1, "y": 1}})
+        made = [{"id": 7, "completed_by": 3, "result": [{"type": "rectanglelabels"}], "was_cancelled": True},
+                {"id": 8, "completed_by": 3, "result": result, "was_cancelled": False}]  # fmt: skip
+        tasks.append({"id": k, "annotations": made, "data": {"image": f"/data/upload/1/{k}.jpg"}, "meta": {"é": 1.50}})
+    (folder / "project.json").write_text(json.dumps(tasks, ensure_ascii=False))
+    _pictures(folder, scene)
+    return _dataset(folder, annotations="project.json", images="pictures")
+
+
+def createml(folder: Path, scene: Scene) -> dict[str, Any]:
+    _pictures(folder, scene)
+    images = [
+        {
+            "image": f"{k}.jpg",
+            "annotations": [
+                {"label": NAMES[label], "view": "left",
+                 "coordinates": {"x": x + w / 2, "y": y + h / 2, "width": w, "height": h}}
+                for label, (x, y, w, h) in rows
+            ],
+            "mine": {"a": []},
+        }
+        for k, rows in enumerate(scene)
+    ]  # fmt: skip
+    (folder / "createml.json").write_text(json.dumps(images, indent=4))
+    return _dataset(folder, annotations="createml.json", images="pictures")
+
+
 FORMATS: dict[str, Callable[[Path, Scene], dict[str, Any]]] = {
     "coco": coco,
     "voc": voc,
     "yolo": yolo,
     "open_images": open_images,
     "tfrecord": tfrecord,
+    "tf_csv": tf_csv,
+    "retinanet_csv": retinanet_csv,
+    "labelme": labelme,
+    "via": via,
+    "cvat": cvat,
+    "label_studio": label_studio,
+    "createml": createml,
 }

@@ -44,17 +44,28 @@ class CreateMl:
 
 
 def _read(value: Any, path: str, row: int, found: Drawn) -> None:
-    if not isinstance(value, dict):
-        raise DetrayError("is no object with image and annotations")
-    boxes: Any = next((value[name] for name in _BOXES if value.get(name) is not None), [])
-    if not isinstance(boxes, list):
-        raise DetrayError("its annotations are no list")
+    _, boxes = boxes_of(value)
     defects = Defects()
     name = values.text_of(value, next((name for name in _IMAGE if name in value), _IMAGE[0]), defects)
     further = {name: value[name] for name in value if name not in (*_IMAGE, *_BOXES)}
     image = found.image(path, row, name, (None, None), defects, further)
     for box in boxes:
         _add(found, image, box)
+
+
+def boxes_of(value: Any) -> tuple[str, list[Any]]:
+    """The boxes of an image, and the field that they stand in.
+
+    Raises:
+        DetrayError: it is no image.
+    """
+    if not isinstance(value, dict):
+        raise DetrayError("is no object with image and annotations")
+    name = next((name for name in _BOXES if value.get(name) is not None), _BOXES[0])
+    boxes = [] if value.get(name) is None else value[name]
+    if not isinstance(boxes, list):
+        raise DetrayError("its annotations are no list")
+    return name, boxes
 
 
 def _add(found: Drawn, image: dict[str, Any], value: Any) -> None:

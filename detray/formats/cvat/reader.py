@@ -33,8 +33,8 @@ _IMAGE = re.compile(rb"<image(?=[\s>/])")
 _ROOT = re.compile(rb"<annotations[\s>]")
 _LABELS = re.compile(rb"<labels>.*?</labels>", re.DOTALL)
 _END = b"</annotations>"
-_CORNERS = ("xtl", "ytl", "xbr", "ybr")
-_KNOWN = ("label", "points", "rotation", "cx", "cy", "rx", "ry", "left", "top", "width", "height", "rle", *_CORNERS)
+CORNERS = ("xtl", "ytl", "xbr", "ybr")
+_KNOWN = ("label", "points", "rotation", "cx", "cy", "rx", "ry", "left", "top", "width", "height", "rle", *CORNERS)
 
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ class Cvat:
         starts = [match.start() for match in _IMAGE.finditer(text)]
         for row, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True), first):
             try:
-                _read(parse(text[start:end].rstrip().removesuffix(_END)), path, row, found)
+                _read(image_of(text[start:end]), path, row, found)
             except DetrayError as error:
                 found.lose(path, str(error), row)
         return found.chunk(path)
@@ -84,7 +84,7 @@ class Cvat:
 
 def _cut(path: str) -> Iterator[Row]:
     """Parts of whole images of a file."""
-    starts, size, tail = _starts(path)
+    starts, size, tail = starts_of(path)
     if not starts:
         raise DetrayError(
             f"{path}: holds no <image>: XML of CVAT for video has tracks; export the task as 'CVAT for images 1.1'"
@@ -102,7 +102,7 @@ def _cut(path: str) -> Iterator[Row]:
             first = number
 
 
-def _starts(path: str) -> tuple[list[int], int, bytes]:
+def starts_of(path: str) -> tuple[list[int], int, bytes]:
     """Where the images of a file begin, its size, and its last bytes."""
     starts: list[int] = []
     base, tail = 0, b""
@@ -117,6 +117,23 @@ def _starts(path: str) -> tuple[list[int], int, bytes]:
             return starts, base, file.read()
     except OSError as error:
         raise DetrayError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+
+
+def image_of(text: bytes) -> Element:
+    """An image, of what stands from its start to that of the next or to the end of the file.
+
+    Raises:
+        DetrayError: it is not read.
+    """
+    item = parse(element_text(text))
+    if len(item) > MAX_BOXES:
+        raise DetrayError(too_many(len(item)))
+    return item
+
+
+def element_text(text: bytes) -> bytes:
+    """An image without the end of the file behind it."""
+    return text.rstrip().removesuffix(_END)
 
 
 def parse(text: bytes) -> Element:
@@ -145,8 +162,6 @@ def _labels(head: bytes) -> set[str]:
 
 
 def _read(item: Element, path: str, row: int, found: Drawn) -> None:
-    if len(item) > MAX_BOXES:
-        raise DetrayError(too_many(len(item)))
     defects = Defects()
     name = values.text(item.get("name") or "", "name", defects)
     size = [
@@ -163,7 +178,7 @@ def _read(item: Element, path: str, row: int, found: Drawn) -> None:
 
 def _add(found: Drawn, image: Row, shape: Element) -> None:
     defects = Defects()
-    box = _box(shape, defects)
+    box = box_of(shape, defects)
     if box is None:
         found.skip(shape.tag)
         return
@@ -173,14 +188,14 @@ def _add(found: Drawn, image: Row, shape: Element) -> None:
     found.box(image, name, box[:4], defects, polygon=box[4:], attributes=further)
 
 
-def _box(shape: Element, defects: Defects) -> Numbers | None:
+def box_of(shape: Element, defects: Defects) -> Numbers | None:
     """x, y, width, height, and the points of a polygon behind them; None for what is no box."""
 
     def get(*names: str) -> Numbers:
         return [values.written_number(shape.get(name), name, defects) for name in names]
 
     if shape.tag == "box":
-        x, y, right, bottom = get(*_CORNERS)
+        x, y, right, bottom = get(*CORNERS)
         width = None if x is None or right is None else right - x
         height = None if y is None or bottom is None else bottom - y
         return _turned([x, y, width, height], shape, defects)

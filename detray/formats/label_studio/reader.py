@@ -22,12 +22,12 @@ from detray.formats.outline import Numbers, around, bounds, points, turned
 from detray.formats.source import Source, is_there, picture_name
 from detray.formats.values import Defects
 
-_DONE = ("annotations", "completions")
+DONE = ("annotations", "completions")
 _UPLOAD = re.compile(r"/?data/upload/(?:\d+/)?")
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")
 _TYPES = {"rectanglelabels": "rectangle", "polygonlabels": "polygon", "ellipselabels": "ellipse", "labels": ""}
-_SIZE = ("original_width", "original_height")
-_PARTS = ("rectangle", "polygon", "ellipse")
+SIZE = ("original_width", "original_height")
+PARTS = ("rectangle", "polygon", "ellipse")
 """Results that a result of type labels says again, with the class."""
 
 Row = dict[str, Any]
@@ -43,7 +43,7 @@ class LabelStudio:
 
     def recognises(self, path: Path) -> bool:
         found = whole.keys(str(path), 2) if path.is_file() else set()
-        return "data" in found and not found.isdisjoint(_DONE)
+        return "data" in found and not found.isdisjoint(DONE)
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
         """As `whole.plan`, a record a task."""
@@ -56,35 +56,44 @@ class LabelStudio:
 def _read(task: Any, path: str, row: int, found: Drawn) -> None:
     if not isinstance(task, dict):
         raise DetrayError("is no task with data and annotations")
-    results = _results(task)
+    results = [(_who(done), result) for _, done, result in results_of(task)]
     defects = Defects()
     name = _picture(task, found.source, defects)
-    stated = next((result for _, result in results if isinstance(result.get(_SIZE[0]), int | float)), {})
+    stated = next((result for _, result in results if isinstance(result.get(SIZE[0]), int | float)), {})
     size = [
         values.side(values.integer(stated[side], side, defects), side, defects) if side in stated else None
-        for side in _SIZE
+        for side in SIZE
     ]
     image = found.image(path, row, name, size, defects)
     for annotator, result in results:
         _add(found, image, annotator, result)
 
 
-def _results(task: Row) -> list[tuple[str | None, Row]]:
-    """The results of all annotations that count, each with who made it."""
-    done: Any = next((task[name] for name in _DONE if task.get(name)), [])
+def results_of(task: Row) -> list[tuple[tuple[str | int, ...], Row, Row]]:
+    """The results of all annotations that count: where each stands in the task, its annotation, and itself.
+
+    Raises:
+        DetrayError: there are no such lists.
+    """
+    field = next((name for name in DONE if task.get(name)), DONE[0])
+    done: Any = task.get(field) or []
     if not isinstance(done, list) or not all(isinstance(one, dict) for one in done):
         raise DetrayError("its annotations are no list of objects")
-    found: list[tuple[str | None, Row]] = []
-    for one in done:
+    found: list[tuple[tuple[str | int, ...], Row, Row]] = []
+    for number, one in enumerate(done):
         if one.get("was_cancelled"):
             continue
         results = one.get("result") or []
         if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
             raise DetrayError("the result of an annotation is no list of objects")
-        who = one.get("completed_by")
-        who = who.get("email", who.get("id")) if isinstance(who, dict) else who
-        found += [(None if who is None else values.describe(who), result) for result in results]
+        found += [((field, number, "result", place), one, result) for place, result in enumerate(results)]
     return found
+
+
+def _who(annotation: Row) -> str | None:
+    who = annotation.get("completed_by")
+    who = who.get("email", who.get("id")) if isinstance(who, dict) else who
+    return None if who is None else values.describe(who)
 
 
 def _picture(task: Row, source: Source, defects: Defects) -> str | None:
@@ -115,12 +124,17 @@ def _path(url: str) -> str:
     return _UPLOAD.sub("", unquote(parts.path), count=1)
 
 
+def is_box(kind: Any) -> bool:
+    """Whether a result of some type has a class and what is drawn."""
+    return isinstance(kind, str) and kind in _TYPES
+
+
 def _add(found: Drawn, image: Row, annotator: str | None, result: Row) -> None:
-    kind, value = result.get("type"), result.get("value")
-    if kind in _PARTS:
-        return
-    if kind not in _TYPES:
-        found.skip(kind)
+    kind: Any = result.get("type")
+    value = result.get("value")
+    if not is_box(kind):
+        if kind not in PARTS:
+            found.skip(kind)
         return
     defects = Defects()
     if not isinstance(value, dict):
@@ -145,7 +159,7 @@ def _add(found: Drawn, image: Row, annotator: str | None, result: Row) -> None:
 
 def _box(value: Row, result: Row, defects: Defects) -> Numbers:
     """x, y, width, height in pixels, and the points of a polygon behind them."""
-    size = [values.side(values.integer_of(result, side, defects), side, defects) for side in _SIZE]
+    size = [values.side(values.integer_of(result, side, defects), side, defects) for side in SIZE]
 
     def scaled(numbers: Numbers) -> Numbers:
         sides = [size[place % 2] for place in range(len(numbers))]

@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 64 << 20
 _BESIDE = ("imagePath", "imageHeight", "version", "flags")
 _KNOWN_SHAPE = ("label", "points", "shape_type", "difficult", "mask")
 _KNOWN_IMAGE = ("version", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth")
-_OUTLINES = ("polygon", "rotation", "oriented_rectangle")
+OUTLINES = ("polygon", "rotation", "oriented_rectangle")
 
 Row = dict[str, Any]
 
@@ -69,11 +69,7 @@ class LabelMe:
 
 def _read(path: str, found: Drawn) -> None:
     value = whole.value_of(whole.read_text(path, MAX_FILE_BYTES))
-    shapes = value.get("shapes") if isinstance(value, dict) else None
-    if not isinstance(shapes, list):
-        raise DetrayError("has no list 'shapes', so it is no LabelMe file")
-    if len(shapes) > MAX_BOXES:
-        raise DetrayError(too_many(len(shapes)))
+    shapes = shapes_of(value)
     defects = Defects()
     name = values.text_of(value, "imagePath", defects) or f"{Path(path).stem}.jpg"
     size = [
@@ -85,14 +81,27 @@ def _read(path: str, found: Drawn) -> None:
         _add(found, image, row, shape)
 
 
+def shapes_of(value: Any) -> list[Any]:
+    """What is drawn in an image.
+
+    Raises:
+        DetrayError: it is no LabelMe file.
+    """
+    shapes = value.get("shapes") if isinstance(value, dict) else None
+    if not isinstance(shapes, list):
+        raise DetrayError("has no list 'shapes', so it is no LabelMe file")
+    if len(shapes) > MAX_BOXES:
+        raise DetrayError(too_many(len(shapes)))
+    return shapes
+
+
 def _add(found: Drawn, image: Row, row: int, shape: Any) -> None:
     defects = Defects()
     if not isinstance(shape, dict):
         defects.note("wrong-type", "", shape)
         found.box(image, None, [None] * 4, defects, annotation_row=row)
         return
-    corners = shape.get("points")
-    kind = shape.get("shape_type") or ("rectangle" if isinstance(corners, list) and len(corners) == 2 else "polygon")
+    kind = kind_of(shape)
     box = _box(kind, shape, defects)
     if box is None:
         found.skip(kind)
@@ -109,14 +118,20 @@ def _add(found: Drawn, image: Row, row: int, shape: Any) -> None:
     )
 
 
+def kind_of(shape: Row) -> Any:
+    """The type of a shape; early files state none."""
+    corners = shape.get("points")
+    return shape.get("shape_type") or ("rectangle" if isinstance(corners, list) and len(corners) == 2 else "polygon")
+
+
 def _box(kind: Any, shape: Row, defects: Defects) -> Numbers | None:
     """x, y, width, height, and the points of a polygon behind them; None for what is no box."""
-    if kind not in ("rectangle", "circle", "mask", *_OUTLINES):
+    if kind not in ("rectangle", "circle", "mask", *OUTLINES):
         return None
     if not values.has(shape, "points", defects):
         return [None] * 4
     drawn = points(shape["points"], "points", defects)
-    if kind in _OUTLINES and len(drawn) >= 6:
+    if kind in OUTLINES and len(drawn) >= 6:
         return [*bounds(drawn), *drawn]
     if kind in ("rectangle", "mask") and len(drawn) in (4, 8):
         return bounds(drawn)

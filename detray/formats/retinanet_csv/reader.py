@@ -19,8 +19,10 @@ from detray.formats.listing import files_below, read_bounded
 from detray.formats.source import Source
 from detray.formats.values import parse_number
 
-_NAMES = ["path", "x1", "y1", "x2", "y2", "class"]
-_COLUMNS = Columns("path", "class", ("x1", "y1", "x2", "y2"))
+CORNERS = ("x1", "y1", "x2", "y2")
+NAMES = ["path", *CORNERS, "class"]
+"""Of the columns, in order."""
+_COLUMNS = Columns("path", "class", CORNERS)
 _HEAD_BYTES = 1 << 16
 _LINES = 20
 
@@ -50,8 +52,8 @@ class RetinaNetCsv:
     def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
         (piece,) = pieces.to_pylist()
         path = piece["file"]
-        listing, ids = _classes_beside(path)
-        found = read_corners(lines.read_lines(piece, _NAMES), _COLUMNS, source, path, ids)
+        listing, ids = classes_beside(path)
+        found = read_corners(lines.read_lines(piece, NAMES), _COLUMNS, source, path, ids)
         listed = chunk.table(
             chunk.CATEGORIES,
             len(ids),
@@ -64,12 +66,12 @@ class RetinaNetCsv:
 
 def _is_row(line: str) -> bool:
     path, *rest = (field.strip(' "') for field in line.split(","))
-    if len(rest) != len(_NAMES) - 1 or not path.lower().endswith(PICTURE_SUFFIXES):
+    if len(rest) != len(NAMES) - 1 or not path.lower().endswith(PICTURE_SUFFIXES):
         return False
     return not any(rest) or all(parse_number(text) is not None for text in rest[:4])
 
 
-def _classes_beside(path: str) -> tuple[str | None, dict[str, int]]:
+def classes_beside(path: str) -> tuple[str | None, dict[str, int]]:
     """The list of classes in the folder of ``path``, and their ids; none where no or several files may be it."""
     folder = Path(path).parent
     lists = {

@@ -20,7 +20,8 @@ from detray.formats.outline import Numbers, around, bounds
 from detray.formats.source import Source
 from detray.formats.values import Defects
 
-_PROJECT = "_via_img_metadata"
+PROJECT, OWN = "_via_img_metadata", "_via_"
+"""Where a project has its images, and how the names of its own fields begin."""
 _CLASS = ("class", "label", "name", "type", "category", "object", "class_name")
 
 Row = dict[str, Any]
@@ -37,7 +38,7 @@ class Via:
     def recognises(self, path: Path) -> bool:
         if not path.is_file():
             return False
-        return _PROJECT in whole.keys(str(path)) or {"filename", "regions"} <= whole.keys(str(path), 2)
+        return PROJECT in whole.keys(str(path)) or {"filename", "regions"} <= whole.keys(str(path), 2)
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
         """As `whole.plan`, a record an image."""
@@ -50,24 +51,33 @@ class Via:
 def _images(text: bytes) -> list[Record]:
     """The images of a project, or of an export."""
     found = whole.fields(text)
-    if _PROJECT in found:
-        found = whole.fields(found[_PROJECT])
-    return [record for name, record in found.items() if not name.startswith("_via_")]
+    if PROJECT in found:
+        found = whole.fields(found[PROJECT])
+    return [record for name, record in found.items() if not name.startswith(OWN)]
 
 
 def _read(value: Any, path: str, row: int, found: Drawn) -> None:
-    if not isinstance(value, dict):
-        raise DetrayError("is no object with filename and regions")
-    regions = value.get("regions") or []
-    regions = list(regions.values()) if isinstance(regions, dict) else regions
-    if not isinstance(regions, list):
-        raise DetrayError("its regions are no list")
+    regions = regions_of(value)
     defects = Defects()
     name = values.text_of(value, "filename", defects)
     further = value.get("file_attributes")
     image = found.image(path, row, name, (None, None), defects, further if isinstance(further, dict) else None)
-    for region in regions:
+    for region in regions.values():
         _add(found, image, region)
+
+
+def regions_of(value: Any) -> dict[Any, Any]:
+    """What is drawn in an image, by number or key.
+
+    Raises:
+        DetrayError: it is no image.
+    """
+    if not isinstance(value, dict):
+        raise DetrayError("is no object with filename and regions")
+    regions = value.get("regions") or []
+    if not isinstance(regions, list | dict):
+        raise DetrayError("its regions are no list")
+    return regions if isinstance(regions, dict) else dict(enumerate(regions))
 
 
 def _add(found: Drawn, image: Row, region: Any) -> None:
@@ -77,7 +87,7 @@ def _add(found: Drawn, image: Row, region: Any) -> None:
         defects.note("missing-field", "shape_attributes", region)
         found.box(image, None, [None] * 4, defects)
         return
-    box = _box(shape, defects)
+    box = box_of(shape, defects)
     if box is None:
         found.skip(shape.get("name"))
         return
@@ -85,7 +95,7 @@ def _add(found: Drawn, image: Row, region: Any) -> None:
     found.box(image, name, box[:4], defects, polygon=box[4:], attributes=further)
 
 
-def _box(shape: Row, defects: Defects) -> Numbers | None:
+def box_of(shape: Row, defects: Defects) -> Numbers | None:
     """x, y, width, height, and the points of a polygon behind them; None for what is no box."""
 
     def get(*names: str) -> Numbers:
@@ -115,13 +125,18 @@ def _numbers(shape: Row, name: str, defects: Defects) -> Numbers:
     return [values.number(value, f"{name}[{place}]", defects) for place, value in enumerate(shape[name])]
 
 
+def class_field(stated: Row) -> str:
+    """Which of a region's attributes, of which there are some, is its class."""
+    named = [name for name in stated if name.strip().lower() in _CLASS]
+    return str(named[0] if named else next(iter(stated)))
+
+
 def _class(stated: Any, defects: Defects) -> tuple[str | None, Row]:
     """The class among a region's attributes, and the others."""
     if not isinstance(stated, dict) or not stated:
         defects.note("missing-field", "region_attributes", stated or "")
         return None, {}
-    named = [name for name in stated if name.strip().lower() in _CLASS]
-    field = named[0] if named else next(iter(stated))
+    field = class_field(stated)
     value = stated[field]
     if isinstance(value, dict):  # a checkbox: {"cat": true}
         value = next((name for name, is_set in value.items() if is_set), "")

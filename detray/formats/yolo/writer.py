@@ -4,6 +4,7 @@ import codecs
 import re
 
 from detray.changes import Change, Changes
+from detray.formats.outline import cut
 
 _WORDS = re.compile(r"\S+")
 
@@ -41,18 +42,13 @@ def _drawn(words: list[str], change: Change) -> list[str]:
     numbers = [float(word) for word in words]
     fractions = _fractions(change)
     if len(words) >= 6 and len(words) % 2 == 0:
-        low = [fractions[axis] - fractions[2 + axis] / 2 for axis in (0, 1)]
-        high = [fractions[axis] + fractions[2 + axis] / 2 for axis in (0, 1)]
-        cut = [min(max(value, low[place % 2]), high[place % 2]) for place, value in enumerate(numbers)]
-        if all(_spans(cut[axis::2], low[axis], high[axis]) for axis in (0, 1)):
-            return [word if value == was else _number(value)
-                    for word, value, was in zip(words, cut, numbers, strict=True)]  # fmt: skip
-        return [_number(value) for value in fractions]
+        x, y, width, height = fractions
+        made = cut(numbers, (x - width / 2, y - height / 2, width, height))
+        if made is None:
+            return [_number(value) for value in fractions]
+        return [word if value == was else _number(value)
+                for word, value, was in zip(words, made, numbers, strict=True)]  # fmt: skip
     return [*map(_number, fractions), *words[4:]]
-
-
-def _spans(values: list[float], low: float, high: float) -> bool:
-    return abs(min(values) - low) < 1e-9 and abs(max(values) - high) < 1e-9
 
 
 def _fractions(change: Change) -> list[float]:
