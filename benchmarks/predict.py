@@ -37,7 +37,7 @@ from detray.detectors.settings import DetectorSettings, PredictSettings
 model = load_retinanet(DetectorSettings(), sys.argv[2], PredictSettings())
 height, width, batch = model.settings.input_height, model.settings.input_width, model.predict.batch_size
 tf, _ = tensorflow()
-boxes_of = make_decoder(height, width, model.predict)
+boxes_of = make_decoder(model.settings, model.predict)
 
 @tf.function(autograph=False, input_signature=[tf.TensorSpec((batch, height, width, 3), tf.uint8)])
 def detect(pictures):
@@ -62,7 +62,7 @@ assert n == len(paths)
 def write_model(folder: Path) -> Path:
     """An untrained RetinaNet of the default input size, for one class."""
     settings = DetectorSettings()
-    network = build_network(settings.input_height, settings.input_width, 1)
+    network = build_network(settings, 1)
     folder.mkdir()
     for name, data in RetinaNet(network, {1: "thing"}, settings, PredictSettings(), (), 0).files().items():
         (folder / name).write_bytes(data)

@@ -10,17 +10,25 @@ from detray.errors import DetrayError
 MAX_UNPACKED = 1 << 30
 """Bytes of all members of a model's file, and of all arrays in these: 270 million parameters."""
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""What an HDF5 file begins with."""
+
 
 def require_bounded(data: bytes, place: str) -> None:
-    """Refuse a ZIP archive that states to hold more than `MAX_UNPACKED` when it is unpacked.
+    """Refuse a ZIP archive or HDF5 file that states to hold more than `MAX_UNPACKED` when it is unpacked.
 
     Members (``.npz``) and the arrays of an HDF5 member are counted by what the archive states, beyond
-    which nothing is read of it. What is no archive is left to its reader.
+    which nothing is read of it. What is neither is left to its reader.
 
     Raises:
         DetrayError: naming ``place``.
     """
-    if zipfile.is_zipfile(io.BytesIO(data)):
+    if data.startswith(HDF5):
+        try:
+            _bound(_declared(io.BytesIO(data)), place)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DetrayError(f"{place}: a damaged HDF5 file ({str(error)[:200]})") from None
+    elif zipfile.is_zipfile(io.BytesIO(data)):
         _require(io.BytesIO(data), place)
 
 

@@ -122,7 +122,7 @@ class DetectorKind:
     read_prepare: Callable[[DetectorSettings, str], Prepare]
     read_layout: Callable[[DetectorSettings, str], Layout] | None = None
     is_trainable: bool = False
-    reach: Callable[[DetectorSettings], Reach] | None = None
+    reach: Callable[[DetectorSettings], Reach | None] | None = None
     largest_batch: int | None = None
 
     def batch_size(self, asked: int) -> int:

@@ -8,6 +8,52 @@ from detray.detectors.augmentation.settings import AugmentationSettings, Policy
 from detray.detectors.io import IoSettings
 from detray.settings import Section
 
+LEVELS = range(3, 8)
+"""Pyramid levels that there can be; a cell of level k stands for 2^k pixels of the input."""
+MIN_TOP = 5
+MIN_CELLS = 4
+"""Along a side, of a level above `MIN_TOP` that nobody asked for."""
+
+BackboneName = Literal[
+    "tiny",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "resnet50",
+    "efficientnet_v2_b0",
+    "efficientnet_v2_s",
+    "convnext_tiny",
+]
+
+MOST_ANCHORS = 32
+"""Sizes, aspects or shapes of a level."""
+
+Side = Annotated[float, Meta(gt=0, le=1e5)]
+
+
+class AnchorSettings(Section, frozen=True):
+    """Anchors that are written out: sizes with aspects, or shapes. As many at each level of the pyramid."""
+
+    sizes: Annotated[
+        tuple[Annotated[tuple[Side, ...], Meta(max_length=MOST_ANCHORS)], ...],
+        Meta(description="square roots of the areas, px of the input: a list a level, or one that doubles by level"),
+    ] = ()
+    aspects: Annotated[
+        tuple[Annotated[float, Meta(gt=0, le=100)], ...],
+        Meta(min_length=1, max_length=MOST_ANCHORS, description="width over height; each size comes with each"),
+    ] = (1.0,)
+    shapes: Annotated[
+        tuple[Annotated[tuple[tuple[Side, Side], ...], Meta(max_length=MOST_ANCHORS)], ...],
+        Meta(description="widths and heights, px of the input, a list a level; in place of sizes and aspects"),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        lists = self.sizes or self.shapes
+        if bool(self.sizes) == bool(self.shapes):
+            raise ValueError("expected either sizes or shapes")
+        if len({len(one) for one in lists}) > 1 or not lists[0]:
+            raise ValueError("expected as many anchors at each level")
+
 
 class DetectorSettings(Section, frozen=True):
     """The detector: our own RetinaNet, or predictions that another tool made."""
@@ -23,13 +69,51 @@ class DetectorSettings(Section, frozen=True):
             " a folder of YOLO predictions, or JSON with detection_boxes"
         ),
     ] = None
-    backbone: Annotated[Literal["tiny"], Meta(description="network below the feature pyramid")] = "tiny"
+    backbone: Annotated[
+        BackboneName,
+        Meta(description="network below the feature pyramid: tiny, for few images and CPUs, or one of Keras's"),
+    ] = "tiny"
     weights: Annotated[
-        str | None, Meta(description="model.keras whose backbone the training starts from; null: from scratch")
+        str | None,
+        Meta(
+            description="what the backbone starts from: weights of Keras (.h5, .weights.h5, .keras) or a model folder;"
+            " null: at random"
+        ),
     ] = None
     input_height: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 192
     input_width: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 256
+    top_level: Annotated[
+        Literal[5, 6, 7] | None,
+        Meta(description="highest level of the pyramid, from 3; null: the last with four cells along each side, or 5"),
+    ] = None
+    anchors: Annotated[
+        Literal["default", "auto"] | AnchorSettings,
+        Meta(
+            description="default: squares of 2, 2.5 and 3.2 cells; auto: fitted to the training split's boxes; or"
+            " written out"
+        ),
+    ] = "default"
     io: IoSettings = IoSettings()
+
+    def __post_init__(self) -> None:
+        if min(self.input_height, self.input_width) < 1 << self.levels[-1] and self.levels[-1] > MIN_TOP:
+            raise ValueError(
+                f"expected a top_level whose cells of {1 << self.levels[-1]} px fit into the input, of which one"
+                f" side has {min(self.input_height, self.input_width)} px"
+            )
+        if isinstance(self.anchors, AnchorSettings):
+            lists = len(self.anchors.sizes or self.anchors.shapes)
+            if lists != len(self.levels) and not (self.anchors.sizes and lists == 1):
+                raise ValueError(
+                    f"expected anchors for the {len(self.levels)} levels {self.levels[0]} to {self.levels[-1]}, got"
+                    f" {lists} lists"
+                )
+
+    @property
+    def levels(self) -> range:
+        """Levels of the feature pyramid."""
+        cells = min(self.input_height, self.input_width) // MIN_CELLS
+        return range(LEVELS[0], 1 + (self.top_level or min(max(cells.bit_length() - 1, MIN_TOP), LEVELS[-1])))
 
     @property
     def is_precomputed(self) -> bool:
@@ -58,7 +142,13 @@ class TrainSettings(Section, frozen=True):
     freeze_units: Annotated[
         int, Meta(ge=0, le=32, description="units frozen from the stem upward: backbone levels, FPN, head towers")
     ] = 0
-    freeze_norm: Annotated[bool, Meta(description="freeze normalisation layers too")] = False
+    freeze_norm: Annotated[
+        bool | None,
+        Meta(
+            description="freeze the backbone's normalisation, batch statistics too; null: where it has such statistics"
+            " and starts from weights"
+        ),
+    ] = None
     oversample: Annotated[dict[str, float], Meta(description="repeat factor by class name, 1 to 100")] = {}
     augmentation: Annotated[
         Policy | AugmentationSettings,

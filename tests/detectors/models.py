@@ -41,7 +41,7 @@ class Model:
 
 
 def _retinanet(folder: Path) -> Path:
-    network = build_network(64, 96, 2, seed=3)
+    network = build_network(DETECTOR, 2, seed=3)
     for name, data in RetinaNet(network, CLASSES, DETECTOR, PREDICT, (), 0).files().items():
         (folder / name).write_bytes(data)
     return folder

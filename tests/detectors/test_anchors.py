@@ -1,4 +1,5 @@
 import numpy as np
+from drawn import DETECTOR
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -7,7 +8,7 @@ from detray.boxes import from_corners, pairwise_iou
 from detray.detectors.data import CROWD
 from detray.detectors.retinanet.anchors import BACKGROUND, IGNORED, encode, iou, make_anchors, match
 
-ANCHORS = make_anchors(64, 96)
+ANCHORS = make_anchors(DETECTOR)
 corners = arrays(np.float32, (3, 4), elements=st.integers(0, 40)).map(
     lambda values: np.concatenate([values[:, :2], values[:, :2] + 1 + values[:, 2:]], axis=1)
 )

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from drawn import DETECTOR
 
 from detray.detectors.retinanet.anchors import make_anchors
 from detray.detectors.retinanet.decode import make_decoder
@@ -13,7 +14,7 @@ tf, keras = tensorflow()
 
 @pytest.fixture(scope="module")
 def network():
-    return build_network(64, 96, 2, seed=1)
+    return build_network(DETECTOR, 2, seed=1)
 
 
 def test_outputs_stand_in_the_order_of_the_anchors(network):
@@ -23,7 +24,7 @@ def test_outputs_stand_in_the_order_of_the_anchors(network):
     spot[0, 40:48, 72:80] = 255
     moved = np.abs(network(spot)["boxes"].numpy() - network(dark)["boxes"].numpy())[0].sum(axis=1)
     finest = slice(0, 3 * 8 * 12)  # of the coarse levels one cell sees nearly everything
-    anchors = make_anchors(64, 96)[finest]
+    anchors = make_anchors(DETECTOR)[finest]
     centre = (anchors[moved[finest].argmax(), :2] + anchors[moved[finest].argmax(), 2:]) / 2
     assert np.abs(centre - [76, 44]).max() <= 12
 
@@ -36,7 +37,7 @@ def test_every_class_starts_near_the_prior(network):
 
 
 def test_the_portable_network_gives_the_same(network):
-    portable = build_network(64, 96, 2, portable=True)
+    portable = build_network(DETECTOR, 2, portable=True)
     portable.set_weights(network.get_weights())
     image = np.random.default_rng(0).integers(0, 255, (2, 64, 96, 3), np.uint8)
     for name in ("logits", "boxes"):
@@ -44,7 +45,7 @@ def test_the_portable_network_gives_the_same(network):
 
 
 def test_equal_seeds_give_equal_weights(network):
-    again, other = build_network(64, 96, 2, seed=1), build_network(64, 96, 2, seed=2)
+    again, other = build_network(DETECTOR, 2, seed=1), build_network(DETECTOR, 2, seed=2)
     first = network.get_layer("backbone_3_1_down").get_weights()[0]
     np.testing.assert_array_equal(first, again.get_layer("backbone_3_1_down").get_weights()[0])
     assert not np.array_equal(first, other.get_layer("backbone_3_1_down").get_weights()[0])
@@ -63,12 +64,12 @@ def test_fast_group_normalisation_is_that_of_keras():
 
 def _decode(logits, boxes, max_detections=4, **nms):
     predict = PredictSettings(score_threshold=0.05, max_detections=max_detections, nms=NmsSettings(**nms))
-    decode = make_decoder(64, 96, predict)
+    decode = make_decoder(DETECTOR, predict)
     return [part.numpy()[0] for part in decode(tf.constant(logits[None]), tf.constant(boxes[None]))]
 
 
 def test_decoding_gives_the_anchor_where_nothing_is_shifted():
-    anchors = make_anchors(64, 96)
+    anchors = make_anchors(DETECTOR)
     logits = np.full((len(anchors), 2), -9, np.float32)
     logits[150, 1] = 3
     boxes, scores, classes, count = _decode(logits, np.zeros((len(anchors), 4), np.float32))
@@ -80,7 +81,7 @@ def test_decoding_gives_the_anchor_where_nothing_is_shifted():
 
 
 def test_doubles_go_within_a_class_only():
-    anchors = make_anchors(64, 96)
+    anchors = make_anchors(DETECTOR)
     logits = np.full((len(anchors), 2), -9, np.float32)
     logits[150] = [2, 3]  # one place, both classes
     logits[151, 1] = 1  # the next octave in the same cell
@@ -99,7 +100,7 @@ def test_doubles_go_within_a_class_only():
     ],
 )
 def test_what_suppresses_what_can_be_said(nms, found):
-    anchors = make_anchors(64, 96)
+    anchors = make_anchors(DETECTOR)
     logits = np.full((len(anchors), 2), -9, np.float32)
     logits[150] = [2, 3]
     logits[151, 1] = 1
@@ -113,7 +114,7 @@ def test_what_suppresses_what_can_be_said(nms, found):
 
 
 def test_wild_outputs_stay_finite_and_in_the_picture():
-    anchors = make_anchors(64, 96)
+    anchors = make_anchors(DETECTOR)
     logits = np.full((len(anchors), 2), 5, np.float32)
     boxes, _, _, count = _decode(logits, np.full((len(anchors), 4), 1e4, np.float32))
     assert count > 0
@@ -123,7 +124,7 @@ def test_wild_outputs_stay_finite_and_in_the_picture():
 
 
 def test_at_most_max_detections_are_kept_the_best_first():
-    anchors = make_anchors(64, 96)
+    anchors = make_anchors(DETECTOR)
     logits = np.linspace(-2, 2, len(anchors) * 2, dtype=np.float32).reshape(-1, 2)
     _, scores, _, count = _decode(logits, np.zeros((len(anchors), 4), np.float32), max_detections=3)
     assert count == 3

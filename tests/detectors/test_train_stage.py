@@ -175,7 +175,7 @@ def test_a_training_that_was_cut_off_goes_on(tmp_path, monkeypatch, eager):
 @pytest.fixture
 def untrained(tmp_path: Path) -> str:
     """A model folder; nothing is learned yet."""
-    model = RetinaNet(build_network(64, 96, 2), CLASSES, DETECTOR, PredictSettings(), (), 0)
+    model = RetinaNet(build_network(DETECTOR, 2), CLASSES, DETECTOR, PredictSettings(), (), 0)
     folder = tmp_path / "mine"
     folder.mkdir()
     for name, data in model.files().items():

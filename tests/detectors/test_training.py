@@ -118,7 +118,7 @@ def test_every_setting_is_among_those(request):
 
 def test_frozen_units_keep_their_weights(some, eager):
     network = train(some, None, DETECTOR, replace(BRIEF, freeze_units=2), CLASSES).network
-    before = build_network(DETECTOR.input_height, DETECTOR.input_width, len(CLASSES), BRIEF.seed)
+    before = build_network(DETECTOR, len(CLASSES), BRIEF.seed)
     for layer, start in zip(network.layers, before.layers, strict=True):
         if layer.weights:
             is_same = all(map(np.array_equal, layer.get_weights(), start.get_weights()))
@@ -128,7 +128,7 @@ def test_frozen_units_keep_their_weights(some, eager):
 def test_units_freeze_from_the_stem_up_and_outputs_never():
     counts = []
     for units in range(len(UNITS) + 1):
-        network = build_network(64, 96, 2)
+        network = build_network(DETECTOR, 2)
         names = freeze(network, units, norm=False)
         assert all(name.startswith(tuple(f"{unit}_" for unit in UNITS[:units])) for name in names)
         counts.append(count_trainable(network))
@@ -141,7 +141,7 @@ def test_units_freeze_from_the_stem_up_and_outputs_never():
 
 def test_more_units_than_there_are_is_refused():
     with pytest.raises(UsageError, match="6 but the detector has 5 units"):
-        freeze(build_network(64, 96, 2), 6, norm=False)
+        freeze(build_network(DETECTOR, 2), 6, norm=False)
 
 
 def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(some, eager, tmp_path):

@@ -7,12 +7,11 @@ Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
 import numpy as np
 
 from detray.arrays import Floats32, Ints32
-
-STRIDES = {3: 8, 4: 16, 5: 32}
-"""Pixels of the input that one cell of a pyramid level stands for."""
+from detray.detectors.settings import AnchorSettings, DetectorSettings
+from detray.errors import DetrayError
 
 SCALES = tuple(2 * 2 ** (octave / 3) for octave in range(3))
-"""Side of the anchors in strides: twice the stride, in three steps of an octave."""
+"""Side of the default anchors in cells: two, in three steps of an octave."""
 
 POSITIVE_IOU = 0.5
 NEGATIVE_IOU = 0.4
@@ -22,21 +21,48 @@ VARIANCE: Floats32 = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
 BACKGROUND = -1
 IGNORED = -2
 
+Shapes = dict[int, tuple[tuple[float, float], ...]]
+"""By pyramid level: width and height of its anchors, px of the input; as many at each level."""
 
-def make_anchors(height: int, width: int) -> Floats32:
-    """All anchors of an input of ``height`` x ``width`` px: corners ``[a, 4]``.
 
-    Ordered by level, row, column, scale: as the heads' outputs are flattened.
+def anchor_shapes(detector: DetectorSettings) -> Shapes:
+    """The anchors that are configured.
+
+    Raises:
+        DetrayError: they are ``auto``, and were not fitted to any boxes (see `fitting.fitted`).
+    """
+    chosen = detector.anchors
+    if chosen == "default":
+        return {level: tuple((side * (1 << level),) * 2 for side in SCALES) for level in detector.levels}
+    if not isinstance(chosen, AnchorSettings):
+        raise DetrayError("detector.anchors is auto, which only a training fits; write them out")
+    if chosen.shapes:
+        return dict(zip(detector.levels, chosen.shapes, strict=True))
+    lists = chosen.sizes
+    if len(lists) == 1:
+        lists = tuple(tuple(size * 2**step for size in lists[0]) for step in range(len(detector.levels)))
+    roots = [aspect**0.5 for aspect in chosen.aspects]
+    return {
+        level: tuple((size * root, size / root) for size in sizes for root in roots)
+        for level, sizes in zip(detector.levels, lists, strict=True)
+    }
+
+
+def make_anchors(detector: DetectorSettings) -> Floats32:
+    """All anchors of an input: corners ``[a, 4]``.
+
+    Ordered by level, row, column, shape: as the heads' outputs are flattened.
     """
     levels = []
-    for stride in STRIDES.values():
+    for level, shapes in anchor_shapes(detector).items():
+        stride = 1 << level
         y, x = np.meshgrid(
-            (np.arange(height // stride, dtype=np.float32) + 0.5) * stride,
-            (np.arange(width // stride, dtype=np.float32) + 0.5) * stride,
+            (np.arange(-(-detector.input_height // stride), dtype=np.float32) + 0.5) * stride,
+            (np.arange(-(-detector.input_width // stride), dtype=np.float32) + 0.5) * stride,
             indexing="ij",
         )
         centres = np.stack([x, y], axis=-1)[:, :, None, :]
-        half = np.array(SCALES, np.float32)[None, None, :, None] * stride / 2
+        half = np.array(shapes, np.float32)[None, None] / 2
         levels.append(np.concatenate([centres - half, centres + half], axis=-1).reshape(-1, 4))
     return np.concatenate(levels)
 

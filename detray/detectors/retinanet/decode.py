@@ -4,13 +4,13 @@ from typing import Any
 
 from detray.detectors.retinanet.anchors import VARIANCE, make_anchors
 from detray.detectors.runtime import tensorflow
-from detray.detectors.settings import PredictSettings
+from detray.detectors.settings import DetectorSettings, PredictSettings
 
 MAX_LOG_SIZE = 4.0
 """Boxes are at most e^4 times their anchor: an untrained box head could otherwise overflow."""
 
 
-def make_decoder(height: int, width: int, predict: PredictSettings) -> Any:
+def make_decoder(detector: DetectorSettings, predict: PredictSettings) -> Any:
     """A function on tensors: logits ``[b, a, c]`` and encoded boxes ``[b, a, 4]`` to detections.
 
     It returns boxes ``[b, m, 4]`` as ymin, xmin, ymax, xmax in fractions of the image, inside it;
@@ -18,10 +18,10 @@ def make_decoder(height: int, width: int, predict: PredictSettings) -> Any:
     rows count, ``[b]``.
     """
     tf, _ = tensorflow()
-    anchors = make_anchors(height, width)
+    anchors = make_anchors(detector)
     centres = tf.constant((anchors[:, :2] + anchors[:, 2:]) / 2)
     sizes = tf.constant(anchors[:, 2:] - anchors[:, :2])
-    extent = tf.constant([width, height], tf.float32)
+    extent = tf.constant([detector.input_width, detector.input_height], tf.float32)
 
     def decode(logits: Any, encoded: Any) -> Any:
         encoded = encoded * VARIANCE

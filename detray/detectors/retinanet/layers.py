@@ -1,5 +1,6 @@
 """The Keras layers that the network is made of."""
 
+import re
 from typing import Any
 
 from detray.detectors.runtime import tensorflow
@@ -16,7 +17,7 @@ class Layers:
 
     def __init__(self, seed: int, *, portable: bool) -> None:
         self.keras = tensorflow()[1]
-        self._seed = seed
+        self.seed = seed
         self._portable = portable
         self._made = 0
 
@@ -25,7 +26,7 @@ class Layers:
     ) -> Any:
         """A 2D convolution with 'same' padding; weights normal with ``sigma``, or as He where None."""
         self._made += 1
-        seed = self._seed * 1000 + self._made
+        seed = self.seed * 1000 + self._made
         initializers = self.keras.initializers
         return self.keras.layers.Conv2D(
             filters,
@@ -51,3 +52,8 @@ class Layers:
 
     def add(self, name: str) -> Any:
         return self.keras.layers.Add(name=name)
+
+
+def class_name(layer: Any) -> str:
+    """The name of its class as Keras numbers layers by it: conv2d, batch_normalization."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()

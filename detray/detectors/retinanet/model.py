@@ -11,21 +11,24 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
+from msgspec.structs import replace
 
 from detray.arrays import Pixels
 from detray.boxes import Reach
-from detray.detectors.archive import MAX_UNPACKED, require_bounded
+from detray.detectors.archive import MAX_UNPACKED
 from detray.detectors.detector import Detections, Prepared
 from detray.detectors.inputs import Stretch, stretch_to
-from detray.detectors.retinanet.anchors import SCALES, STRIDES
+from detray.detectors.retinanet.anchors import anchor_shapes
 from detray.detectors.retinanet.decode import make_decoder
+from detray.detectors.retinanet.freezing import leaves
 from detray.detectors.retinanet.network import build_network
+from detray.detectors.retinanet.pretrained import NETWORK_FILE, Weights, misfit, put
 from detray.detectors.runtime import tensorflow
-from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.detectors.settings import MIN_TOP, DetectorSettings, PredictSettings
+from detray.detectors.weights import read_arrays
 from detray.errors import DetrayError
 from detray.store import Store
 
-NETWORK_FILE = "model.keras"
 CARD_FILE = "model.json"
 
 
@@ -63,7 +66,7 @@ class RetinaNet:
         """The traced function from a full batch to decoded detections."""
         tf, _ = tensorflow()
         height, width = self.settings.input_height, self.settings.input_width
-        decode = make_decoder(height, width, self.predict)
+        decode = make_decoder(self.settings, self.predict)
 
         @tf.function(
             autograph=False,
@@ -111,9 +114,7 @@ class RetinaNet:
 
     def files(self) -> dict[str, bytes]:
         """The model's files by name: the network in Keras's own layers and format, and the card."""
-        portable = build_network(
-            self.settings.input_height, self.settings.input_width, len(self.classes), portable=True
-        )
+        portable = build_network(self.settings, len(self.classes), portable=True)
         portable.set_weights(self.network.get_weights())
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, NETWORK_FILE)
@@ -122,7 +123,7 @@ class RetinaNet:
         card = Card(
             kind="retinanet",
             classes=tuple(ModelClass(number, name) for number, name in self.classes.items()),
-            detector=self.settings,
+            detector=replace(self.settings, top_level=self.settings.levels[-1]),
             frozen_layers=self.frozen_layers,
             trainable_parameters=self.trainable_parameters,
             network_sha256=hashlib.sha256(network).hexdigest(),
@@ -135,25 +136,19 @@ def load_retinanet(
 ) -> RetinaNet:
     """The model in the folder ``path`` (local or a URI), as `RetinaNet.files` gives it.
 
-    ``detector`` and ``trust_model`` change nothing: its card says what it was made for, and only the weights of
-    the file are taken, read in Keras's safe mode, and put into a network of our own, so that no code of the
-    file is ever run.
+    ``detector`` and ``trust_model`` change nothing: the network is our own, built as the card says once the file is
+    known to hold arrays of its shapes, and only these are taken of the file.
 
     Raises:
-        DetrayError: a file is missing, damaged, not of this kind, or does not load in Keras's safe mode.
+        DetrayError: a file is missing, damaged, or not of this kind.
     """
     card = _read_card(path)
     data = _read_file(path, NETWORK_FILE)
     if hashlib.sha256(data).hexdigest() != card.network_sha256:
         raise DetrayError(f"{path}/{NETWORK_FILE}: not the file that {CARD_FILE} was written with; train again")
-    weights = load_network(data, f"{path}/{NETWORK_FILE}").get_weights()
-    network = build_network(card.detector.input_height, card.detector.input_width, len(card.classes))
-    try:
-        network.set_weights(weights)
-    except ValueError:
-        raise DetrayError(f"{path}: the network does not fit its {CARD_FILE}; train again") from None
+    weights = read_arrays(data, f"{path}/{NETWORK_FILE}").layers
     return RetinaNet(
-        network=network,
+        network=_network(card, weights, path),
         classes=_classes(card),
         settings=card.detector,
         predict=predict,
@@ -162,22 +157,23 @@ def load_retinanet(
     )
 
 
-def load_network(data: bytes, place: str) -> Any:
-    """The Keras model in ``data``, in safe mode: no code that the file brings is run.
+def _network(card: Card, weights: Weights, path: str) -> Any:
+    """The network of ``card`` with the arrays of its file; nothing that these do not fill is made room for.
 
     Raises:
-        DetrayError: it does not load so; ``place`` names it.
+        DetrayError: they are of another network.
     """
-    require_bounded(data, place)
-    _, keras = tensorflow()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, NETWORK_FILE)
-        file.write_bytes(data)
-        try:
-            return keras.models.load_model(file, compile=False, safe_mode=True)
-        except Exception as error:  # Keras raises almost anything on a file it does not like
-            line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise DetrayError(f"{place}: does not load in Keras's safe mode ({line[:200]}); train again") from None
+    error = DetrayError(f"{path}: the network does not fit its {CARD_FILE}; train again")
+    each = len(next(iter(anchor_shapes(card.detector).values())))
+    outputs = [(weights.get(f"output_{name}") or (np.zeros(0),))[0].shape[-1] for name in ("class", "box")]
+    if outputs != [each * len(card.classes), each * 4]:
+        raise error
+    network = build_network(card.detector, len(card.classes))
+    layers = list(leaves(network.layers))
+    if misfit(layers, weights):
+        raise error
+    put(layers, weights)
+    return network
 
 
 def read_retinanet_classes(detector: DetectorSettings, path: str) -> dict[int, str]:
@@ -198,10 +194,12 @@ def read_retinanet_prepare(detector: DetectorSettings, path: str) -> Stretch:
     return stretch_to(_read_card(path).detector)
 
 
-def reach(settings: DetectorSettings) -> Reach:
-    """What a network of these settings can see."""
-    sides = sorted({scale * stride for stride in STRIDES.values() for scale in SCALES})
-    return Reach(settings.input_width, settings.input_height, tuple((side, side) for side in sides))
+def reach(settings: DetectorSettings) -> Reach | None:
+    """What a network of these settings can see; None where its anchors will be fitted to the data."""
+    if settings.anchors == "auto":
+        return None
+    shapes = {shape for level in anchor_shapes(settings).values() for shape in level}
+    return Reach(settings.input_width, settings.input_height, tuple(sorted(shapes)))
 
 
 def _classes(card: Card) -> dict[int, str]:
@@ -217,6 +215,10 @@ def _read_card(path: str) -> Card:
         raise DetrayError(f"{path}/{CARD_FILE}: holds a {card.kind}, not a retinanet")
     if len(_classes(card)) < len(card.classes):
         raise DetrayError(f"{path}/{CARD_FILE}: a category_id stands there twice; train again")
+    if card.detector.anchors == "auto":
+        raise DetrayError(f"{path}/{CARD_FILE}: does not say which anchors the network has; train again")
+    if card.detector.top_level is None:  # written before there were higher levels
+        card = replace(card, detector=replace(card.detector, top_level=MIN_TOP))
     return card
 
 

@@ -6,9 +6,10 @@ Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
 import math
 from typing import Any
 
-from detray.detectors.retinanet.anchors import SCALES, STRIDES
-from detray.detectors.retinanet.backbones.tiny import tiny
+from detray.detectors.retinanet.anchors import anchor_shapes
+from detray.detectors.retinanet.backbones.catalogue import BACKBONES
 from detray.detectors.retinanet.layers import Layers
+from detray.detectors.settings import DetectorSettings
 
 PYRAMID_WIDTH = 48
 PRIOR = 0.01
@@ -16,8 +17,8 @@ PRIOR = 0.01
 OUTPUT_SIGMA = 0.01
 
 
-def build_network(height: int, width: int, n_classes: int, seed: int = 0, *, portable: bool = False) -> Any:
-    """The untrained Keras model for inputs of ``height`` x ``width`` px.
+def build_network(detector: DetectorSettings, n_classes: int, seed: int = 0, *, portable: bool = False) -> Any:
+    """The untrained Keras model that is configured.
 
     Takes uint8 RGB ``[b, height, width, 3]``; gives class logits ``[b, a, n_classes]`` and encoded
     boxes ``[b, a, 4]`` in the order of `anchors.make_anchors`. The ``portable`` one is made of Keras's
@@ -25,16 +26,21 @@ def build_network(height: int, width: int, n_classes: int, seed: int = 0, *, por
     """
     layers = Layers(seed, portable=portable)
     keras = layers.keras
-    image = keras.Input((height, width, 3), dtype="uint8", name="image")
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(image)
-    pyramid = _pyramid(tiny(scaled, layers), layers)
-    logits = _head(pyramid, layers, "class", n_classes, bias=-math.log((1 - PRIOR) / PRIOR))
-    encoded = _head(pyramid, layers, "box", 4, bias=0.0)
+    shapes = anchor_shapes(detector)
+    image = keras.Input((detector.input_height, detector.input_width, 3), dtype="uint8", name="image")
+    features = BACKBONES[detector.backbone](image, layers)
+    pyramid = _pyramid(features, layers, max(shapes))
+    each = len(shapes[max(shapes)])
+    logits = _head(pyramid, layers, "class", n_classes, each, bias=-math.log((1 - PRIOR) / PRIOR))
+    encoded = _head(pyramid, layers, "box", 4, each, bias=0.0)
     return keras.Model(image, {"logits": logits, "boxes": encoded}, name="retinanet")
 
 
-def _pyramid(features: dict[int, Any], layers: Layers) -> dict[int, Any]:
-    """Feature pyramid of Lin et al., CVPR 2017: from the top down, added and smoothed."""
+def _pyramid(features: dict[int, Any], layers: Layers, top: int) -> dict[int, Any]:
+    """Feature pyramid of Lin et al., CVPR 2017: from the top down, added and smoothed.
+
+    Levels above the backbone's, up to ``top``, are convolved from the one below, as in RetinaNet.
+    """
     pyramid: dict[int, Any] = {}
     above = None
     for level in sorted(features, reverse=True):
@@ -44,23 +50,28 @@ def _pyramid(features: dict[int, Any], layers: Layers) -> dict[int, Any]:
             merged = layers.add(f"fpn_{level}_add")([merged, grown])
         above = merged
         pyramid[level] = layers.conv(PYRAMID_WIDTH, 3, f"fpn_{level}_smooth")(merged)
-    return pyramid
+    for level in range(max(features) + 1, top + 1):
+        below = pyramid[level - 1]
+        if level - 1 not in features:
+            below = layers.relu(f"fpn_{level}_relu")(below)
+        pyramid[level] = layers.conv(PYRAMID_WIDTH, 3, f"fpn_{level}_down", stride=2)(below)
+    return dict(sorted(pyramid.items()))
 
 
-def _head(pyramid: dict[int, Any], layers: Layers, name: str, channels: int, bias: float) -> Any:
-    """One tower for all levels: ``channels`` numbers an anchor, ``[b, a, channels]``."""
+def _head(pyramid: dict[int, Any], layers: Layers, name: str, channels: int, each: int, bias: float) -> Any:
+    """One tower for all levels: ``channels`` numbers an anchor, of which a cell has ``each``, ``[b, a, channels]``."""
     keras = layers.keras
     tower = layers.conv(PYRAMID_WIDTH, 3, f"head_{name}_conv", use_bias=False)
     norm, relu = layers.norm(f"head_{name}_norm"), layers.relu(f"head_{name}_relu")
     last = layers.conv(
-        channels * len(SCALES),
+        channels * each,
         3,
         f"output_{name}",
         sigma=OUTPUT_SIGMA,
         bias_initializer=keras.initializers.Constant(bias),
     )
     flat = [
-        keras.layers.Reshape((-1, channels), name=f"output_{name}_{level}")(last(relu(norm(tower(pyramid[level])))))
-        for level in STRIDES
+        keras.layers.Reshape((-1, channels), name=f"output_{name}_{level}")(last(relu(norm(tower(features)))))
+        for level, features in pyramid.items()
     ]
     return keras.layers.Concatenate(axis=1, name=f"output_{name}_all")(flat)

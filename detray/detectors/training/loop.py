@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from detray.arrays import Floats32
 from detray.detectors.ahead import ahead
-from detray.detectors.archive import MAX_UNPACKED
 from detray.detectors.augmentation.settings import written_out
-from detray.detectors.data import TrainingData
+from detray.detectors.data import CROWD, TrainingData
 from detray.detectors.retinanet.anchors import make_anchors
-from detray.detectors.retinanet.freezing import count_trainable, freeze
-from detray.detectors.retinanet.model import RetinaNet, load_network
+from detray.detectors.retinanet.fitting import fitted
+from detray.detectors.retinanet.freezing import count_trainable, freeze, freezes_norm
+from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.retinanet.network import build_network
+from detray.detectors.retinanet.pretrained import take_backbone
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.detectors.training.batches import Batches, jobs
@@ -26,7 +27,6 @@ from detray.detectors.training.class_weights import class_weights
 from detray.detectors.training.losses import box_loss, focal_loss
 from detray.detectors.training.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
 from detray.errors import DetrayError, UsageError
-from detray.files import open_file
 
 CLIP_NORM = 10.0
 MOMENTUM = 0.9
@@ -84,13 +84,13 @@ def train(
     check_class_names(settings, classes)
     if not len(data):
         raise DetrayError("no picture to train on is left: see the quarantine table, or the split's list of images")
-    model = _untrained(detector, settings, classes, predict or PredictSettings())
+    fit = fitted(detector, data.boxes[data.labels != CROWD])
+    model = _untrained(fit.detector, settings, classes, predict or PredictSettings())
     network, names = model.network, list(model.classes.values())
     steps = steps_per_epoch(factors := repeat_factors(data, names, settings.oversample), settings.batch_size)
     optimizer = make_optimizer(network, settings)
     step = make_step(network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
-    anchors = make_anchors(detector.input_height, detector.input_width)
-    batches = Batches(data, names, anchors, settings.augmentation)
+    batches = Batches(data, names, make_anchors(model.settings), settings.augmentation)
     saved = Checkpoint(checkpoint, network, optimizer, (detector, settings)) if checkpoint else None
     for epoch in range(saved.restore() + 1 if saved else 1, settings.epochs + 1):
         start = perf_counter()
@@ -130,10 +130,10 @@ def _untrained(
     detector: DetectorSettings, settings: TrainSettings, classes: Mapping[int, str], predict: PredictSettings
 ) -> RetinaNet:
     """The network as training begins: its backbone's weights taken over, and what is frozen frozen."""
-    network = build_network(detector.input_height, detector.input_width, len(classes), settings.seed)
-    if detector.weights:
-        take_backbone(network, detector.weights)
-    frozen = freeze(network, settings.freeze_units, settings.freeze_norm)
+    network = build_network(detector, len(classes), settings.seed)
+    if detector.weights is not None:
+        take_backbone(network, detector)
+    frozen = freeze(network, settings.freeze_units, freezes_norm(detector, settings, network))
     return RetinaNet(network, dict(sorted(classes.items())), detector, predict, frozen, count_trainable(network))
 
 
@@ -153,27 +153,6 @@ def check_class_names(settings: TrainSettings, classes: Mapping[int, str]) -> No
             raise UsageError(
                 f"train.{key} names the class {unknown[0]} but the classes are {', '.join(classes.values())}"
             )
-
-
-def take_backbone(network: Any, path: str) -> None:
-    """Start the backbone of ``network`` from that of the Keras file ``path`` (a ``model.keras`` of 'detray train').
-
-    Raises:
-        UsageError: it is not there.
-        DetrayError: it does not load in safe mode, or has another backbone.
-    """
-    try:
-        with open_file(path) as file:
-            source = load_network(file.read(MAX_UNPACKED + 1), path)
-    except OSError as error:
-        raise UsageError(f"detector.weights {path}: cannot be read ({error.strerror}); check the path") from None
-    layers = {layer.name: layer for layer in source.layers}
-    for layer in network.layers:
-        if layer.weights and layer.name.startswith("backbone_"):
-            try:
-                layer.set_weights(layers[layer.name].get_weights())
-            except (KeyError, ValueError):
-                raise DetrayError(f"detector.weights {path}: has no layer {layer.name} of this shape") from None
 
 
 def make_optimizer(network: Any, settings: TrainSettings) -> Any:

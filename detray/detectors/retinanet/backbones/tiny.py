@@ -1,4 +1,4 @@
-"""The backbone: a small residual convolutional network that learns from few images on a CPU."""
+"""A small residual convolutional network that learns from few images on a CPU."""
 
 from typing import Any
 
@@ -11,10 +11,11 @@ WIDTHS = (16, 24, 48, 64, 96)
 def tiny(image: Any, layers: Layers) -> dict[int, Any]:
     """The feature maps of pyramid levels 3, 4 and 5 (strides 8, 16, 32) of a Keras tensor ``image``.
 
-    ``image`` is ``[b, height, width, 3]`` in [-1, 1]. Layers of level k are named ``backbone_<k>_...``;
+    ``image`` is uint8 ``[b, height, width, 3]``. Layers of level k are named ``backbone_<k>_...``;
     the stem belongs to level 3.
     """
-    features, levels = image, {}
+    features = layers.keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(image)
+    levels = {}
     for index, width in enumerate(WIDTHS):
         level = max(index + 1, 3)
         name = f"backbone_{level}_{index + 1}"

@@ -1,0 +1,26 @@
+"""Every backbone that the RetinaNet can stand on."""
+
+from collections.abc import Callable
+from typing import Any
+
+from detray.detectors.retinanet.backbones.applications import Application
+from detray.detectors.retinanet.backbones.tiny import tiny
+from detray.detectors.retinanet.layers import Layers
+from detray.detectors.settings import BackboneName
+
+Backbone = Callable[[Any, Layers], dict[int, Any]]
+"""From a Keras tensor, uint8 ``[b, height, width, 3]`` RGB, to the feature maps of levels 3, 4 and 5 (strides 8, 16
+and 32); preprocessing is a part of it."""
+
+BARE = (("include_preprocessing", False),)
+
+BACKBONES: dict[BackboneName, Backbone] = {
+    "tiny": tiny,
+    "mobilenet_v2": Application("MobileNetV2", "signed"),
+    "mobilenet_v3_small": Application("MobileNetV3Small", "signed", BARE),
+    "mobilenet_v3_large": Application("MobileNetV3Large", "signed", BARE),
+    "resnet50": Application("ResNet50", "caffe"),
+    "efficientnet_v2_b0": Application("EfficientNetV2B0", "standardised", BARE),
+    "efficientnet_v2_s": Application("EfficientNetV2S", "signed", BARE),
+    "convnext_tiny": Application("ConvNeXtTiny", "standardised", BARE),
+}
