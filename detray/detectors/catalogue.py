@@ -2,6 +2,7 @@
 
 from detray.detectors.detector import DetectorKind
 from detray.detectors.retinanet import model as retinanet
+from detray.detectors.saved_model import model as saved_model
 from detray.detectors.settings import DetectorSettings
 from detray.detectors.tflite import model as tflite
 from detray.errors import UsageError
@@ -14,6 +15,14 @@ DETECTORS: tuple[DetectorKind, ...] = (
         read_prepare=retinanet.read_retinanet_prepare,
         is_trainable=True,
         reach=retinanet.reach,
+    ),
+    DetectorKind(
+        name="saved_model",
+        load=saved_model.load_saved_model,
+        read_classes=saved_model.read_saved_model_classes,
+        read_prepare=saved_model.read_saved_model_prepare,
+        read_layout=saved_model.read_saved_model_layout,
+        check=saved_model.check_saved_model,
     ),
     DetectorKind(
         name="tflite",

@@ -97,6 +97,14 @@ class Load(Protocol):
         ...
 
 
+class Check(Protocol):
+    """Refuses a model that may not or cannot be run, without loading it."""
+
+    def __call__(self, detector: DetectorSettings, path: str, *, trust_model: bool) -> None:
+        """As `Load`, of which it has the arguments and errors."""
+        ...
+
+
 @dataclass(frozen=True)
 class DetectorKind:
     """A value of ``detector.kind``, and what detectors of that kind can do.
@@ -109,6 +117,7 @@ class DetectorKind:
         read_prepare: how the model at a path takes its pictures, without loading it: a small value that
             pickles and does what `Detector.prepare` does, so that other processes can decode for it.
         read_layout: what the model at a path takes and gives, without loading it; None where it is our own.
+        check: refuses before anything starts what ``load`` would refuse later; None: ``read_classes`` does.
         is_trainable: whether 'detray train' and 'detray tune' make such detectors.
         reach: what a detector that is trained with some settings can see; None where that is not known.
         largest_batch: pictures that it takes at once at most; None: any number.
@@ -121,6 +130,7 @@ class DetectorKind:
     read_classes: Callable[[DetectorSettings, str], dict[int, str]]
     read_prepare: Callable[[DetectorSettings, str], Prepare]
     read_layout: Callable[[DetectorSettings, str], Layout] | None = None
+    check: Check | None = None
     is_trainable: bool = False
     reach: Callable[[DetectorSettings], Reach | None] | None = None
     largest_batch: int | None = None

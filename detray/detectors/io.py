@@ -13,8 +13,9 @@ BoxUnit = Literal["share", "pixel", "input_pixel"]
 ClassBase = Literal[0, 1]
 Resize = Literal["none", "stretch", "letterbox", "crop"]
 InputRange = Literal["0..255", "0..1", "-1..1", "caffe", "vgg", "torch"]
-Role = Literal["boxes", "scores", "classes", "count", "logits"]
-InputKind = Literal["uint8", "float32", "int8", "float16", "picture", "example"]
+Role = Literal["boxes", "scores", "classes", "count", "logits", "info"]
+"""``info``: official.vision's image_info, how it has resized a picture."""
+InputKind = Literal["uint8", "int8", "int32", "float32", "float16", "picture", "example"]
 """Numbers, or strings: an encoded picture, or a tf.train.Example that holds one."""
 
 
@@ -84,16 +85,20 @@ class Layout:
     suppresses: bool
     outputs: Mapping[Role, str] = field(default_factory=dict)
 
+    @property
+    def is_text(self) -> bool:
+        """Whether strings go in."""
+        return self.input in ("picture", "example")
+
     def line(self) -> str:
         """All of it as one line for a person."""
         size = "" if self.resize == "none" else f" to {self.width} x {self.height} px"
         batch = "any batch" if self.batch is None else f"batch {self.batch}"
-        is_text = self.input in ("picture", "example")
         values = {"picture": "encoded pictures", "example": "tf.train.Example"}.get(
             self.input, f"{self.input} {self.input_range}"
         )
         return (
-            f"{self.family}: input {values}, {batch}, {_RESIZE[self.resize]}{'' if is_text else size};"
+            f"{self.family}: input {values}, {batch}, {_RESIZE[self.resize]}{size};"
             f" boxes {_ORDER[self.box_order]} {_UNIT[self.box_unit]}; classes from {self.class_base};"
             f" NMS {'inside' if self.suppresses else 'by detray'}"
         )

@@ -59,8 +59,11 @@ class DetectorSettings(Section, frozen=True):
     """The detector: our own RetinaNet, or predictions that another tool made."""
 
     kind: Annotated[
-        Literal["retinanet", "tflite", "predictions"],
-        Meta(description="a network that detray trains, a TFLite file, or a file of detections to read"),
+        Literal["retinanet", "saved_model", "tflite", "predictions"],
+        Meta(
+            description="a network that detray trains, a SavedModel's folder, a TFLite file, or a file of detections to"
+            " read"
+        ),
     ] = "retinanet"
     path: Annotated[
         str | None,

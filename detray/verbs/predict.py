@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from detray.detectors import flow as inference
 from detray.detectors.catalogue import detector_kind
+from detray.detectors.readings import require_runnable
 from detray.errors import UsageError
 from detray.flow.data import names_of
 from detray.flow.flow import Flow
@@ -42,6 +43,7 @@ def _inference(
     """The detector that is configured, or the one that was trained, and what its class ids mean by split."""
     config = context.config
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
+    require_runnable(config.detector, path, config.predict, context.store, trust_model=context.trust_model)
     classes = detector_kind(config.detector).read_classes(config.detector, path)
     return inference.Work(
         context.store,

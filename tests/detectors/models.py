@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import saved_models
 import tflite_models as lite
 from drawn import CLASSES, DETECTOR
 from msgspec.structs import replace
@@ -47,11 +48,62 @@ def _retinanet(folder: Path) -> Path:
     return folder
 
 
+PICTURES = (None, None, None, 3)
+ONE_PICTURE = (1, None, None, 3)
+FIXED = (None, *saved_models.SIDES, 3)
+FROM_ONE, FROM_ZERO = {"red": 1, "green": 2}, {"red": 0, "green": 1}
+SHARES = IoSettings(box_unit="share")
+PIXELS = IoSettings(box_unit="input_pixel")
+CORNERS = IoSettings(box_order="xyxy", box_unit="input_pixel", input_range="0..1", resize="letterbox")
+CENTRES = IoSettings(box_order="cxcywh", box_unit="share", input_range="0..1", resize="stretch")
+
+
+def _saved(
+    name: str,
+    answer: saved_models.Answer,
+    shape: tuple[int | None, ...] = PICTURES,
+    dtype: str = "uint8",
+    finds: Mapping[str, int] = FROM_ONE,
+    io: IoSettings = IoSettings(),  # noqa: B008 - frozen
+) -> Model:
+    def make(folder: Path) -> Path:
+        return saved_models.write(folder, answer, shape, dtype)
+
+    return Model(name, DetectorSettings(kind="saved_model", io=io), make, finds=finds)
+
+
+def _ultralytics(name: str, answer: saved_models.Answer) -> Model:
+    classes = {0: "red", 1: "green"}
+
+    def make(folder: Path) -> Path:
+        (folder / "metadata.yaml").write_text("task: detect\nimgsz: [64, 96]\nnames: {0: red, 1: green}\n")
+        return saved_models.write(folder, answer, (1, *FIXED[1:]), "float32", "images")
+
+    return Model(name, DetectorSettings(kind="saved_model"), make, classes, FROM_ZERO)
+
+
+SAVED_MODELS: tuple[Model, ...] = (
+    _saved("api of one picture", saved_models.api, ONE_PICTURE),
+    _saved("api of any batch", saved_models.api),
+    _saved("api of floats", saved_models.api, dtype="float32"),
+    _saved("api of encoded pictures", saved_models.api_of_texts(saved_models.decode_picture), (None,), "string"),
+    _saved("api of examples", saved_models.api_of_texts(saved_models.decode_example), (None,), "string"),
+    _saved("api through TF.js", saved_models.identities, ONE_PICTURE, "int32"),
+    _saved("official.vision", saved_models.vision(), io=PIXELS),
+    _saved("official.vision as shares", saved_models.vision(normalised=True), io=SHARES),
+    _saved("official.vision without NMS", saved_models.vision(nms=False), (2, *PICTURES[1:]), io=PIXELS),
+    _saved("named outputs", saved_models.keras, FIXED, "float32", FROM_ZERO, CORNERS),
+    _saved("named logits", saved_models.keras_logits, FIXED, "float32", FROM_ZERO, CENTRES),
+    _ultralytics("Ultralytics", saved_models.ultralytics),
+    _ultralytics("Ultralytics after NMS", saved_models.ultralytics_ended),
+)
+
 _FLOATS = DetectorSettings(kind="tflite", io=IoSettings(input_range="-1..1"))
 _TFLITE = DetectorSettings(kind="tflite")
 
 MODELS: tuple[Model, ...] = (
     Model("retinanet", DETECTOR, _retinanet, CLASSES),
+    *SAVED_MODELS,
     Model("tflite", _FLOATS, lite.writer(lambda: lite.convert(lite.suppressed())), finds=BOTH),
     Model("tflite batch 3", _FLOATS, lite.writer(lambda: lite.convert(lite.suppressed(), batch=3)), finds=BOTH),
     Model("tflite uint8", _TFLITE, lite.writer(lambda: lite.convert(lite.suppressed(), quantised="uint8")), finds=BOTH),

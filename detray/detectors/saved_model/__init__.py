@@ -1,0 +1,1 @@
+"""SavedModels: what people export from the Object Detection API, official.vision, Keras, Ultralytics and TF.js."""
