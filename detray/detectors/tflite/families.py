@@ -84,10 +84,11 @@ class Yolo:
 
     output: int
     names: int | None
+    order: BoxOrder
 
     def answer(self, outputs: Outputs, predict: PredictSettings) -> Answer:
         boxes, scores = split_yolo(np.asarray(outputs[self.output], np.float64), self.names)
-        return select(boxes, to_corners(boxes, "cxcywh"), scores, predict)
+        return select(boxes, to_corners(boxes, self.order), scores, predict)
 
 
 @dataclass(frozen=True)

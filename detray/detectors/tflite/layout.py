@@ -24,6 +24,10 @@ FACE = {0: "face"}
 GREY, BLACK = 114, 0
 """What is around letterboxed pictures: Ultralytics', and MediaPipe's ``BORDER_ZERO``."""
 
+MOST_ENDED = 1000
+"""Rows of an output ``[n, 6]`` from which they are YOLOv5's anchors with one class, where no names tell."""
+_YOLO: tuple[Resize, InputRange] = ("letterbox", "0..1")
+
 
 @dataclass(frozen=True)
 class _Reading:
@@ -114,8 +118,8 @@ class TfliteModel:
             width=width,
             resize=io.resize or reading.resize,
             input_range=self.scaling.name,
-            box_order=io.box_order or reading.order,
-            box_unit=io.box_unit or reading.unit,
+            box_order=reading.order,
+            box_unit=reading.unit,
             class_base=io.class_base or 0,
             suppresses=reading.suppresses,
             outputs=dict(io.outputs),
@@ -158,10 +162,10 @@ def _read_outputs(model: TfliteModel, data: bytes, io: IoSettings) -> _Reading:
         program, data, io.outputs, metadata.outputs, io.signature, model.trial, is_yolo=metadata.yolo is not None
     )
     if roles is not None:
-        return _suppressed(model, roles)
+        return _suppressed(model, roles, io)
     shapes = [tensor.shape for tensor in program.outputs]
-    if len(shapes) == 1 and len(shapes[0]) == 3:
-        return _yolo(model, program.outputs[0])
+    if len(shapes) == 1 and len(shapes[0]) == 3 and min(shapes[0][1:]) > 4:
+        return _yolo(model, program.outputs[0], io)
     if len(shapes) == 2 or {"boxes", "logits"} <= set(io.outputs) or {"boxes", "scores"} <= set(io.outputs):
         return _raw(model, io)
     given = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in program.outputs)
@@ -171,23 +175,27 @@ def _read_outputs(model: TfliteModel, data: bytes, io: IoSettings) -> _Reading:
     )
 
 
-def _suppressed(model: TfliteModel, roles: Roles) -> _Reading:
+def _suppressed(model: TfliteModel, roles: Roles, io: IoSettings) -> _Reading:
     most = roles["boxes"].shape[1]
-    name = f"detector with post-processing, at most {most} detections"
     if model.metadata.yolo is not None:
-        return _Reading(Suppressed(roles), f"YOLOv5 with {name[14:]}", "xyxy", "share", "letterbox", "0..1")
-    return _Reading(Suppressed(roles), name)
+        name = f"YOLOv5, at most {most} detections"
+        return _Reading(Suppressed(roles), name, io.box_order or "xyxy", io.box_unit or "share", *_YOLO)
+    name = f"post-processed, at most {most} detections"
+    return _Reading(Suppressed(roles), name, io.box_order or "yxyx", io.box_unit or "share")
 
 
-def _yolo(model: TfliteModel, output: Tensor) -> _Reading:
+def _yolo(model: TfliteModel, output: Tensor, io: IoSettings) -> _Reading:
     """Ultralytics' exports, boxes as shares of the input, but for those after suppression of the newer exporter."""
     names = len(model.metadata.classes) or None
     rows, columns = output.shape[1:]
-    if columns == 6 and (names is None or 4 + names not in (rows, columns)) and rows > columns:
-        unit: BoxUnit = "input_pixel" if model.channels_first else "share"
-        return _Reading(YoloEnded(output.index), "Ultralytics with suppression", "xyxy", unit, "letterbox", "0..1")
+    if columns == 6 < rows and (names or 0) != 1 and (names is not None or rows <= MOST_ENDED):
+        unit = io.box_unit or ("input_pixel" if model.channels_first else "share")
+        name = "Ultralytics with suppression"
+        return _Reading(YoloEnded(output.index), name, io.box_order or "xyxy", unit, *_YOLO)
     name = "Ultralytics" if is_columns((rows, columns), names) else "YOLOv5"
-    return _Reading(Yolo(output.index, names), name, "cxcywh", "share", "letterbox", "0..1", suppresses=False)
+    order = io.box_order or "cxcywh"
+    family = Yolo(output.index, names, order)
+    return _Reading(family, name, order, io.box_unit or "share", *_YOLO, suppresses=False)
 
 
 def _raw(model: TfliteModel, io: IoSettings) -> _Reading:
@@ -215,7 +223,7 @@ def _raw(model: TfliteModel, io: IoSettings) -> _Reading:
     is_logits = "logits" in io.outputs or bool(((values < 0) | (values > 1)).any())
     if io.anchors is None and io.box_order is not None and sides == 4:
         family = Decoded(boxes.index, scores.index, is_logits, io.box_order)
-        return _Reading(family, "decoded boxes and scores", io.box_order, suppresses=False)
+        return _Reading(family, "decoded boxes and scores", io.box_order, io.box_unit or "share", suppresses=False)
     anchors = ssd_anchors(height, width) if io.anchors is None else read_anchors(io.anchors)
     if sides != 4 or len(anchors) != count:
         has = f"; {io.anchors} has {len(anchors)}" if io.anchors else ""

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,21 +62,20 @@ class Program:
                 self._interpreter = Interpreter(model_content=data, num_threads=THREADS)
                 _require_bounded(self._interpreter, place)
                 self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+            self.inputs = tuple(map(Tensor.of, self._interpreter.get_input_details()))
+            self.outputs = tuple(map(Tensor.of, self._interpreter.get_output_details()))
+            self.signatures = self._read_signatures()
+        except (ValueError, RuntimeError) as error:  # names that are no UTF-8 among them
             raise self._refusal(error) from None
-        self.inputs = tuple(map(Tensor.of, self._interpreter.get_input_details()))
-        self.outputs = tuple(map(Tensor.of, self._interpreter.get_output_details()))
 
-    @cached_property
-    def signatures(self) -> Mapping[str, Mapping[str, int]]:
+    def _read_signatures(self) -> dict[str, dict[str, int]]:
         """By the name of each signature: which tensor each output's name stands for, by index."""
-        names = self._interpreter.get_signature_list()
+        runners = {
+            name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
+        }
         return {
-            name: {
-                output: int(details["index"])
-                for output, details in self._interpreter.get_signature_runner(name).get_output_details().items()
-            }
-            for name in names
+            name: {output: int(details["index"]) for output, details in runner.get_output_details().items()}
+            for name, runner in runners.items()
         }
 
     def run(self, values: NDArray) -> dict[int, Floats32]:
