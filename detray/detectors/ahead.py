@@ -1,7 +1,7 @@
 """Working ahead: threads prepare the next items while the current one is used."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, depth: int) -> Iterator[Result]:
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, depth: int) -> Generator[Result]:
     """``function`` of each item, in order, with at most ``depth`` results waiting.
 
     An exception of ``function`` is raised where its result was due.

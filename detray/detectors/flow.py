@@ -11,17 +11,20 @@ from pathlib import PurePosixPath
 import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
 from detray.detectors.catalogue import detector_kind
 from detray.detectors.inference import Inference, Predicted, decode
 from detray.detectors.io import Layout
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.detectors.unreadable import Unreadable, require_readable
+from detray.detectors.viewed import has_views, pictures_at_once, prepare_of, wrapped
 from detray.errors import DetrayError
 from detray.flow.data import Data
 from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome, Table
 from detray.flow.step import Output, Resources, Step
+from detray.meaning.settle import Meaning, facts_of
 from detray.store import ShardKey
 
 CHUNK_IMAGES = 256
@@ -30,6 +33,8 @@ CHUNKS_AT_ONCE = 2
 """In one worker: the second one's pictures are decoded while the first one's are detected and written."""
 DECODED_IMAGES = 64
 """Images a task whose pictures travel: 64 of 640 x 640 pixels are some 80 MB."""
+WHOLE_IMAGES = 8
+"""The same where they travel in their own pixels, of which there may be many millions."""
 
 COLUMNS = ("split", "image_id", "file_name", "path")
 
@@ -87,9 +92,12 @@ class Loaded:
     @staticmethod
     def of(work: Work) -> "Loaded":
         kind = detector_kind(work.detector)
-        detector = kind.load(work.detector, work.path, work.predict, trust_model=work.trust_model)
-        batch = kind.batch_size(work.predict.batch_size)
-        return Loaded(work, Inference(detector, work.labels, work.model, work.run, "predict", batch))
+        predict = work.predict
+        lowest = min([predict.score_threshold, *predict.score_thresholds.values()])
+        own = replace(predict, score_threshold=lowest)
+        detector = wrapped(kind.load(work.detector, work.path, own, trust_model=work.trust_model), predict)
+        batch = pictures_at_once(kind.batch_size(predict.batch_size), predict)
+        return Loaded(work, Inference(detector, work.labels, work.model, work.run, "predict", batch, predict))
 
 
 def detect(loaded: Loaded, chunk: Chunk) -> Output[Counts]:
@@ -100,8 +108,8 @@ def detect(loaded: Loaded, chunk: Chunk) -> Output[Counts]:
 
 def decode_chunk(work: Work, chunk: Chunk) -> dict[str, pa.Table]:
     """Decode the pictures of a chunk for a detector that is elsewhere."""
-    prepare = detector_kind(work.detector).read_prepare(work.detector, work.path)
-    return {"pictures": decode(work.images(chunk), prepare)}
+    own = detector_kind(work.detector).read_prepare(work.detector, work.path)
+    return {"pictures": decode(work.images(chunk), prepare_of(own, work.predict))}
 
 
 def detect_decoded(loaded: Loaded, chunk: Chunk, tables: Mapping[str, pa.Table]) -> Output[Counts]:
@@ -120,9 +128,7 @@ DETECT: Step[Work, Chunk, Counts] = Step("detect", detect, Counts, setup=Loaded.
 DETECT_DECODED: Step[Work, Chunk, Counts] = Step("detect", detect_decoded, Counts, read=decode_chunk, setup=Loaded.of)
 
 
-def infer(
-    flow: Flow, work: Work, splits: Sequence[str], gpus: float, names: Mapping[str, Mapping[int, str]]
-) -> Outcome:
+def infer(flow: Flow, work: Work, splits: Sequence[str], gpus: float, meanings: Mapping[str, Meaning]) -> Outcome:
     """Run a detector over the images of ``splits``.
 
     Args:
@@ -130,14 +136,15 @@ def infer(
         work: the detector, and what its predictions are called.
         splits: of the data set.
         gpus: that each actor holds; 0: it detects on CPUs.
-        names: the data's classes by split and id.
+        meanings: of the detector's class ids, by split.
 
     Raises:
         DetrayError: more pictures could not be read than `PredictSettings.max_unreadable` allows. Those are read
             again by the next run.
     """
     keys = flow.data.shards(splits)
-    step, most = (DETECT_DECODED, DECODED_IMAGES) if gpus else (DETECT, CHUNK_IMAGES)
+    decoded = WHOLE_IMAGES if has_views(work.predict) else DECODED_IMAGES
+    step, most = (DETECT_DECODED, decoded) if gpus else (DETECT, CHUNK_IMAGES)
     size = min(most, max(1, -(-sum(key.n_images for key in keys) // (2 * flow.workers))))
     results: Results[Counts] = flow.map(step, work, dict(_cut(keys, size)), resources=Resources(gpus=gpus))
     images, detections = (sum(getattr(facts, name) for facts in results.facts) for name in ("images", "detections"))
@@ -151,9 +158,12 @@ def infer(
     layout = work.layout()
     return Outcome(
         counts={"in": images, "kept": read, "quarantined": unreadable.count},
-        facts={"model": work.model} | ({"layout": asdict(layout)} if layout else {}),
+        facts={"model": work.model} | ({"layout": asdict(layout)} if layout else {}) | facts_of(meanings),
         summary=[Table("detections", ("model", "images", "detections"), [[work.model, read, detections]])],
-        notes=[*([layout.line()] if layout else []), *_unknown_classes(work, names)],
+        notes=[
+            *([layout.line()] if layout else []),
+            *(f"split {split}: {note}" for split, meaning in meanings.items() for note in meaning.notes),
+        ],
     )
 
 
@@ -164,28 +174,9 @@ def _cut(keys: Sequence[ShardKey], size: int) -> Iterator[tuple[str, Chunk]]:
             yield f"{key.name}-{start:09d}-{size}", Chunk(key, start, start + size)
 
 
-def _unknown_classes(work: Work, names: Mapping[str, Mapping[int, str]]) -> list[str]:
-    """Classes of the data that the detector lacks."""
-    notes = []
-    for split, own in names.items():
-        labels = work.labels[split]
-        unknown = [name for k, name in own.items() if (k, name) not in labels.values()]
-        if unknown:
-            counts = f"; it has {len(labels)} classes, the data {len(own)}" if len(labels) != len(own) else ""
-            notes.append(f"split {split}: the model has no class {', '.join(unknown)}{counts}")
-    return notes
-
-
 def model_name(settings: DetectorSettings) -> str:
     """What the column ``model`` says: the last part of the detector's path that is not just ``model``."""
     if settings.path is None:
         return settings.kind
     parts = [part for part in PurePosixPath(settings.path).parts if part not in ("model", "/", ".", "..")]
     return PurePosixPath(parts[-1]).stem if parts else "model"
-
-
-def labels_of(
-    classes: Mapping[int, str], meant: Mapping[int, int], own: Mapping[int, str]
-) -> dict[int, tuple[int, str]]:
-    """By the detector's class id: the data set's id and name; its own where ``meant`` says nothing of it."""
-    return {k: (meant[k], own.get(meant[k], name)) if k in meant else (k, name) for k, name in classes.items()}

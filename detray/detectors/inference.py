@@ -11,10 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema
+from detray.arrays import Floats
 from detray.detectors.ahead import ahead
 from detray.detectors.data import quarantined
 from detray.detectors.detector import Detector, Prepare, Prepared
 from detray.detectors.inputs import read_input
+from detray.detectors.settings import PredictSettings
+from detray.meaning.settle import elsewhere
 from detray.pictures import PictureError
 
 DECODE_THREADS = 2
@@ -64,6 +67,7 @@ class Inference:
     ``labels`` says, by split and the detector's class id, which class of the data that is and its name;
     ``batch_size`` how many pictures are detected at once. Threads may share an inference: while one detects,
     the next decodes, so that the detector waits for pictures only where decoding them is what takes longest.
+    Of ``settings`` the score thresholds by class are applied here, where classes have names.
     """
 
     detector: Detector
@@ -72,17 +76,24 @@ class Inference:
     run: str
     stage: str
     batch_size: int
+    settings: PredictSettings = field(default_factory=PredictSettings)
     _turn: Lock = field(default_factory=Lock)
 
     def predict(self, images: pa.Table) -> Predicted:
         """Decode and detect: two threads decode the next batches while one is detected."""
-        read = partial(read_input, prepare=self.detector.prepare)
-        pictures = ahead(read, images["path"].to_pylist(), threads=DECODE_THREADS, depth=2 * self.batch_size)
-        return self._predicted(images, enumerate(pictures))
+        return self._predicted(images, enumerate(self._pictures(images)))
 
     def detect(self, pictures: pa.Table) -> Predicted:
         """The same from what `decode` made of the images."""
         return self._predicted(pictures, _decoded(pictures))
+
+    def unnamed(self, images: pa.Table) -> pa.Table:
+        """The detections (`DETECTIONS`) with the detector's own class ids; of pictures that cannot be read none."""
+        return self._detections(images, enumerate(self._pictures(images)), {})
+
+    def _pictures(self, images: pa.Table) -> Iterator[Prepared | PictureError]:
+        read = partial(read_input, prepare=self.detector.prepare)
+        return ahead(read, images["path"].to_pylist(), threads=DECODE_THREADS, depth=2 * self.batch_size)
 
     def _predicted(self, images: pa.Table, answers: Answers) -> Predicted:
         failures: dict[int, PictureError] = {}
@@ -108,9 +119,10 @@ class Inference:
         """Detections as rows of the table predictions."""
         if not rows.num_rows:
             return schema.empty("predictions")
-        labels = self.labels[images["split"][0].as_py()]
-        ids, names = (pa.array(values) for values in zip(*labels.values(), strict=True))
-        label = pc.index_in(rows["category_id"], value_set=pa.array(list(labels), pa.int64())).combine_chunks()
+        ids, names = named(rows["category_id"].combine_chunks(), self.labels[images["split"][0].as_py()])
+        if self.settings.score_thresholds:
+            stay = pa.array(rows["score"].to_numpy() >= _lowest(names, self.settings))
+            rows, ids, names = rows.filter(stay), ids.filter(stay), names.filter(stay)
         taken = images.select(["split", "file_name"]).take(rows["row"])
         return schema.from_columns(
             "predictions",
@@ -119,11 +131,29 @@ class Inference:
                 "model": pa.repeat(pa.scalar(self.model), rows.num_rows),
                 "split": taken["split"],
                 "file_name": taken["file_name"],
-                "category_id": ids.take(label),
-                "category_name": names.take(label),
+                "category_id": ids,
+                "category_name": names,
             },
             run=self.run,
         )
+
+
+def _lowest(names: pa.Array, settings: PredictSettings) -> Floats:
+    """The score that detections of each class need at least."""
+    stated = settings.score_thresholds
+    place = pc.index_in(names, value_set=pa.array(list(stated), pa.string()))
+    found = pa.array(list(stated.values()), pa.float64()).take(place)
+    return np.asarray(pc.fill_null(found, settings.score_threshold).to_numpy())
+
+
+def named(ids: pa.Array, labels: Mapping[int, tuple[int, str]]) -> tuple[pa.Array, pa.Array]:
+    """The data's ids and names of a detector's class ids; those without a label are called by their number."""
+    taken = {number for number, _ in labels.values()}
+    unknown = [k for k in pc.unique(ids).to_pylist() if k not in labels]
+    known = dict(labels) | {k: (elsewhere(k, taken), str(k)) for k in unknown}
+    place = pc.index_in(ids, value_set=pa.array(list(known), pa.int64()))
+    numbers = pa.array([number for number, _ in known.values()], pa.int64())
+    return numbers.take(place), pa.array([name for _, name in known.values()], pa.string()).take(place)
 
 
 def decode(images: pa.Table, prepare: Prepare, *, threads: int = DECODE_THREADS) -> pa.Table:

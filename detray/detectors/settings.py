@@ -177,14 +177,34 @@ class NmsSettings(Section, frozen=True):
     ] = "class"
 
 
+class TilesSettings(Section, frozen=True):
+    """Detection in parts of a picture, at their own resolution: for objects that are small in it."""
+
+    height: Annotated[int, Meta(ge=32, le=16_384, description="pixels of a tile; the detector resizes it")] = 640
+    width: Annotated[int, Meta(ge=32, le=16_384, description="pixels")] = 640
+    overlap: Annotated[
+        float, Meta(ge=0, le=0.9, description="share that neighbours have in common: at least an object's size")
+    ] = 0.2
+    whole: Annotated[bool, Meta(description="the whole picture too, for objects larger than a tile")] = True
+
+
 class PredictSettings(Section, frozen=True):
     """How detections are made."""
 
     splits: Annotated[tuple[str, ...], Meta(description="splits that are predicted and evaluated")] = ("val",)
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 16
     score_threshold: Annotated[float, Meta(ge=0, le=1, description="detections below it are not kept")] = 0.01
+    score_thresholds: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1)]],
+        Meta(description="the same by class name, in the place of score_threshold; max_detections counts before it"),
+    ] = {}
     max_detections: Annotated[int, Meta(ge=1, le=10_000, description="detections kept an image")] = 100
     nms: Annotated[NmsSettings, Meta(description="non-maximum suppression")] = NmsSettings()
+    tiles: Annotated[
+        TilesSettings | None,
+        Meta(description="also detect in parts of each picture and merge; null: in whole pictures"),
+    ] = None
+    flip: Annotated[bool, Meta(description="also detect in the mirrored picture and merge")] = False
     max_unreadable: Annotated[
         float,
         Meta(ge=0, le=1, description="share of the pictures that may be unreadable, in training too; more is an error"),
@@ -193,6 +213,7 @@ class PredictSettings(Section, frozen=True):
         dict[int, int] | str | None,
         Meta(
             description="what the detector's class ids mean: {its id: the data set's id}, or a file with such a mapping"
-            " or a label map; ids that it does not name stay; null: ids mean what they say"
+            " or a label map, whose names are the data's; ids that it does not name stay. null: the model's own names,"
+            " else dataset.label_map, else ids mean what they say"
         ),
     ] = None

@@ -30,11 +30,11 @@ from detray.diagnose.steps.sources import DetectionSource, file_source, renamed_
 from detray.diagnose.steps.work import Work
 from detray.diagnose.summary import summary
 from detray.diagnose.weak import weak_classes
-from detray.flow.data import Data, names_of, unseen_images
+from detray.flow.data import Data, unseen_images
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Step
-from detray.formats.label_map import problems_of, read_category_map, write_label_map
+from detray.formats.label_map import problems_of, write_label_map
 from detray.store import Json, ShardKey
 from detray.tables import shift_onto
 
@@ -60,9 +60,7 @@ def diagnose(flow: Flow, request: Request) -> Outcome:
     source: DetectionSource | None = None
     predicted = flow.data.manifest("predict") or {}
     if request.detections is not None and predicted.get("counts", {}).get("quarantined", 0):
-        split = request.splits[0]
-        classes = read_category_map(request.category_map, names_of(flow.data, split))
-        source, _ = file_source(flow, request.detections, split, "detections", classes)
+        source, _ = file_source(flow, request.detections, request.splits[0], "detections", request.stated)
         outcome.notes += _unseen(predicted)
     metrics = _class_metrics(flow.data)
     for place, split in enumerate(request.splits):

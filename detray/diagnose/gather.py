@@ -17,9 +17,9 @@ from detray.diagnose.steps.look import COUNT_SHAPES
 from detray.diagnose.steps.others import Aps, aps_of_file
 from detray.diagnose.steps.sources import DetectionSource
 from detray.diagnose.steps.work import ShardTask, Work
-from detray.flow.data import Data, names_of
+from detray.flow.data import Data
 from detray.flow.flow import Flow
-from detray.formats.label_map import read_category_map
+from detray.meaning.settle import Stated
 
 
 def gather(
@@ -37,8 +37,8 @@ def gather(
     settings, notes = request.settings, []
     training, training_aps, base_aps = None, None, None
 
-    def aps_of(name: str, path: str, there: Work, classes: Mapping[int, int]) -> Aps:
-        aps, lost = aps_of_file(flow, work, there, path, f"{prefix}-{name.partition('_')[0]}", classes)
+    def aps_of(name: str, path: str, there: Work, stated: Stated) -> Aps:
+        aps, lost = aps_of_file(flow, work, there, path, f"{prefix}-{name.partition('_')[0]}", stated)
         if lost:
             notes.append(f"diagnose.{name}: {lost:,} detections have no score from 0 to 1, no image, class or box")
         return aps
@@ -49,10 +49,9 @@ def gather(
         if settings.train_detections is None:
             training_aps = _evaluated(metrics, there, work.names) or None
         else:
-            meant = read_category_map(request.category_map, names_of(flow.data, there.split))
-            training_aps = aps_of("train_detections", settings.train_detections, there, meant)
+            training_aps = aps_of("train_detections", settings.train_detections, there, request.stated)
     if settings.base_detections is not None:
-        base_aps = aps_of("base_detections", settings.base_detections, work, {})
+        base_aps = aps_of("base_detections", settings.base_detections, work, Stated())
     inputs = Inputs(
         training=training,
         label_map=request.label_map,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from detray.boxes import Reach
 from detray.diagnose.settings import DiagnoseSettings
+from detray.meaning.settle import Stated
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Request:
         splits: that are diagnosed.
         settings: which classes are weak, and further files of detections.
         detections: the file that the detections come from, if they do.
-        category_map: what their class ids mean, as it is stated.
+        stated: of their class ids.
         train: the training split, if there is one.
         label_map: the classes by id of the label map, if one is given.
         model_classes: the classes by id that the model's own file lists, if one does.
@@ -28,7 +29,7 @@ class Request:
     splits: tuple[str, ...]
     settings: DiagnoseSettings = field(default_factory=DiagnoseSettings)
     detections: str | None = None
-    category_map: Mapping[int, int] | str | None = None
+    stated: Stated = field(default_factory=Stated)
     train: str | None = None
     label_map: Mapping[int, str] | None = None
     model_classes: Mapping[int, str] | None = None

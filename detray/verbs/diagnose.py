@@ -11,6 +11,7 @@ from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
+from detray.verbs.classes import stated
 from detray.verbs.config import Config
 
 
@@ -21,7 +22,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         run=config.name,
         splits=config.predict.splits,
         settings=config.diagnose,
-        category_map=config.predict.category_map,
+        stated=stated(config),
         max_detections=config.evaluate.max_detections,
         train="train" if "train" in config.dataset.splits else None,
     )

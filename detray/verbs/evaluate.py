@@ -8,8 +8,11 @@ from detray.evaluate.flow import TABLES, evaluate
 from detray.flow.flow import Flow
 from detray.formats.detections.file import read_file
 from detray.formats.detections.flow import FilePredictions
+from detray.formats.detections.meaning import meaning_of
+from detray.meaning.settle import Stated
 from detray.store import Store, absolute
 from detray.verbs.base import Context, Outcome, StageDefinition
+from detray.verbs.classes import stated
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -37,7 +40,8 @@ def _other(context: Context, flow: Flow) -> OtherModel | None:
     found: OtherPredictions
     if manifest is None:
         file = read_file(flow, path, splits[0], "other-")
-        found = FilePredictions(file, config.name, name, STAGE.name, {})
+        meaning = meaning_of(flow, path, file, splits[0], Stated(label_map=stated(config).label_map), "other-")
+        found = FilePredictions(file, config.name, name, STAGE.name, meaning)
     else:
         found = OtherRun(Store(absolute(path)))
     return OtherModel(name, path, found)

@@ -1,18 +1,20 @@
 """The stage ``predict``: the detections of every image, by a detector or from another tool's file."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 from detray.detectors import flow as inference
 from detray.detectors.catalogue import detector_kind
 from detray.detectors.readings import require_runnable
+from detray.detectors.settings import PredictSettings
+from detray.detectors.trial import meaning_of
 from detray.errors import UsageError
 from detray.flow.data import names_of
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.detections.flow import take_over
-from detray.formats.label_map import read_category_map
 from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
+from detray.verbs.classes import stated
 from detray.verbs.config import Config
 from detray.verbs.pictures import read_pictures, require_pictures
 
@@ -25,36 +27,49 @@ def run(context: Context, flow: Flow) -> Outcome:
     if absent:
         there = ", ".join(config.dataset.splits) or "none"
         raise UsageError(f"predict.splits names {absent[0]}, but dataset.splits has {there}")
-    names = {split: names_of(flow.data, split) for split in splits}
-    meant = {split: read_category_map(config.predict.category_map, own) for split, own in names.items()}
     if not config.detector.is_precomputed:
         require_pictures(config, flow.data, splits)
-        return inference.infer(flow, _inference(context, names, meant), splits, config.cluster.gpus_per_actor, names)
+        return _infer(context, flow)
     if config.detector.path is None:
         raise UsageError("detector.kind is predictions, so detector.path must name the file of detections")
+    if changed := _of_a_detector(config.predict):
+        raise UsageError(f"predict.{changed[0]} is for a detector that is run, and detector.kind is predictions")
     if len(splits) != 1:
         raise UsageError(f"a file of detections is of one split, but predict.splits names {len(splits)}")
-    return take_over(flow, config.detector.path, splits[0], meant[splits[0]], config.name)
+    return take_over(flow, config.detector.path, splits[0], stated(config), config.name)
 
 
-def _inference(
-    context: Context, names: Mapping[str, Mapping[int, str]], meant: Mapping[str, Mapping[int, int]]
-) -> inference.Work:
-    """The detector that is configured, or the one that was trained, and what its class ids mean by split."""
-    config = context.config
+def _of_a_detector(predict: PredictSettings) -> list[str]:
+    """Settings that a file of detections cannot follow."""
+    usual = PredictSettings()
+    return [n for n in ("tiles", "flip", "score_thresholds", "nms") if getattr(predict, n) != getattr(usual, n)]
+
+
+def _infer(context: Context, flow: Flow) -> Outcome:
+    """Run the detector that is configured, or the one that was trained, once it is known what its class ids mean."""
+    config, splits, gpus = context.config, context.config.predict.splits, context.config.cluster.gpus_per_actor
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
     require_runnable(config.detector, path, config.predict, context.store, trust_model=context.trust_model)
-    classes = detector_kind(config.detector).read_classes(config.detector, path)
-    return inference.Work(
+    work = inference.Work(
         context.store,
         config.name,
         inference.model_name(config.detector),
         path,
         config.detector,
         config.predict,
-        {split: inference.labels_of(classes, meant[split], own) for split, own in names.items()},
+        {},
         context.trust_model,
     )
+    classes, layout = detector_kind(config.detector).read_classes(config.detector, path), work.layout()
+    names = {split: names_of(flow.data, split) for split in splits}
+    known = [*classes.values(), *(name for own in names.values() for name in own.values())]
+    if unknown := [name for name in config.predict.score_thresholds if name not in known]:
+        listed = ", ".join(dict.fromkeys(known))
+        raise UsageError(f"predict.score_thresholds names the class {unknown[0]} but the classes are {listed}")
+    base = None if layout is None else layout.class_base
+    meanings = {split: meaning_of(flow, work, split, classes, stated(config), gpus, base) for split in splits}
+    labels = {split: meaning.labels(names[split]) for split, meaning in meanings.items()}
+    return inference.infer(flow, replace(work, labels=labels), splits, gpus, meanings)
 
 
 def _needs(config: Config) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from detray.flow.data import MemoryData, cut
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper, MemoryKeeper
+from detray.meaning.settle import Meaning
 from detray.store import Stage, Store
 
 PREDICT = PredictSettings(score_threshold=0.001, batch_size=4)
@@ -47,7 +48,7 @@ def predict(work: inference.Work, gpus: float = 0, shards: int = 1) -> dict[str,
     keeper = MemoryKeeper()
     with eagerly():
         flow = Flow(data, keeper, InProcess(1))
-        outcome = inference.infer(flow, replace(work, data=data), ["train"], gpus, {"train": CLASSES})
+        outcome = inference.infer(flow, replace(work, data=data), ["train"], gpus, {})
     assert outcome.counts == {"in": 11, "kept": 10, "quarantined": 1}
     assert not outcome.notes
     return keeper.tables("predictions", "quarantine")
@@ -67,11 +68,12 @@ def test_pictures_that_are_decoded_elsewhere_give_the_same(work: inference.Work)
     assert predict(work, gpus=1) == predict(work)
 
 
-def test_a_class_that_the_detector_lacks_is_named(work: inference.Work) -> None:
+def test_what_class_ids_mean_is_told(work: inference.Work) -> None:
     flow = Flow(work.data, MemoryKeeper(), InProcess(1))
     with eagerly():
-        outcome = inference.infer(flow, work, ["train"], 0, {"train": CLASSES | {9: "blue"}})
-    assert outcome.notes == ["split train: the model has no class blue; it has 2 classes, the data 3"]
+        outcome = inference.infer(flow, work, ["train"], 0, {"train": Meaning({0: 3}, notes=("so",))})
+    assert outcome.notes == ["split train: so"]
+    assert outcome.facts["class_ids"] == {"train": {"ids": {"0": 3}, "names": {}, "lacking": []}}
 
 
 def test_too_many_unreadable_pictures_are_an_error_and_read_again(
@@ -85,7 +87,7 @@ def test_too_many_unreadable_pictures_are_an_error_and_read_again(
     def infer() -> Flow:
         flow = Flow(work.data, FileKeeper(stage, stage.begin("same")), InProcess(1))
         with eagerly():
-            inference.infer(flow, work, ["train"], 0, {"train": CLASSES})
+            inference.infer(flow, work, ["train"], 0, {})
         return flow
 
     for path in lost:
@@ -144,7 +146,7 @@ def test_on_ray_pictures_flow_from_cpu_tasks_to_the_actors_of_gpus(work: inferen
     expected = predict(work)["predictions"]
     stage = Stage(Store(str(tmp_path)), "predict")
     flow = Flow(work.data, FileKeeper(stage, stage.begin("")), RayExecutor(own=True))
-    inference.infer(flow, work, ["train"], 1, {"train": CLASSES})
+    inference.infer(flow, work, ["train"], 1, {})
     parts, files = flow.parts()
     stage.commit(parts, files, {}, "", ("predictions", "quarantine"))
     found = stage.store.read("predictions")

@@ -10,7 +10,7 @@ import pytest
 from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
 from outputs import run_stage
 
-from detray import tables
+from detray import schema, tables
 from detray.console import Bar
 from detray.detectors import flow as inference
 from detray.detectors.retinanet.model import RetinaNet, load_retinanet
@@ -193,13 +193,36 @@ def test_a_model_from_elsewhere_needs_no_training(tmp_path, untrained):
     assert predict.STAGE.needs(CONFIG) == ("ingest", "train")
 
 
-def test_classes_that_the_model_lacks_are_named(tmp_path, untrained):
+def _of_classes(tmp_path, classes):
     store = Store(str(tmp_path / "out"))
     shard = draw(tmp_path / "val", 2, "val")
-    shifted = shard.categories.set_column(2, "category_id", pa.array([4, 8], pa.int64()))
-    ingest(store, [replace(shard, categories=shifted)])
-    outcome = _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained)))
-    assert outcome.notes == ["split val: the model has no class red, green"]
+    rows = [{"split": "val", "category_id": k, "category_name": name, "source": "annotations"} for k, name in classes]
+    ingest(store, [replace(shard, categories=schema.from_rows("categories", rows, run="t"))])
+    return store
+
+
+def test_classes_are_the_same_by_name_and_those_that_either_side_lacks_are_named(tmp_path, untrained):
+    store = _of_classes(tmp_path, [(3, "Greens"), (9, "blue"), (11, "grey")])
+    settings = PredictSettings(score_threshold=0.0)
+    outcome = _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained), predict=settings))
+    assert outcome.notes == [
+        "split val: the model has no class blue, grey; it has 2 classes, the data 3",
+        f"split val: {untrained}: the model's classes that the data lacks: red",
+    ]
+    rows = store.read("predictions")
+    assert set(zip(*(rows[name].to_pylist() for name in ("category_id", "category_name")), strict=True)) == {
+        (3, "Greens"),
+        (1_000_003, "red"),  # 3 is another class here
+    }
+
+
+def test_a_model_of_other_classes_is_refused_whatever_its_ids(tmp_path, untrained):
+    store = _of_classes(tmp_path, [(3, "cat"), (7, "dog")])
+    detector = DetectorSettings(path=untrained)
+    with pytest.raises(UsageError, match=r"classes are red, green, and the data's cat, dog.*predict\.category_map"):
+        _run(predict.STAGE, store, _config(detector=detector))
+    stated = _config(detector=detector, predict=PredictSettings(category_map={3: 7, 7: 3}))
+    assert _run(predict.STAGE, store, stated).facts["class_ids"]["val"]["ids"] == {"3": 7, "7": 3}
 
 
 def test_class_ids_of_a_model_are_mapped_to_those_of_the_data(tmp_path, untrained):

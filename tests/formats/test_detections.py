@@ -15,6 +15,7 @@ from detray.formats.detections.check import REASONS, left_out
 from detray.formats.detections.check import validate as validated
 from detray.formats.detections.ids import image_names, image_texts, with_classes, with_image_names
 from detray.formats.json import lists as json_lists
+from detray.meaning.settle import Meaning
 
 IMAGES = pa.table({"image_id": [1, 2, 2], "file_name": ["a.jpg", "b.jpg", "b.jpg"]})
 CLASSES = pa.table({"category_id": [7], "category_name": ["cat"]})
@@ -109,9 +110,32 @@ def test_ids_as_text_are_read_and_noted(tmp_path: Path) -> None:
 
 def test_class_ids_are_read_as_a_mapping_says(tmp_path: Path) -> None:
     rows = [GOOD | {"category_id": k} for k in (0, 7, None, 5)]
-    raw = with_classes(detections.read_all(write(tmp_path, rows)), {0: 7, 7: 3})
+    raw = with_classes(detections.read_all(write(tmp_path, rows)), Meaning({0: 7, 7: 3}))
     assert raw["category_id"].to_pylist() == [7, 3, None, 5]
     assert raw.schema.equals(detections.RAW)
+
+
+@pytest.mark.parametrize("key", ["category_name", "class_name", "label", "class"])
+def test_names_of_classes_count_for_more_than_ids(tmp_path: Path, key: str) -> None:
+    rows = [GOOD | {"category_id": k, key: name} for k, name in ((0, "cat"), (7, "dog"), (7, 5), (5, None))]
+    rows += [{name: value for name, value in GOOD.items() if name != "category_id"} | {key: "cat"}]
+    text = json.dumps(rows)
+    for written in (text, text.replace('"score": 0.5', '"score": "0.5"')):  # numbers as text are read row by row
+        raw = detections.read_all(write(tmp_path, written))
+        assert raw["category_name"].to_pylist() == ["cat", "dog", None, None, "cat"]
+        raw = with_classes(raw, Meaning({5: 3}, foreign={6: "emu"}, names={"cat": 7}))
+        assert raw["category_id"].to_pylist() == [7, None, 7, 3, 7]
+    predictions, quarantine = validate(raw)
+    assert predictions["rank"].to_pylist() == [1, 3, 5]
+    assert quarantine["reason"].to_pylist() == ["unknown-category"] * 2
+    assert "class dog" in quarantine["detail"][0].as_py()
+
+
+def test_ids_of_classes_that_the_data_lacks_mean_none_of_its(tmp_path: Path) -> None:
+    raw = detections.read_all(write(tmp_path, [GOOD, GOOD | {"category_id": 8}]))
+    _, quarantine = validate(with_classes(raw, Meaning({8: 7}, foreign={7: "emu"})))
+    assert quarantine.select(["row", "reason"]).to_pylist() == [{"row": 0, "reason": "unknown-category"}]
+    assert "class emu" in quarantine["detail"][0].as_py()
 
 
 def test_no_detections_at_all(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from detray.formats import canonical
 from detray.formats.detections.file import DetectionsFile, read_file
 from detray.formats.detections.flow import take_over
 from detray.formats.json import lists as json_lists
+from detray.meaning.settle import Stated
 from detray.store import Store
 from detray.tables import Shard
 
@@ -63,7 +64,7 @@ def write(tmp_path: Path) -> Callable[[object], str]:
 
 
 def taken(data: MemoryData, path: str) -> InMemoryRun:
-    return run_in_memory(take_over, data, path, "val", {}, "t", tables=("predictions", "quarantine"))
+    return run_in_memory(take_over, data, path, "val", Stated(), "t", tables=("predictions", "quarantine"))
 
 
 def read(data: MemoryData, path: str, prefix: str = "") -> tuple[Flow, DetectionsFile]:

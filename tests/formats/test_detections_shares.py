@@ -15,6 +15,7 @@ from detray.formats import canonical
 from detray.formats.detections import shares
 from detray.formats.detections.flow import take_over
 from detray.formats.json import whole
+from detray.meaning.settle import Stated
 from detray.store import Store
 from detray.tables import Shard
 
@@ -37,7 +38,7 @@ def data() -> MemoryData:
 
 
 def taken(data: MemoryData, path: Path) -> InMemoryRun:
-    return run_in_memory(take_over, data, str(path), "val", {}, "t", tables=("predictions", "quarantine"))
+    return run_in_memory(take_over, data, str(path), "val", Stated(), "t", tables=("predictions", "quarantine"))
 
 
 def kept(run: InMemoryRun) -> list[tuple]:

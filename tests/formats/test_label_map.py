@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detray.errors import DetrayError, UsageError
-from detray.formats.label_map import read_category_map, read_label_map, write_label_map
+from detray.formats.label_map import read_label_map, stated_classes, write_label_map
+from detray.meaning.reading import by_list
+from detray.meaning.settle import Stated
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -204,16 +206,34 @@ NAMES = {1: "cat", 3: "Dog house", 9: "bus"}
 def test_category_maps_hold_ids_or_names(tmp_path: Path, file: str, text: str, expected: dict[int, int]) -> None:
     path = tmp_path / file
     path.write_text(text)
-    assert read_category_map(str(path), NAMES) == expected
+    stated = stated_classes(str(path), None)
+    assert stated.category_map is not None
+    assert by_list(stated.category_map, NAMES).ids == expected
 
 
-def test_a_category_map_of_no_known_class_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "map.txt"
-    path.write_text("bird\n")
-    with pytest.raises(DetrayError, match="names no class of the data set, which has cat"):
-        read_category_map(str(path), NAMES)
-    assert read_category_map(None, NAMES) == {}
-    assert read_category_map({4: 5}, NAMES) == {4: 5}
+@pytest.mark.parametrize(
+    ("file", "text", "is_numbered"),
+    [
+        ("a.txt", "cat\ndog\n", False),
+        ("a.txt", "???\ncat\n", False),
+        ("a.txt", "0 cat\n1 dog\n", True),
+        ("a.json", '["cat", "dog"]', False),
+        ("a.json", '{"0": "cat"}', True),
+        ("a.json", '[{"id": 3, "name": "cat"}]', True),
+        ("a.csv", "/m/1,cat\n", False),
+        ("a.yaml", "names: [cat, dog]\n", False),
+        ("a.yaml", "nc: 1\nnames: {0: cat}\n", False),
+        ("a.yaml", "names: {0: cat}\n", True),
+        ("a.pbtxt", "item { id: 1 name: 'cat' }", True),
+    ],
+)
+def test_whether_a_label_map_numbers_its_classes(tmp_path: Path, file: str, text: str, is_numbered: bool) -> None:
+    assert read_label_map(write(tmp_path, file, text)).listed.is_numbered == is_numbered
+
+
+def test_a_stated_mapping_is_no_list() -> None:
+    assert stated_classes({4: 5}, None).mapping == {4: 5}
+    assert stated_classes(None, None) == Stated()
 
 
 @given(st.dictionaries(st.integers(0, 10**6), st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)))

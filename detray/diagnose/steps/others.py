@@ -15,6 +15,7 @@ from detray.evaluate.kernel.accumulate import average_precision
 from detray.flow.flow import Flow
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step
+from detray.meaning.settle import Stated
 
 Aps = dict[int, tuple[float, float]]
 """AP and AP50 by class."""
@@ -101,9 +102,7 @@ AVERAGE_OTHERS: Step[Work, Averaging, ClassAps] = Step(
 )
 
 
-def aps_of_file(
-    flow: Flow, work: Work, there: Work, path: str, prefix: str, classes: Mapping[int, int]
-) -> tuple[Aps, int]:
+def aps_of_file(flow: Flow, work: Work, there: Work, path: str, prefix: str, stated: Stated) -> tuple[Aps, int]:
     """AP and AP50, by weak class, of the detections of a file, and how many of its rows cannot be used.
 
     Args:
@@ -111,9 +110,9 @@ def aps_of_file(
         there: of the split that the file is of.
         path: of the file.
         prefix: starts the keys of the tasks.
-        classes: what the file's class ids mean.
+        stated: of the file's class ids.
     """
-    source, lost = file_source(flow, path, there.split, prefix, classes)
+    source, lost = file_source(flow, path, there.split, prefix, stated)
     by_name = {name: k for k, name in sorted(there.names.items(), reverse=True)}
     wanted = {by_name.get(name, k): k for k, name in work.names.items() if k in work.weak}
     keys, asked = flow.data.shards([there.split]), frozenset(wanted)

@@ -1,6 +1,6 @@
 """Where detections come from: the table of predictions, or a file, as it was written, that the flow has read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -19,6 +19,8 @@ from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step
 from detray.formats.detections.file import read_file
 from detray.formats.detections.ids import with_classes, with_unknown_images
+from detray.formats.detections.meaning import meaning_of
+from detray.meaning.settle import Meaning, Stated
 from detray.store import Json, ShardKey
 
 DETECTION_COLUMNS = ("image_id", "category_id", "x", "y", "width", "height", "score", "rank")
@@ -111,10 +113,10 @@ class Converting:
     rows: Kept
 
 
-def convert(classes: Mapping[int, int], task: Converting) -> Output[Extent]:
-    """Keep the rows that have a score, an image, a class and a finite box; ``classes`` say what class ids mean."""
+def convert(meaning: Meaning, task: Converting) -> Output[Extent]:
+    """Keep the rows that have a score, an image, a class and a finite box; ``meaning``: of their class ids."""
     given = task.rows.read()
-    rows = with_unknown_images(with_classes(given, classes))
+    rows = with_unknown_images(with_classes(given, meaning))
     rows = rows.filter(pc.and_(pc.greater_equal(rows["score"], 0.0), pc.less_equal(rows["score"], 1.0)))
     found = read_detections(rows)
     found = replace(found, rank=found.rank + (task.number << 32))
@@ -143,22 +145,21 @@ def _kept(found: Detections, lost: int = 0) -> Output[Extent]:
 
 
 DETECTIONS = Keep("detections")
-CONVERT: Step[Mapping[int, int], Converting, Extent] = Step(
+CONVERT: Step[Meaning, Converting, Extent] = Step(
     "take-over", convert, Extent, (DETECTIONS,), label="take detections over"
 )
 RENAME: Step[Renaming, KeptPart | Json, Extent] = Step("rename", rename, Extent, (DETECTIONS,), label="rename images")
 
 
-def file_source(
-    flow: Flow, path: str, split: str, prefix: str, classes: Mapping[int, int]
-) -> tuple[DetectionSource, int]:
+def file_source(flow: Flow, path: str, split: str, prefix: str, stated: Stated) -> tuple[DetectionSource, int]:
     """A file of detections of a split, as it was written, and how many of its rows cannot be used.
 
-    ``prefix`` starts the keys of the tasks; ``classes`` say what the file's class ids mean.
+    ``prefix`` starts the keys of the tasks; ``stated``: of the file's class ids.
     """
-    chunks = read_file(flow, path, split, f"{prefix}-").chunks
-    tasks = {f"{prefix}-{n:06d}": Converting(n, chunk.kept) for n, chunk in enumerate(chunks)}
-    found = flow.map(CONVERT, classes, tasks)
+    file = read_file(flow, path, split, f"{prefix}-")
+    meaning = meaning_of(flow, path, file, split, stated, f"{prefix}-")
+    tasks = {f"{prefix}-{n:06d}": Converting(n, chunk.kept) for n, chunk in enumerate(file.chunks)}
+    found = flow.map(CONVERT, meaning, tasks)
     return DetectionSource(flow.data, split, _parts(found)), sum(facts.lost for facts in found.facts)
 
 

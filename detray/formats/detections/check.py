@@ -51,7 +51,7 @@ def validate(
     is_good = pa.array(reasons == "")
     good, bad = raw.filter(is_good), raw.filter(pc.invert(is_good))
     predictions = schema.conform(
-        good.drop_columns(["source_file", "defects"])
+        good.drop_columns(["source_file", "defects", "category_name"])
         .append_column("run", pa.repeat(run, good.num_rows))
         .append_column("model", pa.repeat(model, good.num_rows))
         .append_column("split", pa.repeat(split, good.num_rows))
@@ -81,7 +81,8 @@ def _reasons(raw: pa.Table, images: pa.Array, categories: pa.Array) -> np.ndarra
     no_score = pc.is_null(raw["score"])
     is_named = pa.chunked_array([image_texts(raw).is_valid()])
     no_image = pc.and_(pc.is_null(raw["image_id"]), pc.invert(is_named))
-    no_id = pc.or_(no_image, pc.is_null(raw["category_id"]))
+    no_class = pc.and_(pc.is_null(raw["category_id"]), pc.is_null(raw["category_name"]))
+    no_id = pc.or_(no_image, no_class)
     infinite_score, infinite_box = _not_finite(raw["defects"])
     holds = {
         "nan-score": infinite_score,
@@ -118,6 +119,8 @@ def _details(bad: pa.Table) -> pa.Array:
     """The numbers of each row as text."""
     image = pc.coalesce(bad["image_id"].cast(pa.string()), pa.chunked_array([image_texts(bad)]))
     bad = bad.set_column(bad.column_names.index("image_id"), "image_id", image)
+    classes = pc.coalesce(bad["category_name"], bad["category_id"].cast(pa.string()))
+    bad = bad.set_column(bad.column_names.index("category_id"), "category_id", classes)
     texts = []
     labels = {"image_id": "image ", "category_id": ", class ", "score": ", score ", "x": ", box "}
     for name in (*labels, "y", "width", "height"):

@@ -18,6 +18,9 @@ from detray.formats.detections.ids import image_names, image_texts, with_image_n
 from detray.formats.json.rows import WrongCut
 from detray.store import ShardKey
 
+MAX_NAMES = 1000
+"""Names of classes that are collected of a chunk: more are no classes."""
+
 
 class RowCounts(msgspec.Struct, frozen=True):
     """What a chunk of the file holds.
@@ -28,6 +31,7 @@ class RowCounts(msgspec.Struct, frozen=True):
         texts: of these, those that name it by a text.
         low, high: the least and the greatest id of an image.
         is_wrong_cut: the chunk was not read, since it does not begin or end between two rows.
+        names: what rows call their classes; the first thousand.
     """
 
     rows: int = 0
@@ -36,6 +40,7 @@ class RowCounts(msgspec.Struct, frozen=True):
     low: int | None = None
     high: int | None = None
     is_wrong_cut: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,11 @@ class DetectionsFile:
     def rows(self) -> int:
         """How many there are."""
         return sum(chunk.rows.rows for chunk in self.chunks)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What rows call their classes."""
+        return frozenset(name for chunk in self.chunks for name in chunk.rows.names)
 
     def of(self, key: ShardKey, *, unnamed: bool) -> pa.Table:
         """The rows of the images of ``key``, and with ``unnamed`` also those without the id of an image.
@@ -149,7 +159,8 @@ def _by_image(rows: pa.Table) -> Output[RowCounts]:
     order = pc.sort_indices(rows, [("image_id", "ascending", "at_start"), ("rank", "ascending")])
     unnamed, ends = rows["image_id"].null_count, pc.min_max(rows["image_id"])
     texts = rows.num_rows - image_texts(rows).null_count if unnamed else 0
-    facts = RowCounts(rows.num_rows, unnamed, texts, ends["min"].as_py(), ends["max"].as_py())
+    names = pc.unique(rows["category_name"]).drop_null().slice(0, MAX_NAMES).to_pylist()
+    facts = RowCounts(rows.num_rows, unnamed, texts, ends["min"].as_py(), ends["max"].as_py(), names=tuple(names))
     return Output(facts, kept={"rows": rows.take(order)})
 
 

@@ -1,7 +1,6 @@
 """Detections from another tool's file as predictions: checked image by image, and what is left out with its reason."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from detray.flow.step import Output, Step
 from detray.formats.detections.check import REASONS, left_out, validate
 from detray.formats.detections.file import DetectionsFile, read_file
 from detray.formats.detections.ids import with_classes
+from detray.formats.detections.meaning import meaning_of
+from detray.meaning.settle import Meaning, Stated, facts_of
 
 _LONG = re.compile(r"(\.\d\d)\d+")
 """More decimals than a summary shows."""
@@ -29,14 +30,14 @@ class FilePredictions:
     Attributes:
         file: its rows as they were written.
         run, model, stage: what predictions, and rows that are left out, are marked with.
-        classes: what its class ids mean, where they are not the data set's.
+        meaning: of its class ids and names.
     """
 
     file: DetectionsFile
     run: str
     model: str
     stage: str
-    classes: Mapping[int, int]
+    meaning: Meaning
 
     @property
     def rows(self) -> int:
@@ -49,7 +50,7 @@ class FilePredictions:
         Rows that name no image count to the first piece of the split.
         """
         key = piece.key(data)
-        rows = with_classes(self.file.of(key, unnamed=piece.number == 0 and piece.shard.low is None), self.classes)
+        rows = with_classes(self.file.of(key, unnamed=piece.number == 0 and piece.shard.low is None), self.meaning)
         images = data.read_range("images", key, ("image_id", "file_name"))
         categories = data.read("categories", filters=[("split", "=", key.split)])
         predictions, quarantine = validate(
@@ -73,8 +74,8 @@ class FilePredictions:
 
     def notes(self) -> list[str]:
         """What else there is to say of the file."""
-        named = self.file.named
-        return [f"{named:,} detections name their image by its file name"] if named else []
+        named, notes = self.file.named, list(self.meaning.notes)
+        return [f"{named:,} detections name their image by its file name", *notes] if named else notes
 
 
 @dataclass(frozen=True)
@@ -94,25 +95,26 @@ def check(work: Checking, piece: Piece) -> Output[Account]:
 CHECK: Step[Checking, Piece, Account] = Step("predictions", check, Account, label="check detections", streams=True)
 
 
-def take_over(flow: Flow, path: str, split: str, classes: Mapping[int, int], run: str) -> Outcome:
+def take_over(flow: Flow, path: str, split: str, stated: Stated, run: str) -> Outcome:
     """Write the detections of a file as the predictions of the images of ``split``.
 
     Args:
         flow: of the stage ``predict``.
         path: of the file, whose stem is the model's name.
         split: whose images it is about.
-        classes: as in `FilePredictions`.
+        stated: of its class ids.
         run: name of the run.
     """
     model = Path(path).stem
-    found = FilePredictions(read_file(flow, path, split), run, model, "predict", classes)
+    file = read_file(flow, path, split)
+    found = FilePredictions(file, run, model, "predict", meaning_of(flow, path, file, split, stated))
     pieces = cut(flow.data.shards([split]), found.rows)
     checked = flow.map(CHECK, Checking(flow.data, found), {piece.name: piece for piece in pieces})
     account = Account.total(checked.facts)
     reasons = {reason: account.left_out[reason].rows for reason in REASONS if reason in account.left_out}
     return Outcome(
         account.counts,
-        {"model": model, "placed": account.placed, "left_out": reasons},
+        {"model": model, "placed": account.placed, "left_out": reasons} | facts_of({split: found.meaning}),
         summary=[
             Table("detections", ("model", "read", "kept"), [[model, account.read, account.kept]]),
             *found.tables(account, "Detections left out"),

@@ -2,23 +2,39 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray.formats.detections.rows import RAW
+from detray.meaning.settle import Meaning
 from detray.tables import lookup
 
 
-def with_classes(raw: pa.Table, classes: Mapping[int, int]) -> pa.Table:
-    """Raw detections whose class ids are the data set's: ``classes`` says what theirs mean; others stay."""
-    if not classes:
-        return raw
-    place = pc.index_in(raw["category_id"], value_set=pa.array(list(classes), pa.int64()))
-    meant = pa.chunked_array([pa.array(list(classes.values()), pa.int64()).take(place.combine_chunks())])
-    index = RAW.get_field_index("category_id")
-    return raw.set_column(index, RAW.field(index), pc.coalesce(meant, raw["category_id"]))
+def with_classes(raw: pa.Table, meaning: Meaning) -> pa.Table:
+    """Raw detections whose class ids are the data set's; rows of classes that it lacks keep a name and no id."""
+    ids, names = raw["category_id"].combine_chunks(), raw["category_name"].combine_chunks()
+    stands = pa.repeat(True, len(raw))
+    if meaning.foreign or meaning.is_whole:
+        called = _looked_up(ids, meaning.foreign, pa.string())
+        if meaning.is_whole:
+            called = pc.coalesce(called, ids.cast(pa.string()))
+        stands, names = called.is_null(), pc.coalesce(names, called)
+    found = pc.coalesce(_looked_up(ids, meaning.ids, pa.int64()), pc.if_else(stands, ids, None))
+    if meaning.names:
+        named = raw["category_name"].combine_chunks()
+        found = pc.if_else(named.is_valid(), _looked_up(named, meaning.names, pa.int64()), found)
+    for name, column in (("category_id", found), ("category_name", names)):
+        index = RAW.get_field_index(name)
+        raw = raw.set_column(index, RAW.field(index), column)
+    return raw
+
+
+def _looked_up(keys: pa.Array, table: Mapping[Any, Any], type: pa.DataType) -> pa.Array:
+    place = pc.index_in(keys, value_set=pa.array(list(table), keys.type))
+    return pa.array(list(table.values()), type).take(place)
 
 
 def image_texts(raw: pa.Table) -> pa.Array:

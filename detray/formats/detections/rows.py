@@ -4,6 +4,7 @@
 diagnosis looks at.
 """
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import UNSET
 
 from detray import schema
@@ -23,7 +25,7 @@ from detray.formats import values
 from detray.formats.json.file import JsonFile, open_json
 from detray.formats.json.lists import JsonList, cut, find_lists, find_only_list
 from detray.formats.json.rows import Int64, ParsedRows, Raw, Row, WrongCut, box_columns, column, raw_text, read_blocks
-from detray.formats.values import Defects
+from detray.formats.values import Defects, clean
 from detray.masks import read_mask
 
 SIDES = ("x", "y", "width", "height")
@@ -32,6 +34,7 @@ RAW = pa.schema(
     [
         pa.field("image_id", pa.int64(), metadata={"description": "The image; NULL where not readable"}),
         pa.field("category_id", pa.int64(), metadata={"description": "The class; NULL where not readable"}),
+        pa.field("category_name", pa.string(), metadata={"description": "What the row calls it; NULL if it does not"}),
         *(schema.schema("annotations").field(side) for side in SIDES),
         pa.field("score", pa.float64(), metadata={"description": "Confidence as written; NULL where not finite"}),
         pa.field("segmentation", pa.string(), metadata={"description": "COCO RLE as JSON; NULL if none"}),
@@ -42,6 +45,10 @@ RAW = pa.schema(
 )
 """Detections as written. Boxes keep negative sizes, scores whatever number they hold."""
 
+NAMES = {"category_name": "category_name", "class_name": "class_name", "label": "label", "class": "class_"}
+"""Keys under which tools write the name of a class, the first that is a text, and the struct's attribute."""
+
+MAX_NAME_BYTES = 1000
 WRAPPERS = ("annotations", "detections", "predictions", "results")
 """Keys under which tools put the list into an object, with further keys beside it."""
 _LOOKS = '[{"image_id": 1, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}, ...]'
@@ -62,14 +69,18 @@ class FileChunk:
     shares: bool = False
 
 
-class DetectionRow(Row, forbid_unknown_fields=False, gc=False):
-    """A detection; of segmentation results the box may be absent."""
+class DetectionRow(Row, forbid_unknown_fields=False, gc=False, rename={"class_": "class"}):
+    """A detection; of segmentation results the box may be absent, and some tools name the class beside its id."""
 
     image_id: Int64
-    category_id: Int64
     score: float
+    category_id: Int64 | None = None
     bbox: tuple[float, float, float, float] | None = None
     segmentation: Raw = UNSET
+    category_name: Raw = UNSET
+    class_name: Raw = UNSET
+    label: Raw = UNSET
+    class_: Raw = UNSET
 
 
 def plan(path: str | Path, *, exact: bool = False) -> list[FileChunk]:
@@ -129,6 +140,7 @@ def _table(found: ParsedRows[DetectionRow], path: str) -> pa.Table:
     columns = {
         "image_id": column(rows, "image_id", pa.int64()),
         "category_id": column(rows, "category_id", pa.int64()),
+        "category_name": _names(rows),
         **box_columns(boxes),
         "score": column(rows, "score", pa.float64()),
         "segmentation": pa.array(masks, pa.string()) if any(masks) else pa.nulls(count, pa.string()),
@@ -137,6 +149,32 @@ def _table(found: ParsedRows[DetectionRow], path: str) -> pa.Table:
         "defects": pa.array(defects, _DEFECTS) if defects else pa.nulls(count, _DEFECTS),
     }
     return pa.table(columns, schema=RAW)
+
+
+def _names(rows: Sequence[DetectionRow]) -> pa.Array:
+    """What each row calls its class."""
+    found = pa.nulls(len(rows), pa.string())
+    for attribute in NAMES.values():
+        written = list(map(attrgetter(attribute), rows))
+        if any(value is not UNSET for value in written):
+            texts = [b"" if value is UNSET else bytes(value) for value in written]
+            names = {text: _name(text) for text in set(texts)}
+            found = pc.coalesce(found, pa.array([names[text] for text in texts], pa.string()))
+    return found
+
+
+def _name(text: bytes) -> str | None:
+    if text[:1] != b'"' or len(text) > MAX_NAME_BYTES:
+        return None
+    try:
+        return class_name(msgspec.json.decode(text, type=str))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def class_name(value: object) -> str | None:
+    """The name of a class, if it is one."""
+    return clean(value).strip() or None if isinstance(value, str) and len(value) <= MAX_NAME_BYTES else None
 
 
 def read_all(path: str | Path) -> pa.Table:
@@ -160,7 +198,11 @@ def number_ranks(parts: Sequence[pa.Table]) -> pa.Table:
 
 def _repair(row: dict[str, Any], defects: Defects) -> DetectionRow:
     """A detection that is not as it should be."""
-    fields: dict[str, Any] = {name: values.integer_of(row, name, defects) for name in ("image_id", "category_id")}
+    names = {NAMES[key]: json.dumps(row[key]).encode() for key in NAMES if class_name(row.get(key)) is not None}
+    fields: dict[str, Any] = {name: msgspec.Raw(text) for name, text in names.items()}
+    fields["image_id"] = values.integer_of(row, "image_id", defects)
+    if "category_id" in row or not names:
+        fields["category_id"] = values.integer_of(row, "category_id", defects)
     fields["score"] = values.number_of(row, "score", defects)
     if row.get("bbox") is not None or row.get("segmentation") is None:
         fields["bbox"] = values.box_of(row, "bbox", defects)

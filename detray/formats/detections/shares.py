@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from detray.errors import DetrayError
 from detray.formats import values
-from detray.formats.detections.rows import RAW, SIDES, WRAPPERS, FileChunk, number_ranks
+from detray.formats.detections.rows import RAW, SIDES, WRAPPERS, FileChunk, class_name, number_ranks
 from detray.formats.json import whole
 from detray.formats.listing import FILES_PER_CHUNK, files_below, read_bounded
 from detray.formats.source import require_inside
@@ -22,6 +22,8 @@ from detray.tables import lookup
 
 _IMAGE = ("image_id", "file_name", "filename", "image", "source_id", "key")
 _BOXES = "detection_boxes"
+_NAMES = ("detection_class_entities", "detection_class_names")
+"""What models of Open Images on TensorFlow Hub, and people, call the names."""
 _NOT_PREDICTIONS = ("classes.txt",)
 
 Row = dict[str, Any]
@@ -142,6 +144,7 @@ def _of_image(value: Any, path: str) -> Iterator[Row]:
     image = next((value[name] for name in _IMAGE if value.get(name) is not None), None)
     columns = [value.get(name) for name in (_BOXES, "detection_classes", "detection_scores")]
     boxes, classes, scores = (column if isinstance(column, list) else [] for column in columns)
+    names: list[Any] = next((value[name] for name in _NAMES if isinstance(value.get(name), list)), [])
     if not isinstance(value.get(_BOXES), list):
         defects = Defects()
         defects.note("missing-field", _BOXES, value.get(_BOXES, ""))
@@ -164,5 +167,6 @@ def _of_image(value: Any, path: str) -> Iterator[Row]:
             [x, y, width, height],
             defects,
             category_id=values.integer_of(row, "category_id", defects),
+            category_name=class_name(names[index]) if index < len(names) else None,
             score=values.number_of(row, "score", defects),
         )

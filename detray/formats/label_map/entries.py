@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from detray.formats.values import is_text
+from detray.meaning.reading import Listed
 
 MAX_BYTES = 16 << 20
 """A longer file is no label map."""
@@ -12,12 +13,16 @@ MAX_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Entry:
-    """One class; ``name`` is what annotations and TFRecords call it, ``display_name`` the words for people."""
+    """One class; ``name`` is what annotations and TFRecords call it, ``display_name`` the words for people.
+
+    ``is_position``: the file states no ids, and ``id`` is the place in it, from 1.
+    """
 
     id: int | None
     name: str | None
     display_name: str | None = None
     line: int | None = None
+    is_position: bool = False
 
     @property
     def label(self) -> str | None:
@@ -50,6 +55,16 @@ class LabelMap:
             if entry.id is not None and entry.label is not None:
                 found.setdefault(entry.id, entry.label)
         return found
+
+    @property
+    def listed(self) -> Listed:
+        """All names of each id, for reading class ids by."""
+        names: dict[int, tuple[str, ...]] = {}
+        for entry in self.entries:
+            stated = tuple(dict.fromkeys(name for name in (entry.display_name, entry.name) if name is not None))
+            if entry.id is not None and stated:
+                names.setdefault(entry.id, stated)
+        return Listed(self.path, names, is_numbered=not all(entry.is_position for entry in self.entries))
 
     @property
     def ids(self) -> dict[str, int]:

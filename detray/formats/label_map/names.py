@@ -4,7 +4,6 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,14 @@ def from_value(value: Any, source: str) -> tuple[list[Entry], list[Problem]]:
         names = value["names"]
         is_yolo = not _YOLO_KEYS.isdisjoint(value) or Path(source).name in DATA_FILES
         if isinstance(names, dict) and is_yolo:
-            return _pairs(((integer(index), name) for index, name in names.items()), lambda number: number + 1)
+            return _pairs(((integer(index), name) for index, name in names.items()), shift=1)
         value = names
     if isinstance(value, dict) and isinstance(value.get("categories"), list):
         value = value["categories"]
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return _pairs((integer(item.get("id")), item.get("name")) for item in value)
     if isinstance(value, list):
-        return _pairs(enumerate(value, 1))
+        return _pairs(enumerate(value), shift=1)
     if isinstance(value, dict) and value:
         if all(integer(key) is not None for key in value):
             return _pairs((integer(key), name) for key, name in value.items())
@@ -63,7 +62,7 @@ def from_descriptions(text: str) -> tuple[list[Entry], list[Problem]]:
     csv.field_size_limit(MAX_BYTES)
     for line, row in enumerate(csv.reader(text.splitlines()), 1):
         if len(row) >= 2 and row[0] != "LabelName":
-            entries.append(Entry(len(entries) + 1, row[0].strip(), row[1].strip(), line))
+            entries.append(Entry(len(entries) + 1, row[0].strip(), row[1].strip(), line, is_position=True))
     return entries, []
 
 
@@ -76,7 +75,8 @@ def integer(value: Any) -> int | None:
     return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None
 
 
-def _pairs(pairs: Any, shift: Callable[[int], int] = lambda number: number) -> tuple[list[Entry], list[Problem]]:
+def _pairs(pairs: Any, shift: int = 0) -> tuple[list[Entry], list[Problem]]:
+    """Entries of numbers and names; with a ``shift`` the numbers are places, and become ids by it."""
     entries, problems = [], []
     for number, name in pairs:
         if not isinstance(name, str):
@@ -85,7 +85,7 @@ def _pairs(pairs: Any, shift: Callable[[int], int] = lambda number: number) -> t
                 name = None
             else:
                 name = str(name)  # YAML reads the names no, 7 and 1.5 as other things than text
-        entries.append(Entry(None if number is None else shift(number), name and clean(name)))
+        entries.append(Entry(None if number is None else number + shift, name and clean(name), is_position=shift > 0))
     return entries, problems
 
 
@@ -100,5 +100,5 @@ def from_lines(text: str) -> tuple[list[Entry], list[Problem]]:
             if match
         ]
     else:
-        entries = [Entry(position, name, line=line) for position, (line, name) in enumerate(lines, 1)]
+        entries = [Entry(position, name, line=line, is_position=True) for position, (line, name) in enumerate(lines, 1)]
     return [entry for entry in entries if entry.name != _PLACEHOLDER], []

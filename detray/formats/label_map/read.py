@@ -15,9 +15,10 @@ from pathlib import Path
 from detray.errors import DetrayError, UsageError
 from detray.files import open_file
 from detray.formats.label_map.entries import MAX_BYTES, LabelMap, check
-from detray.formats.label_map.names import from_descriptions, from_json_text, from_lines, from_value, integer
+from detray.formats.label_map.names import from_descriptions, from_json_text, from_lines, from_value
 from detray.formats.label_map.pbtxt import from_pbtxt
 from detray.formats.values import clean
+from detray.meaning.settle import Stated
 from detray.settings import parse_yaml
 
 
@@ -47,31 +48,20 @@ def read_label_map(path: str | Path) -> LabelMap:
     return LabelMap(str(path), tuple(entries), (*problems, *check(entries)))
 
 
-def read_category_map(stated: Mapping[int, int] | str | None, names: Mapping[int, str]) -> dict[int, int]:
-    """The data set's class id of each id that a detector uses; ids that stay are left out.
+def stated_classes(category_map: Mapping[int, int] | str | None, label_map: str | None) -> Stated:
+    """What is stated of class ids.
 
     Args:
-        stated: the mapping itself, or a file: a mapping of ids (.yaml, .json), or a label map, whose
-            names are looked up among the data set's.
-        names: the data set's classes by id.
+        category_map: ids of the data by other ids, or a file: such a mapping (.yaml, .json) or a label map.
+        label_map: the data set's.
 
     Raises:
-        UsageError: the file cannot be read.
-        DetrayError: it names no class of the data set.
+        UsageError, DetrayError: as `read_label_map`.
     """
-    if stated is None or not isinstance(stated, str):
-        return dict(stated or {})
-    ids = {name: number for number, name in sorted(names.items(), reverse=True)}
-    folded = {name.casefold(): number for name, number in ids.items()}
-    found: dict[int, int] = {}
-    for entry in read_label_map(stated).entries:
-        for label in (entry.display_name, entry.name):
-            meant = None if label is None else ids.get(label, folded.get(label.casefold(), integer(label)))
-            if entry.id is not None and meant is not None and meant in names:
-                found.setdefault(entry.id, meant)
-    if not found:
-        raise DetrayError(f"{stated}: names no class of the data set, which has {', '.join(list(names.values())[:5])}")
-    return found
+    own = None if label_map is None else read_label_map(label_map).listed
+    if isinstance(category_map, str):
+        return Stated(category_map=read_label_map(category_map).listed, label_map=own)
+    return Stated(category_map or {}, label_map=own)
 
 
 def _text(path: Path) -> str:

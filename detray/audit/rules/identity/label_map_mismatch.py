@@ -26,9 +26,9 @@ from detray.audit.groups import annotators, files
 from detray.audit.resemblance import MIN_CONFIDENCE, MIN_IMAGES, differ, measure_groups, of_group, of_split, remapped
 from detray.audit.rule import ERROR, FATAL, WARNING, Effect, Fact, HypothesisRule, Limits, Suspects
 from detray.audit.rules.drift import reference
-from detray.audit.rules.identity.names import plain
 from detray.audit.rules.identity.own_list import shifted_against_list, shifted_against_map, shifted_against_split
 from detray.audit.summary import Summary
+from detray.meaning.names import plain
 
 Names = Mapping[int, str | None]
 """Name by id; None for a class that has none."""

@@ -10,8 +10,8 @@ Source: Unicode normalisation form NFKC (UAX 15); merged data sets.
 from collections.abc import Sequence
 
 from detray.audit.rule import WARNING, Fact, Limits, SummaryRule
-from detray.audit.rules.identity.names import plain, plurals
 from detray.audit.summary import Summary
+from detray.meaning.names import plain, plurals
 
 
 def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
