@@ -33,7 +33,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> inference.Work:
     folder = tmp_path_factory.mktemp("data")
     shard = draw(folder, 11)
     Path(shard.images["path"][4].as_py()).write_bytes(b"no picture")
-    network = build_network(DETECTOR.input_height, DETECTOR.input_width, len(CLASSES))
+    network = build_network(DETECTOR, len(CLASSES))
     model = folder / "model"
     model.mkdir()
     for name, data in RetinaNet(network, CLASSES, DETECTOR, PREDICT, (), 0).files().items():
