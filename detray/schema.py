@@ -286,6 +286,7 @@ _TABLES = (
             _number("ap", "COCO AP", "0 to 1"),
             _number("ap50", "AP at IoU .5", "0 to 1"),
             _number("seconds", "Wall time of the epoch", "s"),
+            _flag("is_kept", "The epoch whose weights the model has"),
         ),
     ),
     Table(

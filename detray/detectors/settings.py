@@ -124,16 +124,54 @@ class DetectorSettings(Section, frozen=True):
         return self.kind == "predictions"
 
 
+DEFAULT_DECAY = 1.0e-4
+
+
 class TrainSettings(Section, frozen=True):
     """How the RetinaNet is trained."""
 
-    epochs: Annotated[int, Meta(ge=1, le=10_000, description="passes over the training split")] = 20
+    epochs: Annotated[int, Meta(ge=1, le=10_000, description="passes over the training split, at most")] = 20
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 8
+    accumulate: Annotated[
+        int, Meta(ge=1, le=1024, description="steps whose gradients the optimizer takes together, their mean")
+    ] = 1
     seed: Annotated[int, Meta(ge=0, lt=2**31, description="of weights, order and augmentation")] = 0
-    optimizer: Annotated[Literal["adamw", "sgd"], Meta(description="adamw or sgd with momentum .9")] = "adamw"
+    precision: Annotated[
+        Literal["float32", "mixed_bfloat16", "mixed_float16"],
+        Meta(description="of computing; weights are float32 always. mixed_float16 needs a GPU"),
+    ] = "float32"
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd", "rmsprop"], Meta(description="sgd and rmsprop with momentum .9")
+    ] = "adamw"
     learning_rate: Annotated[float, Meta(gt=0, le=10, description="peak, after the warm-up")] = 3.0e-3
-    weight_decay: Annotated[float, Meta(ge=0, le=1, description="decoupled")] = 1.0e-4
-    schedule: Annotated[Literal["cosine", "constant", "step"], Meta(description="of the learning rate")] = "cosine"
+    weight_decay: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="decoupled, not of norms and biases; null: 1e-4, but for adam none"),
+    ] = None
+    l2: Annotated[
+        float, Meta(ge=0, le=1, description="times the squared weights, not norms and biases, in the loss")
+    ] = 0.0
+    dropout: Annotated[float, Meta(ge=0, le=0.9, description="share of the head towers' outputs left out")] = 0.0
+    clip_norm: Annotated[
+        Annotated[float, Meta(gt=0)] | None, Meta(description="global norm of the gradients at most; null: any")
+    ] = 10.0
+    schedule: Annotated[
+        Literal["cosine", "constant", "step", "cyclical", "one_cycle"],
+        Meta(
+            description="of the learning rate: cosine; constant; step, a tenth after 60% and 85% of the training;"
+            " cyclical, triangles from a tenth to the peak and back; one_cycle, up from 1/25 and down to nearly 0"
+        ),
+    ] = "cosine"
+    cycles: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None, Meta(description="triangles of cyclical; null: 4")
+    ] = None
+    warmup_steps: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000)] | None,
+        Meta(description="steps up to the peak; null: 50, at most a fifth of all"),
+    ] = None
+    warmup_epochs: Annotated[Annotated[float, Meta(ge=0, le=1000)] | None, Meta(description="the same in epochs")] = (
+        None
+    )
     focal_alpha: Annotated[float, Meta(ge=0, le=1, description="weight of positives in the focal loss")] = 0.25
     focal_gamma: Annotated[float, Meta(ge=0, le=10, description="focusing of the focal loss")] = 2.0
     class_weights: Annotated[
@@ -153,6 +191,20 @@ class TrainSettings(Section, frozen=True):
         ),
     ] = None
     oversample: Annotated[dict[str, float], Meta(description="repeat factor by class name, 1 to 100")] = {}
+    undersample: Annotated[
+        dict[str, Annotated[float, Meta(gt=0, le=1)]],
+        Meta(
+            description="share by class name of the images that an epoch shows; an image with another class too comes"
+            " as often as that class wants"
+        ),
+    ] = {}
+    repeat_factor: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(
+            description="threshold t of LVIS's sampling: images of a class that the share f < t of the images holds"
+            " come sqrt(t / f) times",
+        ),
+    ] = None
     augmentation: Annotated[
         Policy | AugmentationSettings,
         Meta(
@@ -160,6 +212,38 @@ class TrainSettings(Section, frozen=True):
             " its strength and probability: {flip: {p: 0.5}, rotate: {degrees: 10}}"
         ),
     ] = "default"
+    keep: Annotated[
+        Literal["best", "last"],
+        Meta(
+            description="which epoch's weights are the model: the best on the split val, if there is one, or the last"
+        ),
+    ] = "best"
+    best_by: Annotated[Literal["ap", "ap50"], Meta(description="what is best: the highest mean of these")] = "ap"
+    focus: Annotated[tuple[str, ...], Meta(description="class names whose mean it is; empty: all")] = ()
+    patience: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | None,
+        Meta(description="epochs without a better one after which it ends; null: none"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.optimizer == "adam" and self.weight_decay:
+            raise ValueError("weight_decay with the optimizer adam is adamw: choose that, or l2")
+        if self.warmup_steps is not None and self.warmup_epochs is not None:
+            raise ValueError("expected either warmup_steps or warmup_epochs")
+        if self.schedule == "cyclical" and (self.warmup_steps is not None or self.warmup_epochs is not None):
+            raise ValueError("the schedule cyclical begins with a rise and has no warm-up beside it")
+        if self.cycles is not None and self.schedule != "cyclical":
+            raise ValueError(f"cycles are of the schedule cyclical, and the schedule is {self.schedule}")
+        both = sorted(set(self.oversample) & set(self.undersample))
+        if both:
+            raise ValueError(f"the class {both[0]} stands in oversample and in undersample")
+
+    @property
+    def decay(self) -> float:
+        """The weight decay, decoupled."""
+        if self.weight_decay is not None:
+            return self.weight_decay
+        return 0.0 if self.optimizer == "adam" else DEFAULT_DECAY
 
 
 class NmsSettings(Section, frozen=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
-from detray.detectors.training.flow import TRAIN, VAL
+from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import DetrayError
 from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from detray.detectors.training.flow import TRAIN, VAL
+from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
 from detray.flow.data import Data
 from detray.tables import class_names, own_classes

@@ -10,7 +10,8 @@ import pyarrow as pa
 from detray import schema
 from detray.detectors.data import TrainingData, load
 from detray.detectors.settings import DetectorSettings
-from detray.detectors.training.flow import COLUMNS, VAL
+from detray.detectors.training.flow import COLUMNS
+from detray.detectors.training.history import VAL
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.inputs import read_scene

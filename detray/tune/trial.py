@@ -89,12 +89,11 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
     workspace = place(bench, trial)
     start = perf_counter() - (before[-1].seconds if before else 0.0)
 
-    def on_epoch(result: EpochResult) -> bool:
+    def on_epoch(result: EpochResult) -> None:
         if result.epoch > len(before):
             epoch = _judged(bench, trial, result, perf_counter() - start)
             write_epoch(bench, trial, result.epoch, epoch)
             report(result.epoch, epoch.ap)
-        return True
 
     try:
         model = train(
@@ -106,7 +105,7 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
             predict=bench.predict,
             on_epoch=on_epoch,
             checkpoint=workspace.below(CHECKPOINT).folder,
-        )
+        ).model
         if trial.phase == "search":
             for name, data in model.files().items():
                 workspace.below(MODEL).write(name, data)

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from detray.arrays import Floats
 from detray.detectors.catalogue import require_trainable
-from detray.detectors.training.flow import TRAIN, VAL, Work, training
+from detray.detectors.training.flow import Work, training
+from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.scores import class_scores

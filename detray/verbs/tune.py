@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from detray.detectors.catalogue import require_trainable
 from detray.detectors.settings import TrainSettings
-from detray.detectors.training.flow import TRAIN, VAL
+from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
 from detray.flow.executor import Executor, InProcess
 from detray.flow.flow import Flow

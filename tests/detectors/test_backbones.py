@@ -193,7 +193,7 @@ def test_what_is_frozen_does_not_move_by_a_bit(published: Any, data: TrainingDat
     settings = replace(BRIEF, freeze_units=units, epochs=1)
     start = _taken(detector)
     few = _first(data, 2)
-    model = train(few, None, detector, settings, CLASSES)
+    model = train(few, None, detector, settings, CLASSES).model
     frozen = set(freeze(start, units, True))
     assert frozen == set(model.frozen_layers)
     for ours, before in zip(leaves(model.network.layers), leaves(start.layers), strict=True):
@@ -222,7 +222,7 @@ def test_statistics_of_batches_are_frozen_where_weights_are_given_and_nobody_say
 
 
 def test_statistics_move_where_they_are_not_frozen(data: TrainingData, eager: None) -> None:
-    model = train(_first(data, 2), None, SMALL, BRIEF, CLASSES)
+    model = train(_first(data, 2), None, SMALL, BRIEF, CLASSES).model
     mean, variance = model.network.get_layer("conv_bn").get_weights()[2:]
     assert mean.any()
     assert (variance != 1).all()

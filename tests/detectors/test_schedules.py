@@ -4,12 +4,19 @@ import pytest
 from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
 from detray.detectors.training.class_weights import class_weights
-from detray.detectors.training.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
+from detray.detectors.training.sampling import epoch_order, image_factors, steps_per_epoch
+from detray.detectors.training.schedules import Schedule
+from detray.errors import UsageError
 from detray.schema import empty
+from detray.settings import convert
 
 
-def _rate(step, schedule, total=1000):
-    return learning_rate(step, total, TrainSettings(learning_rate=1.0, schedule=schedule))
+def _schedule(schedule, total=1000, epochs=10, **more):
+    return Schedule.of(TrainSettings(learning_rate=1.0, epochs=epochs, schedule=schedule, **more), total // epochs)
+
+
+def _rate(step, schedule, total=1000, epochs=10, **more):
+    return _schedule(schedule, total, epochs, **more).rate(step)
 
 
 def test_the_rate_warms_up_then_follows_its_schedule():
@@ -23,7 +30,61 @@ def test_the_rate_warms_up_then_follows_its_schedule():
 
 
 def test_a_short_training_still_reaches_its_peak():
-    assert max(_rate(step, "cosine", total=4) for step in range(4)) == 1
+    for schedule in ("cosine", "constant", "step", "one_cycle"):
+        assert max(_rate(step, schedule, total=4, epochs=1) for step in range(4)) == pytest.approx(1, abs=0.3)
+    assert max(_rate(step, "cosine", total=4, epochs=1) for step in range(4)) == 1
+
+
+def test_cyclical_goes_up_and_down():
+    rates = [_rate(step, "cyclical") for step in range(1000)]
+    assert min(rates) == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1)
+    assert [rates[step] for step in (0, 125, 250, 375)] == pytest.approx([0.1, 1, 0.1, 1])
+    assert [_rate(step, "cyclical", cycles=1) for step in (0, 500)] == pytest.approx([0.1, 1])
+
+
+def test_one_cycle_rises_and_falls_to_almost_nothing():
+    rates = [_rate(step, "one_cycle") for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert rates.index(max(rates)) == 300
+    assert rates[999] < 1e-4
+    assert _rate(100, "one_cycle", warmup_steps=100) == 1
+    assert _rate(0, "one_cycle", warmup_steps=0) == 1
+
+
+def test_the_warm_up_is_as_long_as_is_said():
+    assert [_rate(step, "constant", warmup_steps=4) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert _rate(0, "constant", warmup_steps=0) == 1
+    assert _rate(49, "constant", warmup_epochs=0.5) == 1
+    assert _rate(24, "constant", warmup_epochs=0.5) == 0.5
+    for more in ({"warmup_steps": 1000}, {"warmup_epochs": 10.0}):
+        with pytest.raises(UsageError, match="1000 steps, and the whole training has 1000: 10 epochs of 100"):
+            _schedule("cosine", **more)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"optimizer": "adam", "weight_decay": 0.1}, "adamw"),
+        ({"warmup_steps": 1, "warmup_epochs": 1}, "either warmup_steps or warmup_epochs"),
+        ({"schedule": "cyclical", "warmup_steps": 1}, "no warm-up"),
+        ({"cycles": 2}, "the schedule is cosine"),
+        ({"oversample": {"a": 2}, "undersample": {"a": 0.5}}, "class a stands in oversample and in undersample"),
+        ({"undersample": {"a": 2}}, "<= 1"),
+        ({"precision": "float16"}, "mixed_float16"),
+        ({"optimizer": "lion"}, "rmsprop"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(values, words):
+    with pytest.raises(UsageError, match=words):
+        convert(values, TrainSettings, "test", "train")
+
+
+def test_weight_decay_has_a_default_by_optimizer():
+    decays = {name: TrainSettings(optimizer=name).decay for name in ("adamw", "adam", "sgd", "rmsprop")}
+    assert decays == {"adamw": 1e-4, "adam": 0, "sgd": 1e-4, "rmsprop": 1e-4}
+    assert TrainSettings(optimizer="adam", weight_decay=0.0).decay == 0
+    assert TrainSettings(weight_decay=0.5).decay == 0.5
 
 
 def test_every_image_comes_once_and_a_part_of_a_batch_is_filled():
@@ -71,10 +132,33 @@ def _data(labels, offsets):
     )
 
 
+def _factors(data, names, **settings):
+    return image_factors(data, names, TrainSettings(**settings))
+
+
 def test_an_images_factor_is_the_largest_of_its_classes():
     data = _data(labels=[0, 1, 0, -1], offsets=[0, 2, 3, 3, 4])
-    np.testing.assert_array_equal(repeat_factors(data, ["a", "rare"], {"rare": 8.0}), [8, 1, 1, 1])
-    np.testing.assert_array_equal(repeat_factors(data, ["a", "rare"], {}), [1, 1, 1, 1])
+    np.testing.assert_array_equal(_factors(data, ["a", "rare"], oversample={"rare": 8.0}), [8, 1, 1, 1])
+    np.testing.assert_array_equal(_factors(data, ["a", "rare"]), [1, 1, 1, 1])
+
+
+def test_repeat_factors_come_from_how_many_images_hold_a_class():
+    data = _data(labels=[0, 0, 1, *[0] * 15], offsets=[0, 3, *range(4, 19)])  # a in 16 images, the rare class in one
+    rare, common = _factors(data, ["a", "rare"], repeat_factor=0.25)[:2]
+    assert rare == pytest.approx(2)  # sqrt(.25 / (1 / 16))
+    assert common == 1
+    both = _factors(data, ["a", "rare"], repeat_factor=0.25, oversample={"a": 3.0})
+    np.testing.assert_array_equal(both, 3)
+    np.testing.assert_array_equal(_factors(data, ["a", "never"], repeat_factor=1.0)[1:], 1)
+
+
+def test_of_undersampled_classes_an_epoch_shows_a_share():
+    data = _data(labels=[0, 1, 0, -1, 0, 2], offsets=[0, 2, 3, 3, 4, 6])
+    factors = _factors(data, ["a", "rare", "b"], undersample={"a": 0.25, "b": 0.5}, oversample={"rare": 4.0})
+    np.testing.assert_array_equal(factors, [4, 0.25, 1, 1, 0.5])  # a and rare; a; none; crowd; a and b
+    shown = np.concatenate([epoch_order(np.full(100, 0.25), 1, 0, epoch)[0].ravel() for epoch in range(40)])
+    assert len(shown) == 1000
+    assert np.bincount(shown, minlength=100).min() > 2
 
 
 def test_class_weights():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
 from outputs import run_stage
@@ -15,8 +16,11 @@ from detray.console import Bar
 from detray.detectors import flow as inference
 from detray.detectors.retinanet.model import RetinaNet, load_retinanet
 from detray.detectors.retinanet.network import build_network
+from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.detectors.training.flow import Training, Work, learn
+from detray.detectors.training.history import History
+from detray.detectors.training.loop import EpochResult
 from detray.errors import DetrayError, UsageError
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision
 from detray.evaluate.settings import EvaluateSettings
@@ -81,6 +85,43 @@ def test_train_writes_history_model_and_quarantine(trained):
     assert not Path(store.path("train", "_partial")).exists()
 
 
+def test_history_says_which_epoch_is_kept(trained):
+    """The first of the best by mean AP; the summary shows it."""
+    store, outcome = trained
+    history = store.read("history").to_pylist()
+    means = {
+        epoch: np.mean([row["ap"] for row in history if row["epoch"] == epoch and row["split"] == "val"])
+        for epoch in (1, 2)
+    }
+    best = max(means, key=means.get)
+    assert {row["epoch"] for row in history if row["is_kept"]} == {best}
+    assert outcome.facts["epoch"] == best
+    which = "last" if best == 2 else "best"
+    assert outcome.summary[0].title == f"epoch {best} of 2, the {which}, on the split val"
+    shown = {row[0]: row[1:] for row in outcome.summary[0].rows}
+    assert shown == {
+        row["category_name"]: [row["ap"], row["ap50"]] for row in history if row["split"] == "val" and row["is_kept"]
+    }
+
+
+def test_tensorboard_finds_every_epoch(trained):
+    from tensorflow.core.util.event_pb2 import Event
+
+    store, _ = trained
+    (path,) = Path(store.path("train", "tensorboard")).iterdir()
+    assert "tfevents" in path.name
+    events = [
+        Event.FromString(record) for record in tensorflow()[0].data.TFRecordDataset(str(path)).as_numpy_iterator()
+    ]
+    assert events[0].file_version == "brain.Event:2"
+    assert [event.step for event in events[1:]] == [1, 2]
+    shown = {value.tag: value.simple_value for value in events[2].summary.value}
+    rows = [row for row in store.read("history").to_pylist() if row["epoch"] == 2]
+    assert shown["train/loss"] == pytest.approx(rows[0]["loss"])
+    assert shown["val/ap50/red"] == pytest.approx(rows[1]["ap50"])
+    assert shown["val/mean_ap"] == pytest.approx((rows[1]["ap"] + rows[2]["ap"]) / 2)
+
+
 def test_predict_covers_every_image_of_its_splits(trained):
     store, _ = trained
     outcome = _run(predict.STAGE, store, _config(predict=PredictSettings(splits=("train", "val"), batch_size=4)))
@@ -108,12 +149,13 @@ def test_the_cut_does_not_change_the_predictions(trained, monkeypatch):
 
 
 def test_what_the_history_says_is_what_predict_and_evaluate_find(trained):
-    """The last epoch's AP comes from the very detections that the saved model makes."""
+    """The kept epoch's AP comes from the very detections that the saved model makes."""
     store, _ = trained
     _run(predict.STAGE, store, _config(predict=PredictSettings()), "defaults")
     (key,) = store.shards(["val"])
     truth = read_scene(store.read_shard(key), EvaluateSettings()).gt
-    last = [row for row in store.read("history").to_pylist() if row["epoch"] == 2 and row["split"] == "val"]
+    last = [row for row in store.read("history").to_pylist() if row["is_kept"] and row["split"] == "val"]
+    assert last
     for row in last:
         own = truth.category == row["category_id"]
         gt = GroundTruth(truth.image[own], truth.category[own], truth.box[own], truth.area[own], truth.crowd[own])
@@ -272,6 +314,44 @@ def test_a_file_of_detections_is_of_one_split(tmp_path):
 def test_model_names():
     names = {None: "retinanet", "out/a/tune/best/model": "best", "x/mine": "mine", "s3://b/run/model/": "run"}
     assert {path: inference.model_name(DetectorSettings(path=path)) for path in names} == names
+
+
+def test_only_a_validation_split_tells_the_best_epoch(tmp_path):
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "train", 2)])
+    alone = DatasetSettings(splits={"train": SplitSettings(images="train")})
+    for name, value in {"patience": 2, "focus": ("red",)}.items():
+        with pytest.raises(UsageError, match=rf"train\.{name} asks which epoch is best"):
+            _run(train.STAGE, store, _config(dataset=alone, train=TrainSettings(**{name: value})))
+
+
+def test_a_focus_class_without_a_box_is_refused(tmp_path):
+    shards = [draw(tmp_path / "train", 2), draw(tmp_path / "val", 2, "val", seed=1)]
+    only_red = shards[1].annotations.filter(pc.equal(shards[1].annotations["category_id"], 3))
+    data = MemoryData([shards[0], replace(shards[1], annotations=only_red)])
+    settings = TrainSettings(epochs=1, focus=("green",))
+    work = Work(data, "t", DETECTOR, settings, train.judge, 0.01)
+    task = Training(data.shards(["train"]), data.shards(["val"]), MemoryKeeper().workspace("train"))
+    with pytest.raises(UsageError, match=r"train\.focus names green, of which the split val has no box"):
+        learn(work, task)
+
+
+def test_the_score_of_an_epoch_is_that_of_the_focus():
+    scores = []
+    for changes in ({}, {"focus": ("green",)}, {"best_by": "ap50", "focus": ("red",)}):
+        history = History(MemoryKeeper().workspace("train"), TrainSettings(**changes), _Judge(), {3: "red", 7: "green"})
+        result = EpochResult(1, 1.0, 0.6, 0.4, 0.003, 0.1, 0.0, 0, pa.table({"image_id": [1]}))
+        scores.append(history.keep(result))
+    assert scores == pytest.approx([0.35, 0.6, 0.2])
+
+
+class _Judge:
+    """Says .2 at IoU .5 and 0 beyond for red, .6 for green."""
+
+    class_ids = (3, 7)
+
+    def __call__(self, detections: pa.Table, class_ids: list[int]) -> np.ndarray:
+        return np.array([[0.2, 0.0], [0.6, 0.6]])
 
 
 def test_each_epoch_is_told(tmp_path, monkeypatch, eager, capsys):

@@ -4,12 +4,14 @@ from drawn import CLASSES, DETECTOR, eagerly
 from msgspec.structs import replace
 
 from detray.boxes import from_corners, paired_iou
+from detray.detectors.augmentation.settings import AugmentationSettings, CopyPaste, Flip
 from detray.detectors.data import TrainingData
 from detray.detectors.retinanet.freezing import UNITS, count_trainable, freeze
 from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.loop import EpochResult, train
+from detray.detectors.training.step import make_optimizer
 from detray.errors import DetrayError, UsageError
 
 SETTINGS = TrainSettings(epochs=60, batch_size=6, learning_rate=1e-2, augmentation="none")
@@ -18,10 +20,12 @@ BRIEF = replace(SETTINGS, epochs=1, batch_size=2)
 
 @pytest.fixture(scope="module")
 def some(data: TrainingData) -> TrainingData:
-    """Four pictures: two steps an epoch."""
+    """Four pictures, two steps an epoch; the first has no green square."""
     end = data.offsets[4]
+    labels = data.labels[:end].copy()
+    labels[: data.offsets[1]] = 0
     return TrainingData(
-        data.images[:4], data.image_ids[:4], data.sizes[:4], data.boxes[:end], data.labels[:end], data.offsets[:5],
+        data.images[:4], data.image_ids[:4], data.sizes[:4], data.boxes[:end], labels, data.offsets[:5],
         data.quarantine, {},
     )  # fmt: skip
 
@@ -29,8 +33,13 @@ def some(data: TrainingData) -> TrainingData:
 @pytest.fixture(scope="module")
 def trained(data: TrainingData) -> tuple[RetinaNet, list[EpochResult]]:
     results: list[EpochResult] = []
-    model = train(data, data, DETECTOR, SETTINGS, CLASSES, on_epoch=lambda result: results.append(result) or True)
-    return model, results
+    learned = train(data, data, DETECTOR, SETTINGS, CLASSES, on_epoch=results.append)
+    assert (learned.epoch, learned.epochs) == (60, 60)
+    return learned.model, results
+
+
+CHOOSING = {"keep", "best_by", "focus", "patience"}
+"""Settings that choose an epoch and leave each as it is."""
 
 
 def test_the_network_learns_the_shapes(trained, data):
@@ -64,8 +73,11 @@ def test_epochs_are_reported_as_they_end(trained):
 
 
 def _weights(some: TrainingData, settings: TrainSettings = BRIEF, detector: DetectorSettings = DETECTOR) -> np.ndarray:
-    network = train(some, None, detector, settings, CLASSES).network
-    return np.concatenate([values.ravel() for values in network.get_weights()])
+    return _flat(train(some, None, detector, settings, CLASSES).model)
+
+
+def _flat(model: RetinaNet) -> np.ndarray:
+    return np.concatenate([values.ravel() for values in model.network.get_weights()])
 
 
 def test_the_same_settings_give_the_same_model(some, eager):
@@ -79,10 +91,23 @@ def test_the_same_settings_give_the_same_model(some, eager):
         {"epochs": 2},
         {"batch_size": 1},
         {"seed": 1},
+        {"accumulate": 2},
+        {"precision": "mixed_bfloat16"},
+        {"optimizer": "adam", "weight_decay": 0.0},
         {"optimizer": "sgd"},
+        {"optimizer": "rmsprop"},
         {"learning_rate": 2e-2},
         {"weight_decay": 0.5},
+        {"l2": 0.1},
+        {"dropout": 0.5},
+        {"clip_norm": 0.1},
         {"schedule": "constant"},
+        {"schedule": "step"},
+        {"schedule": "cyclical"},
+        {"schedule": "cyclical", "cycles": 2},
+        {"schedule": "one_cycle"},
+        {"warmup_steps": 1},
+        {"warmup_epochs": 0.5},
         {"focal_alpha": 0.5},
         {"focal_gamma": 1.0},
         {"class_weights": {"green": 3.0}},
@@ -91,6 +116,10 @@ def test_the_same_settings_give_the_same_model(some, eager):
         {"freeze_units": 1},
         {"freeze_norm": True},
         {"oversample": {"green": 2.0}},
+        {"undersample": {"green": 0.5, "red": 0.5}},
+        {"repeat_factor": 1.0},
+        {"augmentation": AugmentationSettings(flip=Flip(p=1.0))},
+        {"augmentation": AugmentationSettings(flip=Flip(p=1.0, direction="vertical"))},
         {"augmentation": "default"},
         {"augmentation": "strong"},
     ],
@@ -113,11 +142,105 @@ def test_every_setting_is_among_those(request):
         for change in mark.args[1]
         for name in change
     }
-    assert changed == set(TrainSettings.__struct_fields__)
+    assert changed | CHOOSING == set(TrainSettings.__struct_fields__)
+
+
+def _stay(**changes: object) -> TrainSettings:
+    """Rates that do not depend on the number of epochs."""
+    return replace(BRIEF, **{"schedule": "constant", "warmup_steps": 0, "epochs": 3} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "scores", "kept", "epochs"),
+    [
+        ({}, [0.1, 0.9, 0.3], 2, 3),
+        ({"keep": "last"}, [0.1, 0.9, 0.3], 3, 3),
+        ({}, [0.9, 0.9, 0.3], 1, 3),
+        ({}, [None, None, None], 3, 3),
+        ({"patience": 1}, [0.9, 0.1, 1.0], 1, 2),
+        ({"patience": 1, "keep": "last"}, [0.9, 0.1, 1.0], 2, 2),
+        ({"patience": 2}, [0.9, 0.1, 1.0], 3, 3),
+        ({"patience": 1}, [None, None, None], 3, 3),
+    ],
+    ids=str,
+)
+def test_the_best_epoch_is_kept(some, eager, after, changes, scores, kept, epochs):
+    learned = train(some, None, DETECTOR, _stay(**changes), CLASSES, on_epoch=lambda result: scores[result.epoch - 1])
+    assert (learned.epoch, learned.epochs) == (kept, epochs)
+    np.testing.assert_array_equal(_flat(learned.model), after[kept])
+
+
+@pytest.fixture(scope="module")
+def after(some: TrainingData) -> dict[int, np.ndarray]:
+    """Weights after so many epochs."""
+    with eagerly():
+        return {n: _flat(train(some, None, DETECTOR, _stay(epochs=n), CLASSES).model) for n in (1, 2, 3)}
+
+
+def test_a_training_that_was_cut_off_knows_its_best_epoch(some, eager, after, tmp_path):
+    scores = {1: 0.2, 2: 0.9, 3: 0.1}
+
+    def judge(result: EpochResult, until: int) -> float:
+        if result.epoch > until:
+            raise KeyboardInterrupt
+        return scores[result.epoch]
+
+    for until in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                some, None, DETECTOR, _stay(), CLASSES,
+                on_epoch=lambda result, until=until: judge(result, until), checkpoint=tmp_path,
+            )  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {"state.npz", "best-00002.npz"}
+    learned = train(some, None, DETECTOR, _stay(), CLASSES, on_epoch=lambda r: judge(r, 3), checkpoint=tmp_path)
+    assert (learned.epoch, learned.epochs) == (2, 3)
+    np.testing.assert_array_equal(_flat(learned.model), after[2])
+    again = train(some, None, DETECTOR, _stay(), CLASSES, on_epoch=lambda r: judge(r, 0), checkpoint=tmp_path)
+    assert (again.epoch, again.epochs) == (2, 3)  # nothing was left to do
+    (tmp_path / "best-00002.npz").unlink()
+    with pytest.raises(DetrayError, match="best-00002"):
+        train(some, None, DETECTOR, _stay(), CLASSES, checkpoint=tmp_path)
+
+
+def test_the_optimizer_is_the_one_that_is_set():
+    network = build_network(DETECTOR, 2)
+
+    def made(**changes: object) -> object:
+        return make_optimizer(network, replace(BRIEF, **changes))
+
+    names = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}
+    for name, kind in names.items():
+        optimizer = made(optimizer=name)
+        assert type(optimizer).__name__ == kind
+        assert optimizer.weight_decay == (None if name == "adam" else 1e-4)
+        assert optimizer.global_clipnorm == 10
+        assert getattr(optimizer, "momentum", 0.9) == 0.9
+    assert made(clip_norm=None).global_clipnorm is None
+    assert made(clip_norm=2.0).global_clipnorm == 2
+    assert made(accumulate=4).gradient_accumulation_steps == 4
+    assert made().gradient_accumulation_steps is None
+    assert type(made(precision="mixed_float16")).__name__ == "LossScaleOptimizer"
+
+
+def test_what_cannot_be_done_is_refused_before_it_starts(some):
+    for change, words in (
+        ({"precision": "mixed_float16"}, "needs a GPU"),
+        ({"accumulate": 3}, "train.accumulate is 3, and the whole training has 2 steps"),
+        ({"warmup_steps": 2}, "train.warmup_steps takes 2 steps"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            train(some, None, DETECTOR, replace(BRIEF, **change), CLASSES)
+
+
+def test_half_precision_trains_float32_weights(some, eager):
+    learned = train(some, some, DETECTOR, replace(BRIEF, precision="mixed_bfloat16"), CLASSES)
+    network = learned.model.network
+    assert {str(variable.dtype) for variable in network.trainable_variables} == {"float32"}
+    assert {str(layer.compute_dtype) for layer in network.layers if layer.weights} == {"float32"}
 
 
 def test_frozen_units_keep_their_weights(some, eager):
-    network = train(some, None, DETECTOR, replace(BRIEF, freeze_units=2), CLASSES).network
+    network = train(some, None, DETECTOR, replace(BRIEF, freeze_units=2), CLASSES).model.network
     before = build_network(DETECTOR, len(CLASSES), BRIEF.seed)
     for layer, start in zip(network.layers, before.layers, strict=True):
         if layer.weights:
@@ -146,19 +269,18 @@ def test_more_units_than_there_are_is_refused():
 
 def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(some, eager, tmp_path):
     settings = replace(BRIEF, epochs=3)
-    whole = train(some, None, DETECTOR, settings, CLASSES).network.get_weights()
+    whole = train(some, None, DETECTOR, settings, CLASSES).model.network.get_weights()
 
-    def stop_in_the_third(result: EpochResult) -> bool:
+    def stop_in_the_third(result: EpochResult) -> None:
         if result.epoch == 3:
             raise KeyboardInterrupt
-        return True
 
     with pytest.raises(KeyboardInterrupt):
         train(some, None, DETECTOR, settings, CLASSES, on_epoch=stop_in_the_third, checkpoint=tmp_path)
     seen = []
     resumed = train(
-        some, None, DETECTOR, settings, CLASSES, on_epoch=lambda r: seen.append(r.epoch) or True, checkpoint=tmp_path
-    )
+        some, None, DETECTOR, settings, CLASSES, on_epoch=lambda r: seen.append(r.epoch), checkpoint=tmp_path
+    ).model
     assert seen == [3]
     for one, other in zip(whole, resumed.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -169,18 +291,21 @@ def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(some, eager, tmp
         train(some, None, DETECTOR, settings, CLASSES, checkpoint=tmp_path)
 
 
-def test_the_caller_can_stop_it(some, eager):
-    seen = []
-    train(some, None, DETECTOR, replace(BRIEF, epochs=5), CLASSES, on_epoch=lambda r: seen.append(r.epoch))
-    assert seen == [1]
-
-
 def test_a_loss_that_is_not_finite_names_the_mend(some, eager):
     with pytest.raises(DetrayError, match=r"lower train\.learning_rate"):
         train(some, None, DETECTOR, replace(BRIEF, class_weights={"green": float("inf")}), CLASSES)
 
 
-@pytest.mark.parametrize("change", [{"oversample": {"blue": 2.0}}, {"class_weights": {"blue": 2.0}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"oversample": {"blue": 2.0}},
+        {"undersample": {"blue": 0.5}},
+        {"class_weights": {"blue": 2.0}},
+        {"focus": ("blue",)},
+        {"augmentation": AugmentationSettings(copy_paste=CopyPaste(classes=("blue",)))},
+    ],
+)
 def test_a_class_that_is_not_there_is_refused(some, change):
     with pytest.raises(UsageError, match="blue but the classes are red, green"):
         train(some, None, DETECTOR, replace(BRIEF, **change), CLASSES)
@@ -199,7 +324,7 @@ def test_the_backbone_can_start_from_another_models(some, eager, trained, tmp_pa
     path = tmp_path / "model.keras"
     path.write_bytes(trained[0].files()["model.keras"])
     frozen = replace(BRIEF, freeze_units=3)
-    model = train(some, None, replace(DETECTOR, weights=str(path)), frozen, CLASSES)
+    model = train(some, None, replace(DETECTOR, weights=str(path)), frozen, CLASSES).model
     for name in ("backbone_3_1_down", "backbone_5_5_conv"):
         np.testing.assert_array_equal(
             model.network.get_layer(name).get_weights()[0], trained[0].network.get_layer(name).get_weights()[0]

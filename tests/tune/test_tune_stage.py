@@ -16,7 +16,7 @@ from detray import schema
 from detray.console import Bar
 from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
-from detray.detectors.training.loop import EpochResult
+from detray.detectors.training.loop import EpochResult, Learned
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import InProcess
 from detray.settings import convert, read_yaml
@@ -48,18 +48,18 @@ class Played:
         classes: Mapping[int, str],
         *,
         predict: object,
-        on_epoch: Callable[[EpochResult], bool],
+        on_epoch: Callable[[EpochResult], float | None],
         checkpoint: Path,
-    ) -> "Played":
+    ) -> Learned:
         state = checkpoint / "epoch"
         first = int(state.read_text()) + 1 if state.exists() else 1
         self.calls.append((settings, first))
         for epoch in range(first, settings.epochs + 1):
             found = self._detections(validation, settings, sorted(classes), epoch)
-            on_epoch(EpochResult(epoch, 1.0, 0.6, 0.4, 0.003, 0.1, 0, found))
+            on_epoch(EpochResult(epoch, 1.0, 0.6, 0.4, 0.003, 0.1, 0.0, 0, found))
             checkpoint.mkdir(parents=True, exist_ok=True)
             state.write_text(str(epoch))
-        return self
+        return Learned(self, settings.epochs, settings.epochs)
 
     def _detections(self, data: TrainingData, settings: TrainSettings, ids: list[int], epoch: int) -> pa.Table:
         random = np.random.default_rng((settings.seed, epoch))

@@ -16,12 +16,15 @@ class FastGroupNormalization(keras.layers.GroupNormalization):
     def call(self, inputs: Any) -> Any:
         channels = inputs.shape[-1]
         grouped = (-1, self.groups, channels // self.groups)
-        mean = self._over_groups(tf.reduce_mean(inputs, [1, 2]), grouped)
-        square = self._over_groups(tf.reduce_mean(tf.square(inputs), [1, 2]), grouped)
+        wide = tf.cast(inputs, tf.float32)  # moments of half precision would be none
+        mean = self._over_groups(tf.reduce_mean(wide, [1, 2]), grouped)
+        square = self._over_groups(tf.reduce_mean(tf.square(wide), [1, 2]), grouped)
         variance = tf.maximum(square - tf.square(mean), 0)
-        scale = tf.math.rsqrt(variance + self.epsilon) * tf.reshape(self.gamma, grouped)
-        shift = tf.reshape(self.beta, grouped) - mean * scale
-        return inputs * tf.reshape(scale, (-1, 1, 1, channels)) + tf.reshape(shift, (-1, 1, 1, channels))
+        gamma, beta = (tf.cast(weight, tf.float32) for weight in (self.gamma, self.beta))
+        scale = tf.math.rsqrt(variance + self.epsilon) * tf.reshape(gamma, grouped)
+        shift = tf.reshape(beta, grouped) - mean * scale
+        scale, shift = (tf.cast(tf.reshape(part, (-1, 1, 1, channels)), inputs.dtype) for part in (scale, shift))
+        return inputs * scale + shift
 
     def _over_groups(self, channels: Any, grouped: tuple[int, int, int]) -> Any:
         """Means of channels, ``[b, c]``, to means of groups, ``[b, groups, 1]``."""

@@ -12,13 +12,15 @@ class Layers:
     """Makes Keras layers, their initialisers seeded one after another.
 
     He initialisation before ReLU; group normalisation, since batches are small: without any
-    normalisation the rare classes stay at zero. With ``portable`` all layers are Keras's own.
+    normalisation the rare classes stay at zero. With ``portable`` all layers are Keras's own. ``dropout`` is the share
+    that a layer of this kind leaves out.
     """
 
-    def __init__(self, seed: int, *, portable: bool) -> None:
+    def __init__(self, seed: int, *, portable: bool, dropout: float = 0.0) -> None:
         self.keras = tensorflow()[1]
         self.seed = seed
         self._portable = portable
+        self._dropout = dropout
         self._made = 0
 
     def conv(
@@ -49,6 +51,12 @@ class Layers:
 
     def relu(self, name: str) -> Any:
         return self.keras.layers.ReLU(name=name)
+
+    def dropout(self, name: str) -> Any:
+        """Leaves out outputs while training; nothing at all where the share is 0."""
+        if not self._dropout:
+            return lambda features: features
+        return self.keras.layers.Dropout(self._dropout, seed=self.seed, name=name)
 
     def add(self, name: str) -> Any:
         return self.keras.layers.Add(name=name)

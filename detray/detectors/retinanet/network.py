@@ -17,14 +17,16 @@ PRIOR = 0.01
 OUTPUT_SIGMA = 0.01
 
 
-def build_network(detector: DetectorSettings, n_classes: int, seed: int = 0, *, portable: bool = False) -> Any:
+def build_network(
+    detector: DetectorSettings, n_classes: int, seed: int = 0, *, portable: bool = False, dropout: float = 0.0
+) -> Any:
     """The untrained Keras model that is configured.
 
     Takes uint8 RGB ``[b, height, width, 3]``; gives class logits ``[b, a, n_classes]`` and encoded
     boxes ``[b, a, 4]`` in the order of `anchors.make_anchors`. The ``portable`` one is made of Keras's
-    own layers only; weights go from one to the other.
+    own layers only; weights go from one to the other, with and without ``dropout`` in the head towers.
     """
-    layers = Layers(seed, portable=portable)
+    layers = Layers(seed, portable=portable, dropout=dropout)
     keras = layers.keras
     shapes = anchor_shapes(detector)
     image = keras.Input((detector.input_height, detector.input_width, 3), dtype="uint8", name="image")
@@ -63,6 +65,7 @@ def _head(pyramid: dict[int, Any], layers: Layers, name: str, channels: int, eac
     keras = layers.keras
     tower = layers.conv(PYRAMID_WIDTH, 3, f"head_{name}_conv", use_bias=False)
     norm, relu = layers.norm(f"head_{name}_norm"), layers.relu(f"head_{name}_relu")
+    drop = layers.dropout(f"head_{name}_dropout")
     last = layers.conv(
         channels * each,
         3,
@@ -71,7 +74,7 @@ def _head(pyramid: dict[int, Any], layers: Layers, name: str, channels: int, eac
         bias_initializer=keras.initializers.Constant(bias),
     )
     flat = [
-        keras.layers.Reshape((-1, channels), name=f"output_{name}_{level}")(last(relu(norm(tower(features)))))
+        keras.layers.Reshape((-1, channels), name=f"output_{name}_{level}")(last(drop(relu(norm(tower(features))))))
         for level, features in pyramid.items()
     ]
     return keras.layers.Concatenate(axis=1, name=f"output_{name}_all")(flat)

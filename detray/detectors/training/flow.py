@@ -3,19 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from detray import schema
-from detray.arrays import Floats
 from detray.detectors.augmentation.settings import written_out
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
-from detray.errors import DetrayError
+from detray.detectors.training.history import EVENTS, TRAIN, VAL, History, Judge, described
+from detray.errors import DetrayError, UsageError
 from detray.flow.data import Data
-from detray.flow.epochs import Epochs, epoch_file
+from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome, Table
 from detray.flow.step import Output, Resources, Step
@@ -24,13 +23,8 @@ from detray.store import ShardKey
 from detray.tables import Shard, class_names, own_classes
 
 if TYPE_CHECKING:
-    from detray.detectors.training.loop import EpochResult
+    pass
 
-TRAIN, VAL = "train", "val"
-"""The splits that are learnt from and judged on."""
-
-Rows = list[dict[str, Any]]
-"""Of the table history: an epoch's."""
 
 COLUMNS = {
     "images": ("split", "image_id", "file_name", "path"),
@@ -46,19 +40,6 @@ def columns(settings: TrainSettings) -> Mapping[str, Sequence[str]]:
     """What a training reads: outlines too, where objects are cut along them."""
     pastes = written_out(settings.augmentation).copy_paste is not None
     return COLUMNS | {"annotations": (*COLUMNS["annotations"], "segmentation")} if pastes else COLUMNS
-
-
-class Judge(Protocol):
-    """Judges detections on the validation split."""
-
-    @property
-    def class_ids(self) -> Sequence[int]:
-        """The classes that have a box there."""
-        ...
-
-    def __call__(self, detections: pa.Table, class_ids: Sequence[int]) -> Floats:
-        """The AP of each class at each IoU threshold, the first of which is .5, ``[c, t]``; NaN without a box."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -91,26 +72,32 @@ class ClassScore(msgspec.Struct, frozen=True):
 
 
 class Trained(msgspec.Struct, frozen=True):
-    """What the training came to; ``boxes_left_out`` counts boxes by reason."""
+    """What the training came to: ``scores`` are those of ``epoch``, whose weights the model has, of ``epochs``;
+    ``boxes_left_out`` counts boxes by reason."""
 
     images_in: int
     images: int
     boxes_left_out: dict[str, int]
     trainable_parameters: int
-    last: list[ClassScore]
+    epoch: int
+    epochs: int
+    scores: list[ClassScore]
 
 
 def learn(work: Work, task: Training) -> Output[Trained]:
     """Train on the task's images: history, quarantine and the model."""
     from detray.detectors.data import load  # these read pictures and learn, which other verbs need not wait for
     from detray.detectors.training.loop import train
+    from detray.detectors.training.step import require_precision
 
-    learned = _read(work.data, TRAIN, task.train, columns(work.settings))
-    classes = class_names(own_classes(learned.categories))
+    require_precision(work.settings)
+
+    shard = _read(work.data, TRAIN, task.train, columns(work.settings))
+    classes = class_names(own_classes(shard.categories))
     if not classes:
         raise DetrayError("split train: no class to train; see the findings of 'detray audit'")
     read = partial(load, detector=work.detector, classes=classes, run=work.run, max_unreadable=work.max_unreadable)
-    data = read([learned])
+    data = read([shard])
     sources, names, judge = [data], dict(classes), None
     if task.val:
         judged = _read(work.data, VAL, task.val, COLUMNS)
@@ -118,33 +105,38 @@ def learn(work: Work, task: Training) -> Output[Trained]:
         judge = work.judge(judged.without(sources[1].quarantine["image_id"]))
         names = {k: str(k) for k in judge.class_ids} | class_names(own_classes(judged.categories)) | names
 
-    def keep(result: "EpochResult") -> bool:
-        fields = ("epoch", "loss", "class_loss", "box_loss", "learning_rate", "seconds")
-        rows: Rows = [{"split": TRAIN} | {name: getattr(result, name) for name in fields}]
-        if judge is not None and result.detections is not None:
-            rows += _judged(judge, result.detections, result.epoch, names)
-        task.workspace.write_json(epoch_file(result.epoch), rows)
-        return True
-
-    model = train(
+    history = History(task.workspace, work.settings, judge, names)
+    learned = train(
         data,
         sources[1] if judge else None,
         work.detector,
         work.settings,
         classes,
         predict=PredictSettings(),
-        on_epoch=keep,
+        on_epoch=history.keep,
         checkpoint=task.workspace.folder,
     )
-    epochs = [_kept(task.workspace, number) for number in range(1, work.settings.epochs + 1)]
-    history = schema.from_rows("history", [row for rows in epochs for row in rows], run=work.run)
-    last = [ClassScore(row["category_name"], row["ap"], row["ap50"]) for row in epochs[-1] if row["split"] == VAL]
+    rows = history.rows(learned)
     quarantine = pa.concat_tables([source.quarantine for source in sources])
-    images = sum(len(source) for source in sources)
+    images, model = sum(len(source) for source in sources), learned.model
+    facts = Trained(
+        images_in=images + quarantine.num_rows,
+        images=images,
+        boxes_left_out=data.boxes_left_out,
+        trainable_parameters=model.trainable_parameters,
+        epoch=learned.epoch,
+        epochs=learned.epochs,
+        scores=[
+            ClassScore(row["category_name"], row["ap"], row["ap50"])
+            for row in rows
+            if row["is_kept"] and row["split"] == VAL
+        ],
+    )
     return Output(
-        Trained(images + quarantine.num_rows, images, data.boxes_left_out, model.trainable_parameters, last),
-        {"history": history, "quarantine": quarantine},
-        files={f"model/{name}": content for name, content in model.files().items()},
+        facts,
+        {"history": schema.from_rows("history", rows, run=work.run), "quarantine": quarantine},
+        files={f"model/{name}": content for name, content in model.files().items()}
+        | {f"tensorboard/{EVENTS}": history.events(learned.epochs)},
     )
 
 
@@ -159,51 +151,39 @@ def _read(data: Data, split: str, keys: Sequence[ShardKey], names: Mapping[str, 
     )
 
 
-def _judged(judge: Judge, detections: pa.Table, epoch: int, names: dict[int, str]) -> Rows:
-    """Rows of the table history, one for each class."""
-    ids = sorted(names)
-    return [
-        {
-            "epoch": epoch,
-            "split": VAL,
-            "category_id": number,
-            "category_name": names[number],
-            "ap": None if np.isnan(ap[0]) else float(ap.mean()),
-            "ap50": None if np.isnan(ap[0]) else float(ap[0]),
-        }
-        for number, ap in zip(ids, judge(detections, ids), strict=True)
-    ]
-
-
-def _kept(workspace: Workspace, number: int) -> Rows:
-    rows = workspace.read_json(epoch_file(number), Rows)
-    if rows is None:
-        raise workspace.damaged(epoch_file(number), "gone")
-    return rows
-
-
-def _described(content: bytes, before: bytes | None) -> str:
-    """The rows of an epoch in words."""
-    first, *judged = msgspec.json.decode(content, type=Rows)
-    found = [row["ap50"] for row in judged if row["ap50"] is not None]
-    scores = f", mAP50 {sum(found) / len(found):.3f}" if found else ""
-    return f"loss {first['loss']:.3f}{scores}, {first['seconds']:.1f} s"
-
-
 LEARN = Step[Work, Training, Trained]("train", learn, Trained)
 
 
 def training(flow: Flow, work: Work, gpus: float) -> Outcome:
     """Train on the split train, and judge every epoch on val where there is one; ``gpus`` as the task holds them."""
     task = Training(flow.data.shards([TRAIN]), flow.data.shards([VAL]), flow.workspace("train"))
-    with Epochs({"": task.workspace}, work.settings.epochs, _described, flow.progress):
+    if not task.val and (work.settings.patience is not None or work.settings.focus):
+        name = "patience" if work.settings.patience is not None else "focus"
+        raise UsageError(f"train.{name} asks which epoch is best, which only a split {VAL} can tell; add one")
+    with Epochs({"": task.workspace}, work.settings.epochs, described, flow.progress):
         facts = flow.reduce(LEARN, work, task, resources=Resources(gpus=gpus)).facts
-    title = f"after {work.settings.epochs} epochs of training, on the split {VAL}"
-    rows = [[score.category_name, score.ap, score.ap50] for score in facts.last]
+    which = "the best" if facts.epoch < facts.epochs else "the last"
+    title = f"epoch {facts.epoch} of {facts.epochs}, {which}, on the split {VAL}"
+    rows = [[score.category_name, score.ap, score.ap50] for score in facts.scores]
     return Outcome(
         counts={"in": facts.images_in, "kept": facts.images, "quarantined": facts.images_in - facts.images},
-        facts={"trainable_parameters": facts.trainable_parameters, "boxes_left_out": facts.boxes_left_out},
+        facts={
+            "trainable_parameters": facts.trainable_parameters,
+            "boxes_left_out": facts.boxes_left_out,
+            "epoch": facts.epoch,
+            "epochs": facts.epochs,
+        },
         seeds={"train": work.settings.seed},
         summary=[Table(title, ("class", "AP", "AP50"), rows)] if task.val else [],
-        notes=[f"boxes not trained on: {count} ({reason})" for reason, count in facts.boxes_left_out.items()],
+        notes=[
+            *(f"boxes not trained on: {count} ({reason})" for reason, count in facts.boxes_left_out.items()),
+            *([_ended(facts, work.settings)] if facts.epochs < work.settings.epochs else []),
+        ],
+    )
+
+
+def _ended(facts: Trained, settings: TrainSettings) -> str:
+    return (
+        f"ended after epoch {facts.epochs} of {settings.epochs}: none was better than epoch {facts.epoch} for"
+        f" {settings.patience} epochs (train.patience)"
     )

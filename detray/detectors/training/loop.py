@@ -1,7 +1,7 @@
 """Training the RetinaNet: one call, one process, the same result for the same settings and seed."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from detray.arrays import Floats32
 from detray.detectors.ahead import ahead
 from detray.detectors.augmentation.settings import written_out
 from detray.detectors.data import CROWD, TrainingData
@@ -19,17 +18,17 @@ from detray.detectors.retinanet.freezing import count_trainable, freeze, freezes
 from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.retinanet.pretrained import take_backbone
-from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
-from detray.detectors.training.batches import Batches, jobs
+from detray.detectors.training.batches import Batches, Job, jobs
+from detray.detectors.training.best import Best
 from detray.detectors.training.checkpoint import Checkpoint
 from detray.detectors.training.class_weights import class_weights
-from detray.detectors.training.losses import box_loss, focal_loss
-from detray.detectors.training.schedules import epoch_order, learning_rate, repeat_factors, steps_per_epoch
+from detray.detectors.training.sampling import epoch_order, image_factors, steps_per_epoch
+from detray.detectors.training.schedules import Schedule
+from detray.detectors.training.step import computing_in, make_optimizer, make_step, require_precision
 from detray.errors import DetrayError, UsageError
 
-CLIP_NORM = 10.0
-MOMENTUM = 0.9
+INPUT_THREADS = 1
 BATCHES_AHEAD = 3
 VALIDATION_CHUNK = 256
 
@@ -38,10 +37,11 @@ VALIDATION_CHUNK = 256
 class EpochResult:
     """What one epoch came to.
 
-    Losses are means over the epoch's steps. ``boxes_lost`` counts the boxes that augmentation moved
-    out of the picture. ``detections`` are the model's on the validation images after the epoch, with
-    the columns image_id, category_id, x, y, width, height, score and rank of the table predictions
-    (pixels of the image as displayed); None where there is no validation data.
+    Losses are means over the epoch's steps; ``loss`` is what was minimised, the penalty of the weights included.
+    ``seconds`` is the wall time of the steps, ``waited`` how much of it went by until their pictures were there.
+    ``boxes_lost`` counts the boxes that augmentation moved out of the picture or covered. ``detections`` are the
+    model's on the validation images after the epoch, with the columns image_id, category_id, x, y, width, height,
+    score and rank of the table predictions (pixels of the image as displayed); None where there is no validation data.
     """
 
     epoch: int
@@ -50,8 +50,18 @@ class EpochResult:
     box_loss: float
     learning_rate: float
     seconds: float
+    waited: float
     boxes_lost: int
     detections: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained model, the epoch whose weights it has, and how many there were."""
+
+    model: RetinaNet
+    epoch: int
+    epochs: int
 
 
 def train(
@@ -62,10 +72,10 @@ def train(
     classes: Mapping[int, str],
     *,
     predict: PredictSettings | None = None,
-    on_epoch: Callable[[EpochResult], bool] | None = None,
+    on_epoch: Callable[[EpochResult], float | None] = lambda result: None,
     checkpoint: Path | None = None,
-) -> RetinaNet:
-    """Train a RetinaNet and return it.
+) -> Learned:
+    """Train a RetinaNet.
 
     Args:
         data: the images and boxes to learn from.
@@ -74,63 +84,86 @@ def train(
         settings: every field is used.
         classes: category_id to name, all classes of the data.
         predict: how the validation detections are made; the defaults where None.
-        on_epoch: called after each epoch, of one that was cut off again; a False ends the training.
+        on_epoch: called after each epoch, of one that was cut off again, and says how good it is: by this the best
+            one is kept and patience ends. None: nobody knows.
         checkpoint: a local folder for the state after each epoch, from which a training that was cut off goes on.
 
     Raises:
-        UsageError: a setting names a class that is not there, or more units than there are.
+        UsageError: a setting names a class that is not there, more units than there are, a warm-up longer than the
+            training, or a precision that this machine lacks.
         DetrayError: no image to train on, or a loss that is not finite.
     """
     check_class_names(settings, classes)
+    require_precision(settings)
     if not len(data):
         raise DetrayError("no picture to train on is left: see the quarantine table, or the split's list of images")
+    names = [classes[number] for number in sorted(classes)]
+    factors = image_factors(data, names, settings)
+    schedule = Schedule.of(settings, steps_per_epoch(factors, settings.batch_size))
+    if settings.accumulate > schedule.total:
+        raise UsageError(
+            f"train.accumulate is {settings.accumulate}, and the whole training has {schedule.total} steps"
+        )
     fit = fitted(detector, data.boxes[data.labels != CROWD])
-    model = _untrained(fit.detector, settings, classes, predict or PredictSettings())
-    network, names = model.network, list(model.classes.values())
-    steps = steps_per_epoch(factors := repeat_factors(data, names, settings.oversample), settings.batch_size)
-    optimizer = make_optimizer(network, settings)
-    step = make_step(network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
+    with computing_in(settings.precision):
+        model = _untrained(fit.detector, settings, classes, predict or PredictSettings())
+    judged = model
+    if settings.precision != "float32":
+        judged = replace(model, network=build_network(model.settings, len(classes)))
+    optimizer = make_optimizer(model.network, settings)
+    step = make_step(model.network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
     batches = Batches(data, names, make_anchors(model.settings), settings.augmentation)
-    saved = Checkpoint(checkpoint, network, optimizer, (detector, settings)) if checkpoint else None
-    for epoch in range(saved.restore() + 1 if saved else 1, settings.epochs + 1):
-        start = perf_counter()
-        losses, lost, rate = [], 0, 0.0
+    best = Best(settings)
+    saved = Checkpoint(checkpoint, model.network, optimizer, best, (detector, settings)) if checkpoint else None
+    epoch = saved.restore() if saved else 0
+    while epoch < settings.epochs and not best.is_over(epoch):
+        epoch += 1
         order = epoch_order(factors, settings.batch_size, settings.seed, epoch)
-        steps_of = jobs(*order, (settings.seed, epoch))
-        for number, batch in enumerate(ahead(batches, steps_of, threads=1, depth=BATCHES_AHEAD)):
-            rate = learning_rate((epoch - 1) * steps + number, settings.epochs * steps, settings)
-            optimizer.learning_rate.assign(rate)
-            losses.append(step(batch.images, batch.classes, batch.boxes))
-            lost += batch.boxes_lost
-        loss, class_part, box_part = _mean_loss(losses, settings, epoch)
-        if on_epoch is not None:
-            spent = perf_counter() - start
-            found = None if validation is None else detections(model, validation)
-            if not on_epoch(EpochResult(epoch, loss, class_part, box_part, rate, spent, lost, found)):
-                break
+        result = _learn(epoch, step, optimizer, schedule, batches, jobs(*order, (settings.seed, epoch)))
+        if judged is not model:
+            judged.network.set_weights(model.network.get_weights())
+        if validation is not None:
+            result = replace(result, detections=detections(judged, validation))
+        best.take(epoch, on_epoch(result), model.network)
         if saved:  # after the call, so that an epoch is reported twice rather than never
             saved.save(epoch)
-    return model
+    kept = best.put_back(epoch, model.network)
+    if judged is not model:
+        judged.network.set_weights(model.network.get_weights())
+    return Learned(judged, kept, epoch)
 
 
-def _mean_loss(losses: Sequence[Floats32], settings: TrainSettings, epoch: int) -> tuple[float, float, float]:
-    """The loss of an epoch, and its parts for classes and boxes, from those of its steps ``[2]``.
+def _learn(
+    epoch: int, step: Any, optimizer: Any, schedule: Schedule, batches: Batches, steps: Iterator[Job]
+) -> EpochResult:
+    """One epoch of ``steps``, not yet judged.
 
     Raises:
-        DetrayError: it is not finite.
+        DetrayError: the loss is not finite.
     """
-    class_part, box_part = (float(part) for part in np.mean(np.array(losses, np.float64), axis=0))
-    loss = class_part + settings.box_loss_weight * box_part
+    start, waited, lost, rate = perf_counter(), 0.0, 0, 0.0
+    losses = []
+    done = (epoch - 1) * (schedule.total // schedule.settings.epochs)
+    waiting = ahead(batches, steps, threads=INPUT_THREADS, depth=BATCHES_AHEAD)
+    asked = perf_counter()
+    for number, batch in enumerate(waiting, done):
+        waited += perf_counter() - asked
+        optimizer.learning_rate.assign(rate := schedule.rate(number))
+        losses.append(step(batch.images, batch.classes, batch.boxes))
+        lost += batch.boxes_lost
+        asked = perf_counter()
+    class_part, box_part, penalty = (float(part) for part in np.mean(np.array(losses, np.float64), axis=0))
+    loss = class_part + schedule.settings.box_loss_weight * box_part + penalty
     if not np.isfinite(loss):
         raise DetrayError(f"the loss is {loss} in epoch {epoch}; lower train.learning_rate")
-    return loss, class_part, box_part
+    return EpochResult(epoch, loss, class_part, box_part, rate, perf_counter() - start, waited, lost, None)
 
 
 def _untrained(
     detector: DetectorSettings, settings: TrainSettings, classes: Mapping[int, str], predict: PredictSettings
 ) -> RetinaNet:
     """The network as training begins: its backbone's weights taken over, and what is frozen frozen."""
-    network = build_network(detector, len(classes), settings.seed)
+    network = build_network(detector, len(classes), settings.seed, dropout=settings.dropout)
     if detector.weights is not None:
         take_backbone(network, detector)
     frozen = freeze(network, settings.freeze_units, freezes_norm(detector, settings, network))
@@ -146,51 +179,19 @@ def check_class_names(settings: TrainSettings, classes: Mapping[int, str]) -> No
     weights = settings.class_weights if isinstance(settings.class_weights, dict) else {}
     pasting = written_out(settings.augmentation).copy_paste
     pasted = pasting.classes if pasting else ()
-    named_by = {"oversample": settings.oversample, "class_weights": weights, "augmentation.copy_paste.classes": pasted}
+    named_by = {
+        "oversample": settings.oversample,
+        "undersample": settings.undersample,
+        "class_weights": weights,
+        "focus": settings.focus,
+        "augmentation.copy_paste.classes": pasted,
+    }
     for key, named in named_by.items():
         unknown = sorted(set(named) - set(classes.values()))
         if unknown:
             raise UsageError(
                 f"train.{key} names the class {unknown[0]} but the classes are {', '.join(classes.values())}"
             )
-
-
-def make_optimizer(network: Any, settings: TrainSettings) -> Any:
-    """AdamW or SGD with momentum; norms and biases do not decay; gradients are clipped by their global norm."""
-    _, keras = tensorflow()
-    options = {"weight_decay": settings.weight_decay or None, "global_clipnorm": CLIP_NORM}
-    if settings.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(settings.learning_rate, **options)
-    else:
-        optimizer = keras.optimizers.SGD(settings.learning_rate, momentum=MOMENTUM, **options)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(network.trainable_variables)
-    return optimizer
-
-
-def make_step(network: Any, optimizer: Any, settings: TrainSettings, weights: Floats32) -> Any:
-    """The traced training step: a batch's arrays to its class and box loss."""
-    tf, _ = tensorflow()
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def step(images: Any, classes: Any, boxes: Any) -> Any:
-        with tf.GradientTape() as tape:
-            outputs = network(images, training=True)
-            class_part = focal_loss(
-                outputs["logits"],
-                classes,
-                weights,
-                alpha=settings.focal_alpha,
-                gamma=settings.focal_gamma,
-                label_smoothing=settings.label_smoothing,
-            )
-            box_part = box_loss(outputs["boxes"], boxes, classes)
-            loss = class_part + settings.box_loss_weight * box_part
-        gradients = tape.gradient(loss, network.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-        return class_part, box_part
-
-    return step
 
 
 def detections(model: RetinaNet, data: TrainingData) -> pa.Table:

@@ -1,13 +1,10 @@
-"""What changes from step to step: the learning rate, and which images come when."""
+"""The learning rate from step to step."""
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
-
-from detray.arrays import Floats, Ints
-from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
+from detray.errors import UsageError
 
 WARM_UP_STEPS = 50
 """Steps in which the learning rate rises to its peak, at most a fifth of all."""
@@ -15,58 +12,62 @@ WARM_UP_STEPS = 50
 DROPS = (0.6, 0.85)
 """Shares of the training after which the schedule ``step`` divides the rate by ten."""
 
+LOWEST, CYCLES = 0.1, 4
+"""Of the schedule ``cyclical``: share of the peak between its triangles, and how many there are (Smith, WACV 2017)."""
 
-def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
-    """The rate of step ``step`` (from 0) of ``total``: a linear warm-up, then the schedule."""
-    warm_up = min(WARM_UP_STEPS, total // 5)
-    if step < warm_up:
-        return settings.learning_rate * (step + 1) / warm_up
-    done = (step - warm_up) / max(total - warm_up, 1)
-    if settings.schedule == "cosine":
-        return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
-    if settings.schedule == "step":
-        return settings.learning_rate * 0.1 ** sum(done >= drop for drop in DROPS)
-    return settings.learning_rate
+START, END, RISE = 1 / 25, 1 / 25e4, 0.3
+"""Of the schedule ``one_cycle``: shares of the peak at its ends, and of the steps in its rise (Smith & Topin, 2018)."""
 
 
-def repeat_factors(data: TrainingData, names: list[str], oversample: Mapping[str, float]) -> Floats:
-    """How often an epoch shows each image: the largest factor among its classes (``names`` by label), at least 1.
+@dataclass(frozen=True)
+class Schedule:
+    """The rate of each of ``total`` steps, ``warm_up`` of which lead to the peak.
 
-    Source: Gupta et al., LVIS, CVPR 2019, section 4.2 (there the factors come from frequencies).
+    Raises:
+        UsageError: by `of`, where the warm-up takes the whole training.
     """
-    factors = np.array([oversample.get(name, 1.0) for name in names] + [1.0])  # the last one for CROWD = -1
-    result = np.ones(len(data))
-    np.maximum.at(result, np.repeat(np.arange(len(data)), np.diff(data.offsets)), factors[data.labels])
-    return result
+
+    settings: TrainSettings
+    total: int
+    warm_up: int
+
+    @classmethod
+    def of(cls, settings: TrainSettings, steps: int) -> "Schedule":
+        """For ``steps`` an epoch."""
+        total = settings.epochs * steps
+        if settings.warmup_steps is not None:
+            warm_up = settings.warmup_steps
+        elif settings.warmup_epochs is not None:
+            warm_up = round(settings.warmup_epochs * steps)
+        elif settings.schedule == "one_cycle":
+            warm_up = round(RISE * total)
+        else:
+            warm_up = 0 if settings.schedule == "cyclical" else min(WARM_UP_STEPS, total // 5)
+        if warm_up >= total:
+            name = "warmup_steps" if settings.warmup_epochs is None else "warmup_epochs"
+            raise UsageError(
+                f"train.{name} takes {warm_up} steps, and the whole training has {total}: {settings.epochs} epochs of"
+                f" {steps}"
+            )
+        return cls(settings, total, warm_up)
+
+    def rate(self, step: int) -> float:
+        """The rate of step ``step``, from 0."""
+        peak, done = self.settings.learning_rate, (step - self.warm_up) / max(self.total - self.warm_up, 1)
+        if self.settings.schedule == "one_cycle":
+            return peak * (_between(START, 1, step / self.warm_up) if step < self.warm_up else _between(1, END, done))
+        if step < self.warm_up:
+            return peak * (step + 1) / self.warm_up
+        if self.settings.schedule == "cosine":
+            return peak * (1 + math.cos(math.pi * done)) / 2
+        if self.settings.schedule == "step":
+            return peak * 0.1 ** sum(done >= drop for drop in DROPS)
+        if self.settings.schedule == "cyclical":
+            height = 1 - abs(2 * (done * (self.settings.cycles or CYCLES) % 1) - 1)
+            return peak * (LOWEST + (1 - LOWEST) * height)
+        return peak
 
 
-def steps_per_epoch(factors: Floats, batch_size: int) -> int:
-    """Batches of an epoch in which each image is shown as often as its factor says; the last may be smaller."""
-    return math.ceil(factors.sum() / batch_size)
-
-
-def epoch_order(factors: Floats, batch_size: int, seed: int, epoch: int) -> tuple[Ints, Ints]:
-    """The images of an epoch, shuffled, cut into batches ``[steps, batch_size]``, and which showing each is, from 0.
-
-    The part of a factor after the point is a chance. Where the last batch is not full, or chance
-    gave too few, images of another shuffle fill it, so that every step has one shape.
-    """
-    random = np.random.default_rng([seed, epoch])
-    times = np.floor(factors).astype(np.int64)
-    times += random.random(len(factors)) < factors - times
-    shown = random.permutation(np.repeat(np.arange(len(factors)), times))
-    size = steps_per_epoch(factors, batch_size) * batch_size
-    while len(shown) < size:
-        shown = np.concatenate([shown, random.permutation(len(factors))])
-    shown = shown[:size]
-    return shown.reshape(-1, batch_size), _showing(shown).reshape(-1, batch_size)
-
-
-def _showing(values: Ints) -> Ints:
-    """For each place, how often its value stands before it."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    starts = np.searchsorted(ordered, ordered)
-    result = np.empty_like(values)
-    result[order] = np.arange(len(values)) - starts
-    return result
+def _between(start: float, end: float, done: float) -> float:
+    """Half a cosine from ``start`` to ``end``."""
+    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
