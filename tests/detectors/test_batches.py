@@ -13,7 +13,7 @@ from detray.settings import convert
 from detray.tables import Shard
 
 NAMES = list(CLASSES.values())
-ANCHORS = make_anchors(DETECTOR.input_height, DETECTOR.input_width)
+ANCHORS = make_anchors(DETECTOR)
 SEEDS = [(0, 1, image, showing) for image in range(12) for showing in range(3)]
 
 
