@@ -95,6 +95,11 @@ def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
     plain.add_argument("--train", metavar="FILE", help="training annotations: the split train")
     plain.add_argument("--format", metavar="NAME", help="the annotations' format, where it is not recognised")
     plain.add_argument("--label-map", metavar="FILE", help="label map of the model: .pbtxt, .yaml, .txt or .json")
+    plain.add_argument(
+        "--pipeline",
+        metavar="FILE",
+        help="pipeline.config of the TF2 Object Detection API to check; without FILES the data are what it reads",
+    )
     if verb == "evaluate":
         plain.add_argument("--against", metavar="FILE", help="another model's detections to compare with")
     if verb == "diagnose":
@@ -218,12 +223,15 @@ def load_config(options: argparse.Namespace) -> Config:
         from detray.verbs import demo
 
         source, values = "demo", demo.values(options.output)
-    elif files:
+    elif files or getattr(options, "pipeline", None):
         source, values = "command line", plain.values_from_files(options)
     else:
         source, values = plain.values_from_output(options)
     values = settings.override(values, options.assignments)
-    for key, value in (("output", options.output), ("cluster.address", options.address)):
+    pipeline = getattr(options, "pipeline", None)
+    beside = str(Path(pipeline).absolute()) if pipeline and options.config and not files else None
+    given = (("output", options.output), ("cluster.address", options.address), ("dataset.pipeline", beside))
+    for key, value in given:
         if value is not None:
             values = settings.override(values, [f"{key}={json.dumps(value)}"])
     return anchored(settings.convert(values, Config, source))

@@ -14,6 +14,7 @@ from detray.audit.rule import Active, CollisionRule, HypothesisRule, OutlierRule
 from detray.audit.summary import Summary
 from detray.audit.view import View
 from detray.boxes import Reach
+from detray.pipeline.geometry import Resize
 from detray.tables import Shard
 
 # a file may hold any float64: what overflows is infinite, and judged as such
@@ -30,10 +31,17 @@ class Examined:
 
 
 @_any_number
-def examine(shard: Shard, active: Active, reach: Reach | None = None, rehearsal: Rehearsal | None = None) -> Examined:
+def examine(
+    shard: Shard,
+    active: Active,
+    reach: Reach | None = None,
+    rehearsal: Rehearsal | None = None,
+    at_input: Resize | None = None,
+) -> Examined:
     """All that one shard's rows tell by themselves.
 
-    With ``reach`` also how large they are to a detector, with ``rehearsal`` what its augmentation loses.
+    With ``reach`` also how large they are to a detector, with ``at_input`` to that of a pipeline.config, with
+    ``rehearsal`` what the augmentation loses.
     """
     view = View(shard)
     raw = [
@@ -44,7 +52,7 @@ def examine(shard: Shard, active: Active, reach: Reach | None = None, rehearsal:
     return Examined(
         raw=_together(raw),
         tally=pa.concat_tables(
-            [measures.measure(view, reach), *([try_augmentation(view, rehearsal)] if rehearsal else [])]
+            [measures.measure(view, reach, at_input), *([try_augmentation(view, rehearsal)] if rehearsal else [])]
         ),
         keys=collisions.keys_of(view, active),
     )

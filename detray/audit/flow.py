@@ -19,6 +19,7 @@ from detray.audit.augmented import Augment
 from detray.audit.class_stats import class_stats
 from detray.audit.examine import suspects
 from detray.audit.outcome import outcome
+from detray.audit.pipeline import StatedPipeline
 from detray.audit.rule import Active
 from detray.audit.rules.pipeline import augmentation_drop
 from detray.audit.rules.schema import unreadable_annotation_file
@@ -58,6 +59,7 @@ class AuditInputs:
         augment: makes the training augmentation; None where it loses no boxes.
         formats: of each split's files, where it is known.
         pictured: splits whose pictures are at hand: in a stated folder, or in the annotation files.
+        pipeline: the pipeline.config that the model is trained with, if one is stated.
     """
 
     run: str = "audit"
@@ -67,6 +69,7 @@ class AuditInputs:
     augment: Callable[[], Augment] | None = None
     formats: Mapping[str, str] = field(default_factory=dict)
     pictured: Collection[str] = ()
+    pipeline: StatedPipeline | None = None
 
 
 def audit(flow: Flow, inputs: AuditInputs) -> Outcome:
@@ -94,7 +97,12 @@ def audit(flow: Flow, inputs: AuditInputs) -> Outcome:
 
     with flow.timed("summary"):
         data = Summary(
-            _tallies(merged), flow.data.read("categories"), inputs.label_map, inputs.reach, formats=inputs.formats
+            _tallies(merged),
+            flow.data.read("categories"),
+            inputs.label_map,
+            inputs.reach,
+            formats=inputs.formats,
+            pipeline=inputs.pipeline,
         )
         spreads = {split: outliers.spreads(counted) for split, counted in data.tallies.items()}
         second_work = steps.SecondWork(work, spreads, suspects(data, active))
@@ -121,6 +129,7 @@ def _work(flow: Flow, inputs: AuditInputs, shards: Sequence[ShardKey]) -> AuditW
         inputs.augment if is_tried else None,
         tried_share=MAX_TRIED / max(n_train, 1),
         split_of={key.name: key.split for key in shards},
+        at_input=inputs.pipeline.resize if inputs.pipeline is not None else None,
     )
 
 
@@ -193,6 +202,7 @@ def _conclude(
         formats=inputs.formats,
         pictured=inputs.pictured,
         looked=any(key.split in inputs.pictured for key in shards),
+        pipeline=inputs.pipeline,
     )
 
 

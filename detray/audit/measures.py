@@ -10,6 +10,7 @@ size, aspect          objects; key: octave bin of sqrt(w h), of w / h
 exchanged             boxes whose corners are exchanged; key: octave bin of sqrt(w h) in the other order
 beside                objects among neighbours; key: octave bin of size over the neighbours' median
 effective             objects; key: bins of width and height at the detector's input
+at_input              the same at the input that a pipeline.config states
 augmented             what `augmented` counts
 companions            images that hold the class and another; key: the other's id, the higher one
 ====================  ==================================================================
@@ -27,8 +28,9 @@ images                images that hold one of the boxes; not by class
 ====================  ==================================================================
 
 Without a class: ``split_images``, ``many_files`` (shards with more source files than are told apart), ``low_area``
-(objects whose stated area is below half of their box's; key: bin of that area), what `agreement` counts for pairs of
-annotators, and what `pattern_counts` does.
+(objects whose stated area is below half of their box's; key: bin of that area), ``objects_per_image`` (images with
+objects of any class; key: how many), what `agreement` counts for pairs of annotators, and what
+`pattern_counts` does.
 """
 
 from collections.abc import Iterator
@@ -43,6 +45,7 @@ from detray.audit.groups import of_people_and_files, suffix_of
 from detray.audit.pattern_counts import of_patterns
 from detray.audit.view import NO_ID, View
 from detray.boxes import OVER_TOLERANCE, Reach
+from detray.pipeline.geometry import Resize
 
 EDGE_STEPS = 64
 MIN_EDGE, MAX_EDGE = -EDGE_STEPS, 4 * EDGE_STEPS
@@ -56,8 +59,8 @@ MAX_COMPANIONS = 64
 Selection = Ints | slice
 
 
-def measure(view: View, reach: Reach | None = None) -> pa.Table:
-    """The tally of one shard; with ``reach`` also of sizes at the detector's input."""
+def measure(view: View, reach: Reach | None = None, at_input: Resize | None = None) -> pa.Table:
+    """The tally of one shard; with ``reach`` and ``at_input`` also of sizes at the input of a detector."""
     parts = [tally.count_all("split_images", np.zeros(view.images.num_rows, np.int64))]
     everything = _among(slice(None), view.category_ids != NO_ID)
     places = pa.concat_tables(_of_places(view, everything, view.class_ids, view.class_codes, ""))
@@ -65,7 +68,8 @@ def measure(view: View, reach: Reach | None = None) -> pa.Table:
     parts.append(
         tally.count_all("low_area", np.floor(np.log2(view.areas[low]) * tally.BINS_PER_OCTAVE).astype(np.int64))
     )
-    parts += [places, *_of_sizes(view, everything, reach), *_of_images(view, everything)]
+    parts.append(_of_whole_images(view))
+    parts += [places, *_of_sizes(view, everything, reach, at_input), *_of_images(view, everything)]
     parts += _of_groups(view, places)
     parts += [*compare_annotators(view), *of_patterns(view)]
     return pa.concat_tables([tally.TALLY.empty_table(), *parts])
@@ -110,7 +114,7 @@ def _of_places(view: View, rows: Selection, ids: Ints, codes: Ints, suffix: str)
         yield count(high, sized, _edge(np.ceil((place[sized] + length[sized]) * scale - EDGE_ROUNDING) - 1))
 
 
-def _of_sizes(view: View, rows: Selection, reach: Reach | None) -> Iterator[pa.Table]:
+def _of_sizes(view: View, rows: Selection, reach: Reach | None, at_input: Resize | None) -> Iterator[pa.Table]:
     """How large the annotations ``rows`` are, by class."""
 
     def count(measure: str, among: Selection, keys: Ints | None = None) -> pa.Table:
@@ -129,20 +133,23 @@ def _of_sizes(view: View, rows: Selection, reach: Reach | None) -> Iterator[pa.T
     yield count("exchanged", exchanged, _rounded(tally.BINS_PER_OCTAVE / 2 * log_area))
     beside = _among(rows, ~np.isnan(view.beside))
     yield count("beside", beside, _rounded(tally.BINS_PER_OCTAVE * view.beside[beside]))
-    if reach is not None:
-        sized = _among(rows, view.is_object & ~np.isnan(view.image_width))
-        seen = [
-            np.clip(
-                _rounded(EFFECTIVE_BINS * (log_side[sized] + np.log2(at_input / full[sized])) + EFFECTIVE_BASE // 2),
-                0,
-                EFFECTIVE_BASE - 1,
-            )
-            for log_side, at_input, full in (
-                (view.log_width, reach.input_width, view.image_width),
-                (view.log_height, reach.input_height, view.image_height),
-            )
-        ]
-        yield count("effective", sized, seen[0] * EFFECTIVE_BASE + seen[1])
+    stretch = None if reach is None else Resize("stretch", reach.input_width, reach.input_height)
+    for name, resize in (("effective", stretch), ("at_input", at_input)):
+        if resize is not None:
+            sized = _among(rows, view.is_object & ~np.isnan(view.image_width))
+            yield count(name, sized, _at_input(view, sized, resize))
+
+
+def _at_input(view: View, rows: Selection, resize: Resize) -> Ints:
+    """Bins of width and height at a detector's input."""
+    factors = resize.factors(view.image_width[rows], view.image_height[rows])
+    seen = [
+        np.clip(
+            _rounded(EFFECTIVE_BINS * (log_side[rows] + np.log2(factor)) + EFFECTIVE_BASE // 2), 0, EFFECTIVE_BASE - 1
+        )
+        for log_side, factor in zip((view.log_width, view.log_height), factors, strict=True)
+    ]
+    return seen[0] * EFFECTIVE_BASE + seen[1]
 
 
 def _among(rows: Selection, mask: Flags) -> Selection:
@@ -171,6 +178,12 @@ def _grid(*sides: Floats) -> Ints:
     fives = np.logical_and.reduce([number % 5 == 0 for number in numbers])
     grid[rows] = np.clip(bits & -bits, 1, 32) * np.where(fives, 5, 1)
     return grid
+
+
+def _of_whole_images(view: View) -> pa.Table:
+    """Images with objects of any class; key: how many."""
+    n = np.bincount(view.image_of[view.is_object & (view.image_of >= 0)], minlength=view.images.num_rows)
+    return tally.count_all("objects_per_image", n[n > 0])
 
 
 def _of_images(view: View, rows: Selection) -> Iterator[pa.Table]:

@@ -6,12 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 import pyarrow as pa
 
 from detray import schema
+from detray.audit.pipeline import StatedPipeline
 from detray.audit.roots import Conclusion
 from detray.audit.rule import WARNING
 from detray.audit.sentences import Said, sentences
 from detray.flow.outcome import Json, Outcome, Table
 
 MAX_CLASSES_SHOWN = 40
+MAX_UNKNOWN_SHOWN = 4
 FRACTIONAL = ("open_images", "yolo")
 """Formats whose boxes are fractions of pictures, and which do not state the pictures' sizes."""
 
@@ -26,6 +28,7 @@ def outcome(
     formats: Mapping[str, str],
     pictured: Collection[str],
     looked: bool,
+    pipeline: StatedPipeline | None = None,
 ) -> Outcome:
     """The summary of an audit.
 
@@ -38,6 +41,7 @@ def outcome(
         formats: of each split's files, where it is known.
         pictured: splits whose pictures are at hand.
         looked: whether any pictures were looked at.
+        pipeline: the pipeline.config that was checked, too.
     """
     findings_of: Counter[tuple[str, int]] = Counter()
     to_look_at: Counter[tuple[str, int]] = Counter()
@@ -72,7 +76,7 @@ def outcome(
             Table("Findings by rule", ("rule", "severity", "to look at", "findings"), by_rule),
             Table("Classes", classes, _classes(statistics)),
         ],
-        notes=_notes(statistics.num_rows, formats, pictured, looked),
+        notes=[*_notes(statistics.num_rows, formats, pictured, looked), *_of_pipeline(pipeline)],
         advice=advice,
         next_step=next_step,
     )
@@ -83,6 +87,16 @@ def _notes(n_classes: int, formats: Mapping[str, str], pictured: Collection[str]
     if n_classes > MAX_CLASSES_SHOWN:
         notes.append(f"{MAX_CLASSES_SHOWN} of {n_classes} classes shown; class_stats has all")
     return notes + _unmeasured(formats, pictured)
+
+
+def _of_pipeline(pipeline: StatedPipeline | None) -> list[str]:
+    """What of a pipeline.config no rule reads."""
+    unknown = pipeline.file.unknown if pipeline is not None else ()
+    if pipeline is None or not unknown:
+        return []
+    named = ", ".join(f"{one.place} (line {one.line})" for one in unknown[:MAX_UNKNOWN_SHOWN])
+    more = f" and {len(unknown) - MAX_UNKNOWN_SHOWN} more" if len(unknown) > MAX_UNKNOWN_SHOWN else ""
+    return [f"{pipeline.file.name}: no rule reads {len(unknown)} of its fields: {named}{more}"]
 
 
 def _unmeasured(formats: Mapping[str, str], pictured: Collection[str]) -> list[str]:

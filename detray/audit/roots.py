@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -113,8 +114,10 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
     if fact.category_id is not None:
         subject = fact.category_name or f"class {fact.category_id}"
         scope, subject = "class", f"{subject} in {fact.split}" if fact.split else subject
+    elif fact.split is not None:
+        scope, subject = "split", f"split {fact.split}"
     else:
-        scope, subject = ("split", f"split {fact.split}") if fact.split else ("dataset", "the data set")
+        scope, subject = "dataset", PurePath(fact.source_file).name if fact.source_file else "the data set"
     severity = rule.severity if fact.severity is None else fact.severity
     key = _key(rule, fact)
     row = _row(rule, severity, scope, fact.split, key, f"{subject}: {rule.problem}", fact.observed)

@@ -28,6 +28,7 @@ from detray.flow.data import Data
 from detray.flow.exchange import Bucket
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, NoFacts, Output, Step, Tables
+from detray.pipeline.geometry import Resize
 from detray.store import Json, ShardKey
 from detray.tables import Shard
 
@@ -50,6 +51,7 @@ class AuditWork:
         augment: makes the training augmentation; None: it is not tried.
         tried_share: the share of the training images that it is tried on.
         split_of: the split of each shard, by name.
+        at_input: how a pipeline.config resizes pictures, where one is stated.
     """
 
     data: Data
@@ -59,6 +61,7 @@ class AuditWork:
     augment: Callable[[], Augment] | None
     tried_share: float
     split_of: Mapping[str, str]
+    at_input: Resize | None = None
 
     @property
     def active(self) -> Active:
@@ -87,7 +90,7 @@ def _shard(split: str, tables: Tables) -> Shard:
 
 def _examine_rows(work: AuditWork, shard: ShardKey, tables: Tables) -> Output[NoFacts]:
     rehearsal = work.rehearsal() if shard.split == TRAIN else None
-    found = examine(_shard(shard.split, tables), work.active, work.reach, rehearsal)
+    found = examine(_shard(shard.split, tables), work.active, work.reach, rehearsal, work.at_input)
     return _found(found.raw, tally=found.tally, keys=found.keys)
 
 

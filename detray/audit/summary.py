@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
+from detray.audit.pipeline import StatedPipeline
 from detray.audit.tally import Tally
 from detray.audit.view import MAX_FILES, distinct_classes
 from detray.boxes import Reach
@@ -45,7 +46,8 @@ class Summary:
 
     ``tallies`` of each split; the table ``categories`` of all; the label map, if one is stated; the
     detector, if one is to be trained; ``evidence`` gathered for hypotheses, by split; counts of raw
-    findings, as `GROUPS`; and the format of each split's files, where it is known.
+    findings, as `GROUPS`; the format of each split's files, where it is known; and the pipeline.config
+    that the model is trained with, if one is stated.
     """
 
     tallies: Mapping[str, Tally]
@@ -55,6 +57,7 @@ class Summary:
     evidence: Mapping[str, Tally] = field(default_factory=dict)
     groups: pa.Table = field(default_factory=GROUPS.empty_table)
     formats: Mapping[str, str] = field(default_factory=dict)
+    pipeline: StatedPipeline | None = None
 
     @property
     def splits(self) -> list[str]:

@@ -20,6 +20,7 @@ def dataset_from_files(
     images: str | None = None,
     format: str = "auto",
     label_map: str | None = None,
+    pipeline: str | None = None,
 ) -> DatasetSettings:
     """The data set that plain files make: ``files`` are the split val, ``train`` is the split train.
 
@@ -33,6 +34,7 @@ def dataset_from_files(
         images: folder of the pictures.
         format: a format's name, or auto.
         label_map: the label map that the model was trained with.
+        pipeline: the pipeline.config that it was trained with.
 
     Raises:
         UsageError: a file is not there or of no known format.
@@ -44,8 +46,8 @@ def dataset_from_files(
         splits["train"] = _split([train], images, format)
     own = _own_splits(Path(files[0]).absolute(), images, format) if len(files) == 1 else {}
     splits = own | splits if own else splits | {"val": _split(files, images, format)}
-    label_map = None if label_map is None else str(Path(label_map).absolute())
-    return DatasetSettings(root=str(_common_root(files)), label_map=label_map, splits=splits)
+    label_map, pipeline = (None if one is None else str(Path(one).absolute()) for one in (label_map, pipeline))
+    return DatasetSettings(root=str(_common_root(files)), label_map=label_map, pipeline=pipeline, splits=splits)
 
 
 def _common_root(files: Sequence[str]) -> Path:

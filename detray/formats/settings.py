@@ -43,4 +43,11 @@ class DatasetSettings(Section, frozen=True):
             " has the id k + 1"
         ),
     ] = None
+    pipeline: Annotated[
+        str | None,
+        Meta(
+            description="pipeline.config of the TF2 Object Detection API, below dataset.root, that the model is trained"
+            " with: the audit checks it against the data, and remedies are written as its lines"
+        ),
+    ] = None
     splits: Annotated[dict[str, SplitSettings], Meta(description="train, val, test, ...: each a split")] = {}

@@ -17,6 +17,7 @@ from detray.formats.resolve import stated_path
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
 from detray.verbs.pictures import pictured, read_pictures
+from detray.verbs.pipeline import pipeline_inputs, stated_pipeline
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -32,6 +33,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         augment=partial(_augmentation, policy) if loses_boxes(policy) else None,
         formats=formats,
         pictured=pictured(config, flow.data),
+        pipeline=stated_pipeline(config),
     )
     return audit(flow, inputs)
 
@@ -70,6 +72,7 @@ STAGE = StageDefinition(
         "train.augmentation",
     ),
     run=run,
+    inputs=pipeline_inputs,
     pictures=read_pictures,
     needs=lambda config: ("ingest",),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detray.errors import UsageError
+from detray.formats.configured import dataset_of_pipeline
 from detray.formats.plain import dataset_from_files
 from detray.settings import read_yaml
 from detray.verbs.catalogue import STAGES
@@ -19,11 +20,14 @@ DATA_ONLY = ("ingest", "audit", "clean", "report")
 def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
     """Configuration values for plain files: annotations, then, where the verb reads them, detections.
 
+    Without files those that a stated pipeline.config names.
+
     Raises:
         UsageError: a file is missing, or there are more than the verb takes.
     """
     files = list(options.files)
-    values: dict[str, Any] = {"name": Path(files[0]).stem or "detray"}
+    pipeline: str | None = options.pipeline
+    values: dict[str, Any] = {"name": Path([*files, pipeline][0]).stem or "detray"}
     values["output"] = str(Path("out") / values["name"])
     if options.verb in WITH_DETECTIONS:
         if len(files) > 2:
@@ -37,6 +41,9 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
     for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
         if getattr(options, option, None):
             values.setdefault(section, {})[option] = _there(getattr(options, option))
+    if not files and pipeline:
+        values["dataset"] = dataset_of_pipeline(_there(pipeline))
+        return values
     try:
         values["dataset"] = dataset_from_files(
             [_there(file) for file in files],
@@ -44,6 +51,7 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
             images=_there(options.images) if options.images else None,
             format=options.format or "auto",
             label_map=_there(options.label_map) if options.label_map else None,
+            pipeline=_there(pipeline) if pipeline else None,
         )
     except UsageError as error:
         if "detector" not in values:

@@ -13,12 +13,16 @@ from detray.audit import pictures as audit_pictures
 from detray.audit.catalogue import RULES
 from detray.audit.flow import AuditInputs, audit
 from detray.audit.pictures import STATS, Measured
+from detray.audit.pipeline import StatedPipeline
 from detray.audit.settings import AuditSettings
 from detray.audit.summary import StatedLabelMap, Summary
 from detray.audit.tally import Tally
 from detray.boxes import Reach
 from detray.flow.data import MemoryData
 from detray.flow.memory import InMemoryRun, run_in_memory
+from detray.pipeline.checkpoint import Checkpoint
+from detray.pipeline.paths import StatedPath
+from detray.pipeline.read import parse_pipeline
 from detray.tables import Shard
 
 TABLES = ("findings", "class_stats", "image_stats")
@@ -115,6 +119,20 @@ class Dataset:
 def label_map(names: Mapping[int, str], problems: Sequence[Sequence[Any]] = ()) -> StatedLabelMap:
     """A label map, and its problems."""
     return StatedLabelMap("map.pbtxt", names, tuple((line, text) for line, text in problems))
+
+
+def pipeline(text: str, **stated: Any) -> StatedPipeline:
+    """A pipeline.config and what else is known of it: ``paths`` as dictionaries, ``checkpoint`` as a list of the starts
+    of variables' names or as what is wrong with it."""
+    paths = tuple(
+        StatedPath(**{key: tuple(value) if key == "files" else value for key, value in path.items()})
+        for path in stated.pop("paths", ())
+    )
+    found = stated.pop("checkpoint", None)
+    checkpoint = (
+        Checkpoint(problem=found) if isinstance(found, str) else None if found is None else Checkpoint(frozenset(found))
+    )
+    return StatedPipeline(parse_pipeline(text, "pipeline.config"), paths, checkpoint=checkpoint, **stated)
 
 
 def reach(width: int, height: int, anchors: Sequence[Sequence[float]] = ()) -> Reach:

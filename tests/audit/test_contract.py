@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import yaml
-from audit_data import Dataset, dataset, label_map, reach
+from audit_data import Dataset, dataset, label_map, pipeline, reach
 
 from detray import schema
 from detray.audit import rules
@@ -41,6 +41,8 @@ def _judged(rule: Rule, case: dict[str, Any], cuts: int = 1, shuffle: int | None
         inputs["reach"] = reach(**case["reach"])
     if "augmentation" in case:
         inputs |= {"augment": partial(Augmentation, case["augmentation"]), "reach": reach(256, 192)}
+    if "pipeline" in case:
+        inputs["pipeline"] = pipeline(case["pipeline"], **case.get("stated", {}))
     found = data.audited(
         rule.code,
         *case.get("beside", ()),
@@ -99,7 +101,8 @@ def test_nothing_in_nothing(rule: Rule) -> None:
 def test_a_clean_data_set_has_no_provable_fault(rule: Rule) -> None:
     boxes = [{"image": 1 + number % 40, "box": (number % 30, number // 30, 20, 30)} for number in range(400)]
     data = dataset(images=40, boxes=boxes, pictures=True)
-    found = data.audited(rule.code, cuts=2)
+    stated = pipeline((Path(__file__).parents[1] / "pipeline" / "ssd.config").read_text(), label_ids={"cell": 1})
+    found = data.audited(rule.code, cuts=2, pipeline=stated)
     assert found.filter(pc.greater_equal(found["severity"], ERROR)).num_rows == 0
 
 

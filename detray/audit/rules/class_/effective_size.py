@@ -11,26 +11,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detray.audit.measures import EFFECTIVE_BASE, EFFECTIVE_BINS
 from detray.audit.rule import SUSPECT, Fact, Limits, SummaryRule, Threshold
+from detray.audit.rules.reach import is_reached, sides_at_input
 from detray.audit.statistics import Histogram, weighted_median
 from detray.audit.summary import Summary
 from detray.boxes import Reach
-
-POSITIVE_IOU = 0.5
 
 
 def unreached(histogram: Histogram, reach: Reach) -> tuple[float, float]:
     """The share of boxes that no anchor reaches, and the median side in px at the input."""
     keys, n = histogram
-    bins = np.stack(np.divmod(keys, EFFECTIVE_BASE), axis=1) - EFFECTIVE_BASE // 2
-    sides = np.exp2(bins / EFFECTIVE_BINS)
-    anchors = np.array(reach.anchors)
-    inter = np.minimum(sides[:, None], anchors).prod(axis=2)
-    iou = inter / (sides.prod(axis=1)[:, None] + anchors.prod(axis=1) - inter)
+    sides = sides_at_input(keys)
     side = np.sqrt(sides.prod(axis=1))
     order = np.argsort(side, kind="stable")
-    lost = n[iou.max(axis=1) < POSITIVE_IOU].sum()
+    lost = n[~is_reached(sides, np.array(reach.anchors))].sum()
     return float(lost / n.sum()), float(side[order][weighted_median(n[order])])
 
 
