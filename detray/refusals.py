@@ -24,6 +24,7 @@ _NAMES: dict[type[inspect.Type], str] = {
     inspect.NoneType: "null",
     inspect.StrType: "str",
     inspect.StructType: "object",
+    inspect.TupleType: "array",
     inspect.VarTupleType: "array",
 }
 _LIMITS = {
@@ -68,6 +69,8 @@ def _refusal(value: object, kind: Any, path: tuple[str, ...], meaning: str) -> R
         plain, *about = get_args(plain)
         meaning = next((meta.description for meta in about if isinstance(meta, Meta) and meta.description), meaning)
     for member in get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,):
+        while get_origin(member) is Annotated:
+            member = get_args(member)[0]
         for key, part, part_kind in _parts(value, member):
             at = path if key is None else (*path, key)
             if part_kind is None:

@@ -341,14 +341,21 @@ _TABLES = (
                 "0 to 1",
             ),
             *(
-                Column(f"matched_{area}", pa.int16(), f"Bit t set: matched at IoU .5 + .05 t, area range {area}")
+                Column(
+                    f"matched_{area}",
+                    pa.int16(),
+                    f"Bit t set: matched at IoU threshold t (COCO: .5 + .05 t), {area}",
+                )
                 for area in AREA_RANGES
             ),
             *(
-                Column(f"ignored_{area}", pa.int16(), f"Bit t set: ignored at IoU .5 + .05 t, area range {area}")
+                Column(f"ignored_{area}", pa.int16(), f"Bit t set: ignored at IoU threshold t, {area}")
                 for area in AREA_RANGES
             ),
-            _flag("voc_match", "A true positive by Pascal VOC at IoU .5; NULL: on a difficult box, or a missed box"),
+            _flag(
+                "voc_match",
+                "A true positive by Pascal VOC at IoU .5; NULL: on a difficult box, a missed box, or another protocol",
+            ),
         ),
     ),
     Table(
@@ -361,17 +368,21 @@ _TABLES = (
             MODEL,
             *CLASS,
             _text("area_range", "all, small, medium or large", required=True),
-            Column("max_detections", pa.int32(), "Detections kept an image and class", required=True),
+            Column("max_detections", pa.int32(), "Detections kept an image and class (LVIS: an image)", required=True),
             _count("n_ground_truth", "Boxes that count (no crowd, area in range)"),
             _count("n_images", "Images that hold them"),
             _count("n_detections", "Detections of the class that are kept; by area those that count at IoU .5"),
-            _number("ap", "Mean AP over IoU .5:.05:.95; NULL without ground truth", "0 to 1"),
+            _number(
+                "ap",
+                "Mean AP over the protocol's IoU thresholds (COCO .5:.05:.95); NULL without ground truth",
+                "0 to 1",
+            ),
             _number("ap50", "AP at IoU .5", "0 to 1"),
             _number("ap75", "AP at IoU .75", "0 to 1"),
             *(_number(f"ap{t}", f"AP at IoU .{t}", "0 to 1") for t in (55, 60, 65, 70, 80, 85, 90, 95)),
             _number("ar1", "Mean recall over IoU with 1 detection an image", "0 to 1"),
             _number("ar10", "Mean recall over IoU with 10 detections an image", "0 to 1"),
-            _number("ar100", "Mean recall over IoU with 100 detections an image", "0 to 1"),
+            _number("ar100", "Mean recall over IoU with max_detections, COCO's 100, an image", "0 to 1"),
             _number("recall50", "Recall at IoU .5 with all kept detections", "0 to 1"),
             _number("best_f1", "Highest F1 at IoU .5 over score thresholds", "0 to 1"),
             _number("best_f1_threshold", "The score where it is reached", "0 to 1"),
@@ -387,12 +398,16 @@ _TABLES = (
     Table(
         "summary_metrics",
         "evaluate",
-        "COCO number",
+        "number of the protocol",
         (
             RUN,
             SPLIT,
             MODEL,
-            _text("metric", "AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm or ARl", required=True),
+            _text(
+                "metric",
+                "AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl; or docs/evaluation.md",
+                required=True,
+            ),
             _number("value", "Mean over the classes with ground truth", "0 to 1"),
             _number("low", "Lower end of its interval", INTERVAL_UNIT),
             _number("high", "Upper end of its interval", INTERVAL_UNIT),

@@ -5,15 +5,17 @@ histograms of errors.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 
 from detray.evaluate import steps, summary, unscored
 from detray.evaluate.against import OtherModel
+from detray.evaluate.open_images import rules_by_split
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.annotation_ids import AnnotationIds, told
 from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
@@ -47,7 +49,12 @@ MIN_GROUP_ROWS, MAX_GROUP_ROWS = 50_000, 250_000
 
 
 def evaluate(
-    flow: Flow, run: str, splits: Sequence[str], settings: EvaluateSettings, other: OtherModel | None = None
+    flow: Flow,
+    run: str,
+    splits: Sequence[str],
+    settings: EvaluateSettings,
+    other: OtherModel | None = None,
+    aliases: Mapping[str, int] = MappingProxyType({}),
 ) -> Outcome:
     """Evaluate the predictions of ``splits``, and compare them with another model's.
 
@@ -57,22 +64,26 @@ def evaluate(
         splits: which are evaluated.
         settings: how.
         other: the other model.
+        aliases: ids of classes by further names, of a label map.
 
     Raises:
         DetrayError: there are detections, and none names an image of the data set, or none has a mask, where
-            masks are compared.
-        UsageError: a slice names no column.
+            masks are compared; or the data set lacks what the protocol is about.
+        UsageError: a slice names no column, or the settings do not fit the protocol.
     """
     predicted = flow.data.manifest("predict") or {}
     facts, keys = predicted.get("facts", {}), flow.data.shards(splits)
     work = Work(flow.data, run, facts.get("model", "detections"), settings)
     work = replace(work, slices=_slices(flow, work, keys), other=other.name if other is not None else None)
+    work = replace(work, rules=rules_by_split(flow.data, splits, settings, aliases))
     load = 1 + sum(chosen.copies for chosen in work.slices) / COPIES
     pieces = cut(keys, load * sum(part["rows"] for part in flow.data.files("predictions", "predict")))
     matched = flow.map(steps.MATCH, work, {piece.name: piece for piece in pieces})
     read = predicted.get("counts", {}).get("in", 0) if "placed" in facts else 0  # of a file of detections
     left_out = unscored.total(matched.facts, splits, 0 if facts.get("placed") else read)
     n = sum(found.detections for found in matched.facts)
+    if work.protocol.name == "lvis":
+        unscored.require_labels(matched.facts, splits)
     others = _match_other(flow, work, other, keys) if other is not None else Results({})
     compared = _account(other, others.facts, splits) if other is not None else Outcome()
 
@@ -90,15 +101,13 @@ def evaluate(
         counts={name: count + compared.counts.get(name, 0) for name, count in unscored.counts(n, left_out).items()},
         facts={"model": work.model, "left_out": left_out},
         seeds={"bootstrap": settings.seed},
-        summary=[*summary.tables(found, work.other), *compared.summary],
+        summary=[*summary.tables(found, work.other, work.protocol.title), *compared.summary],
         notes=[
             *unscored.nothing_left(read, n),
             *(note for split in found for note in summary.notes(split, settings.bootstrap > 0)),
             *unscored.fates(left_out),
             *(note for split in splits for note in told(split, _annotation_ids(split, matched))),
-            *unscored.capped(
-                matched.facts, {split: names_of(flow.data, split) for split in splits}, settings.max_detections
-            ),
+            *unscored.capped(matched.facts, {split: names_of(flow.data, split) for split in splits}, work.protocol.cap),
             *compared.notes,
         ],
         next_step="run detray diagnose with the same arguments: it says why classes are weak, and what to do",

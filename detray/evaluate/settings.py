@@ -4,14 +4,63 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from detray.boxes import AREA_LIMITS
 from detray.settings import Section
+
+Threshold = Annotated[float, Meta(gt=0, le=1)]
+Area = Annotated[float, Meta(ge=0)]
+
+
+class AreaRanges(Section, frozen=True):
+    """The least and the greatest area of objects of each size, both ends inclusive."""
+
+    small: Annotated[tuple[Area, Area], Meta(description="px²")] = AREA_LIMITS["small"]
+    medium: Annotated[tuple[Area, Area], Meta(description="px²")] = AREA_LIMITS["medium"]
+    large: Annotated[tuple[Area, Area], Meta(description="px²")] = AREA_LIMITS["large"]
 
 
 class EvaluateSettings(Section, frozen=True):
     """How detections are scored."""
 
+    protocol: Annotated[
+        Literal["coco", "lvis", "open_images", "pascal"],
+        Meta(description="whose rules: what matches, what is ignored, and what AP is (docs/evaluation.md)"),
+    ] = "coco"
     iou_type: Annotated[Literal["bbox", "segm"], Meta(description="boxes, or masks")] = "bbox"
-    max_detections: Annotated[int, Meta(ge=1, le=100_000, description="detections kept an image and class")] = 100
+    iou_thresholds: Annotated[
+        Annotated[tuple[Threshold, ...], Meta(min_length=1, max_length=14)] | None,
+        Meta(
+            description="IoU thresholds that AP is the mean over, where the protocol is coco; null: .5 to .95 by .05",
+        ),
+    ] = None
+    area_ranges: AreaRanges = AreaRanges()
+    max_detections: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000)] | None,
+        Meta(
+            description="detections kept an image and class (lvis: an image); null: coco 100, lvis 300, others 10000",
+        ),
+    ] = None
+    group_of_weight: Annotated[
+        Literal[0, 1],
+        Meta(
+            description="open_images: 1, as in the challenge: a group is a box to be found once; 0, as in V2:"
+            " it only takes detections in"
+        ),
+    ] = 1
+    hierarchy: Annotated[
+        str | None,
+        Meta(description="open_images: JSON file of the class hierarchy; a box counts for its class's ancestors too"),
+    ] = None
+    expand_detections: Annotated[
+        bool, Meta(description="open_images: detections count for the ancestors of their class too, as boxes do")
+    ] = False
+    image_labels: Annotated[
+        str | None,
+        Meta(
+            description="open_images: CSV of verified image labels (ImageID, LabelName, Confidence); detections of"
+            " classes that an image has neither label nor box of take no part"
+        ),
+    ] = None
     bootstrap: Annotated[int, Meta(ge=0, le=10_000, description="resamples for intervals; 0: none")] = 200
     seed: Annotated[int, Meta(ge=0, lt=2**31, description="of the bootstrap")] = 0
     confusion_score: Annotated[

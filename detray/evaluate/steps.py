@@ -6,7 +6,7 @@ scores found; *ranks* puts images in order; *summary* puts a split together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -16,9 +16,12 @@ import pyarrow.compute as pc
 from detray import schema, tables
 from detray.arrays import Ints
 from detray.evaluate.against import OtherPredictions
+from detray.evaluate.open_images import Rules
+from detray.evaluate.protocol import Protocol, protocol_of
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.annotation_ids import AnnotationIds, count_ids
 from detray.evaluate.shard.confusion import CONFUSION
+from detray.evaluate.shard.image_labels import NEGATIVE, NOT_EXHAUSTIVE, image_classes
 from detray.evaluate.shard.inputs import TRUTH_COLUMNS
 from detray.evaluate.shard.matches import BOXES, DETECTIONS, REPAIRS, ShardMatches, match_shard
 from detray.evaluate.shard.slice_columns import TABLES, Slice, Survey, columns_of, survey
@@ -28,7 +31,7 @@ from detray.evaluate.tables import images as image_table
 from detray.evaluate.tables.classes import ClassRows
 from detray.evaluate.tables.comparisons import Gain, comparison_table, mean_gain
 from detray.evaluate.tables.metrics import class_numbers, class_tables
-from detray.evaluate.tables.names import Names
+from detray.evaluate.tables.names import Names, frequencies
 from detray.evaluate.tables.slices import slice_table
 from detray.evaluate.tables.summary import confusion_table, summary_metrics
 from detray.flow.account import Account
@@ -66,18 +69,26 @@ class Work:
     settings: EvaluateSettings
     slices: tuple[Slice, ...] = ()
     other: str | None = None
+    rules: Mapping[str, Rules] = field(default_factory=dict)
+
+    @property
+    def protocol(self) -> Protocol:
+        """What the settings ask for."""
+        return protocol_of(self.settings)
 
     def names(self, split: str) -> Names:
         """What the rows of a split share."""
         categories = self.data.read("categories", filters=[("split", "=", split)])
-        return Names(self.run, split, self.model, tables.class_names(categories))
+        return Names(self.run, split, self.model, tables.class_names(categories), frequencies(categories))
 
     def columns(self) -> dict[str, list[str]]:
         """The columns of each table that matching reads."""
         masks = ["segmentation"] if self.settings.iou_type == "segm" else []
+        labels = ["attributes"] if self.settings.protocol in ("lvis", "open_images") else []
+        groups = ["attributes"] if self.settings.protocol == "open_images" else []
         wanted = {
-            "images": ["image_id", "file_name", *(["width", "height"] if masks else [])],
-            "annotations": [*TRUTH_COLUMNS, "annotation_row", *masks],
+            "images": ["image_id", "file_name", *(["width", "height"] if masks else []), *labels],
+            "annotations": [*TRUTH_COLUMNS, "annotation_row", *masks, *groups],
             "predictions": ["image_id", "category_id", "x", "y", "width", "height", "score", "rank", *masks],
         }
         for chosen in self.slices:
@@ -127,6 +138,7 @@ class Matched(PartOfSplit, frozen=True):
         held: rows of each of these in the kept tables that are sorted by class.
         account: of the rows of a file.
         annotation_ids: of the boxes, for what pycocotools makes of them.
+        labelled: images that say for which classes they were looked through, where the protocol is LVIS's.
     """
 
     detections: int
@@ -136,6 +148,7 @@ class Matched(PartOfSplit, frozen=True):
     held: dict[str, list[int]]
     account: Account
     annotation_ids: AnnotationIds = AnnotationIds()
+    labelled: int = 0
 
 
 def read_piece(work: Work, piece: Piece) -> Tables:
@@ -155,12 +168,15 @@ def match_piece(work: Work, piece: Piece, rows: Tables) -> Output[Matched]:
     """Match the detections of a piece: the match table, and what the steps that follow need."""
     given = Shard(piece.shard.split, **{name: table for name, table in rows.items() if name != UNSEEN})
     shard = given.without(rows[UNSEEN]["image_id"])
-    found = match_shard(shard, work.settings, work.slices, run=work.run, model=work.model)
+    found = match_shard(shard, work.settings, work.slices, work.rules.get(shard.split), run=work.run, model=work.model)
     found.left_out.update(_left_out(given, shard))
     kept = {"confusion": found.confusion}
-    return _matched(
-        piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, kept, ids=count_ids(shard.annotations)
-    )
+    output = _matched(piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, kept)
+    labelled = 0
+    if work.settings.protocol == "lvis":
+        labelled = len(image_classes(shard.images, (*NEGATIVE, *NOT_EXHAUSTIVE)).stated)
+    ids = count_ids(shard.annotations)
+    return replace(output, facts=msgspec.structs.replace(output.facts, annotation_ids=ids, labelled=labelled))
 
 
 def _left_out(given: Shard, seen: Shard) -> dict[str, int]:
@@ -175,7 +191,7 @@ def match_other(other: OtherWork, piece: Piece) -> Output[Matched]:
     predictions, quarantine, account = other.predictions.of(work.data, piece)
     given = replace(piece.read(work.data, work.columns()), predictions=predictions)
     shard = given.without(unseen_images(work.data, piece.key(work.data))["image_id"])
-    found = match_shard(shard, work.settings, run=work.run, model=work.model)
+    found = match_shard(shard, work.settings, rules=work.rules.get(shard.split), run=work.run, model=work.model)
     return _matched(piece, found, REDUCED, {"quarantine": quarantine}, {}, account)
 
 
@@ -186,7 +202,6 @@ def _matched(
     written: Tables,
     kept: Tables,
     account: Account | None = None,
-    ids: AnnotationIds | None = None,
 ) -> Output[Matched]:
     by_class = {keep.name: getattr(found, keep.name) for keep in keeps}
     columns = {name: tables.numpy(rows, "category_id") for name, rows in by_class.items()}
@@ -204,7 +219,6 @@ def _matched(
         classes.tolist(),
         held,
         account or Account(),
-        ids or AnnotationIds(),
     )
     return Output(facts, written, by_class | dict(kept))
 
@@ -252,23 +266,23 @@ class ClassesReduced(PartOfSplit, frozen=True):
 
 def reduce_classes(work: Work, group: ClassGroup) -> Output[ClassesReduced]:
     """The tables about some classes, from the rows of all pieces."""
-    ids, names = np.array(group.ids, np.int64), work.names(group.split)
+    ids, names, protocol = np.array(group.ids, np.int64), work.names(group.split), work.protocol
     rows = {name: held.read() for name, held in group.held.items()}
-    found = class_tables(ClassRows.of(ids, *(rows[keep.name] for keep in REDUCED)), names, work.settings)
+    found = class_tables(ClassRows.of(ids, protocol, *(rows[keep.name] for keep in REDUCED)), names, work.settings)
     written = {
         "class_metrics": found.class_metrics,
         "pr_curves": found.pr_curves,
         "errors": found.errors,
-        "slices": slice_table(rows["sliced_detections"], rows["sliced_boxes"], names),
+        "slices": slice_table(rows["sliced_detections"], rows["sliced_boxes"], names, protocol),
     }
     every = found.class_metrics.filter(pc.equal(found.class_metrics["area_range"], "all"))
     thresholds = pa.table([every[name] for name in image_table.THRESHOLDS.names], schema=image_table.THRESHOLDS)
     kept = {"numbers": found.numbers, "thresholds": thresholds}
     compared = schema.empty("comparisons")
     if work.other is not None:
-        others = ClassRows.of(ids, *(group.other[keep.name].read() for keep in REDUCED))
-        kept["other_numbers"] = class_numbers(others, work.settings)
-        compared = comparison_table(found.numbers, kept["other_numbers"], names, work.other)
+        others = ClassRows.of(ids, protocol, *(group.other[keep.name].read() for keep in REDUCED))
+        kept["other_numbers"] = class_numbers(others, names, work.settings)
+        compared = comparison_table(found.numbers, kept["other_numbers"], names, work.other, protocol.main)
     shown = of_classes(found.class_metrics, found.errors, written["slices"], compared)
     return Output(ClassesReduced(group.split, len(ids), shown), written | {"comparisons": compared}, kept)
 
@@ -311,6 +325,7 @@ def count_images(work: Work, task: Counting) -> Output[ImagesCounted]:
         task.detections.read(image_table.DETECTION_COLUMNS),
         task.boxes.read(image_table.BOX_COLUMNS),
         pa.concat_tables([kept.read() for kept in task.thresholds]),
+        work.protocol.bit50,
     )
     return Output(ImagesCounted(split, histogram), kept={"images": rows})
 
@@ -366,12 +381,12 @@ def summarise(work: Work, whole: WholeSplit) -> Output[SplitSummary]:
     """Put a split together."""
     names = work.names(whole.split)
     numbers = pa.concat_tables([kept.read() for kept in whole.numbers])
-    found = summary_metrics(numbers, names)
+    found = summary_metrics(numbers, names, work.protocol)
     shown, gain = [coco_numbers(work.model, found)], None
     if work.other is not None:
         other_numbers = pa.concat_tables([kept.read() for kept in whole.other_numbers])
-        shown.append(coco_numbers(work.other, summary_metrics(other_numbers, names)))
-        gain = mean_gain(numbers, other_numbers)
+        shown.append(coco_numbers(work.other, summary_metrics(other_numbers, names, work.protocol)))
+        gain = mean_gain(numbers, other_numbers, work.protocol.main)
     confusion = confusion_table([kept.read() for kept in whole.confusion], names, work.settings)
     return Output(SplitSummary(whole.split, shown, gain), {"summary_metrics": found, "confusion": confusion})
 

@@ -53,10 +53,15 @@ class ClassesShown(msgspec.Struct, frozen=True):
 
 
 class CocoNumbers(msgspec.Struct, frozen=True):
-    """COCO's twelve numbers of a model, by metric."""
+    """The protocol's numbers of a model, by metric, the main one first."""
 
     model: str
     values: dict[str, float | None]
+
+    @property
+    def main(self) -> float | None:
+        """The main one."""
+        return next(iter(self.values.values()))
 
 
 @dataclass(frozen=True)
@@ -142,22 +147,25 @@ def coco_numbers(model: str, summary_metrics: pa.Table) -> CocoNumbers:
     return CocoNumbers(model, dict(zip(metrics, values, strict=True)))
 
 
-def tables(splits: Sequence[SplitShown], other: str | None) -> list[Table]:
-    """The tables of the summary, of a comparison with the model ``other`` too where there is one."""
+def tables(splits: Sequence[SplitShown], other: str | None, title: str) -> list[Table]:
+    """The tables of the summary, of a comparison with the model ``other`` too where there is one.
+
+    ``title`` says whose numbers they are.
+    """
     return [
-        _numbers_table(splits),
+        _numbers_table(splits, title),
         *(table for split in splits for table in _class_tables(split)),
         *(_images_table(split) for split in splits if split.worst),
         *([_changes_table(splits, other)] if other is not None else []),
     ]
 
 
-def _numbers_table(splits: Sequence[SplitShown]) -> Table:
-    """COCO's twelve numbers of each split and model."""
+def _numbers_table(splits: Sequence[SplitShown], title: str) -> Table:
+    """The protocol's numbers of each split and model."""
     rows = [(split.split, model) for split in splits for model in split.numbers]
     metrics = list(rows[0][1].values) if rows else []
     return Table(
-        "COCO numbers",
+        f"{title} numbers",
         ("split", "model", *metrics),
         [[short(split), short(part.model), *(part.values[metric] for metric in metrics)] for split, part in rows],
     )
@@ -203,7 +211,7 @@ def _changes_table(splits: Sequence[SplitShown], other: str) -> Table:
         mine, theirs = split.numbers
         if split.gain is not None:
             interval = _interval(split.gain.low, split.gain.high)
-            values = (mine.values["AP"], theirs.values["AP"], split.gain.delta, interval, split.gain.verdict)
+            values = (mine.main, theirs.main, split.gain.delta, interval, split.gain.verdict)
             rows.append([short(f"all of {split.split}"), *values])
     found = [part for split in splits for part in split.classes]
     rows += _cells((change for part in found for change in part.changes), MAX_CLASSES_SHOWN)

@@ -4,20 +4,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from detray.errors import DetrayError
-from detray.evaluate.shard.inputs import no_known_image
+from detray.evaluate.shard.inputs import OVER_CAP, UNVERIFIED, no_known_image
 from detray.evaluate.steps import Matched
 
 _NOT_KEPT = (
+    UNVERIFIED,
+    "detections without an area",
     "detections of an unknown image",
     "detections without a box",
     "detections without a score",
     "detections without a mask",
-    "detections over max_detections",
+    OVER_CAP,
 )
 MAX_NAMED = 5
 _FATE = {
     "detections of a class that ground truth lacks": "count for no AP: such a class has none",
-    "detections over max_detections": "of an image and class are left out",
+    OVER_CAP: "of an image and class are left out",
 }
 
 
@@ -50,6 +52,19 @@ def total(matched: Sequence[Matched], splits: Sequence[str], strangers: int, sou
             " bbox, or give detections with a segmentation"
         )
     return left_out
+
+
+def require_labels(matched: Sequence[Matched], splits: Sequence[str]) -> None:
+    """Refuse images of LVIS that do not say for which classes they were looked through.
+
+    Raises:
+        DetrayError: not one says so.
+    """
+    if not any(found.labelled for found in matched):
+        raise DetrayError(
+            f"evaluate.protocol: lvis needs neg_category_ids and not_exhaustive_category_ids, which no image of"
+            f" {', '.join(splits)} states: give LVIS's own annotation file, or evaluate with coco"
+        )
 
 
 def counts(n: int, left_out: Mapping[str, int], quarantined: int = 0) -> dict[str, int]:

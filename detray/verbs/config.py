@@ -57,7 +57,12 @@ def anchored(config: Config) -> Config:
         dataset=replace(config.dataset, root=absolute(config.dataset.root)),
         detector=replace(config.detector, path=there(config.detector.path), weights=there(config.detector.weights)),
         predict=replace(config.predict, category_map=place(config.predict.category_map)),
-        evaluate=replace(config.evaluate, against=there(config.evaluate.against)),
+        evaluate=replace(
+            config.evaluate,
+            against=there(config.evaluate.against),
+            hierarchy=there(config.evaluate.hierarchy),
+            image_labels=there(config.evaluate.image_labels),
+        ),
         diagnose=replace(
             config.diagnose,
             train_detections=there(config.diagnose.train_detections),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from detray.detectors.catalogue import detector_kind
 from detray.diagnose.flow import diagnose
 from detray.diagnose.request import Request
+from detray.evaluate.protocol import protocol_of
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.label_map import read_label_map
@@ -23,7 +24,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         splits=config.predict.splits,
         settings=config.diagnose,
         stated=stated(config),
-        max_detections=config.evaluate.max_detections,
+        max_detections=protocol_of(config.evaluate).cap,
         train="train" if "train" in config.dataset.splits else None,
     )
     if config.dataset.label_map is not None:
@@ -46,7 +47,7 @@ def inputs(config: Config) -> tuple[str, ...]:
 STAGE = StageDefinition(
     name="diagnose",
     tables=("diagnoses", "label_errors"),
-    sections=("diagnose", "predict", "detector", "evaluate.max_detections"),
+    sections=("diagnose", "predict", "detector", "evaluate.max_detections", "evaluate.protocol"),
     run=run,
     needs=lambda config: ("ingest", "predict"),
     tries=("evaluate",),

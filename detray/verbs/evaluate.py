@@ -9,6 +9,8 @@ from detray.flow.flow import Flow
 from detray.formats.detections.file import read_file
 from detray.formats.detections.flow import FilePredictions
 from detray.formats.detections.meaning import meaning_of
+from detray.formats.label_map import read_label_map
+from detray.formats.resolve import stated_path
 from detray.meaning.settle import Stated
 from detray.store import Store, absolute
 from detray.verbs.base import Context, Outcome, StageDefinition
@@ -18,7 +20,11 @@ from detray.verbs.classes import stated
 def run(context: Context, flow: Flow) -> Outcome:
     """Evaluate the predictions of ``predict.splits``, against another model's if one is named."""
     config = context.config
-    return evaluate(flow, config.name, config.predict.splits, config.evaluate, _other(context, flow))
+    aliases: dict[str, int] = {}
+    if config.evaluate.protocol == "open_images" and config.dataset.label_map is not None:
+        path = stated_path(config.dataset.label_map, config.dataset.root, "dataset.label_map")
+        aliases = read_label_map(path).ids
+    return evaluate(flow, config.name, config.predict.splits, config.evaluate, _other(context, flow), aliases)
 
 
 def _other(context: Context, flow: Flow) -> OtherModel | None:
@@ -53,5 +59,9 @@ STAGE = StageDefinition(
     sections=("evaluate",),
     run=run,
     needs=lambda config: ("ingest", "predict"),
-    inputs=lambda config: (config.evaluate.against,) if config.evaluate.against else (),
+    inputs=lambda config: tuple(
+        path
+        for path in (config.evaluate.against, config.evaluate.hierarchy, config.evaluate.image_labels)
+        if path is not None
+    ),
 )

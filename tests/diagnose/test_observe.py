@@ -83,7 +83,7 @@ def test_the_view_has_the_average_precision_of_the_evaluation() -> None:
         view = ClassResult(
             take(seen.boxes, seen.boxes.category == own), take(seen.detections, seen.detections.category == own)
         )
-        gt = type(scene.gt)(*(getattr(scene.gt, k)[scene.gt.category == own] for k in vars(scene.gt)))
+        gt = take(scene.gt, scene.gt.category == own)
         rows = scene.dt.category == own
         dt = type(scene.dt)(*(getattr(scene.dt, k)[rows] for k in ("image", "category", "box", "score", "rank")))
         assert view.ap == class_average_precision(gt, dt).mean()

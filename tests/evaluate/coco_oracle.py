@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,11 +44,16 @@ def scenes(draw: st.DrawFn) -> tuple[GroundTruth, Detections]:
 
 
 def evaluate(
-    gt: dict[str, Any], dt: list[dict[str, Any]], iou_type: str = "bbox", area_range: list[float] | None = None
+    gt: dict[str, Any],
+    dt: list[dict[str, Any]],
+    iou_type: str = "bbox",
+    area_range: list[float] | None = None,
+    params: Mapping[str, Any] = MappingProxyType({}),
 ) -> COCOeval:
     """pycocotools on plain COCO structures, accumulated; ``stats`` holds the twelve numbers.
 
-    ``area_range`` takes the place of the first range, all, if given; there are no stats then.
+    ``area_range`` takes the place of the first range, all, if given, and ``params`` those of its parameters;
+    there are no stats then.
     """
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own deprecations
@@ -57,9 +64,11 @@ def evaluate(
         result = COCOeval(coco, found, iou_type)
         if area_range is not None:
             result.params.areaRng[0] = area_range
+        for name, value in params.items():
+            setattr(result.params, name, value)
         result.evaluate()
         result.accumulate()
-        if area_range is None:
+        if area_range is None and not params:
             result.summarize()
     return result
 

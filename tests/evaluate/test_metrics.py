@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from detray.boxes import pairwise_iou
 from detray.evaluate.kernel import Detections, GroundTruth, class_average_precision, match
-from detray.evaluate.kernel.accumulate import true_positives
+from detray.evaluate.kernel.accumulate import area_under_envelope, true_positives
 from detray.evaluate.kernel.weighted import RecallPoints, WeightedRanking
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.tables.bootstrap import interval, weights
@@ -301,14 +301,26 @@ def test_a_resample_is_the_ap_of_images_repeated(drawn: tuple[GroundTruth, Detec
     hits = true_positives(category, start, found.matched[order, 0] & counted, counted)
     ranking = WeightedRanking.of(hits, dt.image[order], start, counted)
     weight = np.append(times, 0)[:, None].astype(np.uint8)
-    ap, n_found = ranking.average_precision(weight, RecallPoints.of(np.array([[n_gt]])))
+    ap, n_found = ranking.average_precision(weight, RecallPoints.of(np.array([[n_gt]])), np.array([[n_gt]]))
+    area, _ = ranking.average_precision(weight, None, np.array([[n_gt]]))
     repeated_gt = [take(gt, gt.image == image, new=10 * image + k) for image in range(5) for k in range(times[image])]
     repeated_dt = [take(dt, dt.image == image, new=10 * image + k) for image in range(5) for k in range(times[image])]
     expected = class_average_precision(joined(repeated_gt), joined(repeated_dt))
     if n_gt:
         np.testing.assert_allclose(ap[:, 0, 0], expected, rtol=0, atol=1e-12)
-    match_of_all = match(joined(repeated_gt), joined(repeated_dt))
+    all_dt = joined(repeated_dt)
+    match_of_all = match(joined(repeated_gt), all_dt)
     true = match_of_all.matched[:, 0] & ~match_of_all.ignored[:, 0]
+    if n_gt:
+        by_score = np.argsort(-all_dt.score, kind="stable")
+        by_score = by_score[match_of_all.kept[by_score]]
+        counts = ~match_of_all.ignored[by_score, 0] & 1023
+        of_all = true_positives(
+            np.zeros(len(by_score), np.int64), np.array([0, len(by_score)]), true[by_score] & counts, counts
+        )
+        np.testing.assert_allclose(
+            area[:, 0, 0], area_under_envelope(of_all, np.array([[n_gt]]))[0], rtol=0, atol=1e-12
+        )
     assert n_found[:, 0, 0].tolist() == [(true >> level & 1).sum() for level in range(10)]
 
 

@@ -128,6 +128,15 @@ def test_fields_of_a_record(tmp_path: Path, read_source) -> None:
     ]
 
 
+def test_classes_that_an_image_was_looked_through_for_are_kept(tmp_path: Path, read_source) -> None:
+    lists = {"image/class/label": [1, 7], "image/neg_category_ids": [], "image/not_exhaustive_category_ids": [3]}
+    found = read_source(write(tmp_path, record(example(TWO | lists))))
+    (image,) = found.images.to_pylist()
+    kept = json.loads(image["attributes"])
+    assert kept["image/class/label"] == [1, 7]
+    assert kept["image/not_exhaustive_category_ids"] == 3
+
+
 def test_classes_may_have_only_names(tmp_path: Path, read_source) -> None:
     features = {name: value for name, value in TWO.items() if name != "image/object/class/label"}
     found = read_source(write(tmp_path, record(example(features))))

@@ -7,6 +7,7 @@ number before each true positive counts.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,9 +15,18 @@ from detray.arrays import Flags, Floats, Ints, Ints32, Words
 from detray.boxes import IOU_THRESHOLDS, RECALL_POINTS
 from detray.evaluate.kernel.order import ranked_order
 
+Numbers = TypeVar("Numbers", Ints, Floats)
+
 LEVELS = len(IOU_THRESHOLDS)
-EVERY_LEVEL = np.int16((1 << LEVELS) - 1)
-"""A word with the bit of every IoU threshold set."""
+
+
+def every_level(levels: int = LEVELS) -> np.int16:
+    """A word with the bit of every IoU threshold set, of which there are 15 at most."""
+    return np.int16((1 << levels) - 1)
+
+
+EVERY_LEVEL = every_level()
+"""That of COCO's thresholds."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +46,17 @@ class TruePositives:
     start: Ints
     counted: Ints
     """Detections that count, true or false, of each segment."""
+    levels: int = LEVELS
 
     @property
     def count(self) -> Ints:
-        """True positives of each class and level, ``[k, 10]``."""
-        return _by_class(np.diff(self.start))
+        """True positives of each class and level, ``[k, l]``."""
+        return self.by_class(np.diff(self.start))
 
     def count_where(self, rows: Flags) -> Ints:
-        """Those that the mask ``rows`` ``[h]`` selects, of each class and level, ``[k, 10]``."""
+        """Those that the mask ``rows`` ``[h]`` selects, of each class and level, ``[k, l]``."""
         found = np.concatenate([[0], np.cumsum(rows)])
-        return _by_class(np.diff(found[self.start]))
+        return self.by_class(np.diff(found[self.start]))
 
     @cached_property
     def segment(self) -> Ints:
@@ -65,13 +76,12 @@ class TruePositives:
         values.real, values.imag = -self.segment, self.precision
         return np.maximum.accumulate(values[::-1])[::-1].imag
 
+    def by_class(self, values: Numbers) -> Numbers:
+        """Values of segments as ``[k, l]``; contiguous, so that sums over levels do not depend on k."""
+        return np.ascontiguousarray(values.reshape(self.levels, -1).T)
 
-def _by_class(values: Ints) -> Ints:
-    """Values of segments as ``[k, 10]``; contiguous, so that sums over levels do not depend on k."""
-    return np.ascontiguousarray(values.reshape(LEVELS, -1).T)
 
-
-def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> TruePositives:
+def true_positives(category: Ints, start: Ints, hit: Words, counted: Words, levels: int = LEVELS) -> TruePositives:
     """The true positives of ranked detections ``[m]``, and their places.
 
     Args:
@@ -79,9 +89,10 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> T
         start: ``[k + 1]`` the first detection of each class, and the end.
         hit: ``[m]`` levels at which a detection is a true positive.
         counted: ``[m]`` levels at which it counts at all, be it true or false.
+        levels: how many there are.
     """
     # all that count at every level and never hit are only numbers before the others
-    always = (counted == EVERY_LEVEL) & (hit == 0)
+    always = (counted == every_level(levels)) & (hit == 0)
     rows = np.flatnonzero((counted != 0) & ~always)
     before = np.zeros(len(category) + 1, np.int32)
     np.cumsum(always, out=before[1:])
@@ -92,7 +103,7 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> T
 
     parts = []
     tally = np.zeros(len(rows) + 1, np.int32)
-    for level in range(LEVELS):
+    for level in range(levels):
         bit = np.int16(1 << level)
         true = np.flatnonzero(hit & bit != 0)
         np.cumsum(counted & bit != 0, out=tally[1:])
@@ -103,7 +114,7 @@ def true_positives(category: Ints, start: Ints, hit: Words, counted: Words) -> T
         parts.append((true, n, nth, place, np.diff(every) + np.diff(ends)))
     true, n, nth, place, total = (np.concatenate(column) for column in zip(*parts, strict=True))
     begin = np.concatenate([[0], np.cumsum(n)])
-    return TruePositives(rows[true], nth, place, begin, total)
+    return TruePositives(rows[true], nth, place, begin, total, levels)
 
 
 def needed_hits(n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
@@ -119,24 +130,35 @@ def needed_hits(n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
 
 
 def reached(hits: TruePositives, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Ints:
-    """Which of ``hits`` reaches each recall point, ``[k, 10, len(recall)]``; -1: none does.
+    """Which of ``hits`` reaches each recall point, ``[k, l, len(recall)]``; -1: none does.
 
-    ``n_gt`` ``[k, 1]`` or ``[k, 10]`` counts the boxes of each class.
+    ``n_gt`` ``[k, 1]`` or ``[k, l]`` counts the boxes of each class.
     """
     n, which = np.unique(n_gt, return_inverse=True)
     needed = needed_hits(n, recall)[which.reshape(n_gt.shape)]
-    index = _by_class(hits.start[:-1])[:, :, None] + (needed - 1)
+    index = hits.by_class(hits.start[:-1])[:, :, None] + (needed - 1)
     index[needed > hits.count[:, :, None]] = -1
     return index
 
 
 def precision_at_recall(hits: TruePositives, n_gt: Ints, recall: Floats = RECALL_POINTS) -> Floats:
-    """Envelope precision at recall points, ``[k, 10, len(recall)]``; NaN where a class has no boxes.
+    """Envelope precision at recall points, ``[k, l, len(recall)]``; NaN where a class has no boxes.
 
     ``n_gt`` as in `reached`.
     """
     result: Floats = np.append(hits.envelope, 0.0)[reached(hits, n_gt, recall)]
     result[np.broadcast_to(n_gt == 0, result.shape[:2])] = np.nan
+    return result
+
+
+def area_under_envelope(hits: TruePositives, n_gt: Ints) -> Floats:
+    """The area under the envelope of precision over recall, as Pascal VOC takes it from 2010 on: ``[k, l]``.
+
+    It is the mean over boxes of the best precision from each on, 0 for boxes that are not found; NaN
+    without boxes. ``n_gt`` as in `reached`.
+    """
+    total = hits.by_class(np.bincount(hits.segment, hits.envelope, len(hits.start) - 1))
+    result: Floats = total / np.where(n_gt > 0, n_gt, np.nan)
     return result
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from detray.arrays import Flags, Floats, Ints, Ints32, Words
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS
-from detray.evaluate.kernel.accumulate import EVERY_LEVEL, average_precision
+from detray.evaluate.kernel.accumulate import average_precision, every_level
 from detray.evaluate.kernel.assignment import assign
 from detray.evaluate.kernel.order import pair_codes, ranked_order, stable_argsort
 from detray.evaluate.kernel.overlaps import Overlaps, overlapping
 
 LIMITS = np.array(list(AREA_LIMITS.values()))
-"""Least and greatest area of each area range, ``[4, 2]`` in px²."""
+"""Least and greatest area of each of COCO's area ranges, ``[4, 2]`` in px²."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class GroundTruth:
     class the order is that of the source (it decides between equal IoUs).
 
     Shapes: ``image``, ``category`` int64 ``[n]``; ``box`` float64 ``[n, 4]`` of x, y, width, height
-    in pixels; ``area`` float64 ``[n]`` in px² (the annotation's own); ``crowd`` bool ``[n]``.
+    in pixels; ``area`` float64 ``[n]`` in px² (the annotation's own); ``crowd`` bool ``[n]``, regions
+    that take any number of detections. ``limits`` are the area ranges, ``[a, 2]``, COCO's where not
+    given; ``uncounted`` bool ``[n]`` boxes that do not count, where these are not the crowd regions.
     """
 
     image: Ints
@@ -36,13 +38,22 @@ class GroundTruth:
     box: Floats
     area: Floats
     crowd: Flags
+    limits: Floats | None = None
+    uncounted: Flags | None = None
 
     def __len__(self) -> int:
         return len(self.image)
 
     def ignored(self) -> Flags:
-        """Boxes that do not count, ``[n, 4]`` by area range: crowds, and areas out of the range."""
-        return out_of_range(self.area) | self.crowd[:, None]
+        """Boxes that do not count, ``[n, a]`` by area range: crowds, and areas out of the range."""
+        uncounted = self.crowd if self.uncounted is None else self.uncounted
+        return self.outside(self.area) | uncounted[:, None]
+
+    def outside(self, area: Floats) -> Flags:
+        """Whether each area ``[n]`` in px² lies outside each area range: ``[n, a]``, columns contiguous."""
+        limits = LIMITS if self.limits is None else self.limits
+        flags: Flags = ((area < limits[:, :1]) | (area > limits[:, 1:])).T
+        return flags
 
 
 @dataclass(frozen=True)
@@ -75,15 +86,15 @@ class Detections:
 class Matches:
     """What became of each detection (``[m]``) and box (``[n]``), in the order they were given.
 
-    Bit t of a word is about IoU ``IOU_THRESHOLDS[t]``; the second axis of ``matched`` and
-    ``ignored`` is the area range (all, small, medium, large). A true positive is matched and not
+    Bit t of a word is about the t-th IoU threshold; the second axis of ``matched`` and ``ignored`` is
+    the area range (all, and then small, medium, large). A true positive is matched and not
     ignored, a false one neither.
     """
 
     matched: Words
-    """``[m, 4]``: matched a box, be it one that is ignored."""
+    """``[m, a]``: matched a box, be it one that is ignored."""
     ignored: Words
-    """``[m, 4]``: takes no part."""
+    """``[m, a]``: takes no part."""
     class_rank: Ints32
     """``[m]`` place by score among the detections of the same image and class, from 1."""
     kept: Flags
@@ -106,6 +117,8 @@ def match(
     *,
     pairs: Overlaps | None = None,
     void: Flags | None = None,
+    lenient: Flags | None = None,
+    thresholds: Floats = IOU_THRESHOLDS,
 ) -> Matches:
     """Match detections to the boxes of the same image and class at every IoU and area range.
 
@@ -114,40 +127,50 @@ def match(
         dt: the detections.
         max_detections: detections kept an image and class, by falling score.
         pairs: all pairs of a detection and a box of the same image and class with an IoU of at
-            least .5, by rising detection, where they are known already or are not those of the
+            least the first threshold, by rising detection, where they are known already or are not those of the
             boxes (masks).
         void: ``[n]`` boxes that take a detection without making it a match, as pycocotools does
             with annotation id 0; none where not given.
+        lenient: ``[m]`` detections that take no part unless they match; none where not given.
+        thresholds: IoU, rising.
     """
     m, n = len(dt), len(gt)
     gt_code, dt_code = pair_codes(gt.category, gt.image, (dt.category, dt.image))
-    order = ranked_order(dt_code, dt.score, dt.image, dt.rank)
-    class_rank = np.empty(m, np.int32)
-    class_rank[order] = _place_in_run(dt_code[order])
+    order, class_rank = rank(dt, dt_code)
     kept = class_rank <= max_detections
     turn = np.empty(m, np.int64)
     turn[order] = np.arange(m)
 
     if pairs is None:
-        pairs = overlapping(dt_code, dt.box, gt_code, gt.box, gt.crowd, IOU_THRESHOLDS[0])
+        pairs = overlapping(dt_code, dt.box, gt_code, gt.box, gt.crowd, thresholds[0])
     if not kept.all():
         pairs = pairs.take(kept[pairs.detection])
 
+    every, at50 = every_level(len(thresholds)), int(np.argmin(np.abs(thresholds - 0.5)))
     ignored_box = gt.ignored()
-    levels = assign(pairs, turn, ignored_box, gt.crowd)
+    levels = assign(pairs, turn, ignored_box, gt.crowd, thresholds)
     lost = np.where(ignored_box.T[:, pairs.box].T, levels, np.int16(0))
     if void is not None and void.any():
         levels[void[pairs.box]] = 0
     matched, ignored = (union(pairs.detection, words, m) for words in (levels, lost))
     found = np.bincount(pairs.box, np.where(gt.crowd[pairs.box], 0, levels[:, 0]), n).astype(np.int16)
-    at50, first = np.full(m, -1), np.full(n, -1)
-    hit = pairs.take(levels[:, 0] & 1 != 0)
-    at50[hit.detection] = hit.box
+    taken, first = np.full(m, -1), np.full(n, -1)
+    hit = pairs.take(levels[:, 0] >> at50 & 1 != 0)
+    taken[hit.detection] = hit.box
     late = stable_argsort(-turn[hit.detection])
     first[hit.box[late]] = hit.detection[late]
-    for area, outside in enumerate(out_of_range(dt.areas()).T):
-        ignored[:, area] |= (EVERY_LEVEL & ~matched[:, area]) * (outside & kept)
-    return Matches(matched, ignored, class_rank, kept, at50, first, order, found)
+    for area, outside in enumerate(gt.outside(dt.areas()).T):
+        aside = outside if lenient is None else outside | lenient
+        ignored[:, area] |= (every & ~matched[:, area]) * (aside & kept)
+    return Matches(matched, ignored, class_rank, kept, taken, first, order, found)
+
+
+def rank(dt: Detections, code: Ints) -> tuple[Ints, Ints32]:
+    """The order of detections by code (of class and image) and place by score; and these places, from 1."""
+    order = ranked_order(code, dt.score, dt.image, dt.rank)
+    places = np.empty(len(dt), np.int32)
+    places[order] = _place_in_run(code[order])
+    return order, places
 
 
 def beyond_cap(gt: GroundTruth, dt: Detections, kept: Flags, max_detections: int) -> dict[int, int]:
@@ -181,12 +204,6 @@ def class_average_precision(gt: GroundTruth, dt: Detections, max_detections: int
         found.ignored[kept, 0],
         int((~gt.ignored()[:, 0]).sum()),
     )
-
-
-def out_of_range(area: Floats) -> Flags:
-    """Whether each area ``[n]`` in px² lies outside each area range: ``[n, 4]``, columns contiguous."""
-    flags: Flags = ((area < LIMITS[:, :1]) | (area > LIMITS[:, 1:])).T
-    return flags
 
 
 def union(detection: Ints, words: Words, m: int) -> Words:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detray.arrays import Bytes, Flags, Floats, Ints, Ints32, Words
 from detray.boxes import RECALL_POINTS
-from detray.evaluate.kernel.accumulate import EVERY_LEVEL, LEVELS, TruePositives, needed_hits
+from detray.evaluate.kernel.accumulate import TruePositives, every_level, needed_hits
 from detray.evaluate.kernel.order import places, stable_argsort
 
 BLOCK = 8
@@ -78,6 +79,7 @@ class WeightedRanking:
     """
 
     n_classes: int
+    levels: int
     counted: _Sums
     lost: _Sums
     curves: list[_Curves]
@@ -92,18 +94,18 @@ class WeightedRanking:
             start: ``[k + 1]`` the first of each class, and the end.
             counted: ``[m]`` levels at which each counts.
         """
-        n_classes = len(start) - 1
+        n_classes, levels = len(start) - 1, hits.levels
         rows = np.flatnonzero(counted)
         place, is_hit = np.empty(len(image), np.int64), np.zeros(len(image), np.bool_)
         place[rows], is_hit[hits.row] = np.arange(len(rows)), True
         sums = _Sums.of(image[rows], np.searchsorted(rows, start), is_hit[rows])
 
-        partial = rows[counted[rows] != EVERY_LEVEL]
-        missing = [partial[counted[partial] >> level & 1 == 0] for level in range(LEVELS)]
+        partial = rows[counted[rows] != every_level(levels)]
+        missing = [partial[counted[partial] >> level & 1 == 0] for level in range(levels)]
         row = np.concatenate(missing)
-        level = np.repeat(np.arange(LEVELS), [len(part) for part in missing])
+        level = np.repeat(np.arange(levels), [len(part) for part in missing])
         segment = level * n_classes + np.searchsorted(start, row, side="right") - 1
-        begin = np.searchsorted(segment, np.arange(LEVELS * n_classes + 1))
+        begin = np.searchsorted(segment, np.arange(levels * n_classes + 1))
         lost = _Sums.of(image[row], begin, np.ones(len(row), np.bool_))
         before = np.searchsorted(level * len(image) + row, hits.segment // n_classes * len(image) + hits.row)
         before = np.where(before > begin[hits.segment], np.append(0, lost.number)[before], 0)
@@ -114,20 +116,21 @@ class WeightedRanking:
         for which, shown in _sheets(hits.start):
             missed = before[shown]
             curves.append(_Curves(which, hit_image[shown], ends[shown], missed if missed.any() else None))
-        return WeightedRanking(n_classes, sums, lost, curves)
+        return WeightedRanking(n_classes, levels, sums, lost, curves)
 
-    def average_precision(self, weight: Bytes, points: "RecallPoints") -> tuple[Floats, Ints]:
-        """AP and the number of true positives at each level, ``[10, k, b]`` each.
+    def average_precision(self, weight: Bytes, points: "RecallPoints | None", n_gt: Ints) -> tuple[Floats, Ints]:
+        """AP and the number of true positives at each level, ``[l, k, b]`` each.
 
         Args:
             weight: ``[images + 1, b]`` how often each image counts in each resample; the last row is 0.
-            points: of the boxes of each class and resample, ``[k, b]``.
+            points: of the boxes of each class and resample, ``[k, b]``; None: AP is the area under the envelope.
+            n_gt: the boxes of each class and resample, ``[k, b]``.
         """
         columns = weight.shape[1]
         counted, lost = (part.of_weights(weight) for part in (self.counted, self.lost))
         counted[0] = np.inf  # padding has no precision
-        ap = np.zeros((LEVELS * self.n_classes, columns))
-        found = np.zeros((LEVELS * self.n_classes, columns), np.int64)
+        ap = np.zeros((self.levels * self.n_classes, columns))
+        found = np.zeros((self.levels * self.n_classes, columns), np.int64)
         for curves in self.curves:
             within, before = _running(weight, curves.image)
             found[curves.segment] = before[:, -1] + within[-1, :, -1]
@@ -138,15 +141,20 @@ class WeightedRanking:
             place += np.spacing(1)  # as pycocotools, for the sake of 0 / 0
             precision /= place
             _envelope(precision)
-            reached = points.table.take(before + points.start[curves.segment % self.n_classes, None] + within)
+            reached: NDArray[np.integer]
+            if points is None:
+                reached = before + within
+            else:
+                reached = points.table.take(before + points.start[curves.segment % self.n_classes, None] + within)
             gained = np.empty_like(reached)
             np.subtract(reached[1:], reached[:-1], out=gained[1:])
             gained[0, :, 0] = reached[0, :, 0]
             np.subtract(reached[0, :, 1:], reached[-1, :, :-1], out=gained[0, :, 1:])
             precision *= gained
             ap[curves.segment] = precision.sum(axis=0).sum(axis=1)
-        ap /= len(RECALL_POINTS)
-        return ap.reshape(LEVELS, -1, columns), found.reshape(LEVELS, -1, columns)
+        by_level = ap.reshape(self.levels, -1, columns)
+        by_level /= len(RECALL_POINTS) if points is not None else np.maximum(n_gt, 1)
+        return by_level, found.reshape(self.levels, -1, columns)
 
 
 @dataclass(frozen=True)

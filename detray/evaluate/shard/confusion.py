@@ -13,7 +13,9 @@ KEYS = ["category_id", "predicted_category_id"]
 CONFUSION = pa.schema([(name, pa.int64()) for name in (*KEYS, "n")])
 
 
-def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Overlaps, least_score: float) -> pa.Table:
+def confusion_counts(
+    gt: GroundTruth, dt: Detections, found: Matches, pairs: Overlaps, least_score: float, bit50: np.int16
+) -> pa.Table:
     """Counts of ``category_id`` (NULL: background) and ``predicted_category_id`` (NULL: missed).
 
     Detections are matched to boxes of their own class first; only what is left over, a false
@@ -26,10 +28,11 @@ def confusion_counts(gt: GroundTruth, dt: Detections, found: Matches, pairs: Ove
         found: their matches; what COCO ignores at IoU .5 is left out here too.
         pairs: those of the same image, whatever their classes.
         least_score: detections below it are left out.
+        bit50: the bit of IoU .5.
     """
     counts = ~gt.ignored()[:, 0]
-    taking_part = found.kept & (dt.score >= least_score) & (found.ignored[:, 0] & 1 == 0)
-    hit = taking_part & (found.matched[:, 0] & 1 != 0)
+    taking_part = found.kept & (dt.score >= least_score) & (found.ignored[:, 0] & bit50 == 0)
+    hit = taking_part & (found.matched[:, 0] & bit50 != 0)
     # greedy by falling score: without the lower scores the matches of the others stay as they are
     missed, false = counts.copy(), taking_part & ~hit
     missed[found.box[hit]] = False

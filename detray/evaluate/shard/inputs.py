@@ -1,7 +1,7 @@
 """The rows of a shard that take part in the evaluation, as arrays."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,12 @@ from detray import tables
 from detray.arrays import Flags, Floats, Ints
 from detray.evaluate.kernel import Detections, GroundTruth
 from detray.evaluate.kernel.masks import areas
-from detray.evaluate.settings import EvaluateSettings
+from detray.evaluate.kernel.matching import rank
+from detray.evaluate.kernel.order import pair_codes
+from detray.evaluate.open_images import Rules, verified
+from detray.evaluate.protocol import Protocol, protocol_of
+from detray.evaluate.settings import AreaRanges, EvaluateSettings
+from detray.evaluate.shard.image_labels import NEGATIVE, NOT_EXHAUSTIVE, VERIFIED, image_classes, marked_groups
 from detray.masks import Mask, read_mask
 from detray.tables import Shard
 
@@ -34,15 +39,118 @@ class Scene:
     """Boxes whose match does not count, as in `kernel.match`."""
     dt: Detections
     dt_row: Ints
+    lenient: Flags | None
+    """Detections that take no part unless they match, as in `kernel.match`."""
     masks: tuple[list[Mask], list[Mask]] | None
     """Of boxes and of detections, where masks are matched."""
     left_out: dict[str, int]
     """Rows that take no part, by reason; rows of a class that ground truth lacks are counted, yet take part."""
 
 
-def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
+OVER_CAP = "detections over max_detections"
+UNVERIFIED = "detections of a class that their image was not looked through for"
+
+
+def read_scene(shard: Shard, settings: EvaluateSettings, rules: Rules | None = None) -> Scene:
     """The scene of a shard: rows without an image of the shard, a class, a box or, where masks are
-    matched, a mask take no part."""
+    matched, a mask take no part, nor do those that the protocol leaves out.
+
+    Args:
+        shard: its rows.
+        settings: what is matched, and the protocol.
+        rules: of Open Images.
+    """
+    scene, protocol = _read(shard, settings), protocol_of(settings)
+    if protocol.name == "lvis":
+        return _of_lvis(shard, scene, protocol)
+    if protocol.name == "open_images":
+        return _of_open_images(shard, scene, settings, rules or Rules())
+    if protocol.name == "pascal":
+        gt = replace(scene.gt, uncounted=scene.gt.crowd | scene.difficult, limits=protocol.limits)
+        return _with_area(replace(scene, gt=gt))
+    if settings.area_ranges == AreaRanges():
+        return scene
+    return replace(scene, gt=replace(scene.gt, limits=protocol.limits))
+
+
+def _of_lvis(shard: Shard, scene: Scene, protocol: Protocol) -> Scene:
+    """The best detections of each image, of classes that it was looked through for: those it has boxes of, and those
+    that it is known to lack. It knows no crowds."""
+    gt, dt = scene.gt, scene.dt
+    negative, lenient = (image_classes(shard.images, keys) for keys in (NEGATIVE, NOT_EXHAUSTIVE))
+    within = rank(dt, dt.image)[1] <= protocol.cap
+    known = negative.has(dt.image, dt.category) | _pairs_in(dt.image, dt.category, gt.image, gt.category)
+    left_out = {
+        OVER_CAP: int((~within).sum()),
+        UNVERIFIED: int((within & ~known).sum()),
+    }
+    scene = _with(scene, np.flatnonzero(within & known), left_out)
+    dt = scene.dt
+    gt = replace(gt, crowd=np.zeros(len(gt), np.bool_), limits=protocol.limits)
+    return replace(scene, gt=gt, lenient=lenient.has(dt.image, dt.category))
+
+
+def _of_open_images(shard: Shard, scene: Scene, settings: EvaluateSettings, rules: Rules) -> Scene:
+    """Boxes of all classes that they count for, groups of objects as crowd regions, no difficult ones, and detections
+    of classes that their image was looked through for."""
+    gt, protocol = scene.gt, protocol_of(settings)
+    groups = _taken(marked_groups(shard.annotations), scene.gt_row)
+    rows, category = rules.expanded(gt.category)
+    crowd = groups[rows]
+    gt = GroundTruth(
+        gt.image[rows],
+        category,
+        gt.box[rows],
+        gt.area[rows],
+        crowd,
+        protocol.limits,
+        crowd & (settings.group_of_weight == 0),
+    )
+    none = np.zeros(len(gt), np.bool_)
+    scene = replace(scene, gt=gt, gt_row=scene.gt_row[rows], difficult=none, void=none)
+    if settings.expand_detections:
+        rows, category = rules.expanded(scene.dt.category)
+        scene = _with(scene, rows, {})
+        scene = replace(scene, dt=replace(scene.dt, category=category))
+    scene = _with_area(scene)
+    dt = scene.dt
+    known = _pairs_in(dt.image, dt.category, gt.image, gt.category)
+    if rules.labels is not None:
+        known |= verified(rules.labels, shard.images, dt.image, dt.category)
+    else:
+        labels = image_classes(shard.images, VERIFIED)
+        known |= labels.has(dt.image, dt.category) | ~np.isin(dt.image, labels.stated)
+    return _with(scene, np.flatnonzero(known), {UNVERIFIED: int((~known).sum())})
+
+
+def _with_area(scene: Scene) -> Scene:
+    """Without detections that have no area, which the TF Object Detection API's evaluators leave out."""
+    has_area = (scene.dt.box[:, 2:] > 0).all(axis=1)
+    return _with(scene, np.flatnonzero(has_area), {"detections without an area": int((~has_area).sum())})
+
+
+def _with(scene: Scene, rows: Ints, left_out: dict[str, int]) -> Scene:
+    """A scene with these rows of its detections."""
+    dt = scene.dt
+    chosen = Detections(
+        dt.image[rows],
+        dt.category[rows],
+        take_boxes(dt.box, rows) if len(rows) < len(dt) else dt.box[rows],
+        dt.score[rows],
+        dt.rank[rows],
+        None if dt.area is None else dt.area[rows],
+    )
+    masks = scene.masks and (scene.masks[0], [scene.masks[1][row] for row in rows.tolist()])
+    return replace(scene, dt=chosen, dt_row=scene.dt_row[rows], masks=masks, left_out=scene.left_out | left_out)
+
+
+def _pairs_in(image: Ints, category: Ints, known_image: Ints, known_category: Ints) -> Flags:
+    known, asked = pair_codes(known_image, known_category, (image, category))
+    return np.isin(asked, known)
+
+
+def _read(shard: Shard, settings: EvaluateSettings) -> Scene:
+    """All that can be judged, whatever the protocol."""
     a, d, left_out = shard.annotations, shard.predictions, {}
     box, found = tables.boxes(a), tables.boxes(d)
     images = pc.drop_null(shard.images["image_id"]).unique()
@@ -97,7 +205,7 @@ def read_scene(shard: Shard, settings: EvaluateSettings) -> Scene:
     void = np.zeros(len(gt), np.bool_)
     if settings.strict_pycocotools:
         void = tables.numpy(a, "annotation_id", -1)[gt_row] == 0
-    return Scene(gt, gt_row, _taken(tables.numpy(a, "is_difficult"), gt_row), void, dt, dt_row, masks, left_out)
+    return Scene(gt, gt_row, _taken(tables.numpy(a, "is_difficult"), gt_row), void, dt, dt_row, None, masks, left_out)
 
 
 def take_boxes(box: Floats, rows: Ints) -> Floats:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from detray import schema, tables
 from detray.arrays import Floats, Ints, Ints8, Words
 from detray.evaluate.kernel import Matches
+from detray.evaluate.protocol import Protocol
 from detray.evaluate.shard.errors import FALSE_DETECTIONS
 from detray.evaluate.shard.inputs import Scene
 from detray.evaluate.shard.partners import Best, Partners
@@ -28,6 +29,7 @@ def match_rows(
     wrong: dict[str, Words],
     pascal: Ints8,
     order: Ints,
+    protocol: Protocol,
     *,
     run: str,
     model: str,
@@ -35,15 +37,15 @@ def match_rows(
     """The match table of a shard: its detections in ``order``, then its missed boxes by class and image.
 
     ``wrong`` holds the errors of these detections by type, ``pascal`` what Pascal's matching makes of
-    them.
+    them. What the ``protocol`` does not define is NULL.
     """
-    gt, dt = scene.gt, scene.dt
-    ignored = found.ignored[order, 0] & 1 != 0
-    hit = found.matched[order, 0] & 1 != 0
+    gt, dt, bit = scene.gt, scene.dt, protocol.bit50
+    ignored = found.ignored[order, 0] & bit != 0
+    hit = found.matched[order, 0] & bit != 0
     outcome = np.where(ignored, np.int8(IGNORE), np.where(hit, np.int8(TRUE_POSITIVE), np.int8(FALSE_POSITIVE)))
     error = np.full(len(order), -1, np.int16)
     for number, name in enumerate(FALSE_DETECTIONS):
-        error += (wrong[name] & 1) * np.int16(number + 1)  # a detection is of one type at most
+        error += (wrong[name] & bit != 0) * np.int16(number + 1)  # a detection is of one type at most
     box = found.box[order]
     detected = _names(shard, run, model, dt.image[order], dt.category[order], outcome) | {
         "error": _pick(FALSE_DETECTIONS, error),
@@ -53,9 +55,10 @@ def match_rows(
         "score": pa.array(dt.score[order]),
         **_sides(dt.box, order),
         **_overlaps(shard, partners.own_box, partners.other_box, order, gt.category),
-        **{word: pa.array(words(found, word)[order]) for word in WORDS},
-        "voc_match": pa.array(pascal == HIT, mask=pascal == IGNORED),
+        **{word: pa.array(words(found, word)[order]) for word in words_of(protocol)},
     }
+    if protocol.has_voc:
+        detected["voc_match"] = pa.array(pascal == HIT, mask=pascal == IGNORED)
 
     lost = np.flatnonzero((found.detection < 0) & ~gt.ignored()[:, 0])
     lost = lost[np.lexsort((gt.image[lost], gt.category[lost]))]
@@ -65,6 +68,11 @@ def match_rows(
         **_overlaps(shard, partners.own_detection, partners.other_detection, lost, dt.category),
     }
     return pa.concat_tables([schema.conform(pa.table(rows), "matches") for rows in (detected, missed)])
+
+
+def words_of(protocol: Protocol) -> list[str]:
+    """Those of `WORDS` that a protocol defines."""
+    return [word for word in WORDS if word.rpartition("_")[2] in protocol.areas]
 
 
 def words(found: Matches, name: str) -> Words:

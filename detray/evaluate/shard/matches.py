@@ -7,18 +7,18 @@ import numpy as np
 import pyarrow as pa
 
 from detray.arrays import Words
-from detray.boxes import IOU_THRESHOLDS
-from detray.evaluate.kernel import beyond_cap, match
-from detray.evaluate.kernel.accumulate import EVERY_LEVEL
+from detray.evaluate.kernel import Matches, beyond_cap, match
 from detray.evaluate.kernel.masks import mask_pairs
-from detray.evaluate.kernel.overlaps import overlapping
+from detray.evaluate.kernel.overlaps import Overlaps, overlapping
+from detray.evaluate.open_images import Rules
+from detray.evaluate.protocol import Protocol, protocol_of
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.confusion import confusion_counts
 from detray.evaluate.shard.errors import FALSE_DETECTIONS, REPAIRABLE, Repairs, error_levels, missed_levels, repairs
-from detray.evaluate.shard.inputs import Scene, read_scene
-from detray.evaluate.shard.match_table import WORDS, match_rows
+from detray.evaluate.shard.inputs import OVER_CAP, Scene, read_scene
+from detray.evaluate.shard.match_table import WORDS, match_rows, words, words_of
 from detray.evaluate.shard.partners import Partners
-from detray.evaluate.shard.pascal import pascal_match
+from detray.evaluate.shard.pascal import IOU, match_at_best, pascal_match
 from detray.evaluate.shard.slice_columns import Slice
 from detray.evaluate.shard.slices import sliced
 from detray.tables import Shard
@@ -69,18 +69,26 @@ class ShardMatches:
 
 @np.errstate(over="ignore", invalid="ignore")  # sides near the largest float, whose areas are infinite
 def match_shard(
-    shard: Shard, settings: EvaluateSettings, slices: Sequence[Slice] = (), *, run: str, model: str
+    shard: Shard,
+    settings: EvaluateSettings,
+    slices: Sequence[Slice] = (),
+    rules: Rules | None = None,
+    *,
+    run: str,
+    model: str,
 ) -> ShardMatches:
     """Match the detections of a shard to its boxes, and sort them into ``slices``; nothing outside the
-    shard plays a part."""
-    scene = read_scene(shard, settings)
+    shard plays a part. ``rules`` are those of Open Images."""
+    protocol = protocol_of(settings)
+    scene = read_scene(shard, settings, rules)
     gt, dt = scene.gt, scene.dt
     if scene.masks is None:
         pairs = overlapping(dt.image, dt.box, gt.image, gt.box, gt.crowd)
     else:
         pairs = mask_pairs(dt.image, scene.masks[1], gt.image, scene.masks[0], gt.crowd)
-    own = pairs.take((gt.category[pairs.box] == dt.category[pairs.detection]) & (pairs.iou >= IOU_THRESHOLDS[0]))
-    found = match(gt, dt, settings.max_detections, pairs=own, void=scene.void)
+    same = gt.category[pairs.box] == dt.category[pairs.detection]
+    own = pairs.take(same & (pairs.iou >= protocol.thresholds[0]))
+    found = _match(scene, own, protocol, settings)
     if not found.kept.all():
         pairs, own = (some.take(found.kept[some.detection]) for some in (pairs, own))
     partners = Partners.of(gt, dt, pairs)
@@ -88,28 +96,45 @@ def match_shard(
     order = found.order[found.kept[found.order]]
     turn = np.empty(len(dt), np.int64)
     turn[found.order] = np.arange(len(dt))
-    pascal = pascal_match(gt, scene.difficult, dt, own, turn)[order]
+    at50 = own if protocol.at50 == 0 else own.take(own.iou >= IOU)
+    pascal = pascal_match(gt, scene.difficult, dt, at50, turn).outcome[order]
 
-    counted = np.where(found.kept, EVERY_LEVEL, np.int16(0)) & ~found.ignored[:, 0]
-    wrong = error_levels(counted & ~found.matched[:, 0], partners.own_box.iou, partners.other_box.iou)
+    counted = np.where(found.kept, protocol.every, np.int16(0)) & ~found.ignored[:, 0]
+    wrong = error_levels(
+        counted & ~found.matched[:, 0], partners.own_box.iou, partners.other_box.iou, protocol.thresholds
+    )
     target = {"classification": partners.other_box.partner, "localization": partners.own_box.partner}
-    missed = np.full(len(gt), EVERY_LEVEL)
+    missed = np.full(len(gt), protocol.every)
     for error in REPAIRABLE:
-        missed &= missed_levels(found.found, wrong[error], target[error])
-    mended = {error: repairs(wrong[error], target[error], found.found, dt.score) for error in REPAIRABLE}
+        missed &= missed_levels(found.found, wrong[error], target[error], protocol.every)
+    mended = {
+        error: repairs(wrong[error], target[error], found.found, dt.score, protocol.levels) for error in REPAIRABLE
+    }
     wrong = {name: word[order] for name, word in wrong.items()}
-    matches = match_rows(shard, scene, found, partners, wrong, pascal, order, run=run, model=model)
-    ranked = matches.slice(0, len(order)).select(["category_id", "image_id", "score", "rank", "class_rank", *WORDS])
+    matches = match_rows(shard, scene, found, partners, wrong, pascal, order, protocol, run=run, model=model)
+    ranked = matches.slice(0, len(order)).select(["category_id", "image_id", "score", "rank", "class_rank"])
+    bits = dict.fromkeys(WORDS, np.zeros(len(order), np.int16))
+    bits |= {word: words(found, word)[order] for word in words_of(protocol)}
+    over = scene.left_out.get(OVER_CAP, 0) + int((~found.kept).sum())
     return ShardMatches(
         matches,
-        pa.table({name: ranked[name] for name in ranked.column_names} | wrong | {"pascal": pascal}, schema=DETECTIONS),
+        pa.table({name: ranked[name] for name in ranked.column_names} | bits | wrong | {"pascal": pascal}, DETECTIONS),
         _box_rows(scene, missed),
         _repair_rows(scene, mended),
-        confusion_counts(gt, dt, found, pairs, settings.confusion_score),
-        *sliced(shard, scene, found, own, turn, slices),
-        scene.left_out | {"detections over max_detections": int((~found.kept).sum())},
-        beyond_cap(gt, dt, found.kept, settings.max_detections),
+        confusion_counts(gt, dt, found, pairs, settings.confusion_score, protocol.bit50),
+        *sliced(shard, scene, found, own, turn, slices, protocol),
+        scene.left_out | {OVER_CAP: over},
+        beyond_cap(gt, dt, found.kept, protocol.cap),
     )
+
+
+def _match(scene: Scene, own: Overlaps, protocol: Protocol, settings: EvaluateSettings) -> Matches:
+    """Match by the protocol, on pairs of the same image and class."""
+    gt, dt, cap = scene.gt, scene.dt, protocol.cap
+    if protocol.is_greedy:
+        return match(gt, dt, cap, pairs=own, void=scene.void, lenient=scene.lenient, thresholds=protocol.thresholds)
+    groups_count = protocol.name == "open_images" and settings.group_of_weight == 1
+    return match_at_best(gt, scene.difficult, dt, own, cap, groups_count=groups_count)
 
 
 def _box_rows(scene: Scene, missed: Words) -> pa.Table:

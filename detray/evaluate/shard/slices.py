@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from detray import tables
 from detray.arrays import Floats, Ints
 from detray.evaluate.kernel import Matches
-from detray.evaluate.kernel.accumulate import EVERY_LEVEL
 from detray.evaluate.kernel.assignment import assign
 from detray.evaluate.kernel.matching import union
 from detray.evaluate.kernel.order import stable_argsort
 from detray.evaluate.kernel.overlaps import Overlaps
+from detray.evaluate.protocol import Protocol
 from detray.evaluate.shard.inputs import Scene
 from detray.evaluate.shard.slice_columns import Slice, texts
 from detray.tables import Shard
@@ -59,7 +59,13 @@ class Labels:
 
 
 def sliced(
-    shard: Shard, scene: Scene, found: Matches, own: Overlaps, turn: Ints, slices: Sequence[Slice]
+    shard: Shard,
+    scene: Scene,
+    found: Matches,
+    own: Overlaps,
+    turn: Ints,
+    slices: Sequence[Slice],
+    protocol: Protocol,
 ) -> tuple[pa.Table, pa.Table]:
     """The detections and the boxes of each slice of a shard, sorted by category_id.
 
@@ -71,22 +77,25 @@ def sliced(
         own: pairs of the same class with an IoU of at least .5, of detections that are kept.
         turn: ``[m]`` the place of each detection.
         slices: what slices, as of `slice_columns.resolve`.
+        protocol: one whose matching is COCO's; the others have no slices.
     """
-    gt, dt = scene.gt, scene.dt
+    gt, dt, every = scene.gt, scene.dt, protocol.every
     ignored = gt.ignored()[:, :1]
     detections, boxes = [SLICED_DETECTIONS.empty_table()], [SLICED_BOXES.empty_table()]
-    for chosen in slices:
+    for chosen in slices if protocol.is_greedy else ():
         labels = _labels(shard, scene, chosen)
         outside = labels.box[:, None] != np.arange(len(labels.values))
         sets = ignored if labels.by_image else ignored | outside
-        levels = assign(own, turn, sets, gt.crowd)
+        levels = assign(own, turn, sets, gt.crowd, protocol.thresholds)
         all_matched = union(own.detection, levels, len(dt))
         all_lost = union(own.detection, np.where(sets[own.box], levels, np.int16(0)), len(dt))
         for place, value in enumerate(labels.values):
             column = 0 if labels.by_image else place
-            matched, counted = all_matched[:, column], ~all_lost[:, column] & EVERY_LEVEL
+            matched, counted = all_matched[:, column], ~all_lost[:, column] & every
+            if scene.lenient is not None:
+                counted &= np.where(scene.lenient, matched, every)
             if labels.detection is not None:
-                counted &= np.where(labels.detection == place, EVERY_LEVEL, 0 if labels.by_image else matched)
+                counted &= np.where(labels.detection == place, every, 0 if labels.by_image else matched)
             rows = np.flatnonzero(found.kept & (counted != 0))
             mine = gt.category[~ignored[:, 0] & ~outside[:, place]]
             key = _key(chosen.name, value)

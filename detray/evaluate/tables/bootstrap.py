@@ -12,16 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from detray.arrays import Bytes, Floats, Hashes, Ints
-from detray.evaluate.kernel.accumulate import LEVELS, TruePositives
+from detray.evaluate.kernel.accumulate import TruePositives
 from detray.evaluate.kernel.order import places
 from detray.evaluate.kernel.weighted import RecallPoints, WeightedCount, WeightedRanking
 from detray.evaluate.tables.classes import ClassRows
 
-SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-"""COCO's twelve numbers, in its order."""
-CAPS = (1, 10)
-"""Detections an image of the first two recalls; the third takes all that are kept."""
-LEVEL_50, LEVEL_75 = 0, 5
 CONFIDENCE = 0.95
 """How sure an interval is."""
 ROUNDING = 1e-12
@@ -53,20 +48,24 @@ def _mix(x: Hashes) -> Hashes:
 
 
 def replicates(rows: ClassRows, hits: Sequence[TruePositives], n: int, seed: int) -> Floats:
-    """Each class's share in COCO's twelve numbers in each resample, ``[k, 12, n]``; NaN without boxes.
+    """Each class's share in the protocol's numbers in each resample, ``[k, s, n]``; NaN without boxes.
 
     ``hits`` are the true positives of ``rows`` by area range.
     """
-    k = len(rows.ids)
+    k, protocol = len(rows.ids), rows.protocol
+    numbers, averaged = protocol.numbers, protocol.averaged
     # whole steps: sums are then the same to the last bit whatever the number of resamples
-    result = np.full((k, len(SUMMARY), -(-n // STEP) * STEP), np.nan)
+    result = np.full((k, len(numbers), -(-n // STEP) * STEP), np.nan)
     if not n:
         return result
     images = np.unique(np.concatenate([np.unique(rows.image), rows.box_image]))
     place, box_place = places(images, rows.image), places(images, rows.box_image)
-    once, levels = np.ones(len(box_place), np.uint8), np.bitwise_count(rows.matched[0] & rows.counted[0])
+    once, levels = (
+        np.ones(len(box_place), np.uint8),
+        np.bitwise_count(rows.matched[0] & rows.counted[0] & protocol.averaged_bits),
+    )
     boxes = [WeightedCount.of(rows.box_category[c], box_place[c], once[c], k) for c in rows.box_counts]
-    first = [np.flatnonzero((levels > 0) & (rows.class_rank <= cap)) for cap in CAPS]
+    first = [np.flatnonzero((levels > 0) & (rows.class_rank <= cap)) for cap in protocol.recalls]
     capped = [WeightedCount.of(rows.category[c], place[c], levels[c], k) for c in first]
     rankings = [
         WeightedRanking.of(part, place, rows.start, counted) for part, counted in zip(hits, rows.counted, strict=True)
@@ -76,19 +75,22 @@ def replicates(rows: ClassRows, hits: Sequence[TruePositives], n: int, seed: int
         weight = np.zeros((len(images) + 1, len(drawn)), np.uint8)  # the last row is that of no image
         weight[:-1] = weights(images, drawn, seed)
         n_gt = np.stack([part.total(weight) for part in boxes])
-        points = RecallPoints.of(n_gt)
+        points = RecallPoints.of(n_gt) if protocol.interpolated else None
         share = 1 / np.where(n_gt > 0, n_gt, np.nan)
         for area, ranking in enumerate(rankings):
-            ap, found = ranking.average_precision(weight, points[area])
+            ap, found = ranking.average_precision(weight, points[area] if points else None, n_gt[area])
             ap[:, n_gt[area] == 0] = np.nan
-            recall = found.sum(axis=0) * share[area] / LEVELS
-            if area == 0:
-                result[:, 0, drawn], result[:, 1, drawn] = ap.mean(axis=0), ap[LEVEL_50]
-                result[:, 2, drawn], result[:, 8, drawn] = ap[LEVEL_75], recall
-                for number, part in enumerate(capped):
-                    result[:, 6 + number, drawn] = part.total(weight) * share[0] / LEVELS
-            else:
-                result[:, 2 + area, drawn], result[:, 8 + area, drawn] = ap.mean(axis=0), recall
+            for column, number in enumerate(numbers):
+                if number.area != area or number.kind == "eleven":
+                    continue
+                value: Floats
+                if number.kind == "precision":
+                    value = ap[averaged].mean(axis=0) if number.level is None else ap[number.level]
+                elif number.cap is None:
+                    value = found[averaged].sum(axis=0) * share[area] / len(averaged)
+                else:
+                    value = capped[number.cap].total(weight) * share[0] / len(averaged)
+                result[:, column, drawn] = value
     return result[:, :, :n]
 
 

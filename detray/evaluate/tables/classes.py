@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from detray import tables
 from detray.arrays import Flags, Floats, Ints, Ints8, Words
-from detray.evaluate.kernel.accumulate import EVERY_LEVEL, LEVELS, TruePositives, true_positives
+from detray.evaluate.kernel.accumulate import TruePositives, true_positives
 from detray.evaluate.kernel.order import places, ranked_order
+from detray.evaluate.protocol import Protocol
 from detray.evaluate.shard.errors import FALSE_DETECTIONS, REPAIRABLE
 from detray.evaluate.shard.pascal import IGNORED
-from detray.schema import AREA_RANGES
 
 
 def class_ids(categories: pa.Table, *seen: pa.ChunkedArray) -> Ints:
@@ -31,6 +31,7 @@ class ClassRows:
     classes by their place in ``ids``; words are as in `kernel.Matches`.
     """
 
+    protocol: Protocol
     ids: Ints
     category: Ints
     start: Ints
@@ -57,7 +58,7 @@ class ClassRows:
     box_difficult: Flags
 
     @staticmethod
-    def of(ids: Ints, detections: pa.Table, boxes: pa.Table, repairs: pa.Table) -> "ClassRows":
+    def of(ids: Ints, protocol: Protocol, detections: pa.Table, boxes: pa.Table, repairs: pa.Table) -> "ClassRows":
         """From the kept tables of `matches.ShardMatches`, whose rows are all of the classes ``ids``.
 
         ``ids`` rise. The order of the rows plays no part.
@@ -80,7 +81,9 @@ class ClassRows:
         error = np.concatenate([np.full(m, -1), tables.numpy(repairs, "error")])[order]
         levels = np.concatenate([np.zeros(m, np.int16), tables.numpy(repairs, "levels")])[order]
         counts = tables.numpy(boxes, "counts")
+        areas, every = protocol.areas, protocol.every
         return ClassRows(
+            protocol,
             ids,
             category,
             np.searchsorted(category, np.arange(len(ids) + 1)),
@@ -88,21 +91,21 @@ class ClassRows:
             score[order],
             ranked("class_rank"),
             is_repair,
-            tuple(ranked(f"matched_{area}") for area in AREA_RANGES),
-            tuple(~ranked(f"ignored_{area}", int(EVERY_LEVEL)) & EVERY_LEVEL for area in AREA_RANGES),
+            tuple(ranked(f"matched_{area}") for area in areas),
+            tuple(~ranked(f"ignored_{area}", int(every)) & every for area in areas),
             {name: ranked(name) for name in FALSE_DETECTIONS},
             {name: np.where(error == place, levels, np.int16(0)) for place, name in enumerate(REPAIRABLE)},
             ranked("pascal", IGNORED),
             places(ids, tables.numpy(boxes, "category_id")),
             tables.numpy(boxes, "image_id"),
-            tuple(counts >> area & 1 != 0 for area in range(len(AREA_RANGES))),
+            tuple(counts >> area & 1 != 0 for area in range(len(areas))),
             tables.numpy(boxes, "missed"),
             tables.numpy(boxes, "difficult"),
         )
 
     @cached_property
     def n_gt(self) -> Ints:
-        """Boxes that count, ``[k, 4]`` by area range."""
+        """Boxes that count, ``[k, a]`` by area range."""
         return np.stack([self.per_class(self.box_category[counts]) for counts in self.box_counts], axis=1)
 
     def per_class(self, category: Ints) -> Ints:
@@ -110,12 +113,13 @@ class ClassRows:
         return np.bincount(category, minlength=len(self.ids))
 
     def per_class_and_level(self, category: Ints, words: Words) -> Ints:
-        """How many of the words of each class have each bit set, ``[k, 10]``."""
-        return np.stack([self.per_class(category[words >> level & 1 != 0]) for level in range(LEVELS)], axis=1)
+        """How many of the words of each class have each bit set, ``[k, l]``."""
+        levels = range(self.protocol.levels)
+        return np.stack([self.per_class(category[words >> level & 1 != 0]) for level in levels], axis=1)
 
     def hits(self, hit: Words, counted: Words) -> TruePositives:
         """The true positives for words ``[m]`` as in `accumulate.true_positives`."""
-        return true_positives(self.category, self.start, hit, counted)
+        return true_positives(self.category, self.start, hit, counted, self.protocol.levels)
 
     @cached_property
     def tie_end(self) -> Ints:

@@ -11,7 +11,9 @@ from detray.evaluate.tables.bootstrap import MIN_IMAGES, interval, mean_of_known
 from detray.evaluate.tables.names import Names
 
 
-def comparison_table(numbers: pa.Table, other_numbers: pa.Table, names: Names, other_model: str) -> pa.Table:
+def comparison_table(
+    numbers: pa.Table, other_numbers: pa.Table, names: Names, other_model: str, main: str = "AP"
+) -> pa.Table:
     """How the other model does against the model of ``names``.
 
     Both count each image equally often in a resample, so the interval is that of the paired
@@ -22,9 +24,10 @@ def comparison_table(numbers: pa.Table, other_numbers: pa.Table, names: Names, o
         numbers, other_numbers: `metrics.ClassTables.numbers` of the same classes.
         names: what all rows share.
         other_model: the other model's name.
+        main: the protocol's main number.
     """
-    ids, n_images, ap = _by_class(numbers)
-    other_ids, _, other_ap = _by_class(other_numbers)
+    ids, n_images, ap = _by_class(numbers, main)
+    other_ids, _, other_ap = _by_class(other_numbers, main)
     if not np.array_equal(ids, other_ids):
         raise ValueError("the numbers of two models are of different classes")
     delta = other_ap - ap
@@ -59,14 +62,14 @@ class Gain(msgspec.Struct, frozen=True):
     verdict: str
 
 
-def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> Gain:
+def mean_gain(numbers: pa.Table, other_numbers: pa.Table, main: str = "AP") -> Gain:
     """The gain over all classes together. Arguments as in `comparison_table`.
 
     In every resample that has the one image of a class, the class gains the same: images alone do not
     tell how far that is chance. Such classes, of too few images, are resampled too, as a group.
     """
-    _, n_images, ap = _by_class(numbers)
-    gains = _by_class(other_numbers)[2] - ap
+    _, n_images, ap = _by_class(numbers, main)
+    gains = _by_class(other_numbers, main)[2] - ap
     few = np.flatnonzero((n_images > 0) & (n_images < MIN_IMAGES))
     if len(few):
         drawn = np.random.default_rng(0).choice(few, (len(few), gains.shape[1]))
@@ -78,10 +81,10 @@ def mean_gain(numbers: pa.Table, other_numbers: pa.Table) -> Gain:
     return Gain(gain, low_end, high_end, str(verdicts(low, high)[0]))
 
 
-def _by_class(numbers: pa.Table) -> tuple[Ints, Ints, Floats]:
-    """The classes, rising, their images, and their AP: first the value, then the resamples; ``[k, 1 + n]``."""
-    ordered = numbers.select(["category_id", "n_images", "resample", "AP"]).sort_by(
+def _by_class(numbers: pa.Table, main: str) -> tuple[Ints, Ints, Floats]:
+    """The classes, rising, their images, and their main number: first the value, then the resamples; ``[k, 1 + n]``."""
+    ordered = numbers.select(["category_id", "n_images", "resample", main]).sort_by(
         [("category_id", "ascending"), ("resample", "ascending")]
     )
     ids, first = np.unique(tables.numpy(ordered, "category_id"), return_index=True)
-    return ids, tables.numpy(ordered, "n_images")[first], tables.numpy(ordered, "AP").reshape(len(ids), -1)
+    return ids, tables.numpy(ordered, "n_images")[first], tables.numpy(ordered, main).reshape(len(ids), -1)

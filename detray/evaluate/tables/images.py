@@ -18,7 +18,12 @@ BOX_COLUMNS = ("image_id", "counts")
 
 
 def image_rows(
-    images: pa.Table, names: Names, detections: pa.Table, boxes: pa.Table, thresholds: pa.Table
+    images: pa.Table,
+    names: Names,
+    detections: pa.Table,
+    boxes: pa.Table,
+    thresholds: pa.Table,
+    bit50: np.int16,
 ) -> tuple[pa.Table, Histogram]:
     """The rows of a shard's images but for their rank, and how many errors they have.
 
@@ -31,6 +36,7 @@ def image_rows(
         detections, boxes: the shard's, as in `matches.ShardMatches`; of the columns `DETECTION_COLUMNS` and
             `BOX_COLUMNS` at least.
         thresholds: of the split's classes, as `THRESHOLDS`.
+        bit50: the bit of IoU .5 in words.
     """
     listed = images.filter(pc.is_valid(images["image_id"]))
     ids, first = np.unique(tables.numpy(listed, "image_id"), return_index=True)
@@ -38,8 +44,8 @@ def image_rows(
     threshold = known.fill_null(np.inf).to_numpy(zero_copy_only=False)
 
     image = np.searchsorted(ids, tables.numpy(detections, "image_id"))
-    taken = (tables.numpy(detections, "score") >= threshold) & (tables.numpy(detections, "ignored_all") & 1 == 0)
-    hit = taken & (tables.numpy(detections, "matched_all") & 1 != 0)
+    taken = (tables.numpy(detections, "score") >= threshold) & (tables.numpy(detections, "ignored_all") & bit50 == 0)
+    hit = taken & (tables.numpy(detections, "matched_all") & bit50 != 0)
     counts = tables.numpy(boxes, "counts") & 1 != 0
     box_image = np.searchsorted(ids, tables.numpy(boxes, "image_id"))[counts]
 

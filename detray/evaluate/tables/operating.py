@@ -29,13 +29,14 @@ def best_f1(rows: ClassRows, hits: TruePositives, area: int) -> OperatingPoint:
     """
     k = len(rows.ids)
     n_gt = rows.n_gt[:, area]
-    at50 = slice(0, hits.start[k])  # the first level
-    category, row = hits.segment[at50], hits.row[at50]
+    first = hits.start[rows.protocol.at50 * k]
+    at50 = slice(first, hits.start[(rows.protocol.at50 + 1) * k])
+    category, row = hits.segment[at50] - rows.protocol.at50 * k, hits.row[at50]
     end = rows.tie_end[row]
     tally = np.zeros(len(rows.score) + 1, np.int32)
-    np.cumsum(rows.counted[area] & 1, out=tally[1:])
+    np.cumsum(rows.counted[area] & rows.protocol.bit50 != 0, out=tally[1:])
     n = tally[end + 1] - tally[rows.start[category]]
-    tp = np.searchsorted(row, end, side="right") - hits.start[category]
+    tp = np.searchsorted(row, end, side="right") - (hits.start[rows.protocol.at50 * k + category] - first)
     f1 = 2 * tp / (n + n_gt[category])
 
     best = np.zeros(k)
@@ -65,8 +66,9 @@ def calibration_error(rows: ClassRows) -> Floats:
     (Naeini et al., AAAI 2015; for detections: Küppers et al., CVPR Workshops 2020). Scores out of 0
     to 1 count as its ends.
     """
-    counted = rows.counted[0] & 1 != 0
-    hit = counted & (rows.matched[0] & 1 != 0)
+    bit = rows.protocol.bit50
+    counted = rows.counted[0] & bit != 0
+    hit = counted & (rows.matched[0] & bit != 0)
     score = np.clip(rows.score, 0, 1)
     place = np.minimum((score * BINS).astype(np.int64), BINS - 1)
     cell = (rows.category * BINS + place)[counted]

@@ -7,11 +7,11 @@ from detray import schema, tables
 from detray.arrays import Ints
 from detray.evaluate.kernel.accumulate import precision_at_recall, true_positives
 from detray.evaluate.kernel.order import pair_codes, ranked_order
-from detray.evaluate.tables.bootstrap import LEVEL_50
+from detray.evaluate.protocol import Protocol
 from detray.evaluate.tables.names import Names
 
 
-def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table:
+def slice_table(detections: pa.Table, boxes: pa.Table, names: Names, protocol: Protocol) -> pa.Table:
     """The table ``slices`` of some classes from what `shard.slices.sliced` gives of all shards."""
     columns = ["slice", "value", "category_id", "key"]
     groups = boxes.group_by(columns, use_threads=False).aggregate([([], "count_all")])
@@ -29,8 +29,10 @@ def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table
         np.searchsorted(group, np.arange(groups.num_rows + 1)),
         tables.numpy(rows, "hit")[order],
         tables.numpy(rows, "counted")[order],
+        protocol.levels,
     )
     precision = precision_at_recall(hits, tables.numpy(groups, "count_all")[:, None])
+    averaged, at50 = protocol.over_levels(precision), protocol.level(0.5)
     return schema.from_columns(
         "slices",
         names.of(tables.numpy(groups, "category_id"))
@@ -38,8 +40,8 @@ def slice_table(detections: pa.Table, boxes: pa.Table, names: Names) -> pa.Table
             "slice": groups["slice"],
             "value": groups["value"],
             "n_ground_truth": groups["count_all"],
-            "ap": precision.reshape(len(precision), -1).mean(axis=1),  # summed as the AP of a class
-            "ap50": precision[:, LEVEL_50].mean(axis=1),
+            "ap": averaged.reshape(len(averaged), -1).mean(axis=1),  # summed as the AP of a class
+            "ap50": np.full(len(precision), np.nan) if at50 is None else precision[:, at50].mean(axis=1),
         },
         run=names.run,
     )

@@ -9,32 +9,30 @@ import pyarrow.compute as pc
 
 from detray import schema, tables
 from detray.arrays import Floats
-from detray.boxes import RECALL_POINTS
-from detray.evaluate.kernel.accumulate import LEVELS
+from detray.evaluate.protocol import Number, Protocol
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard import confusion
-from detray.evaluate.tables.bootstrap import LEVEL_50, LEVEL_75, SUMMARY, interval, mean_of_known
-from detray.evaluate.tables.metrics import RECALLS
+from detray.evaluate.tables.bootstrap import interval, mean_of_known
 from detray.evaluate.tables.names import Names
-from detray.schema import AREA_RANGES
 
 
-def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
-    """COCO's twelve numbers of a split with their intervals.
+def summary_metrics(numbers: pa.Table, names: Names, protocol: Protocol) -> pa.Table:
+    """The protocol's numbers of a split with their intervals.
 
     ``numbers`` is `metrics.ClassTables.numbers` of all classes.
     """
+    metrics = [number.name for number in protocol.numbers]
     is_value = pc.equal(numbers["resample"], -1)
-    resampled = numbers.select(["resample", "category_id", *SUMMARY]).filter(pc.invert(is_value))
+    resampled = numbers.select(["resample", "category_id", *metrics]).filter(pc.invert(is_value))
     resampled = resampled.sort_by([("resample", "ascending"), ("category_id", "ascending")])
     classes = len(pc.unique(numbers["category_id"]))
-    means = [mean_of_known(tables.numpy(resampled, metric).reshape(-1, max(classes, 1))) for metric in SUMMARY]
-    values = _values(numbers)
+    means = [mean_of_known(tables.numpy(resampled, metric).reshape(-1, max(classes, 1))) for metric in metrics]
+    values = summary_values(numbers, names, protocol)
     low, high = interval(np.stack(means), values)
     columns: dict[str, object] = {
-        "split": [names.split] * len(SUMMARY),
-        "model": [names.model] * len(SUMMARY),
-        "metric": list(SUMMARY),
+        "split": [names.split] * len(metrics),
+        "model": [names.model] * len(metrics),
+        "metric": metrics,
         "value": values,
         "low": low,
         "high": high,
@@ -42,20 +40,32 @@ def summary_metrics(numbers: pa.Table, names: Names) -> pa.Table:
     return schema.from_columns("summary_metrics", columns, run=names.run)
 
 
-def _values(numbers: pa.Table) -> Floats:
-    """COCO's numbers to the last bit: each a mean over IoU thresholds, recall points and classes, summed
+def summary_values(numbers: pa.Table, names: Names, protocol: Protocol) -> Floats:
+    """The protocol's numbers to the last bit: each a mean over IoU thresholds, recall points and classes, summed
     in this order, as pycocotools does."""
-    ids = tables.numpy(numbers, "category_id")[tables.numpy(numbers, "resample") == -1]
+    is_value = tables.numpy(numbers, "resample") == -1
+    ids = tables.numpy(numbers, "category_id")[is_value]
     precision, recalls = (_flat(numbers[name]) for name in ("precision", "recalls"))
-    precision = precision.reshape(len(ids), len(AREA_RANGES), LEVELS, len(RECALL_POINTS))
-    recalls = recalls.reshape(len(ids), RECALLS, LEVELS)
+    areas, caps, levels = len(protocol.areas), len(protocol.recalls), protocol.levels
+    precision = precision.reshape(len(ids), areas, levels, protocol.points)
+    recalls = recalls.reshape(len(ids), caps + areas, levels)
+    order = np.argsort(ids)
     if (ids[1:] < ids[:-1]).any():
-        order = np.argsort(ids)
         precision, recalls = precision[order], recalls[order]
-    parts = [precision[:, 0], precision[:, 0, LEVEL_50], precision[:, 0, LEVEL_75]]
-    parts += [precision[:, area] for area in range(1, len(AREA_RANGES))]
-    parts += [recalls[:, place] for place in range(RECALLS)]
-    return np.array([_mean(part) for part in parts])
+    frequencies = np.array([names.frequencies.get(number, "") for number in ids[order].tolist()], np.str_)
+    eleven = tables.numpy(numbers, "AP50_11point")[is_value][order] if "AP50_11point" in numbers.column_names else None
+
+    def value(number: Number) -> float:
+        if eleven is not None and number.kind == "eleven":
+            return _mean(eleven)
+        if number.kind == "recall":
+            place = number.cap if number.cap is not None else caps + number.area
+            return _mean(protocol.over_levels(recalls[:, place]))
+        part = precision[:, number.area]
+        part = protocol.over_levels(part) if number.level is None else part[:, number.level]
+        return _mean(part if number.frequency is None else part[frequencies == number.frequency])
+
+    return np.array([value(number) for number in protocol.numbers])
 
 
 def _flat(lists: pa.ChunkedArray) -> Floats:

@@ -53,8 +53,11 @@ _KINDS = {
 }
 _LISTS = {int: "an Int64List", float: "a FloatList"}
 _KNOWN_IMAGE = {"image/filename", "image/width", "image/height", "image/encoded", "image/format"}
+_CLASS_LISTS = ("image/class/label", "image/neg_category_ids", "image/not_exhaustive_category_ids")
+"""Classes that an image was looked through for, by which Open Images and LVIS are evaluated."""
 _MAX_KEPT_BYTES = 200
 _MAX_NAME = 4096
+_MAX_LISTED = 10_000
 _BROKEN, _MISSING = "broken", "missing"
 
 Row = dict[str, Any]
@@ -185,12 +188,13 @@ def _image(features: dict[str, Value], file: str, number: int) -> Row:
         for key, value in features.items()
         if not key.startswith(_OBJECT) and key not in _KNOWN_IMAGE and len(value) == 1 and _is_short(value[0])
     }
+    lists = {key: features[key] for key in _CLASS_LISTS if _is_list_of_ids(features.get(key))}
     return {
         "file_name": name,
         **sides,
         "image_row": number,
         "source_file": file,
-        "attributes": values.as_json(kept, "attributes", defects) if kept else None,
+        "attributes": values.as_json(kept | lists, "attributes", defects) if kept or lists else None,
         "defects": defects.or_none(),
         "key": f"{name or ''}\0{file}\0{number:012d}",
     }
@@ -222,6 +226,13 @@ def _encoded_size(features: dict[str, Value]) -> dict[str, int | None] | None:
     except pictures.PictureError:
         return None
     return {"width": header.width, "height": header.height}
+
+
+def _is_list_of_ids(value: Value | None) -> bool:
+    """A single one is kept as all short features are."""
+    if value is None or len(value) == 1 or len(value) > _MAX_LISTED:
+        return False
+    return all(isinstance(number, int) for number in value)
 
 
 def _is_short(value: int | float | bytes) -> bool:

@@ -18,8 +18,6 @@ ERRORS = ("classification", "localization", "both", "duplicate", "background", "
 
 _PALEST = 0.005
 
-METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-
 
 def evaluations(reader: Reader) -> list[Evaluation]:
     """Every model and split that was evaluated or diagnosed, in the order of the tables."""
@@ -29,7 +27,6 @@ def evaluations(reader: Reader) -> list[Evaluation]:
 
 def build(reader: Reader, evaluation: Evaluation, classes: list[Row]) -> Content:
     """COCO's numbers, the classes (of `class_metrics`), and the errors of the classes that lose most."""
-    numbers = {row["metric"]: row for row in reader.rows("summary_metrics", evaluation.filter)}
     causes = {
         row["category_id"]: row["cause"]
         for row in reader.rows("diagnoses", evaluation.filter & (pc.field("rank") == 1))
@@ -37,7 +34,7 @@ def build(reader: Reader, evaluation: Evaluation, classes: list[Row]) -> Content
     measured = [row for row in classes if row["n_ground_truth"] or row["n_detections"]]
     return {
         "evaluation": evaluation,
-        "numbers": [numbers[name] for name in METRICS if name in numbers],
+        "numbers": reader.rows("summary_metrics", evaluation.filter),
         "classes": [row | {"cause": causes.get(row["category_id"])} for row in measured[:MAX_CLASSES]],
         "n_measured": sum(row["ap"] is not None for row in classes),
         "left_out": max(len(measured) - MAX_CLASSES, 0),
