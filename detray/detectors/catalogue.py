@@ -1,6 +1,7 @@
 """Every kind of detector that detray runs."""
 
 from detray.detectors.detector import DetectorKind
+from detray.detectors.keras import model as keras
 from detray.detectors.retinanet import model as retinanet
 from detray.detectors.saved_model import model as saved_model
 from detray.detectors.settings import DetectorSettings
@@ -30,6 +31,14 @@ DETECTORS: tuple[DetectorKind, ...] = (
         read_classes=tflite.read_tflite_classes,
         read_prepare=tflite.read_tflite_prepare,
         read_layout=tflite.read_tflite_layout,
+    ),
+    DetectorKind(
+        name="keras",
+        load=keras.load_keras,
+        read_classes=keras.read_keras_classes,
+        read_prepare=keras.read_keras_prepare,
+        read_layout=keras.read_keras_layout,
+        check=keras.check_keras,
     ),
 )
 

@@ -59,10 +59,10 @@ class DetectorSettings(Section, frozen=True):
     """The detector: our own RetinaNet, or predictions that another tool made."""
 
     kind: Annotated[
-        Literal["retinanet", "saved_model", "tflite", "predictions"],
+        Literal["retinanet", "saved_model", "tflite", "keras", "predictions"],
         Meta(
-            description="a network that detray trains, a SavedModel's folder, a TFLite file, or a file of detections to"
-            " read"
+            description="a network that detray trains, a SavedModel's folder, a TFLite or Keras file, or a file of"
+            " detections to read"
         ),
     ] = "retinanet"
     path: Annotated[

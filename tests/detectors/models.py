@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import keras_models
 import saved_models
 import tflite_models as lite
 from drawn import CLASSES, DETECTOR
@@ -55,6 +56,7 @@ FROM_ONE, FROM_ZERO = {"red": 1, "green": 2}, {"red": 0, "green": 1}
 SHARES = IoSettings(box_unit="share")
 PIXELS = IoSettings(box_unit="input_pixel")
 CORNERS = IoSettings(box_order="xyxy", box_unit="input_pixel", input_range="0..1", resize="letterbox")
+CORNERS_AS_SHARES = IoSettings(box_order="xyxy", box_unit="share", resize="stretch")
 CENTRES = IoSettings(box_order="cxcywh", box_unit="share", input_range="0..1", resize="stretch")
 
 
@@ -98,6 +100,19 @@ SAVED_MODELS: tuple[Model, ...] = (
     _ultralytics("Ultralytics after NMS", saved_models.ultralytics_ended),
 )
 
+
+def _keras(
+    name: str,
+    answer: keras_models.Answer,
+    finds: Mapping[str, int],
+    io: IoSettings = IoSettings(),  # noqa: B008 - frozen
+) -> Model:
+    def make(folder: Path) -> Path:
+        return keras_models.write(folder, answer, rescaled=bool(io.box_order))
+
+    return Model(name, DetectorSettings(kind="keras", io=io), make, finds=finds)
+
+
 _FLOATS = DetectorSettings(kind="tflite", io=IoSettings(input_range="-1..1"))
 _TFLITE = DetectorSettings(kind="tflite")
 
@@ -109,6 +124,8 @@ MODELS: tuple[Model, ...] = (
     Model("tflite uint8", _TFLITE, lite.writer(lambda: lite.convert(lite.suppressed(), quantised="uint8")), finds=BOTH),
     Model("tflite ssd", _FLOATS, lite.writer(lite.ssd), finds=BOTH),
     Model("tflite faces", _TFLITE, lite.writer(lambda: lite.convert(lite.faces, width=64)), {0: "face"}, {"red": 0}),
+    _keras("keras api", keras_models.api, FROM_ONE),
+    _keras("keras named", keras_models.named, FROM_ZERO, CORNERS_AS_SHARES),
     Model("tflite ultralytics", _TFLITE, lite.writer(lite.ultralytics), {0: "a red thing", 1: "a green thing"}, BOTH),
 )
 """Each adapter adds its own."""

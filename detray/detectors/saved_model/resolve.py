@@ -22,17 +22,31 @@ def read_layout(package: Package, settings: DetectorSettings) -> Layout:
         AmbiguousError: it may be read in several ways.
     """
     signature, card = read_signature(package, settings.io.signature), read_card(package)
-    reading = _reading(package, signature, card, settings)
+    reading = read_family(f"{package.path}/{GRAPH}", signature, card, settings)
+    return settle(package.path, signature, reading, card, settings)
+
+
+def settle(
+    path: str, signature: Signature, reading: Reading, card: UltralyticsCard | None, settings: DetectorSettings
+) -> Layout:
+    """The layout of a signature that is read so.
+
+    Raises:
+        AmbiguousError: it may be read in several ways.
+    """
     readings = list(_layouts(signature, reading, card, settings))
     if len(readings) > 1:
-        raise AmbiguousError.of(package.path, readings)
+        raise AmbiguousError.of(path, readings)
     return readings[0]
 
 
-def _reading(
-    package: Package, signature: Signature, card: UltralyticsCard | None, settings: DetectorSettings
-) -> Reading:
-    stated, place = settings.io.outputs, f"{package.path}/{GRAPH}"
+def read_family(place: str, signature: Signature, card: UltralyticsCard | None, settings: DetectorSettings) -> Reading:
+    """What the family of a signature says, or what is stated of its outputs.
+
+    Raises:
+        UsageError: it is of no family that detray knows; ``place`` names it.
+    """
+    stated = settings.io.outputs
     gives = ", ".join(map(str, signature.outputs.values()))
     for role, name in stated.items():
         if name not in signature.outputs:
