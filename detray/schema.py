@@ -539,6 +539,11 @@ _TABLES = (
             _text("sentence", "What is wrong, with its numbers", required=True),
             _text("remedy", "What to do, in a sentence", required=True),
             _text("remedy_config", "YAML that tune or clean runs; NULL where the mend is by hand"),
+            _text(
+                "remedy_pipeline",
+                "The same as lines of the pipeline.config that dataset.pipeline states, and comments on what it has no"
+                " field for; NULL where none is stated, or the mend is none of it",
+            ),
         ),
     ),
     Table(

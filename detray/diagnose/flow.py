@@ -106,7 +106,18 @@ def _work(data: Data, request: Request, split: str, predicted: Json, metrics: pa
     floors = {row["category_id"]: row["best_f1_threshold"] for row in own if row["category_id"] not in weak}
     known = {category: floor for category, floor in floors.items() if floor is not None}
     model = predicted.get("facts", {}).get("model", "detections")
-    return Work(data, request.run, model, request.settings, split, names, tuple(weak), known, request.max_detections)
+    return Work(
+        data,
+        request.run,
+        model,
+        request.settings,
+        split,
+        names,
+        tuple(weak),
+        known,
+        request.max_detections,
+        pipeline=request.pipeline,
+    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from detray.arrays import Flags
+from detray.diagnose.as_pipeline import remedy_as_pipeline
 from detray.diagnose.case import Case
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import MAPPING, SYMPTOM, Cause, Verdict
@@ -16,6 +17,7 @@ from detray.diagnose.costliest import costliest
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.inputs import Input, Inputs
 from detray.diagnose.mend import LEAST_GAIN
+from detray.pipeline.read import PipelineFile
 from detray.settings import to_yaml
 
 EXPLAINED_SHARE = Criterion(0.5, "a symptom is explained if at least half of its boxes or detections are")
@@ -127,8 +129,8 @@ def _either(a: Flags | None, b: Flags | None) -> Flags | None:
     return b if a is None else a if b is None else a | b
 
 
-def rows_of(case: Case, answers: Sequence[Ranked]) -> list[dict[str, Any]]:
-    """The rows of ``diagnoses`` about one class, without run, split and model."""
+def rows_of(case: Case, answers: Sequence[Ranked], pipeline: PipelineFile | None = None) -> list[dict[str, Any]]:
+    """The rows of ``diagnoses`` about one class, without run, split and model; ``pipeline`` is for lines of it."""
     return [
         {
             "category_id": case.category,
@@ -143,6 +145,9 @@ def rows_of(case: Case, answers: Sequence[Ranked]) -> list[dict[str, Any]]:
             "sentence": entry.verdict.sentence,
             "remedy": entry.verdict.remedy,
             "remedy_config": to_yaml(entry.verdict.config) if entry.verdict.config else None,
+            "remedy_pipeline": None
+            if pipeline is None
+            else remedy_as_pipeline(pipeline, entry.cause.name, case.name, entry.verdict.config),
         }
         for place, entry in enumerate(answers, start=1)
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from detray.boxes import Reach
 from detray.diagnose.settings import DiagnoseSettings
 from detray.meaning.settle import Stated
+from detray.pipeline.read import PipelineFile
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Request:
         model_classes: the classes by id that the model's own file lists, if one does.
         max_detections: that the evaluation takes an image and class.
         reach: the input that the model resizes pictures to, and its anchors, if they are known.
+        pipeline: the pipeline.config that the model is trained with, if one is stated.
     """
 
     run: str
@@ -35,3 +37,4 @@ class Request:
     model_classes: Mapping[int, str] | None = None
     reach: Reach | None = None
     max_detections: int = 100
+    pipeline: PipelineFile | None = None

@@ -28,7 +28,7 @@ def summary(split: str, shown: Sequence[Shown]) -> tuple[Table, list[str], str |
     rows = _rows(shown)
     cells = [[row.name, row.ap, row.ap50, row.rank, row.cause, row.d_ap] for row in rows]
     table = Table(f"Diagnoses of {split}", ("class", "AP", "AP50", "rank", "cause", "AP regained"), cells)
-    lines = [line for row in rows for line in (f"{row.name}, {row.rank}: {row.sentence}", f"    do: {row.remedy}")]
+    lines = [line for row in rows for line in _lines(row)]
     firsts = [row for row in rows if row.rank == 1]
     first = max(firsts, key=lambda row: (row.cause != NoGroundTruth.name, row.d_ap or 0.0), default=None)
     return table, lines, None if first is None else _step(first)
@@ -38,6 +38,12 @@ def _step(first: Shown) -> str:
     """What to do first, for the class that gains most by it."""
     most = "" if first.cause == NoGroundTruth.name else ", which it helps most"
     return f"for {first.name}{most}: {first.remedy}"
+
+
+def _lines(row: Shown) -> list[str]:
+    """What is wrong, what to do, and the lines of a pipeline.config that do it."""
+    stated = [f"    pipeline.config: {line}" for line in (row.pipeline or "").splitlines()]
+    return [f"{row.name}, {row.rank}: {row.sentence}", f"    do: {row.remedy}", *stated]
 
 
 def _rows(shown: Sequence[Shown]) -> list[Shown]:

@@ -10,6 +10,7 @@ from detray.pipeline.schema import TrainEvalPipelineConfig
 from detray.pipeline.text import Node, scan
 
 INDENT = 2
+ADDED = "[+]"
 
 Value = bool | int | float | str | None | Mapping[str, Any] | Sequence[Any]
 """What a field is set to: a mapping is a message, a list several values, None takes the field away."""
@@ -19,17 +20,27 @@ def apply(text: str, overrides: Mapping[str, Value], path: str = "pipeline.confi
     """``text`` with values by their place, ``{"train_config.batch_size": 8}``; the rest is kept to the letter.
 
     A field that is not stated is added at the end of its section, sections that are not there are made. A field that
-    repeats is replaced as a whole by the list that it is set to.
+    repeats is replaced as a whole by the list that it is set to; with ``[+]`` behind its place the list is added to it.
 
     Raises:
         UsageError: a place that no schema knows, or a result that the API would refuse.
     """
     for place, value in overrides.items():
-        names = place.split(".")
+        names = place.removesuffix(ADDED).split(".")
         field = _declared(names)
-        text = _set(text, names, field, value, path)
+        if place.endswith(ADDED):
+            section, left = _section(scan(text, path), names)
+            text = _add(text, section, _nested(left, _fields(left[-1], field, value)))
+        else:
+            text = _set(text, names, field, value, path)
     parse_pipeline(text, path)
     return text
+
+
+def lines_of(place: str, value: Value) -> list[str]:
+    """The lines that state a field, none where it is taken away."""
+    names = place.removesuffix(ADDED).split(".")
+    return [f"# take {names[-1]} out"] if value is None else _fields(names[-1], _declared(names), value)
 
 
 def _declared(names: Sequence[str]) -> Declared:

@@ -14,6 +14,7 @@ from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.classes import stated
 from detray.verbs.config import Config
+from detray.verbs.pipeline import read_stated
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -26,6 +27,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         stated=stated(config),
         max_detections=protocol_of(config.evaluate).cap,
         train="train" if "train" in config.dataset.splits else None,
+        pipeline=read_stated(config),
     )
     if config.dataset.label_map is not None:
         path = stated_path(config.dataset.label_map, config.dataset.root, "dataset.label_map")
@@ -40,8 +42,10 @@ def run(context: Context, flow: Flow) -> Outcome:
 
 def inputs(config: Config) -> tuple[str, ...]:
     """Further files that the diagnosis reads."""
-    stated = (config.diagnose.train_detections, config.diagnose.base_detections)
-    return tuple(path for path in stated if path is not None)
+    pipeline = read_stated(config)
+    stated = None if pipeline is None else pipeline.path
+    read = (config.diagnose.train_detections, config.diagnose.base_detections, stated)
+    return tuple(path for path in read if path is not None)
 
 
 STAGE = StageDefinition(

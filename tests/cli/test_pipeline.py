@@ -1,5 +1,6 @@
 """``--pipeline``: a pipeline.config is checked against data, label map and checkpoint, and names the data by itself."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,26 @@ def test_blood_cells_as_the_api_trains_them(
     }
     assert "8.0 times too high by ssd_mobilenet_v2_fpnlite_320x320" in found["pipeline-schedule", None]["observed"]
     assert "no rule reads 22 of its fields" in capsys.readouterr().out
+
+
+def test_a_remedy_is_also_lines_of_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    boxes = [[20 * (k % 10), 40 * (k // 10 % 3), 20, 20] for k in range(90)]
+    truth = {
+        "images": [{"id": k, "file_name": f"{k}.jpg", "width": 640, "height": 480} for k in range(3)],
+        "categories": [{"id": 1, "name": "RBC"}],
+        "annotations": [
+            {"id": k + 1, "image_id": k % 3, "category_id": 1, "bbox": box, "area": 400, "iscrowd": 0}
+            for k, box in enumerate(boxes)
+        ],
+    }
+    found = [
+        {"image_id": k % 3, "category_id": 1, "bbox": [box[0] + 300, box[1] + 200, 20, 20], "score": 0.9 - k / 200}
+        for k, box in enumerate(boxes)
+    ]
+    Path("gt.json").write_text(json.dumps(truth))
+    Path("dets.json").write_text(json.dumps(found))
+    files = ["gt.json", "dets.json", "--pipeline", "pipeline.config"]
+    assert cli.main(["diagnose", *files, "--serial", "--output", "out"]) == 0
+    rows = pq.read_table(Path("out") / "diagnose" / "diagnoses").to_pylist()
+    first = next(row["remedy_pipeline"] for row in rows if row["rank"] == 1 and row["remedy_pipeline"])
+    assert f"    pipeline.config: {first.splitlines()[0]}" in capsys.readouterr().out.splitlines()

@@ -52,7 +52,7 @@ class SomeClasses:
     repaired: tuple[ShardRows, ...]
 
 
-SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy")
+SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline")
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -66,6 +66,7 @@ class Shown(msgspec.Struct, frozen=True):
     d_ap: float | None
     sentence: str
     remedy: str
+    pipeline: str | None = None
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -89,7 +90,8 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
     diagnoses = [
         marks | {"is_weak": is_weak(case.given.ap, case.given.ap50, work.settings)} | row
         for case in cases_of(given, repaired, known.faults, work.names, weak, known.inputs, work.not_working)
-        for row in rows_of(case, only(case, MaxDetections()) if case.category in work.capped else ranked(case))
+        for answers in [only(case, MaxDetections()) if case.category in work.capped else ranked(case)]
+        for row in rows_of(case, answers, work.pipeline)
     ]
     suspects = label_errors(*rows, known.repaired, work.names, run=work.run, split=work.split, model=work.model)
     written = {

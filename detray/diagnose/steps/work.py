@@ -13,6 +13,7 @@ from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps.sources import DetectionSource
 from detray.evaluate.kernel import Detections
 from detray.flow.data import Data, unseen_images
+from detray.pipeline.read import PipelineFile
 from detray.store import ShardKey
 
 IMAGE_COLUMNS = ("image_id", "file_name", "width", "height", "image_row")
@@ -36,6 +37,7 @@ class Work:
         max_detections: that the evaluation takes an image and class.
         capped: classes that are looked at only because that cap cuts them.
         floors: by class that is not weak, the score from which its detections are looked at.
+        pipeline: the pipeline.config that remedies are also written for.
     """
 
     data: Data
@@ -48,6 +50,7 @@ class Work:
     floors: Mapping[int, float]
     max_detections: int = 100
     capped: frozenset[int] = frozenset()
+    pipeline: PipelineFile | None = None
 
     @property
     def not_working(self) -> list[int]:
