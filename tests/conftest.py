@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 # a time limit for each example would measure the machine and the first import
-settings.register_profile("detray")
+settings.register_profile("detray", deadline=None)
 settings.load_profile("detray")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -16,6 +16,7 @@ DETECTORS: tuple[DetectorKind, ...] = (
         read_prepare=retinanet.read_retinanet_prepare,
         is_trainable=True,
         reach=retinanet.reach,
+        read_reach=retinanet.read_retinanet_reach,
     ),
     DetectorKind(
         name="saved_model",

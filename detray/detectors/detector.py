@@ -120,6 +120,7 @@ class DetectorKind:
         check: refuses before anything starts what ``load`` would refuse later; None: ``read_classes`` does.
         is_trainable: whether 'detray train' and 'detray tune' make such detectors.
         reach: what a detector that is trained with some settings can see; None where that is not known.
+        read_reach: what the model at a path can see, without loading it; None where it does not tell.
         largest_batch: pictures that it takes at once at most; None: any number.
 
     The ``read_`` functions raise `DetrayError` where the path holds no such model.
@@ -133,6 +134,7 @@ class DetectorKind:
     check: Check | None = None
     is_trainable: bool = False
     reach: Callable[[DetectorSettings], Reach | None] | None = None
+    read_reach: Callable[[DetectorSettings, str], Reach | None] | None = None
     largest_batch: int | None = None
 
     def batch_size(self, asked: int) -> int:

@@ -16,12 +16,13 @@ from detray import schema
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.histogram import Histogram, histograms
-from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
+from detray.diagnose.evidence.mixture import chance_of_wrong_labels
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
+from detray.diagnose.evidence.unlabelled import unlabelled
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.counts import MIN_HITS, ClassCounts
-from detray.diagnose.observation.rows import TIGHT_IOU, BoxRows, DetectionRows, first_of_each_place
+from detray.diagnose.observation.rows import TIGHT_IOU, BoxRows, DetectionRows
 
 LISTED = Criterion(0.01, "chance below which a suspected label error is not worth a look")
 SPURIOUS_SHARE = Criterion(
@@ -111,16 +112,16 @@ def label_errors(
 
 
 def _missing(detections: DetectionRows) -> dict[str, Any]:
-    """Detections on background, one a place."""
-    rows = take(detections, detections.kept & (detections.outcome == o.BACKGROUND))
-    rows = take(rows, first_of_each_place(rows))
-    true = take(detections, detections.kept & (detections.outcome == o.TRUE))
-    score = np.zeros(len(rows))
-    for one in np.unique(rows.category):
-        mine, own = true.score[true.category == one], rows.category == one
-        if len(mine) >= MIN_HITS:
-            score[own] = chance_of_wrong_labels(logit(mine), logit(rows.score[own]))
-    return _listed("missing", rows, score, suggested_category_id=rows.category, suggested_box=rows.box)
+    """Detections on background, one a place of each class."""
+    rows, score = [np.zeros(0, np.int64)], [np.zeros(0)]
+    for one in np.unique(detections.category):
+        own = np.flatnonzero(detections.category == one)
+        places, chance = unlabelled(take(detections, own))
+        rows.append(own[places])
+        score.append(chance)
+    found = take(detections, np.concatenate(rows))
+    named = {"suggested_category_id": found.category, "suggested_box": found.box}
+    return _listed("missing", found, np.concatenate(score), **named)
 
 
 def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:

@@ -43,6 +43,21 @@ class Mend:
     """All detections of an image count; with nothing else mended."""
 
 
+def told_apart(result: ClassResult, boxes: Flags, detections: Flags, other: int) -> Mend:
+    """A class and ``other`` told apart in both directions: one mend, as it is one row of the table errors.
+
+    Args:
+        result: of the class.
+        boxes: those of the class that are covered by another one, ``[n]``.
+        detections: those of the class that sit on another one, ``[m]``.
+        other: the other class.
+    """
+    return Mend(
+        relabelled=boxes & (result.boxes.cover_category == other),
+        ignored=detections & (result.detections.other_category == other),
+    )
+
+
 def regained(result: ClassResult, mend: Mend) -> float | None:
     """AP that the class regains by the mend, at least 0; None where it has none."""
     if result.ap is None:

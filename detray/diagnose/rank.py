@@ -61,11 +61,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     """
     causes = [cause for cause in causes if is_looked_for(cause, case.split.inputs)]
     holding = [(cause, verdict) for cause in causes if (verdict := cause.judge(case)) is not None]
-    if all(cause.name == FewExamples.name for cause, _ in holding):
-        # too few boxes are no reason to say nothing of what is wrong with them
-        stand_in = costliest(case, causes)
-        if not holding or stand_in[1].d_ap is not None:
-            holding.append(stand_in)
+    holding += _stand_in(case, causes, holding)
     explained = {name for cause, _ in holding for name in cause.explains}
     held = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
     if case.is_repaired:
@@ -99,6 +95,24 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
             first.append(Ranked(cause, verdict))
             told.add(verdict)
     return first + last
+
+
+def _stand_in(
+    case: Case, causes: Sequence[Cause], holding: Sequence[tuple[Cause, Verdict]]
+) -> list[tuple[Cause, Verdict]]:
+    """The kind of error that costs most, where what holds are but symptoms that cost far less, or too few boxes.
+
+    Too few boxes are no reason to say nothing of what is wrong with them.
+    """
+    others = [entry for entry in holding if entry[0].name != FewExamples.name]
+    if any(cause.group != SYMPTOM or verdict.d_ap is None for cause, verdict in others):
+        return []
+    cause, verdict = costliest(case, causes)
+    if verdict.d_ap is None:
+        return [] if holding else [(cause, verdict)]
+    dearest = max((other.d_ap or 0.0 for _, other in others), default=0.0)
+    named = {other.name for other, _ in others}
+    return [] if cause.name in named or dearest >= LIGHT_SHARE * verdict.d_ap else [(cause, verdict)]
 
 
 def only(case: Case, cause: Cause) -> list[Ranked]:

@@ -9,11 +9,12 @@ from detray.audit.summary import StatedLabelMap
 from detray.boxes import Reach
 from detray.detectors.augmentation.augment import Augmentation
 from detray.detectors.augmentation.settings import AugmentationSettings, Policy, loses_boxes
-from detray.detectors.catalogue import detector_kind, is_trainable
+from detray.detectors.catalogue import detector_kind
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
+from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
 from detray.verbs.pictures import pictured, read_pictures
@@ -43,12 +44,17 @@ def _augmentation(policy: Policy | AugmentationSettings) -> Augment:
 
 
 def _reach(config: Config) -> Reach | None:
-    """What the detector that this configuration trains can see; None where it trains none, or nobody asked for one."""
-    trains = config.detector.path is None and is_trainable(config.detector) and TRAIN in config.dataset.splits
-    if not trains or not config.audit.detector:
+    """What the detector at hand can see: the model at a path, or the one that this configuration trains.
+
+    None where it is not known, or nobody asked.
+    """
+    detector = config.detector
+    if detector.is_precomputed or not config.audit.detector:
         return None
-    reach = detector_kind(config.detector).reach
-    return reach(config.detector) if reach is not None else None
+    kind = detector_kind(detector)
+    if detector.path is not None:
+        return kind.read_reach(detector, absolute(detector.path)) if kind.read_reach is not None else None
+    return kind.reach(detector) if kind.reach is not None and TRAIN in config.dataset.splits else None
 
 
 def _label_map(config: Config) -> StatedLabelMap | None:
@@ -69,6 +75,8 @@ STAGE = StageDefinition(
         "detector.path",
         "detector.input_width",
         "detector.input_height",
+        "detector.anchors",
+        "detector.top_level",
         "train.augmentation",
     ),
     run=run,

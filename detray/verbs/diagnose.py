@@ -36,7 +36,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         return diagnose(flow, replace(request, detections=config.detector.path))
     kind = detector_kind(config.detector)
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
-    reach = None if kind.reach is None else kind.reach(config.detector)
+    reach = None if kind.read_reach is None else kind.read_reach(config.detector, path)
     return diagnose(flow, replace(request, model_classes=kind.read_classes(config.detector, path), reach=reach))
 
 

@@ -14,7 +14,13 @@ from detray.detectors import archive as archive_module
 from detray.detectors.detector import Prepared
 from detray.detectors.retinanet import model as module
 from detray.detectors.retinanet.anchors import make_anchors
-from detray.detectors.retinanet.model import RetinaNet, load_retinanet, reach, read_retinanet_classes
+from detray.detectors.retinanet.model import (
+    RetinaNet,
+    load_retinanet,
+    reach,
+    read_retinanet_classes,
+    read_retinanet_reach,
+)
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import AnchorSettings, PredictSettings
@@ -194,6 +200,12 @@ def test_the_reach_follows_the_settings():
         sorted((side * root, side / root) for side in (10.0, 20.0, 40.0, 80.0) for root in (1.0, 2.0))
     )
     assert reach(replace(DETECTOR, anchors="auto")) is None
+
+
+def test_the_reach_of_a_model_at_hand_is_its_own(model, tmp_path):
+    path = _write(model.files(), tmp_path)
+    other = replace(DETECTOR, input_width=512, input_height=512, anchors="auto")
+    assert read_retinanet_reach(other, path) == reach(DETECTOR)
 
 
 def test_a_card_from_before_there_were_levels_and_anchors_loads(model, tmp_path):

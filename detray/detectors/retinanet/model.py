@@ -194,6 +194,15 @@ def read_retinanet_prepare(detector: DetectorSettings, path: str) -> Stretch:
     return stretch_to(_read_card(path).detector)
 
 
+def read_retinanet_reach(detector: DetectorSettings, path: str) -> Reach | None:
+    """What the model in the folder ``path`` can see; only its card is read.
+
+    Raises:
+        DetrayError: the card is missing or damaged.
+    """
+    return reach(_read_card(path).detector)
+
+
 def reach(settings: DetectorSettings) -> Reach | None:
     """What a network of these settings can see; None where its anchors will be fitted to the data."""
     if settings.anchors == "auto":

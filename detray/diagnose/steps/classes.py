@@ -14,6 +14,7 @@ from detray.diagnose.evidence.inputs import Inputs
 from detray.diagnose.evidence.reference import HIGH_RECALL, Reference
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.split import Split
+from detray.diagnose.evidence.unlabelled import LIKELY
 from detray.diagnose.label_errors import label_errors
 from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.observation.columns import take
@@ -99,7 +100,7 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
         "label_errors": _with_files(work.data, suspects, known.keys),
     }
     shown = [Shown(row["category_name"], *(row[name] for name in SHOWN)) for row in diagnoses]
-    likely = pc.sum(pc.greater_equal(suspects["score"], 0.5)).as_py() or 0
+    likely = pc.sum(pc.greater_equal(suspects["score"], LIKELY)).as_py() or 0
     return Output(Judged(shown, suspects.num_rows, likely), written)
 
 

@@ -7,10 +7,12 @@ from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC, LIKE_TRUE_UPPER_AUC
 from detray.diagnose.evidence.bare_images import BareImages, outscores
 from detray.diagnose.evidence.chance import Auc
+from detray.diagnose.evidence.unlabelled import unlabelled
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
 from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
 
 UNLABELLED_SHARE = Criterion(0.2, f"confident detections where no box stands, for each true one: {SUITE}")
+WORTH_A_LOOK = Criterion(0.25, "chance of the surest suspect: below it a look at the pictures is not worth its while")
 MORE_THERE = Criterion(1, f"standard errors beyond chance from which detections stand where no box is: {SUITE}")
 
 _WORST = 10
@@ -59,22 +61,28 @@ def _left_out(case: Case, auc: Auc) -> Verdict | None:
     usual = case.scores.usual_false(case.scores.median)
     if share < UNLABELLED_SHARE or n_high < max(MIN_HITS, ABOVE_CLUTTER * usual):
         return None
+    _, chances = unlabelled(result.detections)  # as label_errors lists them
+    surest, expected = float(chances.max()), float(chances.sum())
+    if surest < WORTH_A_LOOK or expected < max(MIN_HITS, UNLABELLED_SHARE * n_true):
+        return None
     images = _most_first(result.detections.image[places])
     return Verdict(
-        confidence=round(confidence(share, UNLABELLED_SHARE) * n_high / (n_high + MIN_HITS), 3),
+        confidence=round(min(confidence(share, UNLABELLED_SHARE) * n_high / (n_high + MIN_HITS), surest), 3),
         d_ap=regained(result, Mend(labelled=places)),
         numbers={
             "unlabelled": n,
             "true": n_true,
             "per_true": share,
+            "expected": expected,
+            "surest": surest,
             "auc": auc.value,
             "score_floor": case.scores.low,
             "images": len(images),
             "worst_images": images[:_WORST].tolist(),
         },
-        sentence=f"{n} detections of {case.label} in {number(len(images), 'image', 'images')} stand where no"
-        f" box is drawn and score like the {n_true} true ones (AUC {auc.value:.2f}): objects are likely left out of the"
-        " annotations.",
+        sentence=f"{n} detections of {case.label} in {number(len(images), 'image', 'images')} stand where no box is"
+        f" drawn, {n_high} of them as sure as the upper half of the {n_true} true ones: about {expected:.0f} are"
+        " objects left out of the annotations.",
         remedy=_REMEDY,
         config=clean("add"),
         detections=places,

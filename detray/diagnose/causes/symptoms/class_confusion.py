@@ -2,7 +2,7 @@ from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.confusion import dominant_class
-from detray.diagnose.mend import Mend, regained
+from detray.diagnose.mend import regained, told_apart
 from detray.diagnose.observation.counts import MIN_HITS
 
 COVERED_SHARE = Criterion(0.15, f"share of the boxes covered by another class: {SUITE}")
@@ -32,7 +32,7 @@ class ClassConfusion(Cause):
             return None
         return Verdict(
             confidence=confidence(most / case.boxes.n_seen, COVERED_SHARE, 0.6),
-            d_ap=regained(case.result, Mend(relabelled=rows)),
+            d_ap=regained(case.result, told_apart(case.result, case.confusion.boxes, case.confusion.detections, other)),
             numbers={
                 "covered": most,
                 "n_ground_truth": of,

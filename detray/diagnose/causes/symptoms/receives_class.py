@@ -2,7 +2,7 @@ from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.confusion import dominant_class
-from detray.diagnose.mend import Mend, regained
+from detray.diagnose.mend import regained, told_apart
 from detray.diagnose.observation.counts import MIN_HITS
 
 RECEIVED_SHARE = Criterion(0.2, f"share of the confident detections that sit on other classes: {SUITE}")
@@ -33,7 +33,7 @@ class ReceivesClass(Cause):
             return None
         return Verdict(
             confidence=confidence(most / of, RECEIVED_SHARE, 0.6),
-            d_ap=regained(case.result, Mend(ignored=rows)),
+            d_ap=regained(case.result, told_apart(case.result, case.confusion.boxes, case.confusion.detections, other)),
             numbers={
                 "on_other": most,
                 "boxes_met": case.boxes.n_seen,

@@ -1,0 +1,25 @@
+"""Detections where no box stands, and the chance of each that its object was left out of the annotations."""
+
+import numpy as np
+
+from detray.arrays import Floats, Rows
+from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.counts import MIN_HITS
+from detray.diagnose.observation.rows import BACKGROUND, TRUE, DetectionRows, first_of_each_place
+
+LIKELY = 0.5
+"""Chance from which a label is likelier wrong than right."""
+
+
+def unlabelled(detections: DetectionRows) -> tuple[Rows, Floats]:
+    """Of a class's detections ``[m]`` the surest on background of each place: rows ``[k]``, and their chances ``[k]``.
+
+    The chances compare their scores with those of the true detections; they are 0 where these are too few.
+    """
+    rows = np.flatnonzero(detections.kept & (detections.outcome == BACKGROUND))
+    rows = rows[first_of_each_place(take(detections, rows))]
+    true = detections.score[detections.kept & (detections.outcome == TRUE)]
+    if len(true) < MIN_HITS or not len(rows):
+        return rows, np.zeros(len(rows))
+    return rows, chance_of_wrong_labels(logit(true), logit(detections.score[rows]))
