@@ -53,24 +53,28 @@ def require_runnable(
 
 def _scores(detector: Any, readings: Sequence[Layout], sample: Sample) -> str:
     """What the two best readings hit; detectors of others' models are dataclasses that hold their layout."""
-    scored = [(count_hits(replace(detector, layout=reading), sample), reading) for reading in readings]
-    fields = open_fields(readings)
+    scored = [(*hits(replace(detector, layout=reading), sample), reading) for reading in readings]
     told = " and ".join(
-        f"{', '.join(f'detector.io.{key} {getattr(reading, key)}' for key in fields)} hits {hits}"
-        for hits, reading in sorted(scored, key=lambda pair: -pair[0])[:2]
+        f"{{{', '.join(f'{key}: {getattr(reading, key)}' for key in open_fields(readings))}}} hits {count}"
+        f" (mean IoU {overlap / max(count, 1):.2f})"
+        for count, overlap, reading in sorted(scored, key=lambda found: (-found[0], -found[1]))[:2]
     )
     objects = sum(len(boxes) for _, boxes in sample)
-    return f"{untold(readings)}; of {objects} objects in {len(sample)} pictures {told}; set what is right"
+    return (
+        f"{untold(readings)}; of {objects} objects in {len(sample)} pictures {told}; set detector.io to what is right"
+    )
 
 
-def count_hits(detector: Detector, sample: Sample) -> int:
-    """How many objects are hit, by an IoU of at least .5, by one of as many best detections of whatever class."""
+def hits(detector: Detector, sample: Sample) -> tuple[int, float]:
+    """How many objects one of as many best detections of whatever class hits by an IoU of at least .5, and the sum of
+    these IoUs."""
     found = detector.detect([detector.prepare(picture) for picture, _ in sample])
-    hits = 0
-    for number, (_, boxes) in enumerate(sample):
-        best = found.boxes[(found.image == number) & (found.rank <= len(boxes))]
-        hits += int((pairwise_iou(best, boxes) >= HIT_IOU).any(axis=0).sum()) if len(best) else 0
-    return hits
+    overlaps = [
+        pairwise_iou(found.boxes[(found.image == number) & (found.rank <= len(boxes))], boxes).max(axis=0, initial=0)
+        for number, (_, boxes) in enumerate(sample)
+    ]
+    best = np.concatenate(overlaps)
+    return int((best >= HIT_IOU).sum()), float(best[best >= HIT_IOU].sum())
 
 
 def sample_of(data: Data, splits: Sequence[str]) -> Sample:

@@ -30,23 +30,29 @@ class Reading:
 def ultralytics(signature: Signature, card: UltralyticsCard | None) -> Reading | None:
     """One output: a column of centre, size and scores for each anchor, or six numbers for each detection.
 
-    Source: Ultralytics' exporter; its metadata.yaml lies beside the model.
+    The latter are Ultralytics' only if its metadata.yaml lies beside the model: others give such rows too.
+    Source: Ultralytics' exporter.
     """
     if len(signature.outputs) != 1 or signature.kind in ("picture", "example"):
         return None
     name, port = next(iter(signature.outputs.items()))
+    return _fused("Ultralytics", name, port, card)
+
+
+def _fused(family: str, name: str, port: Port, card: UltralyticsCard | None) -> Reading | None:
+    """Boxes, scores and classes in one output ``[b, n, 6]`` or, for each anchor, ``[b, 4 + c, n]``."""
     if port.shape is None or len(port.shape) != 3:
         return None
     _, rows, columns = port.shape
     outputs: Outputs = {"boxes": name}
-    if columns == 6 and (card is None or rows != 4 + len(card.names)):
-        return Reading("Ultralytics", outputs, True, 0, "xyxy", "input_pixel", "letterbox", "0..1")
-    is_columns = rows is not None and rows > 4 and (columns is None or columns > rows)
-    if card is not None and rows not in (None, 4 + len(card.names)):
-        is_columns = False
-    return (
-        Reading("Ultralytics", outputs, False, 0, "cxcywh", "input_pixel", "letterbox", "0..1") if is_columns else None
-    )
+    stated = None if card is None else 4 + len(card.names)
+    if columns == 6 and rows != stated:
+        if card is None:
+            return Reading("rows of six numbers", outputs, True, 0)
+        return Reading(family, outputs, True, 0, "xyxy", "input_pixel", "letterbox", "0..1")
+    if rows is None or (rows != stated if stated else rows <= 4 or (columns is not None and columns <= rows)):
+        return None
+    return Reading(family, outputs, False, 0, "cxcywh", "input_pixel", "letterbox", "0..1")
 
 
 def official_vision(signature: Signature, card: UltralyticsCard | None) -> Reading | None:
@@ -99,6 +105,8 @@ def named(signature: Signature, card: UltralyticsCard | None) -> Reading | None:
 
 def of_outputs(family: str, outputs: Mapping[Role, str], ports: Ports) -> Reading | None:
     """What is said by which output is what alone; None where that is not enough."""
+    if set(outputs) == {"boxes"}:
+        return _fused(family, outputs["boxes"], ports[outputs["boxes"]], None)
     if "boxes" not in outputs or not ports[outputs["boxes"]].fits(None, None, 4):
         return None
     kept: Outputs = dict(outputs)
