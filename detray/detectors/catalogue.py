@@ -32,6 +32,7 @@ DETECTORS: tuple[DetectorKind, ...] = (
         read_classes=tflite.read_tflite_classes,
         read_prepare=tflite.read_tflite_prepare,
         read_layout=tflite.read_tflite_layout,
+        check=tflite.check_tflite,
     ),
     DetectorKind(
         name="keras",

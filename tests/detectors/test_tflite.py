@@ -108,7 +108,7 @@ def test_labels_and_scaling_come_from_the_metadata(tmp_path: Path, exported: byt
 
 
 def test_a_range_that_nothing_says_is_asked_for(tmp_path: Path, exported: bytes) -> None:
-    with pytest.raises(UsageError, match=r"does not say of which range; set detector\.io\.input_range"):
+    with pytest.raises(UsageError, match=r"does not tell input_range; set detector\.io\.input_range to -1\.\.1 or"):
         detect(tmp_path, exported, IoSettings())
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from detray.arrays import Floats32
+from detray.detectors.ambiguous import AmbiguousError
 from detray.detectors.detector import Prepare
 from detray.detectors.inputs import preparation
 from detray.detectors.io import BoxOrder, BoxUnit, InputRange, IoSettings, Layout, Resize
@@ -26,6 +28,8 @@ GREY, BLACK = 114, 0
 
 MOST_ENDED = 1000
 """Rows of an output ``[n, 6]`` from which they are YOLOv5's anchors with one class, where no names tell."""
+OPEN_RANGES: tuple[InputRange, ...] = ("-1..1", "vgg", "torch", "0..255", "0..1")
+"""What the Object Detection API's exports take with MobileNet, ResNet, EfficientDet and CenterNet; and others."""
 _YOLO: tuple[Resize, InputRange] = ("letterbox", "0..1")
 
 
@@ -84,29 +88,28 @@ class TfliteModel:
         return {number + (self._io.class_base or 0): name for number, name in names.items()}
 
     @cached_property
-    def scaling(self) -> Scaling:
-        """From pixels to real values of the input.
-
-        Raises:
-            UsageError: nothing says it.
-        """
+    def scaling(self) -> Scaling | None:
+        """From pixels to real values of the input; None: nothing says it."""
         if self._io.input_range is not None:
             return RANGES[self._io.input_range]
         if self.metadata.scaling is not None:
             return self.metadata.scaling
         if self.input.dtype.kind != "f":
             return RANGES[_range_of(self.input)]
-        if self._reading.input_range is not None:
-            return RANGES[self._reading.input_range]
-        raise UsageError(
-            f"{self.program.place}: takes floats and does not say of which range; set detector.io.input_range:"
-            " for models of the Object Detection API -1..1 with MobileNet, vgg with ResNet, torch with EfficientDet and"
-            " 0..255 with CenterNet"
-        )
+        return None if self._reading.input_range is None else RANGES[self._reading.input_range]
 
     @cached_property
     def layout(self) -> Layout:
-        """All of it, for a person too."""
+        """All of it, for a person too.
+
+        Raises:
+            AmbiguousError: it takes floats, and nothing says of which range.
+        """
+        if self.scaling is None:
+            raise AmbiguousError.of(self.program.place, [self._layout(name) for name in OPEN_RANGES])
+        return self._layout(self.scaling.name)
+
+    def _layout(self, input_range: InputRange | Literal["own"]) -> Layout:
         io, reading, tensor = self._io, self._reading, self.input
         height, width = self.size
         return Layout(
@@ -117,7 +120,7 @@ class TfliteModel:
             height=height,
             width=width,
             resize=io.resize or reading.resize,
-            input_range=self.scaling.name,
+            input_range=input_range,
             box_order=reading.order,
             box_unit=reading.unit,
             class_base=io.class_base or 0,
@@ -125,9 +128,9 @@ class TfliteModel:
             outputs=dict(io.outputs),
         )
 
-    @property
-    def prepare(self) -> Prepare:
-        return preparation(self.layout, self._reading.fill)
+    def prepares(self, layout: Layout) -> Prepare:
+        """How pictures become its input."""
+        return preparation(layout, self._reading.fill)
 
     def trial(self) -> dict[int, Floats32]:
         """What comes out for noise."""
@@ -221,10 +224,10 @@ def _raw(model: TfliteModel, io: IoSettings) -> _Reading:
         )
     values = model.trial()[scores.index]
     is_logits = "logits" in io.outputs or bool(((values < 0) | (values > 1)).any())
-    if io.anchors is None and io.box_order is not None and sides == 4:
+    anchors = ssd_anchors(height, width) if io.anchors is None else read_anchors(io.anchors)
+    if sides == 4 and len(anchors) != count and io.anchors is None and io.box_order is not None:
         family = Decoded(boxes.index, scores.index, is_logits, io.box_order)
         return _Reading(family, "decoded boxes and scores", io.box_order, io.box_unit or "share", suppresses=False)
-    anchors = ssd_anchors(height, width) if io.anchors is None else read_anchors(io.anchors)
     if sides != 4 or len(anchors) != count:
         has = f"; {io.anchors} has {len(anchors)}" if io.anchors else ""
         raise UsageError(

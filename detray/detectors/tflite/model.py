@@ -1,7 +1,8 @@
 """The detector of a TFLite file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from detray.detectors.answers import detections
 from detray.detectors.detector import Detections, Prepare, Prepared
 from detray.detectors.io import Layout
 from detray.detectors.model_file import read_model
-from detray.detectors.ranges import Scaling
+from detray.detectors.ranges import RANGES, Scaling
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.detectors.tflite.layout import TfliteModel
 from detray.detectors.tflite.program import Tensor
@@ -19,37 +20,42 @@ from detray.detectors.tflite.program import Tensor
 WHAT = "a .tflite file"
 
 
+@dataclass(frozen=True)
 class TfliteDetector:
     """Detects with a TFLite file, in batches of the size that it was converted with."""
 
-    def __init__(self, model: TfliteModel, predict: PredictSettings) -> None:
-        self._model, self._predict = model, predict
-        self.layout = model.layout
-        self._prepare = model.prepare
-        self._values = _Values(model.input, model.scaling, model.channels_first)
+    model: TfliteModel
+    predict: PredictSettings
+    layout: Layout
 
     @property
     def classes(self) -> Mapping[int, str]:
-        return self._model.classes
+        return self.model.classes
+
+    @cached_property
+    def _values(self) -> "_Values":
+        stated, name = self.model.scaling, self.layout.input_range
+        scaling = stated if stated is not None and stated.name == name else RANGES[name]
+        return _Values(self.model.input, scaling, self.model.channels_first)
 
     def prepare(self, picture: Pixels) -> Prepared:
         """An RGB picture ``[h, w, 3]`` in the size of the input."""
-        return self._prepare(picture)
+        return self.model.prepares(self.layout)(picture)
 
     def detect(self, pictures: Sequence[Prepared]) -> Detections:
         """The detections in any number of pictures; the last batch is filled up."""
-        size = self._model.input.shape[0]
+        size = self.model.input.shape[0]
         answers = []
         for start in range(0, len(pictures), size):
             batch = [picture.pixels for picture in pictures[start : start + size]]
             padded = [*batch, *(np.zeros_like(batch[0]),) * (size - len(batch))]
-            found = self._model.program.run(self._values(np.stack(padded)))
+            found = self.model.program.run(self._values(np.stack(padded)))
             for number in range(len(batch)):
                 of_picture = {index: _row(values, number, size) for index, values in found.items()}
-                answers.append(self._model.family.answer(of_picture, self._predict))
+                answers.append(self.model.family.answer(of_picture, self.predict))
         if self.layout.class_base and not self.layout.suppresses:  # the places of scores count from 0
             answers = [replace(answer, classes=answer.classes + self.layout.class_base) for answer in answers]
-        return detections(answers, pictures, self.layout, self._predict)
+        return detections(answers, pictures, self.layout, self.predict)
 
 
 def _row(values: Floats32, number: int, size: int) -> Floats32:
@@ -90,7 +96,18 @@ def load_tflite(
         DetrayError: there is no such file, or it does not run.
         UsageError: it does not say what is needed.
     """
-    return TfliteDetector(_read(detector, path), predict)
+    model = _read(detector, path)
+    return TfliteDetector(model, predict, model.layout)
+
+
+def check_tflite(detector: DetectorSettings, path: str, *, trust_model: bool) -> None:
+    """Refuse what `load_tflite` would.
+
+    Raises:
+        DetrayError, UsageError: as there.
+        AmbiguousError: it may be read in several ways.
+    """
+    read_tflite_layout(detector, path)
 
 
 def read_tflite_classes(detector: DetectorSettings, path: str) -> dict[int, str]:
@@ -100,7 +117,8 @@ def read_tflite_classes(detector: DetectorSettings, path: str) -> dict[int, str]
 
 def read_tflite_prepare(detector: DetectorSettings, path: str) -> Prepare:
     """How it takes its pictures."""
-    return _read(detector, path).prepare
+    model = _read(detector, path)
+    return model.prepares(model.layout)
 
 
 def read_tflite_layout(detector: DetectorSettings, path: str) -> Layout:

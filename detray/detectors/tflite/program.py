@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detray.arrays import Floats32
 from detray.detectors.archive import MAX_UNPACKED
 from detray.detectors.runtime import THREADS, greeting_dropped
-from detray.errors import DetrayError
+from detray.errors import DetrayError, UsageError
 
 _NEEDS = {
     "edgetpu": "it is compiled for an Edge TPU; name the file that it was compiled from",
@@ -50,11 +50,11 @@ class Program:
         files, and operations that it brings itself are not loaded.
 
         Raises:
-            DetrayError: it is damaged, or needs what LiteRT lacks.
+            UsageError: it is damaged, or needs what LiteRT lacks.
         """
         self.place = place
         if data[4:8] != b"TFL3":
-            raise DetrayError(f"{place}: no TFLite file; detector.path names one")
+            raise UsageError(f"{place}: no TFLite file; detector.path names one")
         try:
             with greeting_dropped():
                 from ai_edge_litert.interpreter import Interpreter
@@ -66,7 +66,7 @@ class Program:
             self.outputs = tuple(map(Tensor.of, self._interpreter.get_output_details()))
             self.signatures = self._read_signatures()
         except (ValueError, RuntimeError) as error:  # names that are no UTF-8 among them
-            raise self._refusal(error) from None
+            raise UsageError(self._refusal(error)) from None
 
     def _read_signatures(self) -> dict[str, dict[str, int]]:
         """By the name of each signature: which tensor each output's name stands for, by index."""
@@ -88,18 +88,18 @@ class Program:
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise self._refusal(error) from None
+            raise DetrayError(self._refusal(error)) from None
         return {tensor.index: self._real(tensor) for tensor in self.outputs}
 
     def _real(self, tensor: Tensor) -> Floats32:
         values = self._interpreter.get_tensor(tensor.index).astype(np.float32)
         return (values - tensor.zero_point) * np.float32(tensor.scale) if tensor.scale else values
 
-    def _refusal(self, error: Exception) -> DetrayError:
+    def _refusal(self, error: Exception) -> str:
         text = str(error)
         line = next(iter(text.strip().splitlines()), type(error).__name__)[:200]
         mend = next((mend for word, mend in _NEEDS.items() if word in text), "convert it anew")
-        return DetrayError(f"{self.place}: LiteRT does not run it ({line}); {mend}")
+        return f"{self.place}: LiteRT does not run it ({line}); {mend}"
 
 
 def _require_bounded(interpreter: Any, place: str) -> None:
@@ -107,7 +107,7 @@ def _require_bounded(interpreter: Any, place: str) -> None:
     for details in interpreter.get_tensor_details():
         size = math.prod(abs(int(side)) for side in details["shape"]) * np.dtype(details["dtype"]).itemsize
         if size > MAX_UNPACKED:
-            raise DetrayError(
+            raise UsageError(
                 f"{place}: holds a tensor of {size / (1 << 30):,.1f} GiB, and {MAX_UNPACKED >> 30} GiB is the most"
                 " that is made"
             )
