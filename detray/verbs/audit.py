@@ -78,6 +78,7 @@ STAGE = StageDefinition(
         "detector.anchors",
         "detector.top_level",
         "train.augmentation",
+        "evaluate.protocol",
     ),
     run=run,
     inputs=pipeline_inputs,

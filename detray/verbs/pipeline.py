@@ -63,7 +63,7 @@ def stated_pipeline(config: Config) -> StatedPipeline | None:
         dict(_other_labels(config, maps)),
         {one.split: one.annotations for one in sources if one.format == TFRecord.name},
         _checkpoint(paths),
-        getattr(config.evaluate, "protocol", "coco"),
+        config.evaluate.protocol,
     )
 
 

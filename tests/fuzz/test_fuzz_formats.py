@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import samples
@@ -31,7 +32,11 @@ from detray.formats.json import lists as json_lists
 from detray.formats.label_map import read_label_map
 from detray.formats.source import Source
 from detray.formats.tfrecord.records import checksum
+from detray.pipeline.edit import apply
+from detray.pipeline.geometry import anchors_of, finest_stride, resize_of
+from detray.pipeline.read import parse_pipeline, read_pipeline
 
+PIPELINE = (Path(__file__).parents[1] / "pipeline" / "ssd.config").read_bytes()
 EXAMPLES = int(os.environ.get("DETRAY_FUZZ", "200"))
 
 NASTY = (
@@ -286,3 +291,21 @@ def test_mutated_label_maps(folder: Path, name: str, operations: list) -> None:
     assert all(isinstance(entry.id, int | None) for entry in found.entries)
     pa.array([entry.label for entry in found.entries], pa.string())
     pa.array([entry.id for entry in found.entries], pa.int64())
+
+
+@fuzz
+def test_mutated_pipelines(folder: Path, operations: list) -> None:
+    path = folder / "pipeline.config"
+    path.write_bytes(mutate(PIPELINE, operations))
+    try:
+        found = read_pipeline(str(path))
+        text = apply(found.text, {"train_config.batch_size": 7})
+    except DetrayError:
+        return
+    again = parse_pipeline(text, "edited")
+    assert again.config.train_config.batch_size == 7
+    assert len(again.unknown) == len(found.unknown)
+    resize = None if found.architecture is None else resize_of(found.architecture.image_resizer)
+    if found.architecture is not None and resize is not None:
+        assert np.isfinite(anchors_of(found.architecture, resize)).all()
+        assert finest_stride(found.architecture) is not None
