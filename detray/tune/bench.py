@@ -1,5 +1,6 @@
 """What all trials of a tuning share: the resized pictures and the ground truth, prepared once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,16 +13,16 @@ from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.scores import ImageGroups
 from detray.flow.kept import Kept
 from detray.flow.workspace import Workspace
-from detray.tune.prepare import read_data, read_truth
+from detray.tune.prepare import Size, read_data, read_truth, size_of
 from detray.tune.proof import GROUPS
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What `prepare` kept: of each split images and boxes, and the truth of val."""
+    """What `prepare` kept: by input size, height and width, images and boxes of each split; and the truth of val."""
 
-    train: tuple[Kept, Kept]
-    val: tuple[Kept, Kept]
+    train: Mapping[Size, tuple[Kept, Kept]]
+    val: Mapping[Size, tuple[Kept, Kept]]
     truth: Kept
 
 
@@ -58,12 +59,16 @@ class Bench:
         return tuple(self.classes[number] for number in self.focus)
 
     @cached_property
-    def train_data(self) -> TrainingData:
-        return read_data(*self.tables.train)
+    def _read(self) -> dict[Size, tuple[TrainingData, TrainingData]]:
+        return {}
 
-    @cached_property
-    def val_data(self) -> TrainingData:
-        return read_data(*self.tables.val)
+    def data(self, detector: DetectorSettings) -> tuple[TrainingData, TrainingData]:
+        """Both splits at the input size of a detector; one size at a time is held."""
+        size = size_of(detector)
+        if size not in self._read:
+            self._read.clear()
+            self._read[size] = (read_data(*self.tables.train[size]), read_data(*self.tables.val[size]))
+        return self._read[size]
 
     @cached_property
     def truth(self) -> GroundTruth:
@@ -71,5 +76,5 @@ class Bench:
 
     @cached_property
     def image_groups(self) -> ImageGroups:
-        images = np.union1d(self.val_data.image_ids, self.truth.image)
+        images = np.union1d(self.data(self.detector)[1].image_ids, self.truth.image)
         return ImageGroups(images, min(GROUPS, len(images)))

@@ -43,7 +43,7 @@ def finals(search: Search) -> dict[str, Trial]:
 
 def _again(trial: Trial, seed: int) -> Trial:
     trial_id = f"proof-{trial.trial_id.removeprefix('search-')}-seed-{seed}"
-    return Trial(trial_id, "proof", msgspec.structs.replace(trial.settings, seed=seed))
+    return Trial(trial_id, "proof", msgspec.structs.replace(trial.settings, seed=seed), trial.detector)
 
 
 def best_candidate(search: Search, ends: Mapping[str, End]) -> Candidate | None:

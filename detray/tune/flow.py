@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.detectors.training.flow import columns
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import DetrayError
 from detray.flow.epochs import Epochs
@@ -15,10 +16,10 @@ from detray.tune import prepare, rows, summary
 from detray.tune.bench import Bench, Tables
 from detray.tune.finals import Candidate, best_candidate, finals
 from detray.tune.focus import find_focus, read_classes
-from detray.tune.prepare import PREPARE, Split
+from detray.tune.prepare import PREPARE, Split, size_of
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
-from detray.tune.space import search_space
+from detray.tune.space import Space, search_space
 from detray.tune.trial import MODEL, End, Trial, described, place, run_trial
 
 BEST = "best"
@@ -36,7 +37,7 @@ RunSearch = Callable[[Search, Callable[[], None]], None]
 class Request:
     """The settings; ``gpus`` are those that a trial holds.
 
-    ``configure`` gives the configuration of a whole run with some train settings, tuned for some classes,
+    ``configure`` gives the configuration of a whole run with settings of both kinds, tuned for some classes,
     as YAML text.
     """
 
@@ -46,7 +47,7 @@ class Request:
     train: TrainSettings
     tune: TuneSettings
     gpus: float
-    configure: Callable[[TrainSettings, tuple[str, ...]], str]
+    configure: Callable[[TrainSettings, DetectorSettings, tuple[str, ...]], str]
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,20 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     focus = find_focus(flow.data, request.tune.focus, classes.all)
     if not focus:
         return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
-    work = prepare.Work(flow.data, request.run, request.detector, classes.trained, request.predict.max_unreadable)
-    splits = {split: Split(split, flow.data.shards([split])) for split in (TRAIN, VAL)}
+    names = tuple(classes.all[number] for number in focus)
+    space = search_space(request.tune, request.train, names, request.detector)
+    work = prepare.Work(
+        flow.data, request.run, request.detector, classes.trained, request.predict.max_unreadable, _columns(space)
+    )
+    splits = _splits(flow, space)
     prepared = flow.map(PREPARE, work, splits)
+    first = [prepared[key].facts for key, split in splits.items() if split.is_first]
     _require_boxes(focus, classes.all, prepared[VAL].facts)
     images, boxes = prepared.kept("images"), prepared.kept("boxes")
+    train, val = (
+        {split.size: (images[key], boxes[key]) for key, split in splits.items() if split.name == name}
+        for name in (TRAIN, VAL)
+    )
     bench = Bench(
         request.run,
         request.detector,
@@ -120,12 +130,10 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         classes.trained,
         classes.all,
         focus,
-        Tables((images[TRAIN], boxes[TRAIN]), (images[VAL], boxes[VAL]), prepared[VAL]["truth"]),
+        Tables(train, val, prepared[VAL]["truth"]),
         flow.workspace("trials"),
         request.gpus,
     )
-    is_pretrained = request.detector.weights is not None
-    space = search_space(request.tune, request.train, bench.focus_names, pretrained=is_pretrained)
     search = Search(bench, space, request.tune)
     flow.progress.step("search", search.size)
     flow.progress.advance(0)
@@ -138,10 +146,10 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         proofs = flow.map(PROVE, bench, proven, resources=Resources(flow.cpus, request.gpus)).facts
     candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
     best = candidate.trial if candidate is not None and candidate.proof.is_win else search.baseline
-    configuration = request.configure(best.settings, bench.focus_names)
+    configuration = request.configure(best.settings, best.detector, bench.focus_names)
     flow.reduce(FINISH, bench, Finish(search, proofs, candidate, best, configuration))
-    images_in = sum(facts.images_in for facts in prepared.facts)
-    kept = sum(facts.images for facts in prepared.facts)
+    images_in = sum(facts.images_in for facts in first)
+    kept = sum(facts.images for facts in first)
     return Outcome(
         counts={"in": images_in, "kept": kept, "quarantined": images_in - kept},
         facts={"is_win": best is not search.baseline, "best": best.trial_id, "focus": list(bench.focus_names)},
@@ -152,6 +160,23 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         ],
         notes=[summary.verdict(search, candidate)],
     )
+
+
+def _splits(flow: Flow, space: Space) -> dict[str, Split]:
+    """Both splits at the baseline's input size, and then at the others of the space."""
+    keys = {name: flow.data.shards([name]) for name in (TRAIN, VAL)}
+    found: dict[str, Split] = {}
+    for size in dict.fromkeys(size_of(detector) for detector in space.detectors):
+        is_first = not found
+        for name in (TRAIN, VAL):
+            key = name if is_first else f"{name}-{size[0]}x{size[1]}"
+            found[key] = Split(name, keys[name], size, is_first)
+    return found
+
+
+def _columns(space: Space) -> Mapping[str, Sequence[str]]:
+    """What any trial reads."""
+    return max((columns(settings) for settings in space.neighbours), key=lambda found: len(found["annotations"]))
 
 
 def _epochs(flow: Flow, search: Search, trials: Iterable[str]) -> Epochs:

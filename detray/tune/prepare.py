@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
 from detray import schema
 from detray.detectors.data import TrainingData, load
 from detray.detectors.settings import DetectorSettings
-from detray.detectors.training.flow import COLUMNS
 from detray.detectors.training.history import VAL
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.settings import EvaluateSettings
@@ -32,6 +32,15 @@ TRUTH = pa.schema(
 )
 
 
+Size = tuple[int, int]
+"""Height and width of a detector's input, px."""
+
+
+def size_of(detector: DetectorSettings) -> Size:
+    """Its input size."""
+    return detector.input_height, detector.input_width
+
+
 @dataclass(frozen=True)
 class Work:
     """Settings and data; ``trained`` are the classes of the training split, category_id to name;
@@ -42,14 +51,17 @@ class Work:
     detector: DetectorSettings
     trained: Mapping[int, str]
     max_unreadable: float
+    columns: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Split:
-    """The task: a split."""
+    """The task: a split, at an input size; what does not depend on that is said for ``is_first`` only."""
 
     name: str
     keys: Sequence[ShardKey]
+    size: Size
+    is_first: bool
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -62,18 +74,23 @@ class Prepared(msgspec.Struct, frozen=True):
 
 def prepare(work: Work, split: Split) -> Output[Prepared]:
     """Read one split; pictures that cannot be read go to quarantine."""
-    shards = [work.data.read_shard(key, columns=COLUMNS) for key in split.keys]
-    data = load(shards, work.detector, work.trained, run=work.run, stage="tune", max_unreadable=work.max_unreadable)
-    seen = [shard.without(data.quarantine["image_id"]) for shard in shards] if split.name == VAL else []
+    shards = [work.data.read_shard(key, columns=work.columns) for key in split.keys]
+    detector = replace(work.detector, input_height=split.size[0], input_width=split.size[1])
+    data = load(shards, detector, work.trained, run=work.run, stage="tune", max_unreadable=work.max_unreadable)
+    seen = (
+        [shard.without(data.quarantine["image_id"]) for shard in shards] if split.is_first and split.name == VAL else []
+    )
     truths = [read_scene(shard, EvaluateSettings()).gt for shard in seen]
     counted = {int(number) for truth in truths for number in np.unique(truth.category[~truth.crowd])}
     return Output(
         Prepared(len(data) + data.quarantine.num_rows, len(data), sorted(counted)),
-        {"quarantine": data.quarantine},
+        {"quarantine": data.quarantine} if split.is_first else {},
         {
             "images": _image_rows(data),
             "boxes": pa.table(
-                dict(zip(CORNERS, np.ascontiguousarray(data.boxes.T), strict=True)) | {"label": data.labels}
+                dict(zip(CORNERS, np.ascontiguousarray(data.boxes.T), strict=True))
+                | {"label": data.labels}
+                | ({"outline": pa.array(data.outlines, pa.string())} if len(data.outlines) else {})
             ),
             "truth": pa.concat_tables([TRUTH.empty_table(), *map(_truth_rows, truths)]),
         },
@@ -115,6 +132,7 @@ def read_data(images: Kept, boxes: Kept) -> TrainingData:
         offsets=np.concatenate([[0], np.cumsum(numpy(rows, "n_boxes"))]).astype(np.int64),
         quarantine=schema.empty("quarantine"),
         boxes_left_out={},
+        outlines=found["outline"].to_pylist() if "outline" in found.column_names else (),
     )
 
 

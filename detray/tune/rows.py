@@ -1,6 +1,7 @@
 """The tables that a tuning leaves, from the ends of its trials."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 from detray import schema
 from detray.detectors.augmentation.settings import AugmentationSettings
 from detray.tune.bench import Bench
+from detray.tune.dotted import DETECTOR, differences
 from detray.tune.finals import Candidate
 from detray.tune.search import Search
 from detray.tune.trial import End, Trial, as_json, epochs
@@ -33,6 +35,7 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
             "freeze_units": end.trial.settings.freeze_units,
             "augmentation_strength": _strength(end.trial.settings.augmentation),
             "oversample_factor": max(end.trial.settings.oversample.get(name, 1.0) for name in search.bench.focus_names),
+            "changes": msgspec.json.encode(_changes(search, end.trial)).decode(),
             "config": msgspec.json.encode(end.trial.settings).decode(),
             "epochs": end.epochs,
             "seconds": end.last.seconds,
@@ -46,6 +49,12 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
         for end in ends
     ]
     return schema.from_rows("trials", rows, run=search.bench.run)
+
+
+def _changes(search: Search, trial: Trial) -> dict[str, Any]:
+    found = differences(search.space.baseline, trial.settings)
+    found.pop("seed", None)  # it has a column, and is no change
+    return found | differences(search.space.detector, trial.detector, DETECTOR)
 
 
 def _strength(chosen: str | AugmentationSettings) -> float | None:

@@ -105,8 +105,8 @@ class Search:
             choice = self._propose()
             workspace.write_json(CHOICE, choice)
         self.choices.append(choice)
-        settings = self.space.train_settings(choice)
-        self.trials.append(Trial(trial_id, "search", settings, is_baseline=number == 0))
+        settings, detector = self.space.train_settings(choice), self.space.detector_settings(choice)
+        self.trials.append(Trial(trial_id, "search", settings, detector, is_baseline=number == 0))
         return self.trials[-1]
 
     def _propose(self) -> Choice:

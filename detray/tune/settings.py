@@ -2,15 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
-from detray.detectors.settings import TrainSettings
-from detray.refusals import find_refusal
+from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.settings import Section
+from detray.tune.dotted import DETECTOR, read
 
-FIXED = ("seed", "epochs")
+FIXED = ("seed", "epochs", "keep", "best_by", "focus", "patience")
 """Train settings that are the same in every trial: trials are compared epoch by epoch on one seed."""
+
+FIXED_OF_DETECTOR = ("kind", "path", "io")
+"""Detector settings that are: a trial trains its detector."""
 
 
 class GuardSettings(Section, frozen=True):
@@ -32,8 +34,8 @@ class TuneSettings(Section, frozen=True):
     space: Annotated[
         Literal["auto"] | dict[str, list[Any]],
         Meta(
-            description="auto, or the values to try by train setting: {focal_gamma: [1, 2, 3]};"
-            " a number for oversample repeats the images of the focus classes"
+            description="auto, or the values to try by setting: {focal_gamma: [1, 2, 3], augmentation.flip.p: [0, 0.5],"
+            " detector.input_height: [192, 320]}; a number for oversample repeats the images of the focus classes"
         ),
     ] = "auto"
     finalists: Annotated[int, Meta(ge=1, le=10, description="best trials that are proven against the baseline")] = 1
@@ -43,25 +45,33 @@ class TuneSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         if isinstance(self.space, dict):
             for field, values in self.space.items():
-                if field not in TrainSettings.__struct_fields__ or field in FIXED:
-                    known = ", ".join(name for name in TrainSettings.__struct_fields__ if name not in FIXED)
-                    raise ValueError(
-                        f"space: '{field}' is no train setting that a trial may change; these are: {known}"
-                    )
+                _require_known(field)
                 for value in values:
-                    train_value(field, value, ("a class",))
+                    space_value(field, value, ("a class",))
 
 
-def train_value(field: str, value: object, focus: tuple[str, ...]) -> Any:
-    """``value`` as the train setting ``field`` takes it.
+def _require_known(name: str) -> None:
+    owner: type[Section] = DetectorSettings if name.startswith(DETECTOR) else TrainSettings
+    fixed = FIXED_OF_DETECTOR if owner is DetectorSettings else FIXED
+    first = name.removeprefix(DETECTOR).split(".")[0]
+    if first in owner.__struct_fields__ and first not in fixed:
+        return
+    known = [field for field in TrainSettings.__struct_fields__ if field not in FIXED]
+    known += [DETECTOR + field for field in DetectorSettings.__struct_fields__ if field not in FIXED_OF_DETECTOR]
+    raise ValueError(f"space: '{name}' is no setting that a trial may change; these are: {', '.join(known)}")
+
+
+def space_value(name: str, value: object, focus: tuple[str, ...]) -> Any:
+    """``value`` as the setting ``name`` takes it.
 
     A number for ``oversample`` is the repeat factor of every class of ``focus``.
 
     Raises:
-        ValueError: it is not in the field's range.
+        ValueError: it is not in the setting's range.
     """
-    if field == "oversample" and isinstance(value, int | float):
+    if name == "oversample" and isinstance(value, int | float):
         value = dict.fromkeys(focus, value)
-    if refusal := find_refusal({field: value}, TrainSettings):
-        raise ValueError(f"space: {field}: {refusal.reason}")
-    return getattr(msgspec.convert({field: value}, TrainSettings), field)
+    try:
+        return read(name, value)
+    except ValueError as error:
+        raise ValueError(f"space: {error}") from None

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from detray.arrays import Floats
-from detray.detectors.settings import TrainSettings
+from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.loop import EpochResult, train
 from detray.errors import DamagedError, DetrayError
 from detray.evaluate.scores import class_scores
@@ -43,6 +43,7 @@ class Trial(msgspec.Struct, frozen=True):
     trial_id: str
     phase: Literal["search", "proof"]
     settings: TrainSettings
+    detector: DetectorSettings
     is_baseline: bool = False
 
 
@@ -97,9 +98,8 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
 
     try:
         model = train(
-            bench.train_data,
-            bench.val_data,
-            bench.detector,
+            *bench.data(trial.detector),
+            trial.detector,
             trial.settings,
             bench.trained,
             predict=bench.predict,

@@ -5,7 +5,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from detray.detectors.catalogue import require_trainable
-from detray.detectors.settings import TrainSettings
+from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
 from detray.flow.executor import Executor, InProcess
@@ -41,12 +41,14 @@ def _searcher(executor: Executor) -> RunSearch:
     return partial(tuning.run_search, workers=executor.workers)
 
 
-def _configuration(config: Config, output: str, train: TrainSettings, focus: tuple[str, ...]) -> str:
+def _configuration(
+    config: Config, output: str, train: TrainSettings, detector: DetectorSettings, focus: tuple[str, ...]
+) -> str:
     """The configuration of a run with the tuned model, which names both model and data by their full place."""
     detector = replace(
-        config.detector,
+        detector,
         path=f"{output}/{STAGE.name}/{BEST}/model",
-        weights=config.detector.weights and absolute(config.detector.weights),
+        weights=detector.weights and absolute(detector.weights),
     )
     whole = replace(
         config,

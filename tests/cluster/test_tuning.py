@@ -69,7 +69,7 @@ def played(monkeypatch: pytest.MonkeyPatch, ray_executor: Executor) -> Iterator[
 def make_search(folder: Path) -> Search:
     config, workspace = Config(), Workspace(Store(str(folder)), ("trials",))
     classes, nothing = {1: "common", 2: "rare"}, InMemory(())
-    tables = Tables((nothing, nothing), (nothing, nothing), nothing)
+    tables = Tables({}, {}, nothing)
     bench = Bench("played", config.detector, config.predict, classes, classes, (2,), tables, workspace)
     gammas = tuple(QUALITY)
     space = Space(

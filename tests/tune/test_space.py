@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from detray.detectors.settings import TrainSettings
+from detray.detectors.augmentation.settings import WRITTEN_OUT, AugmentationSettings, Flip, Rotate
+from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.errors import UsageError
 from detray.settings import convert
+from detray.tune.dotted import differences
 from detray.tune.settings import TuneSettings
 from detray.tune.space import AUTO, Space, search_space
 
@@ -20,7 +23,8 @@ def space(
     pretrained: bool = True,
 ) -> Space:
     settings = convert({"space": values}, TuneSettings, "test")
-    return search_space(settings, baseline or TrainSettings(), focus, pretrained=pretrained)
+    detector = DetectorSettings(weights="some.h5" if pretrained else None)
+    return search_space(settings, baseline or TrainSettings(), focus, detector)
 
 
 def test_the_baseline_is_the_origin() -> None:
@@ -79,6 +83,12 @@ def test_auto_guesses_the_lever_that_worked_elsewhere() -> None:
         ({"oversample": ["much"]}, "oversample"),
         ({"freeze_units": [1.5]}, "freeze_units"),
         ({"focal_gamma": 2}, "tune"),
+        ({"keep": ["last"]}, "no setting that a trial may change"),
+        ({"augmentation.flop.p": [1]}, "no setting 'flop'; known there: copy_paste"),
+        ({"augmentation.flip.p": [2]}, "augmentation.flip.p: expected"),
+        ({"focal_gamma.p": [2]}, "no setting 'p'"),
+        ({"detector.path": ["x"]}, "no setting that a trial may change"),
+        ({"detector.input_height": [100]}, "multiple of 32"),
     ],
 )
 def test_refused_as_configuration(values: dict[str, Any], words: str) -> None:
@@ -90,3 +100,47 @@ def test_refused_as_configuration(values: dict[str, Any], words: str) -> None:
 def test_a_space_without_a_second_value_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"tune\.space"):
         space(values)
+
+
+def test_settings_within_settings_are_changed_alone() -> None:
+    found = space({"augmentation.flip.p": [0, 0.9], "augmentation.rotate.degrees": [30], "augmentation.hue": [None]})
+    assert found.values["augmentation.flip.p"] == (0.5, 0.0, 0.9)
+    assert found.train_settings(found.origin) == found.baseline == TrainSettings()
+    trial = found.train_settings({"augmentation.flip.p": 2, "augmentation.rotate.degrees": 1, "augmentation.hue": 1})
+    assert isinstance(trial.augmentation, AugmentationSettings)
+    assert trial.augmentation.flip == Flip(p=0.9)
+    assert trial.augmentation.rotate == Rotate(degrees=30)
+    assert trial.augmentation.hue is None
+    assert trial.augmentation.contrast == WRITTEN_OUT["default"].contrast
+    assert replace(trial, augmentation="default") == TrainSettings()
+
+
+def test_a_trial_may_change_its_detector() -> None:
+    found = space({"detector.input_height": [320], "detector.backbone": ["tiny", "resnet50"], "focal_gamma": [1]})
+    assert found.size == 8
+    point = {"detector.input_height": 1, "detector.backbone": 1, "focal_gamma": 1}
+    assert found.detector_settings(point) == DetectorSettings(weights="some.h5", input_height=320, backbone="resnet50")
+    assert found.train_settings(point) == TrainSettings(focal_gamma=1.0)
+    assert found.detector_settings(found.origin) == found.detectors[0] == found.detector
+    assert len(found.detectors) == 4
+
+
+def test_values_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"tune\.space: optimizer adam, weight_decay 0\.1: .*adamw"):
+        space({"optimizer": ["adam"], "weight_decay": [0.1]})
+    with pytest.raises(UsageError, match=r"tune\.space: cycles 3"):
+        space({"cycles": [3]})
+    assert space({"cycles": [3]}, TrainSettings(schedule="cyclical")).size == 2
+
+
+def test_what_differs_is_named_by_its_place() -> None:
+    changed = TrainSettings(focal_gamma=1.0, oversample={"rare": 2.0}, augmentation=AugmentationSettings(flip=Flip()))
+    found = differences(TrainSettings(), changed)
+    assert found["focal_gamma"] == 1.0
+    assert found["oversample.rare"] == 2.0
+    assert found["augmentation.flip.p"] == 0.5
+    assert "oversample" not in found
+    assert "augmentation" not in found
+    assert differences(changed, TrainSettings())["augmentation"] == "default"
+    assert differences(changed, TrainSettings())["oversample.rare"] is None
+    assert differences(changed, changed) == {}

@@ -38,6 +38,7 @@ class Played:
     def __init__(self, sharpness: Sharpness) -> None:
         self.sharpness = sharpness
         self.calls: list[tuple[TrainSettings, int]] = []
+        self.sizes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
 
     def __call__(
         self,
@@ -51,6 +52,7 @@ class Played:
         on_epoch: Callable[[EpochResult], float | None],
         checkpoint: Path,
     ) -> Learned:
+        self.sizes.append((data.images.shape[1:], validation.images.shape[1:]))
         state = checkpoint / "epoch"
         first = int(state.read_text()) + 1 if state.exists() else 1
         self.calls.append((settings, first))
@@ -143,6 +145,23 @@ def test_the_winner_runs_from_its_own_configuration(store: Store, config: Config
     assert Path(found.dataset.root).is_absolute()
     assert Path(found.output).is_absolute()
     assert found.output != config.output
+
+
+def test_a_trial_may_change_its_input_and_a_part_of_its_augmentation(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    played = play(lambda settings, label: 0.0)
+    space = {"detector.input_height": [96], "augmentation.flip.p": [0.5]}
+    outcome = tune(store, config, tune={"space": space, "trials": 4, "proof_seeds": 0})
+    found = {tuple(json.loads(row["changes"])): row for row in store.read("trials").to_pylist()}
+    flip, height = ("augmentation.flip.direction", "augmentation.flip.p"), ("detector.input_height",)
+    assert set(found) == {(), flip, height, flip + height}
+    assert json.loads(found[flip + height]["changes"])["detector.input_height"] == 96
+    assert found[()]["augmentation_strength"] == 0
+    assert found[flip]["augmentation_strength"] is None
+    seen = {(call[0].augmentation == "none", size) for call, size in zip(played.calls, played.sizes, strict=True)}
+    assert seen == {(is_plain, ((side, 64, 3), (side, 64, 3))) for is_plain in (True, False) for side in (64, 96)}
+    assert outcome.counts == {"in": 20, "kept": 20, "quarantined": 0}
 
 
 def test_no_gain_leaves_the_baseline(store: Store, config: Config, play: Callable[..., Played]) -> None:

@@ -27,9 +27,11 @@ from detray.detectors.training.sampling import epoch_order, image_factors, steps
 from detray.detectors.training.schedules import Schedule
 from detray.detectors.training.step import computing_in, make_optimizer, make_step, require_precision
 from detray.errors import DetrayError, UsageError
+from detray.flow.executor import cpus
 
-INPUT_THREADS = 1
-BATCHES_AHEAD = 3
+MOST_INPUT_THREADS = 8
+BATCHES_AHEAD = 2
+"""Beside those that threads are at."""
 VALIDATION_CHUNK = 256
 
 
@@ -144,7 +146,8 @@ def _learn(
     start, waited, lost, rate = perf_counter(), 0.0, 0, 0.0
     losses = []
     done = (epoch - 1) * (schedule.total // schedule.settings.epochs)
-    waiting = ahead(batches, steps, threads=INPUT_THREADS, depth=BATCHES_AHEAD)
+    threads = max(1, min(cpus() - 1, MOST_INPUT_THREADS))  # one is for the steps
+    waiting = ahead(batches, steps, threads=threads, depth=threads + BATCHES_AHEAD)
     asked = perf_counter()
     for number, batch in enumerate(waiting, done):
         waited += perf_counter() - asked
