@@ -224,6 +224,13 @@ class TrainSettings(Section, frozen=True):
         Annotated[int, Meta(ge=1, le=10_000)] | None,
         Meta(description="epochs without a better one after which it ends; null: none"),
     ] = None
+    export: Annotated[
+        Literal["saved_model"] | None,
+        Meta(
+            description="further form of the model in its folder: saved_model, as the Object Detection API exports"
+            " one, with label_map.pbtxt"
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.optimizer == "adam" and self.weight_decay:

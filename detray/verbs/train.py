@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from detray.arrays import Floats
 from detray.detectors.catalogue import require_trainable
+from detray.detectors.retinanet.pretrained import require_weights
 from detray.detectors.training.flow import Work, training
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
@@ -54,6 +55,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     require_pictures(config, flow.data, (TRAIN, VAL))
     weights = config.detector.weights
     detector = replace(config.detector, weights=absolute(weights)) if weights else config.detector
+    require_weights(detector)
     work = Work(flow.data, config.name, detector, config.train, judge, config.predict.max_unreadable)
     return training(flow, work, config.cluster.gpus_per_actor)
 

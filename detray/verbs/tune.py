@@ -5,6 +5,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from detray.detectors.catalogue import require_trainable
+from detray.detectors.retinanet.pretrained import require_weights
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
@@ -27,6 +28,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     if missing:
         raise UsageError(f"tuning trains on the split train and judges on val; dataset.splits has no {missing[0]}")
     require_pictures(config, flow.data, (TRAIN, VAL))
+    require_weights(config.detector)
     gpus = config.cluster.gpus_per_actor
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
     request = Request(config.name, config.detector, config.predict, config.train, config.tune, gpus, configure)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
+from msgspec import structs
 from outputs import run_stage
 
 from detray import schema, tables
@@ -120,6 +121,34 @@ def test_tensorboard_finds_every_epoch(trained):
     assert shown["train/loss"] == pytest.approx(rows[0]["loss"])
     assert shown["val/ap50/red"] == pytest.approx(rows[1]["ap50"])
     assert shown["val/mean_ap"] == pytest.approx((rows[1]["ap"] + rows[2]["ap"]) / 2)
+
+
+def test_anchors_are_fitted_and_the_model_is_exported(tmp_path):
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "train", 4)])
+    config = _config(
+        detector=structs.replace(DETECTOR, anchors="auto"), train=TrainSettings(epochs=1, export="saved_model")
+    )
+    with eagerly():
+        outcome = _run(train.STAGE, store, config)
+    (note,) = outcome.notes
+    assert re.fullmatch(r"anchors overlap \d+\.\d% of the training boxes by half at their best .* ones \d+\.\d%", note)
+    assert outcome.facts["anchors_reach"] >= outcome.facts["default_anchors_reach"] > 0.5
+    folder = Path(store.path("train", "model"))
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"model.keras", "model.json", "label_map.pbtxt", "saved_model/saved_model.pb"} <= files
+
+
+def test_weights_of_another_backbone_end_it_before_a_picture_is_read(trained, tmp_path):
+    store, _ = trained
+    weights = store.path("train", "model")
+    config = _config(detector=structs.replace(DETECTOR, backbone="mobilenet_v3_small", weights=weights))
+    other = Store(str(tmp_path / "out"))
+    ingest(other, [draw(tmp_path / "train", 1)])
+    for picture in (tmp_path / "train").iterdir():
+        picture.unlink()
+    with pytest.raises(DetrayError, match=r"train/model: not of the backbone mobilenet_v3_small: 0 of its 86 layers"):
+        _run(train.STAGE, other, config)
 
 
 def test_predict_covers_every_image_of_its_splits(trained):

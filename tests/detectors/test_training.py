@@ -38,8 +38,8 @@ def trained(data: TrainingData) -> tuple[RetinaNet, list[EpochResult]]:
     return learned.model, results
 
 
-CHOOSING = {"keep", "best_by", "focus", "patience"}
-"""Settings that choose an epoch and leave each as it is."""
+CHOOSING = {"keep", "best_by", "focus", "patience", "export"}
+"""Settings that choose an epoch, or a form of the model, and leave each epoch as it is."""
 
 
 def test_the_network_learns_the_shapes(trained, data):

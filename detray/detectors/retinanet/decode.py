@@ -18,22 +18,38 @@ def make_decoder(detector: DetectorSettings, predict: PredictSettings) -> Any:
     rows count, ``[b]``.
     """
     tf, _ = tensorflow()
+    decoded = make_box_decoder(detector)
+
+    def decode(logits: Any, encoded: Any) -> Any:
+        return suppressed(decoded(encoded), tf.sigmoid(logits), predict)
+
+    return decode
+
+
+def make_box_decoder(detector: DetectorSettings) -> Any:
+    """A function from encoded boxes ``[b, a, 4]`` to ymin, xmin, ymax, xmax in fractions of the image, inside it."""
+    tf, _ = tensorflow()
     anchors = make_anchors(detector)
     centres = tf.constant((anchors[:, :2] + anchors[:, 2:]) / 2)
     sizes = tf.constant(anchors[:, 2:] - anchors[:, :2])
     extent = tf.constant([detector.input_width, detector.input_height], tf.float32)
 
-    def decode(logits: Any, encoded: Any) -> Any:
+    def decode(encoded: Any) -> Any:
         encoded = encoded * VARIANCE
         middle = centres + encoded[..., :2] * sizes
         half = tf.exp(tf.minimum(encoded[..., 2:], MAX_LOG_SIZE)) * sizes / 2
         low = tf.clip_by_value((middle - half) / extent, 0, 1)
         high = tf.clip_by_value((middle + half) / extent, 0, 1)
-        boxes = tf.concat([low[..., ::-1], high[..., ::-1]], axis=-1)
-        boxes, scores, classes, counts = _SUPPRESSION[predict.nms.mode](boxes, tf.sigmoid(logits), predict)
-        return boxes, scores, tf.cast(classes, tf.int32), counts
+        return tf.concat([low[..., ::-1], high[..., ::-1]], axis=-1)
 
     return decode
+
+
+def suppressed(boxes: Any, scores: Any, predict: PredictSettings) -> Any:
+    """Of boxes ``[b, a, 4]`` and scores ``[b, a, c]`` what `make_decoder` gives."""
+    tf, _ = tensorflow()
+    boxes, scores, classes, counts = _SUPPRESSION[predict.nms.mode](boxes, scores, predict)
+    return boxes, scores, tf.cast(classes, tf.int32), counts
 
 
 def _by_class(boxes: Any, scores: Any, predict: PredictSettings) -> Any:

@@ -73,12 +73,14 @@ class ClassScore(msgspec.Struct, frozen=True):
 
 class Trained(msgspec.Struct, frozen=True):
     """What the training came to: ``scores`` are those of ``epoch``, whose weights the model has, of ``epochs``;
-    ``boxes_left_out`` counts boxes by reason."""
+    ``boxes_left_out`` counts boxes by reason; the reach is the share of boxes that anchors overlap by half."""
 
     images_in: int
     images: int
     boxes_left_out: dict[str, int]
     trainable_parameters: int
+    anchors_reach: float | None
+    default_anchors_reach: float | None
     epoch: int
     epochs: int
     scores: list[ClassScore]
@@ -86,7 +88,9 @@ class Trained(msgspec.Struct, frozen=True):
 
 def learn(work: Work, task: Training) -> Output[Trained]:
     """Train on the task's images: history, quarantine and the model."""
-    from detray.detectors.data import load  # these read pictures and learn, which other verbs need not wait for
+    from detray.detectors.data import CROWD, load  # these read pictures and learn, which other verbs need not wait for
+    from detray.detectors.retinanet.export import saved_model
+    from detray.detectors.retinanet.fitting import fitted
     from detray.detectors.training.loop import train
     from detray.detectors.training.step import require_precision
 
@@ -105,11 +109,12 @@ def learn(work: Work, task: Training) -> Output[Trained]:
         judge = work.judge(judged.without(sources[1].quarantine["image_id"]))
         names = {k: str(k) for k in judge.class_ids} | class_names(own_classes(judged.categories)) | names
 
+    fit = fitted(work.detector, data.boxes[data.labels != CROWD])
     history = History(task.workspace, work.settings, judge, names)
     learned = train(
         data,
         sources[1] if judge else None,
-        work.detector,
+        fit.detector,
         work.settings,
         classes,
         predict=PredictSettings(),
@@ -124,6 +129,8 @@ def learn(work: Work, task: Training) -> Output[Trained]:
         images=images,
         boxes_left_out=data.boxes_left_out,
         trainable_parameters=model.trainable_parameters,
+        anchors_reach=fit.reached,
+        default_anchors_reach=fit.default,
         epoch=learned.epoch,
         epochs=learned.epochs,
         scores=[
@@ -132,10 +139,11 @@ def learn(work: Work, task: Training) -> Output[Trained]:
             if row["is_kept"] and row["split"] == VAL
         ],
     )
+    files = model.files() | (saved_model(model) if work.settings.export == "saved_model" else {})
     return Output(
         facts,
         {"history": schema.from_rows("history", rows, run=work.run), "quarantine": quarantine},
-        files={f"model/{name}": content for name, content in model.files().items()}
+        files={f"model/{name}": content for name, content in files.items()}
         | {f"tensorboard/{EVENTS}": history.events(learned.epochs)},
     )
 
@@ -170,6 +178,8 @@ def training(flow: Flow, work: Work, gpus: float) -> Outcome:
         facts={
             "trainable_parameters": facts.trainable_parameters,
             "boxes_left_out": facts.boxes_left_out,
+            "anchors_reach": facts.anchors_reach,
+            "default_anchors_reach": facts.default_anchors_reach,
             "epoch": facts.epoch,
             "epochs": facts.epochs,
         },
@@ -177,8 +187,16 @@ def training(flow: Flow, work: Work, gpus: float) -> Outcome:
         summary=[Table(title, ("class", "AP", "AP50"), rows)] if task.val else [],
         notes=[
             *(f"boxes not trained on: {count} ({reason})" for reason, count in facts.boxes_left_out.items()),
+            *([_reached(facts)] if work.detector.anchors != "default" else []),
             *([_ended(facts, work.settings)] if facts.epochs < work.settings.epochs else []),
         ],
+    )
+
+
+def _reached(facts: Trained) -> str:
+    ours, default = facts.anchors_reach or 0.0, facts.default_anchors_reach or 0.0
+    return (
+        f"anchors overlap {ours:.1%} of the training boxes by half at their best place; the default ones {default:.1%}"
     )
 
 
