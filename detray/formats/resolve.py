@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.request import url2pathname
 
 from detray.errors import UsageError
 from detray.formats.catalogue import by_name, recognise
@@ -65,11 +66,13 @@ def _matches(path: str, root: str, key: str) -> list[str]:
 
 
 def stated_path(path: str, root: str, key: str, *, folder: bool = False) -> str:
-    """The full path of what a person states under ``key``.
+    """The full path of what a person states under ``key``: a path, or a URI of this machine (file://).
 
     Raises:
         UsageError: it is not there, or is a file where a folder is wanted.
     """
+    if path.startswith("file://"):
+        path = url2pathname(path.removeprefix("file://").removeprefix("localhost"))
     if "://" in path:
         raise UsageError(f"{key}: {path} is a URL; data sets are read from disk, so copy or mount it first")
     full = os.path.abspath(Path(root, path).expanduser())  # noqa: PTH100 - resolve() would follow links in a stated path

@@ -1,0 +1,107 @@
+"""What the class ids of a model mean is tried out on a few pictures, and followed; settings by class name."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from colours import INPUT, Colours
+from drawn import draw, ingest
+from msgspec.structs import replace
+from outputs import run_stage
+
+from detray.detectors import catalogue
+from detray.detectors.detector import DetectorKind
+from detray.detectors.settings import DetectorSettings, PredictSettings, TilesSettings
+from detray.errors import UsageError
+from detray.flow.executor import InProcess
+from detray.flow.outcome import Outcome
+from detray.formats.settings import DatasetSettings, SplitSettings
+from detray.store import Store
+from detray.verbs import predict
+from detray.verbs.base import Context
+from detray.verbs.config import ClusterSettings, Config
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Five pictures with something red (class 3) and something green (7), and a model without names, ids 0 and 1."""
+    kind = DetectorKind(
+        name="saved_model",
+        load=lambda detector, path, predict, *, trust_model: Colours(),
+        read_classes=lambda detector, path: {},
+        read_prepare=lambda detector, path: INPUT,
+    )
+    monkeypatch.setattr(catalogue, "DETECTORS", (kind,))
+    store = Store(str(tmp_path / "out"))
+    ingest(store, [draw(tmp_path / "val", 5, "val")])
+    (tmp_path / "names.txt").write_text("Red\ngreens\nblue\n")
+    return store
+
+
+def _predict(store: Store, label_map: str | None = None, gpus: float = 0, **settings: object) -> Outcome:
+    root = Path(store.root).parent
+    config = Config(
+        dataset=DatasetSettings(root=str(root), label_map=label_map, splits={"val": SplitSettings(images="val")}),
+        detector=DetectorSettings(kind="saved_model", path=str(root / "model")),
+        predict=replace(PredictSettings(batch_size=2), **settings),
+        cluster=ClusterSettings(gpus_per_actor=gpus),
+    )
+    return run_stage(predict.STAGE, Context(config, store, InProcess(1)))
+
+
+def _rows(store: Store) -> pa.Table:
+    return store.read("predictions").drop_columns(["run", "model"])
+
+
+def _classes(store: Store) -> set[tuple[int, str]]:
+    rows = store.read("predictions")
+    return set(zip(rows["category_id"].to_pylist(), rows["category_name"].to_pylist(), strict=True))
+
+
+@pytest.mark.parametrize("key", ["label_map", "category_map"])
+def test_a_list_without_ids_is_settled_on_a_few_pictures(store: Store, key: str) -> None:
+    path = str(Path(store.root).parent / "names.txt")
+    outcome = _predict(store, path) if key == "label_map" else _predict(store, category_map=path)
+    assert _classes(store) == {(3, "red"), (7, "green")}
+    assert outcome.notes[0].endswith(
+        "are read by names.txt counted from 0: so 10 of 10 boxes are hit by a detection of their class; by names.txt"
+        " counted from 1 0"
+    )
+    assert outcome.facts["class_ids"]["val"]["ids"] == {"0": 3, "1": 7}
+
+
+def test_a_model_without_names_whose_ids_hit_nothing_is_loud(store: Store) -> None:
+    outcome = _predict(store)
+    assert _classes(store) == {(0, "0"), (1, "1")}
+    assert "does not name its classes" in outcome.notes[0]
+    assert outcome.notes[1].startswith("split val: NO BOX of 10 in a few pictures is hit by a detection of its class")
+    assert "though any class hits 10 of them" in outcome.notes[1]
+    assert outcome.notes[2].endswith("mean none of the data's classes: 0, 1")
+
+
+def test_scores_by_class_name(store: Store) -> None:
+    every = {3: 5, 7: 5}
+    lowest = _predict(store, category_map={0: 3, 1: 7})
+    assert not lowest.notes
+    assert _counts(store) == every
+    scores = dict(zip(*(_rows(store)[name].to_pylist() for name in ("category_id", "score")), strict=True))
+    _predict(store, category_map={0: 3, 1: 7}, score_thresholds={"green": 1.0})
+    assert _counts(store) == {3: 5} | ({7: 5} if scores[7] >= 1 else {})
+    _predict(store, category_map={0: 3, 1: 7}, score_threshold=1.0, score_thresholds={"green": 0.1})
+    assert _counts(store)[7] == 5
+    with pytest.raises(UsageError, match="names the class blue but the classes are red, green"):
+        _predict(store, score_thresholds={"blue": 0.5})
+
+
+def _counts(store: Store) -> dict[int, int]:
+    counts = store.read("predictions")["category_id"].value_counts()
+    return {row["values"]: row["counts"] for row in counts.to_pylist()}
+
+
+@pytest.mark.parametrize("more", [{"flip": True}, {"tiles": TilesSettings(height=64, width=72)}])
+def test_views_give_the_same_where_pictures_are_decoded_elsewhere(store: Store, more: dict[str, object]) -> None:
+    _predict(store, category_map={0: 3, 1: 7}, **more)
+    here = _rows(store)
+    _predict(store, category_map={0: 3, 1: 7}, gpus=1, **more)
+    assert here.num_rows >= 10
+    assert _rows(store).equals(here)
