@@ -167,7 +167,7 @@ class SplitDiagnosis:
             outcome.notes += [f"{split}: {words}" for words in not_looked_for(inputs)]
         if faults.labels is not None:
             name = "label_map.pbtxt" if len(self.request.splits) == 1 else f"label_map_{split}.pbtxt"
-            classes = label_map_of(faults.labels, names)
+            classes = label_map_of(faults.labels, names, inputs.settled)
             problems = problems_of(classes)
             if problems:
                 told = f"remedy_config; no label map is written, since the audit would refuse it: {'; '.join(problems)}"

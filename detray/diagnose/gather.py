@@ -61,6 +61,7 @@ def gather(
         findings=_findings(flow.data, work.split) if flow.data.manifest("audit") is not None else None,
         shapes=shapes,
         reach=request.reach,
+        settled=request.settled.get(work.split, {}),
         max_detections=request.max_detections,
     )
     return inputs, notes

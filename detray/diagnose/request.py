@@ -19,6 +19,7 @@ class Request:
         settings: which classes are weak, and further files of detections.
         detections: the file that the detections come from, if they do.
         stated: of their class ids.
+        settled: by split the data's class ids by those that the detector writes, where they are not the same.
         train: the training split, if there is one.
         label_map: the classes by id of the label map, if one is given.
         model_classes: the classes by id that the model's own file lists, if one does.
@@ -32,6 +33,7 @@ class Request:
     settings: DiagnoseSettings = field(default_factory=DiagnoseSettings)
     detections: str | None = None
     stated: Stated = field(default_factory=Stated)
+    settled: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     train: str | None = None
     label_map: Mapping[int, str] | None = None
     model_classes: Mapping[int, str] | None = None

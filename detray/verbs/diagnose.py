@@ -10,9 +10,10 @@ from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
+from detray.meaning.settle import elsewhere
 from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
-from detray.verbs.classes import stated
+from detray.verbs.classes import settled_ids, stated
 from detray.verbs.config import Config
 from detray.verbs.pipeline import read_stated
 
@@ -29,7 +30,9 @@ def run(context: Context, flow: Flow) -> Outcome:
         train="train" if "train" in config.dataset.splits else None,
         pipeline=read_stated(config),
     )
-    if config.dataset.label_map is not None:
+    settled = settled_ids(flow.data)
+    request = replace(request, settled=settled)
+    if config.dataset.label_map is not None and not settled:
         path = stated_path(config.dataset.label_map, config.dataset.root, "dataset.label_map")
         request = replace(request, label_map=read_label_map(path).names)
     if config.detector.is_precomputed:
@@ -37,7 +40,11 @@ def run(context: Context, flow: Flow) -> Outcome:
     kind = detector_kind(config.detector)
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
     reach = None if kind.read_reach is None else kind.read_reach(config.detector, path)
-    return diagnose(flow, replace(request, model_classes=kind.read_classes(config.detector, path), reach=reach))
+    classes = kind.read_classes(config.detector, path)
+    own = settled.get(config.predict.splits[0])
+    if own is not None:  # ids of predictions are the data's: those of the model would only seem to contradict them
+        classes = {own.get(k, elsewhere(k, own.values())): name for k, name in classes.items()}
+    return diagnose(flow, replace(request, model_classes=classes, reach=reach))
 
 
 def inputs(config: Config) -> tuple[str, ...]:

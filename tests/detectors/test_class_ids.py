@@ -17,8 +17,9 @@ from detray.flow.executor import InProcess
 from detray.flow.outcome import Outcome
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Store
-from detray.verbs import predict
+from detray.verbs import diagnose, predict
 from detray.verbs.base import Context
+from detray.verbs.classes import settled_ids
 from detray.verbs.config import ClusterSettings, Config
 
 
@@ -38,15 +39,18 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def _predict(store: Store, label_map: str | None = None, gpus: float = 0, **settings: object) -> Outcome:
+def _config(store: Store, label_map: str | None = None, gpus: float = 0, **settings: object) -> Config:
     root = Path(store.root).parent
-    config = Config(
+    return Config(
         dataset=DatasetSettings(root=str(root), label_map=label_map, splits={"val": SplitSettings(images="val")}),
         detector=DetectorSettings(kind="saved_model", path=str(root / "model")),
         predict=replace(PredictSettings(batch_size=2), **settings),
         cluster=ClusterSettings(gpus_per_actor=gpus),
     )
-    return run_stage(predict.STAGE, Context(config, store, InProcess(1)))
+
+
+def _predict(store: Store, label_map: str | None = None, gpus: float = 0, **settings: object) -> Outcome:
+    return run_stage(predict.STAGE, Context(_config(store, label_map, gpus, **settings), store, InProcess(1)))
 
 
 def _rows(store: Store) -> pa.Table:
@@ -77,6 +81,18 @@ def test_a_model_without_names_whose_ids_hit_nothing_is_loud(store: Store) -> No
     assert outcome.notes[1].startswith("split val: NO BOX of 10 in a few pictures is hit by a detection of its class")
     assert "though any class hits 10 of them" in outcome.notes[1]
     assert outcome.notes[2].endswith("mean none of the data's classes: 0, 1")
+
+
+def test_ids_that_are_settled_are_no_fault_to_be_diagnosed(store: Store) -> None:
+    (Path(store.root).parent / "names.txt").write_text("red\ngreen\n")
+    _predict(store, "names.txt", score_thresholds={"green": 1.0})  # of which nothing is found then
+    assert settled_ids(store) == {"val": {0: 3, 1: 7}}
+    run_stage(diagnose.STAGE, Context(_config(store, "names.txt"), store, InProcess(1)))
+    causes = [row["cause"] for row in store.read("diagnoses").to_pylist() if row["category_name"] == "green"]
+    assert causes
+    assert "label_id_mismatch" not in causes
+    _predict(store, category_map={3: 3})
+    assert settled_ids(store) == {}
 
 
 def test_scores_by_class_name(store: Store) -> None:

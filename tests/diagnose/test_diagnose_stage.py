@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 import scenes
 import suite
+import yaml
 
 from detray import cli
 from detray.diagnose.settings import DiagnoseSettings
@@ -199,6 +200,24 @@ def test_the_remedy_of_a_shifted_label_map_runs_and_restores_ap(
     for row in (row for row in rows if row["rank"] == 1):
         own = metrics[0].filter(pc.equal(metrics[0]["category_id"], row["category_id"]))
         assert row["ap"] + row["d_ap"] == pytest.approx(own["ap"][0].as_py(), abs=1e-9)
+
+
+def test_the_remedy_maps_the_ids_that_the_file_holds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    world = scenes.detect(rng, scenes.uniform(rng, 40, 4), scenes.Quality())
+    world.dt_class = world.dt_class - 1
+    gt, dt = scenes.coco_files(world, tmp_path)
+    wrong, mended = str(tmp_path / "wrong"), str(tmp_path / "mended")
+    exchanged = ["--set", "predict.category_map={0: 2, 1: 1, 2: 3, 3: 4}"]
+    assert cli.main(["diagnose", str(gt), str(dt), *exchanged, "--serial", "--output", wrong]) == 0
+    first = [row for row in Store(wrong).read("diagnoses").to_pylist() if row["rank"] == 1]
+    assert {(row["category_id"], row["cause"]) for row in first} == {(k, "label_id_mismatch") for k in (1, 2)}
+    fragment = tmp_path / "remedy.yaml"
+    fragment.write_text(first[0]["remedy_config"])
+    assert yaml.safe_load(fragment.read_text()) == {"predict": {"category_map": {0: 1, 1: 2, 2: 3, 3: 4}}}
+    for more in (["--config", str(fragment)], ["--set", f"predict.category_map={wrong}/diagnose/label_map.pbtxt"]):
+        assert cli.main(["diagnose", str(gt), str(dt), *more, "--serial", "--force", "--output", mended]) == 0
+        assert Store(mended).read("diagnoses").num_rows == 0
 
 
 def test_coco_umbrella_and_pizza(shared: Path, tmp_path: Path) -> None:

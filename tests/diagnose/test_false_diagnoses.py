@@ -82,7 +82,7 @@ def test_the_label_map_of_a_shift_passes_the_audit_whatever_the_detector_finds(s
     fault = find_remaps(observe(scene, np.arange(1, 6)).counts, world.names)
     assert fault is not None
     assert fault.rule == "every class id of the detections is shifted by +1"
-    assert problems_of(label_map_of(fault, world.names)) == []
+    assert problems_of(label_map_of(fault, world.names, {})) == []
 
 
 def test_a_label_map_that_the_audit_would_refuse_is_not_written(

@@ -44,6 +44,9 @@ class Inputs:
     reach: Reach | None = None
     """The input that the model resizes pictures to, and its anchors."""
 
+    settled: Mapping[int, int] = field(default_factory=dict)
+    """Ids of predictions by those that the detector writes, where they are not the same."""
+
     max_detections: int = 100
     """That the evaluation takes an image and class."""
 

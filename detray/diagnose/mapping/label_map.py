@@ -262,9 +262,20 @@ def _followed(support: _Support, counts: ClassCounts, fault: LabelFault) -> Labe
     return LabelFault(dict(sorted(remaps.items())), None, rule_share=share, unseen=unseen)
 
 
-def label_map_of(fault: LabelFault, names: Mapping[int, str]) -> dict[int, str]:
-    """The class that each id of the detections means, where each class has one id."""
-    meant = fault.category_map
+def as_written(meant: Mapping[int, int], settled: Mapping[int, int]) -> dict[int, int]:
+    """What the detector's own ids mean, from what those of its predictions do.
+
+    Args:
+        meant: classes by the predictions' ids.
+        settled: the predictions' ids by those that the detector writes, where they are not the same.
+    """
+    other = {k: target for k, target in meant.items() if k not in settled and k not in settled.values()}
+    return dict(sorted(({written: meant.get(k, k) for written, k in settled.items()} | other).items()))
+
+
+def label_map_of(fault: LabelFault, names: Mapping[int, str], settled: Mapping[int, int]) -> dict[int, str]:
+    """The class that each id that the detector writes means, where each class has one id."""
+    meant = as_written(fault.category_map, settled)
     own = {k: name for k, name in names.items() if k not in meant and k not in meant.values()}
     return own | {source: names[target] for source, target in meant.items() if target in names}
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from detray.diagnose.case import Case
 from detray.diagnose.cause import MAPPING, Cause, Verdict, confidence, number, percent
-from detray.diagnose.mapping.label_map import REMAP_SHARE, ClassRemap, LabelFault, key_of, label_map_of
+from detray.diagnose.mapping.label_map import REMAP_SHARE, ClassRemap, LabelFault, as_written, key_of, label_map_of
 from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
 from detray.formats.label_map import problems_of
 
@@ -55,11 +55,11 @@ class LabelIdMismatch(Cause):
             remedy="Map the class ids of the detections as written out here"
             + (
                 "."
-                if problems_of(label_map_of(fault, case.split.names))
+                if problems_of(label_map_of(fault, case.split.names, case.split.inputs.settled))
                 else ", or mend the label map that the detector is used with (a corrected one is label_map.pbtxt beside"
                 " the results)."
             ),
-            config={"predict": {"category_map": fault.category_map}},
+            config={"predict": {"category_map": as_written(fault.category_map, case.split.inputs.settled)}},
         )
 
     def _by_name(self, case: Case) -> Verdict | None:
