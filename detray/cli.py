@@ -234,7 +234,7 @@ def load_config(options: argparse.Namespace) -> Config:
     for key, value in given:
         if value is not None:
             values = settings.override(values, [f"{key}={json.dumps(value)}"])
-    return anchored(settings.convert(values, Config, source))
+    return anchored(plain.with_own_splits(settings.convert(values, Config, source)))
 
 
 def _print_summary(

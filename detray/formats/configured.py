@@ -74,24 +74,24 @@ def _elsewhere(place: str, stated: str, root: str, allowed: tuple[str, ...]) -> 
     return None
 
 
-def dataset_of_pipeline(path: str) -> DatasetSettings:
+def dataset_of_pipeline(path: str, root: str | None = None) -> DatasetSettings:
     """The data set that a pipeline.config reads: its training records, and those of its first evaluation.
 
-    Its folder is the current directory, else that of the file, whichever holds the records. Where a path of another
-    machine ends as one does that is there, that one is read, and the audit says so.
+    Its folder is ``root``, or else the current directory or that of the file, whichever holds the records. Where a path
+    of another machine ends as one does that is there, that one is read, and the audit says so.
 
     Raises:
         UsageError: the file cannot be read, or its records are below neither.
     """
     file = read_pipeline(path)
-    roots = [str(Path.cwd()), str(Path(path).absolute().parent)]
-    for root in roots:
-        paths = [_as_read(one, root) for one in found_paths(file, root)]
+    roots = [str(Path.cwd()), str(Path(path).absolute().parent)] if root is None else [root]
+    for folder in roots:
+        paths = [_as_read(one, folder) for one in found_paths(file, folder)]
         splits = _splits(file, paths)
         if splits:
             maps = [one.files[0] for one in paths if one.place.endswith(LABEL_MAP) and one.files]
             return DatasetSettings(
-                root=root, label_map=maps[0] if maps else None, splits=splits, pipeline=str(Path(path).absolute())
+                root=folder, label_map=maps[0] if maps else None, splits=splits, pipeline=str(Path(path).absolute())
             )
     named = next((one for one in paths if one.is_records), None)
     if named is None:

@@ -47,7 +47,8 @@ class DatasetSettings(Section, frozen=True):
         str | None,
         Meta(
             description="pipeline.config of the TF2 Object Detection API, below dataset.root, that the model is trained"
-            " with: the audit checks it against the data, and remedies are written as its lines"
+            " with: the audit checks it against the data, remedies are written as its lines, and where no splits are"
+            " stated it names them"
         ),
     ] = None
     splits: Annotated[dict[str, SplitSettings], Meta(description="train, val, test, ...: each a split")] = {}

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from detray.errors import UsageError
 from detray.formats.configured import dataset_of_pipeline
 from detray.formats.plain import dataset_from_files
+from detray.formats.resolve import stated_path
 from detray.settings import read_yaml
 from detray.verbs.catalogue import STAGES
+from detray.verbs.config import Config
 
 WITH_DETECTIONS = ("predict", "evaluate", "diagnose", "clean", "report", "run")
 """Verbs whose second file holds detections."""
@@ -58,6 +62,21 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
             raise
         raise UsageError(f"{error}; the order is: ground truth, then detections") from error
     return values
+
+
+def with_own_splits(config: Config) -> Config:
+    """``config`` with the splits that its pipeline.config reads, where it states a pipeline.config and no splits.
+
+    Raises:
+        UsageError: it reads none that are there.
+    """
+    dataset = config.dataset
+    if dataset.pipeline is None or dataset.splits:
+        return config
+    file = stated_path(dataset.pipeline, dataset.root, "dataset.pipeline")
+    found = dataset_of_pipeline(file, stated_path(dataset.root, ".", "dataset.root", folder=True))
+    label_map = dataset.label_map or found.label_map
+    return replace(config, dataset=replace(dataset, splits=found.splits, label_map=label_map))
 
 
 def with_config(values: Mapping[str, Any], config: Mapping[str, Any], source: str) -> dict[str, Any]:

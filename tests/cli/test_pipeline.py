@@ -10,6 +10,7 @@ from pipelines import CONFIG, bccd_records, example, write_label_map
 
 from detray import cli
 from detray.pipeline.edit import apply
+from detray.settings import read_yaml
 
 DENSE = [("RBC", (10 + 3 * k, 10, 60 + 3 * k, 60)) for k in range(20)]
 FEW = [("Platelets", (100, 100, 120, 120)), ("WBC", (10, 10, 150, 150))]
@@ -80,6 +81,12 @@ def test_beside_a_configuration(folder: Path) -> None:
     Path("detray.yaml").write_text("dataset: {splits: {val: {annotations: val.record}}}\n")
     found = {row["rule"] for row in _audit("--config", "detray.yaml", "--pipeline", "pipeline.config")}
     assert "pipeline-checkpoint" in found
+
+
+def test_a_configuration_without_splits_has_those_that_it_reads(folder: Path) -> None:
+    Path("detray.yaml").write_text("dataset: {pipeline: pipeline.config}\n")
+    assert "pipeline-checkpoint" in {row["rule"] for row in _audit("--config", "detray.yaml")}
+    assert set(read_yaml(Path("out") / "audit" / "config.yaml")["dataset"]["splits"]) == {"train", "val"}
 
 
 def test_paths_are_followed_below_the_data_sets_folder_only(folder: Path) -> None:
