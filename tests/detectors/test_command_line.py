@@ -90,6 +90,8 @@ def test_files_that_are_no_models(data: Path, tmp_path: Path, capsys: pytest.Cap
         assert str(place) in said
         assert says in said
         assert "Traceback" not in said
+    assert run("predict", data, tmp_path / "out", f"detector.kind={kind}") == 2
+    assert f"detector.kind is {kind}, so detector.path must name the model" in capsys.readouterr().err
 
 
 def mean_ap50(output: Path) -> float:

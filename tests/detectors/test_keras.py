@@ -116,7 +116,7 @@ def test_kerashub_is_asked_for(api: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(adapter, "find_spec", lambda name: None)
     path = changed(api, tmp_path, hub)
     stated = IoSettings(input_range="0..1")
-    with pytest.raises(UsageError, match=r"layers, which are not installed: pip install keras-hub"):
+    with pytest.raises(UsageError, match=r"layers of KerasHub, which is not installed: pip install detray\[hub\]"):
         check(path, stated)
     layout = read_keras_layout(DetectorSettings(kind="keras", io=stated), path)
     assert (layout.family, layout.height, layout.width, layout.box_order) == ("KerasHub D-FINE", 64, 96, "cxcywh")
@@ -143,7 +143,7 @@ def test_the_best_of_queries_and_classes() -> None:
 @pytest.fixture(scope="module")
 def keras_hub() -> Any:
     tensorflow()
-    return pytest.importorskip("keras_hub", reason="KerasHub is not among the dependencies: pip install keras-hub")
+    return pytest.importorskip("keras_hub", reason="KerasHub is an extra: pip install detray[hub]")
 
 
 def retinanet(hub: Any, folder: Path, **converter: Any) -> tuple[Any, str]:

@@ -122,9 +122,7 @@ def _understood(package: Package, detector: DetectorSettings) -> tuple[Signature
 
 def _require_hub(package: Package) -> None:
     if package.needs_hub and find_spec("keras_hub") is None:
-        raise UsageError(
-            f"{package.path}: is made of KerasHub's layers, which are not installed: pip install keras-hub"
-        )
+        raise UsageError(f"{package.path}: has layers of KerasHub, which is not installed: pip install detray[hub]")
 
 
 def _load(package: Package) -> Any:
