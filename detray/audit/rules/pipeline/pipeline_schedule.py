@@ -36,8 +36,8 @@ def _length(pipeline: StatedPipeline, n_images: int) -> Iterator[Fact]:
     file, train = pipeline.file, pipeline.file.config.train_config
     place = "train_config.num_steps"
     if train.num_steps == 0:
-        observed = "num_steps is 0, so training never ends by itself"
-        yield told(pipeline, "endless", observed, file.write(place, "10000"), severity=SUSPECT)
+        observed = "num_steps is 0, with which the TF2 trainer stops at once unless it is given --num_train_steps"
+        yield told(pipeline, "endless", observed, file.write(place, "10000"))
     elif (seen := train.num_steps * train.batch_size) < n_images:
         observed = f"{train.num_steps} steps of {train.batch_size} images see {seen} of {n_images} training images"
         fix = file.write(place, str(-(-20 * n_images // max(train.batch_size, 1)))) + ", which is 20 epochs"
