@@ -9,11 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 from models import MODELS, PREDICT, Model
+from msgspec.structs import replace
 from PIL import Image
 
 from detray.detectors.catalogue import DETECTORS, detector_kind, is_trainable, require_trainable
 from detray.detectors.detector import Detections, Detector, DetectorKind, Prepared
-from detray.detectors.settings import DetectorSettings
+from detray.detectors.settings import DetectorSettings, TilesSettings
+from detray.detectors.viewed import as_it_is, wrapped
 from detray.errors import DetrayError, UsageError
 from detray.pictures import read_picture
 
@@ -115,6 +117,21 @@ def test_what_is_red_and_green_is_found_where_it_is(made: Made, size: tuple[int,
         edges = np.round([left * width, top * height, right * width, bottom * height])
         slack = 1.0 + max(width, height) / 48  # of an input that is resized a pixel is several
         np.testing.assert_allclose([*box[:2], *(box[:2] + box[2:])], edges, atol=slack)
+
+
+def test_any_model_may_be_given_tiles_and_mirrored_pictures(made: Made) -> None:
+    if "red" not in made.model.finds:
+        pytest.skip("a model that finds nothing")
+    pixels = np.zeros((150, 220, 3), np.uint8)
+    pixels[80:112, 130:170] = COLOURS["red"]
+    predict = replace(PREDICT, tiles=TilesSettings(height=100, width=120, overlap=0.4), flip=True, max_detections=20)
+    found = wrapped(made.detector, predict).detect([as_it_is(pixels)] * 2)
+    assert found.image.tolist() == sorted(found.image.tolist())
+    for image in (0, 1):
+        category_id, boxes, scores, _ = _of(found, image)
+        best = boxes[(category_id == made.model.finds["red"]) & (scores > 0.6)]
+        assert len(best) == 1
+        np.testing.assert_allclose([*best[0][:2], *(best[0][:2] + best[0][2:])], [130, 80, 170, 112], atol=5)
 
 
 def test_classes_and_preparation_are_read_without_loading(made: Made, pictures: list[np.ndarray]) -> None:
