@@ -4,16 +4,11 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from detray.detectors.io import InputRange
+from detray.detectors.ranges import RANGES
 from detray.detectors.retinanet.layers import Layers, class_name
-
-Preprocessing = Literal["signed", "caffe", "standardised"]
-
-CAFFE_MEAN = (103.939, 116.779, 123.68)
-"""Of ImageNet's blue, green and red, 0 to 255."""
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's red, green and blue, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +17,12 @@ class Application:
 
     Args:
         function: its name there.
-        preprocessing: signed: to [-1, 1]; caffe: BGR less its mean; standardised: RGB with mean 0 and deviation 1.
+        taken: the range of pixel values that its weights expect.
         options: further arguments of the function.
     """
 
     function: str
-    preprocessing: Preprocessing
+    taken: InputRange
     options: tuple[tuple[str, object], ...] = ()
 
     def __call__(self, image: Any, layers: Layers) -> dict[int, Any]:
@@ -37,7 +32,7 @@ class Application:
         size = tuple(image.shape[1:])
         with _seeded(layers.seed):
             network = build(
-                input_tensor=_preprocessed(image, self.preprocessing, keras),
+                input_tensor=_preprocessed(image, self.taken, keras),
                 input_shape=size,
                 include_top=False,
                 weights=None,
@@ -53,16 +48,10 @@ class Application:
         }
 
 
-def _preprocessed(image: Any, preprocessing: Preprocessing, keras: Any) -> Any:
-    scaled = keras.layers.Rescaling
-    if preprocessing == "caffe":
-        blue_first = keras.ops.flip(image, axis=-1)
-        return scaled(1.0, offset=[-mean for mean in CAFFE_MEAN], name="rescale")(blue_first)
-    if preprocessing == "standardised":
-        scale = [1 / (255 * deviation) for deviation in DEVIATION]
-        offset = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
-        return scaled(scale, offset=offset, name="rescale")(image)
-    return scaled(1 / 127.5, offset=-1, name="rescale")(image)
+def _preprocessed(image: Any, taken: InputRange, keras: Any) -> Any:
+    scaling = RANGES[taken]
+    scaled = keras.layers.Rescaling(list(scaling.scale), offset=list(scaling.offset), name="rescale")(image)
+    return keras.ops.flip(scaled, axis=-1) if scaling.bgr else scaled
 
 
 @contextmanager

@@ -16,11 +16,11 @@ BARE = (("include_preprocessing", False),)
 
 BACKBONES: dict[BackboneName, Backbone] = {
     "tiny": tiny,
-    "mobilenet_v2": Application("MobileNetV2", "signed"),
-    "mobilenet_v3_small": Application("MobileNetV3Small", "signed", BARE),
-    "mobilenet_v3_large": Application("MobileNetV3Large", "signed", BARE),
+    "mobilenet_v2": Application("MobileNetV2", "-1..1"),
+    "mobilenet_v3_small": Application("MobileNetV3Small", "-1..1", BARE),
+    "mobilenet_v3_large": Application("MobileNetV3Large", "-1..1", BARE),
     "resnet50": Application("ResNet50", "caffe"),
-    "efficientnet_v2_b0": Application("EfficientNetV2B0", "standardised", BARE),
-    "efficientnet_v2_s": Application("EfficientNetV2S", "signed", BARE),
-    "convnext_tiny": Application("ConvNeXtTiny", "standardised", BARE),
+    "efficientnet_v2_b0": Application("EfficientNetV2B0", "torch", BARE),
+    "efficientnet_v2_s": Application("EfficientNetV2S", "-1..1", BARE),
+    "convnext_tiny": Application("ConvNeXtTiny", "torch", BARE),
 }
