@@ -249,7 +249,7 @@ def main() -> None:
 
 def commands(file: Path, modes: Sequence[str], size: float) -> dict[str, list[str]]:
     """What is compared on a file of ``size`` million annotations."""
-    detray = [sys.executable, "-m", "detray.cli", "audit", str(file), "--format", "coco"]
+    detray = [sys.executable, "-m", "detray", "audit", str(file), "--format", "coco"]
     detray += ["--output", str(file.parents[1] / "out")]
     found = {}
     if "ray" in modes:

@@ -75,7 +75,7 @@ def main() -> None:
         costs: dict[tuple[str, int], list[Cost]] = {}
         for _ in range(options.repeats):
             for count, folder in folders.items():
-                detray = [sys.executable, "-m", "detray.cli", "audit", str(folder / "annotations.json")]
+                detray = [sys.executable, "-m", "detray", "audit", str(folder / "annotations.json")]
                 detray += ["--images", str(folder / "images"), "--output", str(folder / "out")]
                 bare = [sys.executable, str(Path(place) / "bare.py"), str(folder / "images")]
                 runs = {

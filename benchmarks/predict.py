@@ -106,7 +106,7 @@ def commands(bare: Path, model: Path, folder: Path, modes: list[str]) -> dict[st
         "detector": {"path": str(model)},
     }
     (folder / "config.yaml").write_text(json.dumps(config))
-    detray = [sys.executable, "-m", "detray.cli", "predict", "--config", str(folder / "config.yaml")]
+    detray = [sys.executable, "-m", "detray", "predict", "--config", str(folder / "config.yaml")]
     found = {"bare loop, two decode threads": [sys.executable, str(bare), str(folder / "images"), str(model)]}
     if "ray" in modes:
         found["detray on Ray"] = [*detray, "--address", "local"]

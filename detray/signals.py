@@ -14,7 +14,9 @@ class Termination:
         self.came = False
 
     def listen(self) -> None:
-        """From now on; in the main thread only."""
+        """From now on; in the main thread only. Ctrl-C interrupts, where it does anything."""
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, self._interrupt)
 
     def _interrupt(self, number: int, frame: object) -> None:

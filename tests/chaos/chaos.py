@@ -104,7 +104,7 @@ def start(command: Sequence[str], faults: dict[str, str] | None = None, most_byt
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
-    python = [sys.executable, str(FAULTY)] if faults else [sys.executable, "-m", "detray.cli"]
+    python = [sys.executable, str(FAULTY)] if faults else [sys.executable, "-m", "detray"]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [*python, *command],

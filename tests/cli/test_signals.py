@@ -115,3 +115,17 @@ def test_json_is_all_on_standard_output_whatever_ray_writes_and_no_home_is_neede
     assert manifest is not None
     log = (tmp_path / "o" / manifest["cluster"]["log"]).read_text()
     assert all(line in log for line in ("(raylet) a node died", "C++ says so too", "and Python"))
+
+
+def test_an_interrupt_before_anything_has_begun_ends_it_without_a_word() -> None:
+    code = (
+        "import builtins, os, signal, detray.__main__ as start\n"
+        "whole = builtins.__import__\n"
+        "def interrupted(name, *more):\n"
+        "    if name == 'argparse': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return whole(name, *more)\n"
+        "builtins.__import__ = lambda name, *more: interrupted(name, *more)\n"
+        "start.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -12,7 +12,7 @@ from detray.store import Lock, Store
 
 def test_one_of_two_commands_that_race_is_refused(runs: Runs, tmp_path: Path) -> None:
     files = [str(runs.folder / name) for name in ("gt.json", "dets.json")]
-    command = [sys.executable, "-m", "detray.cli", "evaluate", *files, "--serial", "--output", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "detray", "evaluate", *files, "--serial", "--output", str(tmp_path / "out")]
     racing = [subprocess.Popen([*command, "--force"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in "ab"]
     said = [process.communicate()[1].decode() for process in racing]
     codes = [process.returncode for process in racing]
