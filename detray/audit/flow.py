@@ -58,6 +58,7 @@ class AuditInputs:
         reach: what the detector can see that this configuration trains; None: it trains none, or nobody asked.
         augment: makes the training augmentation; None where it loses no boxes.
         formats: of each split's files, where it is known.
+        masks: how many each split's files hold, where it is known.
         pictured: splits whose pictures are at hand: in a stated folder, or in the annotation files.
         pipeline: the pipeline.config that the model is trained with, if one is stated.
     """
@@ -68,6 +69,7 @@ class AuditInputs:
     reach: Reach | None = None
     augment: Callable[[], Augment] | None = None
     formats: Mapping[str, str] = field(default_factory=dict)
+    masks: Mapping[str, int] = field(default_factory=dict)
     pictured: Collection[str] = ()
     pipeline: StatedPipeline | None = None
 
@@ -103,6 +105,7 @@ def audit(flow: Flow, inputs: AuditInputs) -> Outcome:
             inputs.reach,
             formats=inputs.formats,
             pipeline=inputs.pipeline,
+            masks=inputs.masks,
         )
         spreads = {split: outliers.spreads(counted) for split, counted in data.tallies.items()}
         second_work = steps.SecondWork(work, spreads, suspects(data, active))

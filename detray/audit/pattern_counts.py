@@ -13,6 +13,9 @@ COLUMNS = ("x", "y", "x2", "y2", "width", "height")
 PAIRS = ((3, 0), (2, 1), (1, 0), (3, 2), (2, 0), (3, 1), (4, 0), (5, 1), (5, 0), (4, 1))
 """Numbers of a box of which one may be a copy of the other, as places in `COLUMNS`: the copy first."""
 
+SMALL = 32.0**2
+"""px²: COCO's evaluation takes objects below it for small."""
+
 VALUES = 16
 """Classes that copied values are counted in: a copy of what varies falls into many."""
 
@@ -31,6 +34,7 @@ def of_patterns(view: View) -> Iterator[pa.Table]:
                           equal as shares of the image) times `VALUES` plus the class of the value
     judged_copies         boxes that are looked at
     little_area           objects whose stated area is below `MAX_FILL` of the box's
+    made_small            objects that are small for COCO's evaluation by their stated area alone
     corner_order          boxes; key `STATED` to `NEITHER`
     first_id              images; key: the lowest annotation id, 2 where it is another than 0 and 1
     far, turned           images as `View.reaches_far` and `View.is_turned`
@@ -49,6 +53,8 @@ def of_patterns(view: View) -> Iterator[pa.Table]:
     sides = view.width * view.height
     little = view.is_object & (view.areas > 0) & (view.areas < MAX_FILL * sides)
     yield tally.count_all("little_area", _zeros(little))
+    made_small = view.is_object & (view.areas > 0) & (view.areas < SMALL) & (sides >= SMALL)
+    yield tally.count_all("made_small", _zeros(made_small))
     held = np.flatnonzero((view.image_of >= 0) & (view.annotation_ids != NO_ID))
     lowest = np.full(view.images.num_rows, np.iinfo(np.int64).max)
     np.minimum.at(lowest, view.image_of[held], view.annotation_ids[held])

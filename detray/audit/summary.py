@@ -46,8 +46,8 @@ class Summary:
 
     ``tallies`` of each split; the table ``categories`` of all; the label map, if one is stated; the
     detector, if one is to be trained; ``evidence`` gathered for hypotheses, by split; counts of raw
-    findings, as `GROUPS`; the format of each split's files, where it is known; and the pipeline.config
-    that the model is trained with, if one is stated.
+    findings, as `GROUPS`; of each split the format of its files and how many masks they hold, where that is known; and
+    the pipeline.config that the model is trained with, if one is stated.
     """
 
     tallies: Mapping[str, Tally]
@@ -58,6 +58,7 @@ class Summary:
     groups: pa.Table = field(default_factory=GROUPS.empty_table)
     formats: Mapping[str, str] = field(default_factory=dict)
     pipeline: StatedPipeline | None = None
+    masks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:

@@ -78,6 +78,10 @@ def _outcome(splits: Sequence[ReadSplit], classes: ClassNumbers, written: Sequen
         counts={"in": read - sum(shard.left for shard in written), "kept": kept, "quarantined": quarantined},
         facts={
             "shards": [asdict(shard.shard) for shard in written],
+            "masks": {
+                split.source.split: sum(one.masks for one in written if one.shard.split == split.source.split)
+                for split in splits
+            },
             "formats": {split.source.split: split.source.format for split in splits},
             "further": {split.source.split: split.further for split in splits},
         },

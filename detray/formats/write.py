@@ -30,11 +30,13 @@ class Written(msgspec.Struct, frozen=True):
     Attributes:
         shard: its images.
         defects: rows with defects.
+        masks: annotations with a mask or a polygon.
         left: rows that were read and are not in it: repeats of an image, and what a list leaves out.
     """
 
     shard: ShardKey
     defects: int
+    masks: int
     left: int
 
 
@@ -63,7 +65,8 @@ def write(work: Numbered, item: Range) -> Output[Written]:
         "annotations": canonical.canonical("annotations", annotations, run, source.split),
     }
     defects = sum(table.num_rows - table["defects"].null_count for table in (images, annotations))
-    return Output(Written(shard, defects, left), tables)
+    masks = annotations.num_rows - annotations["segmentation"].null_count
+    return Output(Written(shard, defects, masks, left), tables)
 
 
 WRITE: Step[Numbered, Range, Written] = Step("write", write, Written, numbers_parts=True)

@@ -24,7 +24,7 @@ from detray.verbs.pipeline import pipeline_inputs, stated_pipeline
 def run(context: Context, flow: Flow) -> Outcome:
     """Audit the data set that ingest wrote."""
     config = context.config
-    formats = (context.store.manifest("ingest") or {}).get("facts", {}).get("formats", {})
+    facts = (context.store.manifest("ingest") or {}).get("facts", {})
     policy = config.train.augmentation
     inputs = AuditInputs(
         config.name,
@@ -32,7 +32,8 @@ def run(context: Context, flow: Flow) -> Outcome:
         _label_map(config),
         _reach(config),
         augment=partial(_augmentation, policy) if loses_boxes(policy) else None,
-        formats=formats,
+        formats=facts.get("formats", {}),
+        masks=facts.get("masks", {}),
         pictured=pictured(config, flow.data),
         pipeline=stated_pipeline(config),
     )

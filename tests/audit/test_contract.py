@@ -37,6 +37,8 @@ def _judged(rule: Rule, case: dict[str, Any], cuts: int = 1, shuffle: int | None
     inputs: dict[str, Any] = {}
     if "label_map" in case:
         inputs["label_map"] = label_map(case["label_map"].get("names", {}), case["label_map"].get("problems", ()))
+    if "masks" in case:
+        inputs["masks"] = case["masks"]
     if "reach" in case:
         inputs["reach"] = reach(**case["reach"])
     if "augmentation" in case:

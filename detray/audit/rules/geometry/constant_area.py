@@ -4,7 +4,8 @@ Failure: COCO's evaluation puts boxes into small, medium and large by this field
 AP of medium and large boxes is undefined. AP over all sizes stays what it is.
 Number: stated areas below half of the box's, in bins of 1/64 octave; at least `min_share` of the split's single
 objects, and at least `min_boxes`, in one bin, or below 1% of the box's, which no mask leaves empty
-(shares of the image, other units). Areas of masks are smaller than the box too, but differ.
+(shares of the image, other units), or in any bin where no object has a mask. Areas of masks are smaller than the box
+too, but differ.
 Source: pycocotools/cocoeval.py, evaluateImg ('_ignore' by g['area']); converters that write area 1.0 for every box.
 """
 
@@ -26,11 +27,20 @@ def _check(data: Summary, limits: Limits) -> Sequence[Fact]:
             little = data.tallies[split].total("little_area")
             if little >= least:
                 observed = f"{little} of {total} boxes have an area below {MAX_FILL:.0%} of width times height"
-                facts.append(Fact(split, observed, count=little))
+                facts.append(_fact(data, split, observed, little))
+            elif data.masks.get(split) == 0 and n.sum() >= least:
+                observed = f"{n.sum()} of {total} boxes have an area below half of width times height, and none a mask"
+                facts.append(_fact(data, split, observed, int(n.sum())))
             continue
         area, count = float(bin_centres(keys[n.argmax()])), int(n.max())
-        facts.append(Fact(split, f"{count} of {total} boxes have an area of about {area:.3g} px²", count=count))
+        facts.append(_fact(data, split, f"{count} of {total} boxes have an area of about {area:.3g} px²", count))
     return facts
+
+
+def _fact(data: Summary, split: str, observed: str, count: int) -> Fact:
+    small = data.tallies[split].total("made_small")
+    effect = f"; {small} of larger ones count as small by it" if small else ""
+    return Fact(split, observed + effect, count=count)
 
 
 RULE = SummaryRule(
