@@ -24,6 +24,8 @@ from detray.files import RECORD, open_file
 MAX_BYTES = 512 << 20
 """Larger files are not read."""
 
+_EXIF_IN_PNG = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""One of which a PNG with an orientation holds, before or behind its pixels."""
 MAX_PIXELS = 89_478_485
 """Declared pixels from which a picture is not decoded: Pillow's own bound, 256 MiB as RGB."""
 
@@ -141,7 +143,7 @@ def inspect(data: bytes) -> Header:
         PictureError: it is not a picture, or declares more pixels than `MAX_PIXELS`.
     """
     with _open(data, MAX_PIXELS) as image:
-        return _header(image)
+        return _header(image, data)
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -151,7 +153,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
         PictureError: it is not a picture, declares more than ``max_pixels`` pixels, or breaks off.
     """
     with _open(data, max_pixels) as image:
-        header = _header(image)
+        header = _header(image, data)
         pixels = _pixels(image, "RGB")
         _refuse_broken_scan(image, data)
         return np.ascontiguousarray(_upright(pixels, header.orientation))
@@ -167,7 +169,7 @@ def decode_luma(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Pixels, H
         PictureError: as `decode`.
     """
     with _open(data, max_pixels) as image:
-        header = _header(image)
+        header = _header(image, data)
         if image.format in ("JPEG", "MPO"):
             image.draft("L", image.size)
             _refuse_broken_scan(image, data)
@@ -219,10 +221,11 @@ def _refuse_broken_scan(image: Image.Image, data: bytes) -> None:
         place = start
 
 
-def _header(image: Image.Image) -> Header:
+def _header(image: Image.Image, data: bytes) -> Header:
     mode = _mode(image)  # before Pillow decodes a PNG to look for its EXIF
+    has_none = image.format == "PNG" and not any(mark in data for mark in _EXIF_IN_PNG)
     try:
-        stated = image.getexif().get(ORIENTATION_TAG)
+        stated = None if has_none else image.getexif().get(ORIENTATION_TAG)
     except Exception:  # broken EXIF says nothing, and the picture may still be whole
         stated = None
     orientation = stated if isinstance(stated, int) and 1 <= stated <= 8 else None

@@ -7,14 +7,15 @@ which hold the fractions where the picture's size is unknown. An edge that is ou
 more than the rounding of centre and length is the picture's edge.
 """
 
+import codecs
 import json
 import os
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from detray.errors import DetrayError
@@ -45,6 +46,7 @@ from detray.formats.yolo.data_file import (
     read_data_file,
     walk,
 )
+from detray.formats.yolo.plain import looks_plain, read_plain
 
 _LINE = re.compile(r"\s*\d+(?:\s+[-+.\deE]+){4,}\s*")
 _NAME_FILES = ("classes.txt", "obj.names", "classes.names")
@@ -90,25 +92,24 @@ class Yolo:
 
     def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
         images: list[Row] = []
-        boxes: list[Row] = []
+        texts: list[bytes | list[str]] = []
         quarantine: list[Row] = []
         allowed = source.folders
         for label, picture in zip(pieces["file"].to_pylist(), pieces["part"].to_pylist(), strict=True):
             try:
-                lines = _lines(label, allowed)
+                text = _text(label, allowed)
+                lines = None if looks_plain(text) else _lines(text)
             except DetrayError as error:
                 quarantine.append({"source_file": label, "reason": "unreadable-annotation-file", "detail": str(error)})
                 continue
             image = _image(label, picture, source, allowed)
             images.append(image)
-            drawn = [_box(line, row, image) for row, line in enumerate(lines) if line.strip()]
-            if image["width"] is None:
-                _note_repeated(drawn)
-            boxes += drawn
+            texts.append(text if lines is None and image["width"] is not None else lines or _lines(text))
+        annotations = _annotations(images, texts)
         return Chunk(
             images=pa.Table.from_pylist(images, chunk.IMAGES),
-            annotations=pa.Table.from_pylist(boxes, chunk.ANNOTATIONS),
-            categories=_categories(source, boxes),
+            annotations=annotations,
+            categories=_categories(source, annotations["category_id"]),
             quarantine=pa.Table.from_pylist(quarantine, chunk.QUARANTINE),
         )
 
@@ -235,15 +236,57 @@ def name_file_of(stated: str, source: Source) -> str | None:
 # what is in them
 
 
-def _lines(label: str | None, allowed: tuple[str, ...]) -> list[str]:
-    """The lines of a label file; a picture without one has no boxes."""
+def _annotations(images: list[Row], texts: list[bytes | list[str]]) -> pa.Table:
+    """The boxes of images, of which ``texts`` are label files that look plain, or lines."""
+    plain = [place for place, text in enumerate(texts) if isinstance(text, bytes)]
+    found = read_plain(
+        [text for text in texts if isinstance(text, bytes)],
+        [(images[place]["width"], images[place]["height"]) for place in plain],
+    )
+    others: list[Row] = []
+    places: list[int] = []
+    is_read = dict(zip(plain, found.is_plain.tolist(), strict=True))
+    for place, (image, text) in enumerate(zip(images, texts, strict=True)):
+        if not is_read.get(place, False):
+            lines = _lines(text) if isinstance(text, bytes) else text
+            drawn = [_box(line, row, image) for row, line in enumerate(lines) if line.strip()]
+            if image["width"] is None:
+                _note_repeated(drawn)
+            others += drawn
+            places += [place] * len(drawn)
+    of = np.array(plain, np.int64)[found.file]
+    files = pa.array([image["source_file"] for image in images], chunk.ANNOTATIONS.field("source_file").type)
+    table = chunk.table(
+        chunk.ANNOTATIONS,
+        len(of),
+        annotation_row=found.row,
+        category_id=found.index + 1,
+        **{name: found.box[:, column] for column, name in enumerate(("x", "y", "width", "height"))},
+        area=found.box[:, 2] * found.box[:, 3],
+        is_crowd=np.zeros(len(of), bool),
+        is_difficult=np.zeros(len(of), bool),
+        source_file=files.take(pa.array(of)),
+        key=pa.array([image["key"] for image in images], pa.string()).take(pa.array(of)),
+    )
+    if not others:
+        return table
+    order = np.argsort(np.concatenate([of, np.array(places, np.int64)]), kind="stable")
+    return pa.concat_tables([table, pa.Table.from_pylist(others, chunk.ANNOTATIONS)]).take(pa.array(order))
+
+
+def _text(label: str | None, allowed: tuple[str, ...]) -> bytes:
+    """A label file, its lines ended by \\n; a picture without one has no boxes."""
     if label is None or not (Path(label).exists() or "\ufffd" in label):
-        return []
+        return b""
     folder, _, name = label.rpartition("/")
     if locate(folder, name, allowed) is None:
         raise DetrayError(OUTSIDE)
+    return read_bounded(label).removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
+
+
+def _lines(text: bytes) -> list[str]:
     try:
-        lines = read_bounded(label).decode("utf-8-sig").splitlines()
+        lines = text.decode().splitlines()
     except UnicodeDecodeError:
         raise DetrayError("is not UTF-8 text") from None
     if len(lines) > MAX_BOXES:
@@ -358,7 +401,7 @@ def _note_repeated(boxes: list[Row]) -> None:
         seen.add(drawn)
 
 
-def _categories(source: Source, boxes: list[Row]) -> pa.Table:
+def _categories(source: Source, drawn: pa.ChunkedArray) -> pa.Table:
     """The classes of the data file or of a file of names; without either, those that boxes name."""
     names: dict[int, str | None] = {}
     miscounted: str | None = None
@@ -373,10 +416,8 @@ def _categories(source: Source, boxes: list[Row]) -> pa.Table:
     if miscounted and defects:
         defects[-1].note("wrong-type", "nc", miscounted)
     if not names:
-        drawn = Counter(box["category_id"] for box in boxes if box["category_id"] is not None)
-        return chunk.table(
-            chunk.CATEGORIES, len(drawn), category_id=sorted(drawn), boxes=[drawn[key] for key in sorted(drawn)]
-        )
+        ids, boxes = np.unique(drawn.drop_null().to_numpy(), return_counts=True)
+        return chunk.table(chunk.CATEGORIES, len(ids), category_id=ids, boxes=boxes)
     order = sorted(names)
     return chunk.table(
         chunk.CATEGORIES,
