@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 
 from detray import __version__
@@ -26,6 +27,8 @@ from detray.store import Store
 
 TOKEN = b"detray"
 GPU_SECONDS = 120
+MOST_FOLDERS, MOST_ENTRIES = 64, 10_000
+"""Below a stated folder, and of each, that are looked at for files to ask for."""
 COUNT_GPUS = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
 
 
@@ -49,23 +52,26 @@ class Probe:
 
 
 def probe_of(output: Store, paths: Sequence[str], *, free_gib: float, gpu: bool) -> Probe:
-    """The probe of a stage that reads ``paths``: of a folder, some file in it."""
-    files = [file for path in paths if "://" not in path and (file := _some_file(path)) is not None]
+    """The probe of a stage that reads ``paths``: of a folder, a file in it and in each of some folders below."""
+    files = [file for path in paths if "://" not in path for file in _some_files(path)]
     return Probe(output, {file: Path(file).stat().st_size for file in files}, versions(), free_gib, gpu)
 
 
-def _some_file(path: str) -> str | None:
-    """``path``, or the first file below it that is met: folders may hold millions."""
+def _some_files(path: str) -> list[str]:
+    """``path``, or the first file of each of some folders from it down, since each may lie on another disk."""
     if Path(path).is_file():
-        return path
-    folders = []
-    with contextlib.suppress(OSError), os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-            elif entry.is_file() and os.access(entry.path, os.R_OK):
-                return entry.path
-    return next((file for folder in folders if (file := _some_file(folder)) is not None), None)
+        return [path]
+    found, folders = [], [path]
+    for folder in folders:  # which grows
+        file = None
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in islice(entries, MOST_ENTRIES):  # there may be millions
+                if entry.is_dir(follow_symlinks=False) and len(folders) < MOST_FOLDERS:
+                    folders.append(entry.path)
+                elif file is None and entry.is_file() and os.access(entry.path, os.R_OK):
+                    file = entry.path
+        found += [] if file is None else [file]
+    return found
 
 
 @cache

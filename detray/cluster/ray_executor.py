@@ -50,6 +50,7 @@ class RayExecutor:
         one gets to grow by a machine that is large enough."""
         self._own = own
         self._wait = 0 if own else wait
+        self._left_out: dict[str, str] = {}  # a disk that is full stays so for the next step
 
     @property
     def workers(self) -> int:
@@ -60,7 +61,7 @@ class RayExecutor:
     ) -> Iterator[Receipt]:
         if keys:
             self._await_room(resources, note)
-        hosts = Hosts(note)
+        hosts = Hosts(note, left_out=self._left_out)
         left, failures = dict.fromkeys(keys), 0
         while left:
             try:

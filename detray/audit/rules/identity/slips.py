@@ -5,9 +5,10 @@ _LEAST_LETTERS, _LEAST_TO_REPLACE = 6, 8
 
 
 def is_slip(one: str, other: str) -> bool:
-    """Whether plain names (`detray.meaning.names`) differ by one letter within them: left out, put in, replaced, or exchanged with the next.
+    """Whether plain names (`detray.meaning.names.plain`) differ by one letter within them.
 
-    Digits tell names apart, and so does the first or the last letter (bottle a and bottle b, carrot and parrot).
+    It is left out, put in, replaced, or exchanged with the next. Digits tell names apart, and so does the first or the
+    last letter (bottle a and bottle b, carrot and parrot).
     """
     shorter, longer = sorted((one, other), key=len)
     if one == other or len(longer) - len(shorter) > 1 or len(shorter) < _LEAST_LETTERS:
