@@ -79,7 +79,7 @@ def write_data(folder: Path) -> None:
         (folder / f"{split}.json").write_text(json.dumps(content))
     (folder / "model").mkdir()
     detector = DetectorSettings(input_height=64, input_width=64)
-    network = build_network(64, 64, 1, seed=3)
+    network = build_network(detector, 1, seed=3)
     for name, content in RetinaNet(network, {1: "cat"}, detector, PredictSettings(), (), 0).files().items():
         (folder / "model" / name).write_bytes(content)
     splits = {split: {"annotations": f"{split}.json", "images": "pictures"} for split in SPLITS}
