@@ -16,6 +16,7 @@ import numpy as np
 from detray.evaluate import steps, summary, unscored
 from detray.evaluate.against import OtherModel
 from detray.evaluate.open_images import rules_by_split
+from detray.evaluate.repeats import repeated_ids
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.annotation_ids import AnnotationIds, told
 from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
@@ -76,6 +77,8 @@ def evaluate(
     work = Work(flow.data, run, facts.get("model", "detections"), settings)
     work = replace(work, slices=_slices(flow, work, keys), other=other.name if other is not None else None)
     work = replace(work, rules=rules_by_split(flow.data, splits, settings, aliases))
+    if settings.strict_pycocotools:
+        work = replace(work, repeated=repeated_ids(flow, work, keys))
     load = 1 + sum(chosen.copies for chosen in work.slices) / COPIES
     pieces = cut(keys, load * sum(part["rows"] for part in flow.data.files("predictions", "predict")))
     matched = flow.map(steps.MATCH, work, {piece.name: piece for piece in pieces})

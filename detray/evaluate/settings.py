@@ -79,5 +79,9 @@ class EvaluateSettings(Section, frozen=True):
         Meta(description="another model's detections to compare with: a file, or the folder of another run"),
     ] = None
     strict_pycocotools: Annotated[
-        bool, Meta(description="count a match with annotation id 0 as a false positive, as pycocotools does")
+        bool,
+        Meta(
+            description="take boxes as pycocotools does, by their ids: of annotations that share one the last counts"
+            " for all, and a match with id 0 is a false positive"
+        ),
     ] = False

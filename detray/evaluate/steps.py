@@ -24,6 +24,7 @@ from detray.evaluate.shard.confusion import CONFUSION
 from detray.evaluate.shard.image_labels import NEGATIVE, NOT_EXHAUSTIVE, image_classes
 from detray.evaluate.shard.inputs import TRUTH_COLUMNS
 from detray.evaluate.shard.matches import BOXES, DETECTIONS, REPAIRS, ShardMatches, match_shard
+from detray.evaluate.shard.repeated_ids import as_pycocotools, rows_of_split
 from detray.evaluate.shard.slice_columns import TABLES, Slice, Survey, columns_of, survey
 from detray.evaluate.shard.slices import SLICED_BOXES, SLICED_DETECTIONS
 from detray.evaluate.summary import ClassesShown, CocoNumbers, Line, coco_numbers, of_classes, worst_images
@@ -70,6 +71,8 @@ class Work:
     slices: tuple[Slice, ...] = ()
     other: str | None = None
     rules: Mapping[str, Rules] = field(default_factory=dict)
+    repeated: tuple[Kept, ...] = ()
+    """What stands in the place of annotations that share their ids, of `repeats.repeated_ids`."""
 
     @property
     def protocol(self) -> Protocol:
@@ -80,6 +83,13 @@ class Work:
         """What the rows of a split share."""
         categories = self.data.read("categories", filters=[("split", "=", split)])
         return Names(self.run, split, self.model, tables.class_names(categories), frequencies(categories))
+
+    def boxes(self, shard: Shard) -> Shard:
+        """A shard with the boxes that are evaluated: its own, or those that pycocotools takes for them."""
+        repeated = rows_of_split([kept.read() for kept in self.repeated], shard.split)
+        if repeated is None:
+            return shard
+        return replace(shard, annotations=as_pycocotools(shard.annotations, shard.images, repeated))
 
     def columns(self) -> dict[str, list[str]]:
         """The columns of each table that matching reads."""
@@ -154,7 +164,7 @@ class Matched(PartOfSplit, frozen=True):
 def read_piece(work: Work, piece: Piece) -> Tables:
     """The tables of a piece, and the images that the detector has not seen."""
     columns, key = work.columns(), piece.key(work.data)
-    found = piece.read(work.data, columns)
+    found = work.boxes(piece.read(work.data, columns))
     return {
         UNSEEN: unseen_images(work.data, key),
         "images": found.images,
@@ -189,7 +199,7 @@ def match_other(other: OtherWork, piece: Piece) -> Output[Matched]:
     """Match the other model's detections of a piece."""
     work = other.work
     predictions, quarantine, account = other.predictions.of(work.data, piece)
-    given = replace(piece.read(work.data, work.columns()), predictions=predictions)
+    given = replace(work.boxes(piece.read(work.data, work.columns())), predictions=predictions)
     shard = given.without(unseen_images(work.data, piece.key(work.data))["image_id"])
     found = match_shard(shard, work.settings, rules=work.rules.get(shard.split), run=work.run, model=work.model)
     return _matched(piece, found, REDUCED, {"quarantine": quarantine}, {}, account)
