@@ -102,6 +102,16 @@ def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
     )
     if verb == "evaluate":
         plain.add_argument("--against", metavar="FILE", help="another model's detections to compare with")
+        parser.add_argument(
+            "--expect",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="a figure of another tool (AP50=0.43): which difference of rules explains it is said",
+        )
+        parser.add_argument(
+            "--expect-file", metavar="FILE", help="such figures: TensorBoard's events, or what an evaluator printed"
+        )
     if verb == "diagnose":
         plain.add_argument("--train-detections", metavar="FILE", help="the model's detections on the training split")
         plain.add_argument("--base-detections", metavar="FILE", help="detections of the model it was tuned from")
@@ -230,8 +240,18 @@ def load_config(options: argparse.Namespace) -> Config:
     values = settings.override(values, options.assignments)
     pipeline = getattr(options, "pipeline", None)
     beside = str(Path(pipeline).absolute()) if pipeline and options.config and not files else None
-    given = (("output", options.output), ("cluster.address", options.address), ("dataset.pipeline", beside))
-    for key, value in given:
+    if getattr(options, "expect", None):
+        from detray.evaluate.expectations import read_assignments
+
+        section = dict(values.get("evaluate") or {})
+        values["evaluate"] = section | {"expect": {**section.get("expect", {}), **read_assignments(options.expect)}}
+    given = {
+        "output": options.output,
+        "cluster.address": options.address,
+        "dataset.pipeline": beside,
+        "evaluate.expect_file": getattr(options, "expect_file", None),
+    }
+    for key, value in given.items():
         if value is not None:
             values = settings.override(values, [f"{key}={json.dumps(value)}"])
     return anchored(plain.with_own_splits(settings.convert(values, Config, source)))

@@ -15,13 +15,17 @@ import numpy as np
 
 from detray.evaluate import steps, summary, unscored
 from detray.evaluate.against import OtherModel
+from detray.evaluate.differences import readings
+from detray.evaluate.expectations import Expectation, Reading, explained, parse
 from detray.evaluate.open_images import rules_by_split
 from detray.evaluate.repeats import repeated_ids
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.annotation_ids import AnnotationIds, told
+from detray.evaluate.shard.box_counts import BoxCounts, told_areas
 from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
 from detray.evaluate.steps import ClassesReduced, ClassGroup, Held, ImagesRanked, Matched, OtherWork, PartOfSplit, Work
 from detray.evaluate.tables.images import first_ranks
+from detray.evaluate.variants import strict, variants
 from detray.flow.account import Account
 from detray.flow.data import Data, names_of
 from detray.flow.flow import Flow, Result, Results
@@ -56,6 +60,7 @@ def evaluate(
     settings: EvaluateSettings,
     other: OtherModel | None = None,
     aliases: Mapping[str, int] = MappingProxyType({}),
+    expect: Mapping[str, float] = MappingProxyType({}),
 ) -> Outcome:
     """Evaluate the predictions of ``splits``, and compare them with another model's.
 
@@ -66,6 +71,7 @@ def evaluate(
         settings: how.
         other: the other model.
         aliases: ids of classes by further names, of a label map.
+        expect: figures of another tool, by name.
 
     Raises:
         DetrayError: there are detections, and none names an image of the data set, or none has a mask, where
@@ -76,7 +82,14 @@ def evaluate(
     facts, keys = predicted.get("facts", {}), flow.data.shards(splits)
     work = Work(flow.data, run, facts.get("model", "detections"), settings)
     work = replace(work, slices=_slices(flow, work, keys), other=other.name if other is not None else None)
-    work = replace(work, rules=rules_by_split(flow.data, splits, settings, aliases))
+    expected = [parse(name, value) for name, value in expect.items()]
+    formats = (flow.data.manifest("ingest") or {}).get("facts", {}).get("formats", {})
+    work = replace(
+        work,
+        rules=rules_by_split(flow.data, splits, settings, aliases),
+        records="tfrecord" in {formats.get(split) for split in splits},
+        marks=bool(expected),
+    )
     if settings.strict_pycocotools:
         work = replace(work, repeated=repeated_ids(flow, work, keys))
     load = 1 + sum(chosen.copies for chosen in work.slices) / COPIES
@@ -100,6 +113,7 @@ def evaluate(
     classes = flow.map(steps.CLASSES, work, groups)
     ranked = _rank_images(flow, work, pieces, matched, classes)
     found = _summaries(flow, work, splits, matched, classes, ranked)
+    elsewhere = _elsewhere(flow, work, pieces, keys, matched, expected)
     return Outcome(
         counts={name: count + compared.counts.get(name, 0) for name, count in unscored.counts(n, left_out).items()},
         facts={"model": work.model, "left_out": left_out},
@@ -109,7 +123,8 @@ def evaluate(
             *unscored.nothing_left(read, n),
             *(note for split in found for note in summary.notes(split, settings.bootstrap > 0)),
             *unscored.fates(left_out),
-            *(note for split in splits for note in told(split, _annotation_ids(split, matched))),
+            *elsewhere,
+            *(note for split in found for note in split.told),
             *unscored.capped(matched.facts, {split: names_of(flow.data, split) for split in splits}, work.protocol.cap),
             *compared.notes,
         ],
@@ -245,6 +260,7 @@ def _summaries(
         wholes[f"{number:03d}"] = steps.WholeSplit(
             split,
             [result["confusion"] for result in _of_split(split, matched)],
+            [result["sources"] for result in _of_split(split, matched)],
             [result["numbers"] for result in own],
             [result["other_numbers"] for result in own if work.other is not None],
         )
@@ -256,9 +272,46 @@ def _summaries(
             [image for result in _of_split(whole.split, ranked) for image in result.facts.worst],
             whole.numbers,
             whole.gain,
+            whole.told,
         )
         for whole in flow.map(steps.SUMMARY, work, wholes).facts
     ]
+
+
+def _elsewhere(
+    flow: Flow,
+    work: Work,
+    pieces: Sequence[Piece],
+    keys: Sequence[ShardKey],
+    matched: Results[Matched],
+    expected: Sequence[Expectation],
+) -> list[str]:
+    """Where other tools give other numbers: what they are, and what explains the figures of one."""
+    splits = list(dict.fromkeys(piece.shard.split for piece in pieces))
+    counts = {split: BoxCounts.total([found.facts.boxes for found in _of_split(split, matched)]) for split in splits}
+    protocol, settings = work.protocol, work.settings
+    repeated = protocol.name == "coco" and not settings.strict_pycocotools
+    repeated = repeated and any(told(split, _annotation_ids(split, matched)) for split in splits)
+    main, others = parse(protocol.main, 0.0), []
+    if expected:
+        boxes = BoxCounts.total(list(counts.values()))
+        others = variants(settings, boxes, [one.metric for one in expected], repeated=repeated)
+    elif repeated:
+        others = [strict(settings)]
+    seen: dict[tuple[str, str], list[Reading]] = {}
+    if others or expected:
+        wanted = {one.key: one for one in (main, *expected)}
+        seen = readings(flow, work, pieces, keys, matched, others, list(wanted.values()))
+    lines = []
+    for split in splits:
+        theirs = [one.value for one in seen.get((split, main.key), []) if one.words == strict(settings).words]
+        if not settings.strict_pycocotools:
+            lines += told(split, _annotation_ids(split, matched), theirs[0] if theirs else None)
+        lines += told_areas(split, counts[split])
+        for one in expected:
+            own, *rest = seen.get((split, one.key)) or [Reading("", None)]
+            lines.append(explained(one, split, own.value, rest))
+    return lines
 
 
 def _annotation_ids(split: str, matched: Results[Matched]) -> list[AnnotationIds]:

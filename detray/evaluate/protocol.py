@@ -8,14 +8,13 @@ import numpy as np
 
 from detray.arrays import Floats, Ints
 from detray.boxes import AREA_LIMITS, IOU_THRESHOLDS, RECALL_POINTS
-from detray.errors import UsageError
 from detray.evaluate.kernel.accumulate import (
     TruePositives,
     area_under_envelope,
     every_level,
     precision_at_recall,
 )
-from detray.evaluate.settings import AreaRanges, EvaluateSettings
+from detray.evaluate.settings import EvaluateSettings
 
 CAPS = {"coco": 100, "lvis": 300, "open_images": 10_000, "pascal": 10_000}
 """Detections kept an image and class, by LVIS an image; the TF Object Detection API's evaluators of Pascal and Open
@@ -162,17 +161,8 @@ class Protocol:
 
 
 def protocol_of(settings: EvaluateSettings) -> Protocol:
-    """What the settings ask for.
-
-    Raises:
-        UsageError: they ask for something that the protocol does not leave open.
-    """
+    """What the settings ask for."""
     name = settings.protocol
-    if name != "coco":
-        _refuse(settings)
-    for key in ("hierarchy", "image_labels"):
-        if name != "open_images" and getattr(settings, key) is not None:
-            raise UsageError(f"evaluate.{key}: needs evaluate.protocol: open_images; set it, or leave this out")
     cap = settings.max_detections or CAPS[name]
     if name in ("open_images", "pascal"):
         everything = np.array([AREA_LIMITS["all"]])
@@ -183,22 +173,6 @@ def protocol_of(settings: EvaluateSettings) -> Protocol:
     thresholds = stated if has50 else np.sort(np.append(stated, 0.5))
     ranges = settings.area_ranges
     limits = np.array([AREA_LIMITS["all"], ranges.small, ranges.medium, ranges.large])
-    if (limits[:, 0] > limits[:, 1]).any():
-        raise UsageError("evaluate.area_ranges: a range is its least and its greatest area, in px²")
     recalls = tuple(number for number in (1, 10) if number < cap) if name == "coco" else ()
     averaged = np.flatnonzero(np.isin(thresholds, stated))
     return Protocol(name, thresholds, averaged, ("all", *SIZES), limits, cap, recalls, interpolated=True)
-
-
-def _refuse(settings: EvaluateSettings) -> None:
-    """Refuse what a protocol fixes itself."""
-    name = settings.protocol
-    for key, is_set in (
-        ("iou_thresholds", settings.iou_thresholds is not None),
-        ("area_ranges", settings.area_ranges != AreaRanges()),
-        ("strict_pycocotools", settings.strict_pycocotools),
-    ):
-        if is_set:
-            raise UsageError(f"evaluate.{key}: evaluate.protocol: {name} fixes it; leave it out, or take coco")
-    if settings.iou_type == "segm" and name in ("open_images", "pascal"):
-        raise UsageError(f"evaluate.protocol: {name} is about boxes here; for masks take coco or lvis")

@@ -18,6 +18,12 @@ class AreaRanges(Section, frozen=True):
     medium: Annotated[tuple[Area, Area], Meta(description="px²")] = AREA_LIMITS["medium"]
     large: Annotated[tuple[Area, Area], Meta(description="px²")] = AREA_LIMITS["large"]
 
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name}: expected the least and then the greatest area, got {low:g} and {high:g}")
+
 
 class EvaluateSettings(Section, frozen=True):
     """How detections are scored."""
@@ -78,6 +84,20 @@ class EvaluateSettings(Section, frozen=True):
         str | None,
         Meta(description="another model's detections to compare with: a file, or the folder of another run"),
     ] = None
+    expect: Annotated[
+        dict[str, float],
+        Meta(
+            description="figures of another tool, by name (AP50, mAP, AP/CLASS ...): which difference of rules explains"
+            " each is said"
+        ),
+    ] = {}
+    expect_file: Annotated[
+        str | None,
+        Meta(
+            description="a file of such figures: TensorBoard's events, or what pycocotools or TensorFlow's evaluator"
+            " printed"
+        ),
+    ] = None
     strict_pycocotools: Annotated[
         bool,
         Meta(
@@ -85,3 +105,19 @@ class EvaluateSettings(Section, frozen=True):
             " for all, and a match with id 0 is a false positive"
         ),
     ] = False
+
+    def __post_init__(self) -> None:
+        fixed = {
+            "iou_thresholds": self.iou_thresholds is not None,
+            "area_ranges": self.area_ranges != AreaRanges(),
+            "strict_pycocotools": self.strict_pycocotools,
+        }
+        of_open_images = {key: getattr(self, key) is not None for key in ("hierarchy", "image_labels")}
+        for key, is_set in fixed.items():
+            if is_set and self.protocol != "coco":
+                raise ValueError(f"the protocol {self.protocol} fixes {key}: leave it out, or take coco")
+        for key, is_set in of_open_images.items():
+            if is_set and self.protocol != "open_images":
+                raise ValueError(f"{key} is of the protocol open_images, and the protocol is {self.protocol}")
+        if self.iou_type == "segm" and self.protocol in ("open_images", "pascal"):
+            raise ValueError(f"the protocol {self.protocol} is about boxes here; for masks take coco or lvis")

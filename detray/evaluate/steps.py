@@ -7,6 +7,7 @@ scores found; *ranks* puts images in order; *summary* puts a split together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from detray.evaluate.open_images import Rules
 from detray.evaluate.protocol import Protocol, protocol_of
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.annotation_ids import AnnotationIds, count_ids
+from detray.evaluate.shard.box_counts import BoxCounts, count_boxes
 from detray.evaluate.shard.confusion import CONFUSION
 from detray.evaluate.shard.image_labels import NEGATIVE, NOT_EXHAUSTIVE, image_classes
 from detray.evaluate.shard.inputs import TRUTH_COLUMNS
@@ -27,6 +29,7 @@ from detray.evaluate.shard.matches import BOXES, DETECTIONS, REPAIRS, ShardMatch
 from detray.evaluate.shard.repeated_ids import as_pycocotools, rows_of_split
 from detray.evaluate.shard.slice_columns import TABLES, Slice, Survey, columns_of, survey
 from detray.evaluate.shard.slices import SLICED_BOXES, SLICED_DETECTIONS
+from detray.evaluate.shard.sources import SOURCES, source_hashes, told_sources
 from detray.evaluate.summary import ClassesShown, CocoNumbers, Line, coco_numbers, of_classes, worst_images
 from detray.evaluate.tables import images as image_table
 from detray.evaluate.tables.classes import ClassRows
@@ -71,6 +74,10 @@ class Work:
     slices: tuple[Slice, ...] = ()
     other: str | None = None
     rules: Mapping[str, Rules] = field(default_factory=dict)
+    records: bool = False
+    """The images are records of TFRecord files."""
+    marks: bool = False
+    """Marks among the attributes of boxes are looked for."""
     repeated: tuple[Kept, ...] = ()
     """What stands in the place of annotations that share their ids, of `repeats.repeated_ids`."""
 
@@ -95,7 +102,9 @@ class Work:
         """The columns of each table that matching reads."""
         masks = ["segmentation"] if self.settings.iou_type == "segm" else []
         labels = ["attributes"] if self.settings.protocol in ("lvis", "open_images") else []
-        groups = ["attributes"] if self.settings.protocol == "open_images" else []
+        if self.records:
+            labels = ["attributes"]
+        groups = ["attributes"] if self.settings.protocol == "open_images" or self.marks else []
         wanted = {
             "images": ["image_id", "file_name", *(["width", "height"] if masks else []), *labels],
             "annotations": [*TRUTH_COLUMNS, "annotation_row", *masks, *groups],
@@ -148,6 +157,7 @@ class Matched(PartOfSplit, frozen=True):
         held: rows of each of these in the kept tables that are sorted by class.
         account: of the rows of a file.
         annotation_ids: of the boxes, for what pycocotools makes of them.
+        boxes: how many, and their flags.
         labelled: images that say for which classes they were looked through, where the protocol is LVIS's.
     """
 
@@ -159,6 +169,7 @@ class Matched(PartOfSplit, frozen=True):
     account: Account
     annotation_ids: AnnotationIds = AnnotationIds()
     labelled: int = 0
+    boxes: BoxCounts = BoxCounts()
 
 
 def read_piece(work: Work, piece: Piece) -> Tables:
@@ -181,12 +192,14 @@ def match_piece(work: Work, piece: Piece, rows: Tables) -> Output[Matched]:
     found = match_shard(shard, work.settings, work.slices, work.rules.get(shard.split), run=work.run, model=work.model)
     found.left_out.update(_left_out(given, shard))
     kept = {"confusion": found.confusion}
-    output = _matched(piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, kept)
+    kept["sources"] = source_hashes(shard.images) if work.records else SOURCES.empty_table()
+    output = match_facts(piece, found, (*REDUCED, *SLICED), {"matches": found.matches}, kept)
     labelled = 0
     if work.settings.protocol == "lvis":
         labelled = len(image_classes(shard.images, (*NEGATIVE, *NOT_EXHAUSTIVE)).stated)
     ids = count_ids(shard.annotations)
-    return replace(output, facts=msgspec.structs.replace(output.facts, annotation_ids=ids, labelled=labelled))
+    about = {"annotation_ids": ids, "labelled": labelled, "boxes": count_boxes(shard.annotations)}
+    return replace(output, facts=msgspec.structs.replace(output.facts, **about))
 
 
 def _left_out(given: Shard, seen: Shard) -> dict[str, int]:
@@ -202,17 +215,18 @@ def match_other(other: OtherWork, piece: Piece) -> Output[Matched]:
     given = replace(work.boxes(piece.read(work.data, work.columns())), predictions=predictions)
     shard = given.without(unseen_images(work.data, piece.key(work.data))["image_id"])
     found = match_shard(shard, work.settings, rules=work.rules.get(shard.split), run=work.run, model=work.model)
-    return _matched(piece, found, REDUCED, {"quarantine": quarantine}, {}, account)
+    return match_facts(piece, found, REDUCED, {"quarantine": quarantine}, {}, account)
 
 
-def _matched(
+def match_facts(
     piece: Piece,
     found: ShardMatches,
     keeps: Sequence[Keep],
-    written: Tables,
-    kept: Tables,
+    written: Tables = MappingProxyType({}),
+    kept: Tables = MappingProxyType({}),
     account: Account | None = None,
 ) -> Output[Matched]:
+    """The output of a piece that is matched: its rows by class, and what they come to."""
     by_class = {keep.name: getattr(found, keep.name) for keep in keeps}
     columns = {name: tables.numpy(rows, "category_id") for name, rows in by_class.items()}
     classes = np.union1d(columns["detections"], columns["boxes"])
@@ -234,7 +248,12 @@ def _matched(
 
 
 MATCH: Step[Work, Piece, Matched] = Step(
-    "match", match_piece, Matched, (*REDUCED, *SLICED, Keep("confusion", CONFUSION)), read_piece, streams=True
+    "match",
+    match_piece,
+    Matched,
+    (*REDUCED, *SLICED, Keep("confusion", CONFUSION), Keep("sources", SOURCES)),
+    read_piece,
+    streams=True,
 )
 OTHER: Step[OtherWork, Piece, Matched] = Step("other", match_other, Matched, REDUCED, label="match other", streams=True)
 
@@ -376,15 +395,17 @@ class WholeSplit:
 
     split: str
     confusion: Sequence[Kept]
+    sources: Sequence[Kept]
     numbers: Sequence[Kept]
     other_numbers: Sequence[Kept]
 
 
 class SplitSummary(PartOfSplit, frozen=True):
-    """COCO's numbers of a split for each model, and what the other one gains."""
+    """The numbers of a split for each model, what the other one gains, and what there is to say of its records."""
 
     numbers: list[CocoNumbers]
     gain: Gain | None
+    told: list[str]
 
 
 def summarise(work: Work, whole: WholeSplit) -> Output[SplitSummary]:
@@ -398,7 +419,8 @@ def summarise(work: Work, whole: WholeSplit) -> Output[SplitSummary]:
         shown.append(coco_numbers(work.other, summary_metrics(other_numbers, names, work.protocol)))
         gain = mean_gain(numbers, other_numbers, work.protocol.main)
     confusion = confusion_table([kept.read() for kept in whole.confusion], names, work.settings)
-    return Output(SplitSummary(whole.split, shown, gain), {"summary_metrics": found, "confusion": confusion})
+    told = told_sources(whole.split, [kept.read() for kept in whole.sources])
+    return Output(SplitSummary(whole.split, shown, gain, told), {"summary_metrics": found, "confusion": confusion})
 
 
 SUMMARY: Step[Work, WholeSplit, SplitSummary] = Step("summary", summarise, SplitSummary)

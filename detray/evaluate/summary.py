@@ -68,7 +68,8 @@ class CocoNumbers(msgspec.Struct, frozen=True):
 class SplitShown:
     """What there is to show of a split, by group of classes where it is about classes.
 
-    ``numbers`` are of the model and then of the other one, if there is one; ``gain`` is what that one gains.
+    ``numbers`` are of the model and then of the other one, if there is one; ``gain`` is what that one gains;
+    ``told`` are sentences.
     """
 
     split: str
@@ -77,6 +78,7 @@ class SplitShown:
     worst: Sequence[Line]
     numbers: Sequence[CocoNumbers]
     gain: Gain | None
+    told: Sequence[str]
 
 
 def of_classes(class_metrics: pa.Table, errors: pa.Table, slices: pa.Table, comparisons: pa.Table) -> ClassesShown:

@@ -62,6 +62,7 @@ def anchored(config: Config) -> Config:
             against=there(config.evaluate.against),
             hierarchy=there(config.evaluate.hierarchy),
             image_labels=there(config.evaluate.image_labels),
+            expect_file=there(config.evaluate.expect_file),
         ),
         diagnose=replace(
             config.diagnose,

@@ -9,6 +9,7 @@ from detray.flow.flow import Flow
 from detray.formats.detections.file import read_file
 from detray.formats.detections.flow import FilePredictions
 from detray.formats.detections.meaning import meaning_of
+from detray.formats.figures import read_figures
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.meaning.settle import Stated
@@ -24,7 +25,10 @@ def run(context: Context, flow: Flow) -> Outcome:
     if config.evaluate.protocol == "open_images" and config.dataset.label_map is not None:
         path = stated_path(config.dataset.label_map, config.dataset.root, "dataset.label_map")
         aliases = read_label_map(path).ids
-    return evaluate(flow, config.name, config.predict.splits, config.evaluate, _other(context, flow), aliases)
+    expect = dict(config.evaluate.expect)
+    if config.evaluate.expect_file is not None:
+        expect = read_figures(config.evaluate.expect_file) | expect
+    return evaluate(flow, config.name, config.predict.splits, config.evaluate, _other(context, flow), aliases, expect)
 
 
 def _other(context: Context, flow: Flow) -> OtherModel | None:
@@ -61,7 +65,12 @@ STAGE = StageDefinition(
     needs=lambda config: ("ingest", "predict"),
     inputs=lambda config: tuple(
         path
-        for path in (config.evaluate.against, config.evaluate.hierarchy, config.evaluate.image_labels)
+        for path in (
+            config.evaluate.against,
+            config.evaluate.hierarchy,
+            config.evaluate.image_labels,
+            config.evaluate.expect_file,
+        )
         if path is not None
     ),
 )

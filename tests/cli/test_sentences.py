@@ -95,3 +95,20 @@ def test_diagnose_prints_the_remedy_under_each_cause_and_the_one_that_helps_most
     assert _printed(capsys, "evaluate", gt, str(dt), "--output", str(tmp_path / "out"))[-1].startswith(
         "next: run detray diagnose"
     )
+
+
+def test_a_figure_of_another_tool_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = _file(tmp_path / "gt.json", [{}] * 8)
+    boxes = json.loads(Path(truth).read_text())["annotations"]
+    found = [{key: box[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.9} for box in boxes[1:]]
+    (tmp_path / "dets.json").write_text(json.dumps(found))
+    (tmp_path / "log.txt").write_text("INFO:tensorflow:\t+ PascalBoxes_PerformanceByCategory/AP@0.5IOU/kind1: 0.2\n")
+    arguments = ("--expect", "AP50/kind2=100", "--expect", "mAP=0.99", "--expect-file", str(tmp_path / "log.txt"))
+    files = (truth, str(tmp_path / "dets.json"), "--output", str(tmp_path / "out"))
+    lines = _printed(capsys, "evaluate", *files, *arguments)
+    assert "AP50/kind2=1.000: val gives 1.000, the same" in lines
+    assert any(line.startswith("mAP=0.990: val gives 0.87") for line in lines)
+    assert any(line.startswith("AP50/kind1=0.200: val gives 0.75") for line in lines)
+    capsys.readouterr()
+    assert cli.main(["evaluate", *files, "--serial", "--expect", "F1=0.3"]) == 2
+    assert "no number is called so; there are AP, AP50" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Protocols beside COCO's, against numbers that their own evaluators gave (golden/make_protocols.py)."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from hypothesis import given, settings
 from detray import schema
 from detray.errors import DetrayError, UsageError
 from detray.evaluate.kernel import Detections, GroundTruth
-from detray.evaluate.protocol import protocol_of
 from detray.evaluate.settings import AreaRanges, EvaluateSettings
+from detray.settings import convert
 
 GOLDEN = json.loads((Path(__file__).parent / "golden/protocols.json").read_text())
 SCENES = range(len(GOLDEN["scenes"]))
@@ -165,16 +166,18 @@ def test_what_are_no_image_labels_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "words"),
     [
-        ({"protocol": "lvis", "iou_thresholds": (0.5,)}, "evaluate.iou_thresholds: evaluate.protocol: lvis fixes it"),
-        ({"protocol": "pascal", "strict_pycocotools": True}, "evaluate.strict_pycocotools"),
+        ({"protocol": "lvis", "iou_thresholds": [0.5]}, "the protocol lvis fixes iou_thresholds"),
+        ({"protocol": "pascal", "strict_pycocotools": True}, "the protocol pascal fixes strict_pycocotools"),
         ({"protocol": "pascal", "iou_type": "segm"}, "pascal is about boxes here"),
-        ({"hierarchy": "h.json"}, "evaluate.hierarchy: needs evaluate.protocol: open_images"),
-        ({"area_ranges": AreaRanges(small=(9.0, 1.0))}, "evaluate.area_ranges"),
+        ({"hierarchy": "h.json"}, "hierarchy is of the protocol open_images, and the protocol is coco"),
+        ({"area_ranges": {"small": [9.0, 1.0]}}, "area_ranges: small: expected the least and then the greatest"),
+        ({"iou_thresholds": [0.5, 2]}, "expected `float` > 0.0 and <= 1.0, got 2"),
+        ({"area_ranges": {"small": [9.0]}}, "area_ranges.small: expected `array`"),
     ],
 )
 def test_what_a_protocol_fixes_is_not_configured(stated: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        protocol_of(EvaluateSettings(**stated))
+    with pytest.raises(UsageError, match=re.escape(words)):
+        convert(stated, EvaluateSettings, "test")
 
 
 def test_groups_of_open_images_take_in_detections_and_one_of_them_counts() -> None:

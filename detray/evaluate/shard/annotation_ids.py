@@ -31,8 +31,11 @@ def count_ids(annotations: pa.Table) -> AnnotationIds:
     return AnnotationIds(len(ids), shared, int((ids == 0).sum()), int(ids.min()), int(ids.max()))
 
 
-def told(split: str, parts: Sequence[AnnotationIds]) -> list[str]:
-    """What to say of a split whose ids are 0 or shared; between shards, as many as their range has no room for."""
+def told(split: str, parts: Sequence[AnnotationIds], theirs: float | None = None) -> list[str]:
+    """What to say of a split whose ids are 0 or shared; between shards, as many as their range has no room for.
+
+    ``theirs`` is pycocotools' main number, if known.
+    """
     parts = [part for part in parts if part.n]
     if not parts:
         return []
@@ -44,5 +47,9 @@ def told(split: str, parts: Sequence[AnnotationIds]) -> list[str]:
         f"{zero:,} {'annotation has' if zero == 1 else 'annotations have'} the id 0" if zero else "",
     ]
     which = " and ".join(words for words in kinds if words)
-    said = f"{split}: {which}; pycocotools keys boxes by id and gives other numbers, here each counts"
+    gives = "gives other numbers" if theirs is None else f"gives {theirs:.3f}"
+    said = (
+        f"{split}: {which}; pycocotools keys boxes by id and {gives}, here each counts"
+        " (evaluate.strict_pycocotools gives its numbers)"
+    )
     return [said] if which else []
