@@ -120,7 +120,9 @@ def settle_model(
     is_open = listed is not None and not listed.is_numbered and base is None
     chosen, notes = _chosen(readings, hits, model, listed, is_open=is_open)
     if listed is None and not stated.mapping:
-        notes.append(f"{model} does not name its classes: their ids are read {chosen.words}")
+        hit = f": so {hits.of(chosen.of):,} of {hits.boxes:,} boxes are hit by a detection of their class"
+        seen = hit if hits.boxes and not notes else ""
+        notes.append(f"{model} does not name its classes, their ids are read {chosen.words}{seen}")
     notes += _unlike(hits, chosen, stated.mapping, own)
     return _meaning(chosen, stated.mapping, notes)
 
@@ -269,7 +271,8 @@ def _unlike(hits: Hits, chosen: Reading, mapping: Mapping[int, int], own: Mappin
             " model is one of these classes, and set predict.category_map ({its id: the data's id})"
         )
     if strange and own:
-        notes.append(f"class ids of the model that mean none of the data's classes: {_some(map(str, strange))}")
+        told = "" if chosen.foreign or chosen.is_whole else "; is it a model of these classes?"
+        notes.append(f"class ids of the model that mean none of the data's classes: {_some(map(str, strange))}{told}")
     return notes
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 from colours import INPUT, Colours
 from drawn import draw, ingest
 from msgspec.structs import replace
@@ -17,22 +18,26 @@ from detray.flow.executor import InProcess
 from detray.flow.outcome import Outcome
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Store
-from detray.verbs import diagnose, predict
+from detray.verbs import diagnose, evaluate, predict
 from detray.verbs.base import Context
 from detray.verbs.classes import settled_ids
 from detray.verbs.config import ClusterSettings, Config
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Five pictures with something red (class 3) and something green (7), and a model without names, ids 0 and 1."""
+def _use(monkeypatch: pytest.MonkeyPatch, classes: dict[int, str]) -> None:
     kind = DetectorKind(
         name="saved_model",
         load=lambda detector, path, predict, *, trust_model: Colours(),
-        read_classes=lambda detector, path: {},
+        read_classes=lambda detector, path: classes,
         read_prepare=lambda detector, path: INPUT,
     )
     monkeypatch.setattr(catalogue, "DETECTORS", (kind,))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Five pictures with something red (class 3) and something green (7), and a model without names, ids 0 and 1."""
+    _use(monkeypatch, {})
     store = Store(str(tmp_path / "out"))
     ingest(store, [draw(tmp_path / "val", 5, "val")])
     (tmp_path / "names.txt").write_text("Red\ngreens\nblue\n")
@@ -80,7 +85,7 @@ def test_a_model_without_names_whose_ids_hit_nothing_is_loud(store: Store) -> No
     assert "does not name its classes" in outcome.notes[0]
     assert outcome.notes[1].startswith("split val: NO BOX of 10 in a few pictures is hit by a detection of its class")
     assert "though any class hits 10 of them" in outcome.notes[1]
-    assert outcome.notes[2].endswith("mean none of the data's classes: 0, 1")
+    assert outcome.notes[2].endswith("mean none of the data's classes: 0, 1; is it a model of these classes?")
 
 
 def test_ids_that_are_settled_are_no_fault_to_be_diagnosed(store: Store) -> None:
@@ -93,6 +98,25 @@ def test_ids_that_are_settled_are_no_fault_to_be_diagnosed(store: Store) -> None
     assert "label_id_mismatch" not in causes
     _predict(store, category_map={3: 3})
     assert settled_ids(store) == {}
+
+
+def test_a_class_of_another_name_is_none_of_the_data_s_until_that_is_mapped(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _use(monkeypatch, {0: "red", 1: "blue"})
+    outcome = _predict(store)
+    assert outcome.notes[0] == "split val: the model has no class green"
+    assert _classes(store) == {(3, "red"), (1, "blue")}
+    context = Context(_config(store), store, InProcess(1))
+    for stage in (evaluate.STAGE, diagnose.STAGE):
+        run_stage(stage, context)
+    metrics = store.read("class_metrics", filters=[("area_range", "=", "all")]).to_pylist()
+    assert {row["category_id"]: row["ap50"] for row in metrics if row["n_ground_truth"]} == {3: 1.0, 7: 0.0}
+    first = next(row for row in store.read("diagnoses").to_pylist() if row["category_id"] == 7)
+    assert first["cause"] == "label_id_mismatch"
+    assert yaml.safe_load(first["remedy_config"]) == {"predict": {"category_map": {0: 3, 1: 7}}}
+    _predict(store, category_map={0: 3, 1: 7})
+    assert _classes(store) == {(3, "red"), (7, "green")}
 
 
 def test_scores_by_class_name(store: Store) -> None:

@@ -107,6 +107,17 @@ def test_outputs_of_a_tensorflow_detector(
     assert lost(run) == {1: "unreadable-row", 3: "unreadable-row", 4: "unreadable-row"}
 
 
+@pytest.mark.parametrize("key", ["detection_class_entities", "detection_class_names"])
+def test_outputs_may_name_their_classes(tmp_path: Path, data: MemoryData, key: str) -> None:
+    boxes = [[0.25, 0.5, 0.75, 1.0], [0, 0, 1, 1], [0, 0, 0.5, 0.5]]
+    path = tmp_path / "dets.json"
+    path.write_text(json.dumps([outputs("a.jpg", boxes, [7, 2, 2], [0.5, 0.4, 0.3], **{key: ["Reds", "emu"]})]))
+    run = taken(data, path)
+    assert [row[:2] for row in kept(run)] == [(1, 2), (1, 2)]
+    assert lost(run) == {1: "unknown-category"}
+    assert run.outcome.notes[1].endswith("dets.json: its classes that the data lacks: emu")
+
+
 def test_a_folder_without_predictions_is_refused(tmp_path: Path, data: MemoryData) -> None:
     with pytest.raises(DetrayError, match="a folder of YOLO predictions, or a file of detections"):
         taken(data, tmp_path)

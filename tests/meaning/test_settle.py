@@ -136,12 +136,17 @@ def test_models_that_count_from_0_are_used_with_maps_that_count_from_1() -> None
 def test_a_model_without_names_is_told_loudly() -> None:
     found = model(FROM_1)
     assert not found.says
-    assert found.notes == ("m does not name its classes: their ids are read as they stand",)
+    assert found.notes == (
+        "m does not name its classes, their ids are read as they stand: so 24 of 30 boxes are hit by a detection of"
+        " their class",
+    )
     assert model(FROM_0, base=0).ids == {0: 1, 1: 2, 2: 3}
     by_chance = Hits(30, [(1, 3, 4), (2, 1, 2)], {1: 2, 3: 4, 8: 5})
     notes = model(by_chance).notes
     assert notes[1].startswith("NO BOX of 30 in a few pictures is hit by a detection of its class, though any class hi")
-    assert notes[2] == "class ids of the model that mean none of the data's classes: 8"
+    assert notes[2] == (
+        "class ids of the model that mean none of the data's classes: 8; is it a model of these classes?"
+    )
 
 
 def test_names_of_a_file_count_unless_a_map_is_stated() -> None:
