@@ -106,7 +106,7 @@ def test_a_model_that_writes_runs_only_where_it_is_trusted(
     saved_models.write(tmp_path / "model", writing(mark), ONE_PICTURE, "uint8")
     command = ("predict", "trust", "--serial", "--set", f"detector.path={tmp_path / 'model'}")
     assert place.run(*command) == 2
-    assert "has WriteFile, which writes files; --trust-model runs it all the same" in capsys.readouterr().err
+    assert "writes files (WriteFile); --trust-model runs it all the same" in capsys.readouterr().err
     assert not mark.exists()
     assert place.run(*command, "--trust-model") == 0
     assert mark.read_text() == "here"

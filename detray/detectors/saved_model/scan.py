@@ -20,8 +20,18 @@ _DOES: Mapping[str, tuple[str, ...]] = {
         *("GenerateVocabRemapping", "TFRecordReaderV2", "RecordInput"),
     ),
     "writes files": (
-        *("WriteFile", "Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints", "PrintV2", "SaveDatasetV2"),
-        *("CreateSummaryFileWriter", "CreateSummaryDbWriter", "WriteSummary", "DatasetToTFRecord", "DebugIdentityV2"),
+        *(
+            "WriteFile",
+            "Save",
+            "SaveV2",
+            "SaveSlices",
+            "MergeV2Checkpoints",
+            "ShardedFilename",
+            "PrintV2",
+            "SaveDatasetV2",
+        ),
+        *("CreateSummaryFileWriter", "CreateSummaryDbWriter", "WriteSummary", "DatasetToTFRecord"),
+        "DebugIdentityV2",
     ),
     "reaches the network": (
         *("DataServiceDatasetV4", "RpcServerStart", "RpcCall", "TryRpc", "Rpc", "_Send", "_Recv", "RemoteCall"),
@@ -29,6 +39,7 @@ _DOES: Mapping[str, tuple[str, ...]] = {
     ),
     "runs Python": ("PyFunc", "PyFuncStateless", "EagerPyFunc"),
 }
+SHOWN = 4
 _REASONS = {op: does for does, ops in _DOES.items() for op in ops}
 
 
@@ -41,13 +52,11 @@ def require_harmless(graph: Any, path: str) -> None:
     refused = sorted({node.op for node in _nodes(graph)} - allowed_ops())
     if not refused:
         return
-    named = [f"{op}, which {_REASONS[op]}" for op in refused if op in _REASONS]
-    named += [op for op in refused if op not in _REASONS]
-    unknown = "" if len(named) == 1 and refused[0] in _REASONS else " (ops that detectors are not made of)"
-    raise UsageError(
-        f"{path}: its graph has {', '.join(named[:4])}{' and others' if len(named) > 4 else ''}{unknown};"
-        " --trust-model runs it all the same"
-    )
+    by_what: dict[str, list[str]] = {}
+    for op in refused:
+        by_what.setdefault(_REASONS.get(op, "has ops that detectors are not made of"), []).append(op)
+    told = " and ".join(f"{what} ({', '.join(ops[:SHOWN])})" for what, ops in by_what.items())
+    raise UsageError(f"{path}: its graph {told}; --trust-model runs it all the same")
 
 
 def without_saver(graph: Any) -> Any:
