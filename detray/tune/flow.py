@@ -9,7 +9,7 @@ from detray.detectors.training.flow import columns
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import DetrayError
 from detray.flow.epochs import Epochs
-from detray.flow.flow import Flow
+from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Resources, Step
 from detray.tune import prepare, rows, summary
@@ -118,11 +118,6 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     prepared = flow.map(PREPARE, work, splits)
     first = [prepared[key].facts for key, split in splits.items() if split.is_first]
     _require_boxes(focus, classes.all, prepared[VAL].facts)
-    images, boxes = prepared.kept("images"), prepared.kept("boxes")
-    train, val = (
-        {split.size: (images[key], boxes[key]) for key, split in splits.items() if split.name == name}
-        for name in (TRAIN, VAL)
-    )
     bench = Bench(
         request.run,
         request.detector,
@@ -130,7 +125,7 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         classes.trained,
         classes.all,
         focus,
-        Tables(train, val, prepared[VAL]["truth"]),
+        _tables(splits, prepared),
         flow.workspace("trials"),
         request.gpus,
     )
@@ -172,6 +167,15 @@ def _splits(flow: Flow, space: Space) -> dict[str, Split]:
             key = name if is_first else f"{name}-{size[0]}x{size[1]}"
             found[key] = Split(name, keys[name], size, is_first)
     return found
+
+
+def _tables(splits: Mapping[str, Split], prepared: Results[prepare.Prepared]) -> Tables:
+    images, boxes = prepared.kept("images"), prepared.kept("boxes")
+    train, val = (
+        {split.size: (images[key], boxes[key]) for key, split in splits.items() if split.name == name}
+        for name in (TRAIN, VAL)
+    )
+    return Tables(train, val, prepared[VAL]["truth"])
 
 
 def _columns(space: Space) -> Mapping[str, Sequence[str]]:

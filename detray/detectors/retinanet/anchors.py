@@ -69,15 +69,18 @@ def make_anchors(detector: DetectorSettings) -> Floats32:
 
 def iou(anchors: Floats32, boxes: Floats32) -> Floats32:
     """IoU of ``anchors [a, 4]`` with ``boxes [n, 4]``, both corners: ``[n, a]``, float32 for speed."""
-    columns = anchors.T[:, None, :]
-    rows = boxes.T[:, :, None]
-    inter = np.minimum(columns[2], rows[2]) - np.maximum(columns[0], rows[0])
+    left, top, right, bottom = np.ascontiguousarray(anchors.T)
+    x1, y1, x2, y2 = boxes.T[:, :, None]
+    inter, other = np.minimum(right, x2), np.maximum(left, x1)
+    inter -= other
     np.maximum(inter, 0, out=inter)
-    high = np.minimum(columns[3], rows[3]) - np.maximum(columns[1], rows[1])
+    high = np.minimum(bottom, y2)
+    high -= np.maximum(top, y1, out=other)
     np.maximum(high, 0, out=high)
     inter *= high
-    areas = (columns[2] - columns[0]) * (columns[3] - columns[1]) + (rows[2] - rows[0]) * (rows[3] - rows[1])
-    return inter / (areas - inter)
+    union = np.add((right - left) * (bottom - top), (x2 - x1) * (y2 - y1), out=other)
+    union -= inter
+    return np.divide(inter, union, out=inter)
 
 
 def match(anchors: Floats32, boxes: Floats32, labels: Ints32, crowd: int) -> tuple[Ints32, Floats32]:

@@ -102,16 +102,10 @@ def train(
     names = [classes[number] for number in sorted(classes)]
     factors = image_factors(data, names, settings)
     schedule = Schedule.of(settings, steps_per_epoch(factors, settings.batch_size))
-    if settings.accumulate > schedule.total:
-        raise UsageError(
-            f"train.accumulate is {settings.accumulate}, and the whole training has {schedule.total} steps"
-        )
     fit = fitted(detector, data.boxes[data.labels != CROWD])
     with computing_in(settings.precision):
         model = _untrained(fit.detector, settings, classes, predict or PredictSettings())
-    judged = model
-    if settings.precision != "float32":
-        judged = replace(model, network=build_network(model.settings, len(classes)))
+    judged = _in_float32(model)
     optimizer = make_optimizer(model.network, settings)
     step = make_step(model.network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
     batches = Batches(data, names, make_anchors(model.settings), settings.augmentation)
@@ -122,17 +116,27 @@ def train(
         epoch += 1
         order = epoch_order(factors, settings.batch_size, settings.seed, epoch)
         result = _learn(epoch, step, optimizer, schedule, batches, jobs(*order, (settings.seed, epoch)))
-        if judged is not model:
-            judged.network.set_weights(model.network.get_weights())
         if validation is not None:
-            result = replace(result, detections=detections(judged, validation))
+            result = replace(result, detections=detections(_brought_to(model, judged), validation))
         best.take(epoch, on_epoch(result), model.network)
         if saved:  # after the call, so that an epoch is reported twice rather than never
             saved.save(epoch)
     kept = best.put_back(epoch, model.network)
+    return Learned(_brought_to(model, judged), kept, epoch)
+
+
+def _in_float32(model: RetinaNet) -> RetinaNet:
+    """A model that computes as it does when it is loaded again, so that what its history says is what it detects."""
+    if all(layer.compute_dtype == "float32" for layer in model.network.layers if layer.weights):
+        return model
+    return replace(model, network=build_network(model.settings, len(model.classes)))
+
+
+def _brought_to(model: RetinaNet, judged: RetinaNet) -> RetinaNet:
+    """``judged`` with the weights of ``model``."""
     if judged is not model:
         judged.network.set_weights(model.network.get_weights())
-    return Learned(judged, kept, epoch)
+    return judged
 
 
 def _learn(

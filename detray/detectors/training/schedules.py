@@ -24,7 +24,7 @@ class Schedule:
     """The rate of each of ``total`` steps, ``warm_up`` of which lead to the peak.
 
     Raises:
-        UsageError: by `of`, where the warm-up takes the whole training.
+        UsageError: by `of`, where the warm-up or one step of the optimizer takes the whole training.
     """
 
     settings: TrainSettings
@@ -43,6 +43,8 @@ class Schedule:
             warm_up = round(RISE * total)
         else:
             warm_up = 0 if settings.schedule == "cyclical" else min(WARM_UP_STEPS, total // 5)
+        if settings.accumulate > total:
+            raise UsageError(f"train.accumulate is {settings.accumulate}, and the whole training has {total} steps")
         if warm_up >= total:
             name = "warmup_steps" if settings.warmup_epochs is None else "warmup_epochs"
             raise UsageError(
