@@ -582,9 +582,7 @@ _TABLES = (
             Column("freeze_units", pa.int32(), "Units frozen, from the stem upward"),
             _number("augmentation_strength", "0 none, 1 default, 2 strong; NULL where it is written out"),
             _number("oversample_factor", "Repeat factor of the focus classes' images"),
-            _text(
-                "changes", "Settings that differ from the baseline's, by dotted name, as a JSON object", required=True
-            ),
+            _text("changes", "What differs from the baseline, by dotted name, as a JSON object"),
             _text("config", "Every train setting of the trial, as a JSON object", required=True),
             Column("epochs", pa.int32(), "Epochs finished"),
             _number("seconds", "Wall time", "s"),
