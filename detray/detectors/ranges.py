@@ -29,9 +29,9 @@ class Scaling:
         """uint8 ``[..., 3]``, RGB, as float32 of the same shape."""
         values = pixels.astype(np.float32)
         if self.scale != (1, 1, 1):
-            values *= np.array(self.scale, np.float32)
+            values *= _by_channel(self.scale)
         if any(self.offset):
-            values += np.array(self.offset, np.float32)
+            values += _by_channel(self.offset)
         return np.ascontiguousarray(values[..., ::-1]) if self.bgr else values
 
     @property
@@ -54,6 +54,11 @@ class Scaling:
         """Pixels less ``mean``, over ``deviation``."""
         red, green, blue = (1 / value for value in deviation)
         return Scaling((red, green, blue), (-mean[0] * red, -mean[1] * green, -mean[2] * blue))
+
+
+def _by_channel(values: Channels) -> Floats32 | np.float32:
+    """One number where all are the same: arithmetic with one is several times as fast."""
+    return np.float32(values[0]) if len(set(values)) == 1 else np.array(values, np.float32)
 
 
 RANGES: Mapping[str, Scaling] = {

@@ -13,9 +13,11 @@ import tflite_models as lite
 from detray.detectors.detector import Detections
 from detray.detectors.io import IoSettings
 from detray.detectors.raw.anchors import ssd_anchors
+from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.detectors.tflite.metadata import Metadata, read_metadata
 from detray.detectors.tflite.model import load_tflite, read_tflite_classes, read_tflite_layout
+from detray.detectors.tflite.program import Program
 from detray.errors import DetrayError, UsageError
 
 FLOATS = IoSettings(input_range="-1..1")
@@ -159,10 +161,27 @@ def test_raw_boxes_need_anchors(tmp_path: Path) -> None:
         detect(tmp_path, data, given)
 
 
+def test_which_of_two_are_the_boxes(tmp_path: Path) -> None:
+    """Three classes and the background are four numbers too."""
+    anchors = ssd_anchors(lite.HEIGHT, lite.WIDTH)
+
+    def three(pictures: object) -> dict[str, object]:
+        tf, _ = tensorflow()
+        found = lite.encoded(anchors)(pictures)
+        return {"a": tf.pad(found["class_predictions"], [[0, 0], [0, 0], [0, 1]]), "b": found["box_encodings"]}
+
+    data = lite.convert(three)
+    with pytest.raises(UsageError, match=r"which is which is set in detector\.io\.outputs"):
+        detect(tmp_path, data)
+    require_both(detect(tmp_path, data, IoSettings(input_range="-1..1", outputs={"boxes": "b", "scores": "a"})))
+    names = {"a": "raw_outputs/class_predictions", "b": "raw_outputs/box_encodings"}
+    program = Program(data, "x")
+    called = {index: names[name] for name, index in program.signatures["serving_default"].items()}
+    require_both(detect(tmp_path, lite.renamed(data, [called[tensor.index] for tensor in program.outputs])))
+
+
 def test_decoded_boxes_say_their_order(tmp_path: Path) -> None:
     def turned(pictures: object) -> dict[str, object]:
-        from detray.detectors.runtime import tensorflow
-
         tf, _ = tensorflow()
         output = tf.transpose(lite.columns()(pictures)["output0"], (0, 2, 1))
         return {"boxes": output[..., :4], "scores": output[..., 4:]}

@@ -15,6 +15,7 @@ from detray.detectors.answers import Answer
 from detray.detectors.io import Resize
 from detray.detectors.keras.package import Package
 from detray.detectors.raw.decode import from_deltas, sigmoid
+from detray.detectors.raw.select import above
 from detray.detectors.runtime import tensorflow
 from detray.detectors.saved_model.families import Reading
 from detray.detectors.saved_model.model import Outputs, SavedModel
@@ -73,8 +74,10 @@ class HubRetinaNet(SavedModel):
 
     def _answer(self, given: Outputs) -> Answer:
         """Deltas are decoded as they were encoded in training; KerasHub's own decoder leaves the variance out."""
-        deltas = given["boxes"][:, [1, 0, 3, 2]] if self.y_first else given["boxes"]
-        return self._selected(from_deltas(deltas, self.anchors, self.variance), sigmoid(given["logits"]))
+        scores = sigmoid(given["logits"])
+        rows = above(scores, self.predict)
+        deltas = given["boxes"][rows][:, [1, 0, 3, 2] if self.y_first else [0, 1, 2, 3]]
+        return self._selected(from_deltas(deltas, self.anchors[rows], self.variance), scores[rows])
 
 
 def anchors_of(network: Any, height: int, width: int) -> Floats:

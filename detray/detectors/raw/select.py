@@ -2,13 +2,18 @@
 
 import numpy as np
 
-from detray.arrays import Floats
+from detray.arrays import Floats, Ints
 from detray.detectors.answers import Answer
 from detray.detectors.settings import PredictSettings
 from detray.detectors.suppress import suppress
 
 MAX_CANDIDATES = 10_000
 """The best of a picture that are looked at: suppression takes seconds for a million."""
+
+
+def above(scores: Floats, predict: PredictSettings) -> Ints:
+    """The anchors of which a score of ``[a, c]`` counts: the others' boxes need no decoding."""
+    return np.flatnonzero((scores > predict.score_threshold).any(axis=1))
 
 
 def select(boxes: Floats, corners: Floats, scores: Floats, predict: PredictSettings, *, ends: bool = False) -> Answer:

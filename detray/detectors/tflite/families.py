@@ -9,7 +9,7 @@ from detray.arrays import Floats, Floats32
 from detray.detectors.answers import Answer, to_corners
 from detray.detectors.io import BoxOrder
 from detray.detectors.raw.decode import SSD_VARIANCE, from_deltas, from_offsets, sigmoid
-from detray.detectors.raw.select import select
+from detray.detectors.raw.select import above, select
 from detray.detectors.raw.yolo import split_ended, split_yolo
 from detray.detectors.settings import PredictSettings
 from detray.detectors.tflite.roles import Roles
@@ -43,9 +43,11 @@ class Faces:
     height: int
 
     def answer(self, outputs: Outputs, predict: PredictSettings) -> Answer:
-        offsets = np.asarray(outputs[self.regressors][:, :4], np.float64)
-        corners = from_offsets(offsets, self.anchors, self.width, self.height)
-        return select(corners, corners, sigmoid(np.asarray(outputs[self.logits], np.float64)), predict)
+        scores = sigmoid(np.asarray(outputs[self.logits], np.float64))
+        rows = above(scores, predict)
+        offsets = np.asarray(outputs[self.regressors][rows, :4], np.float64)
+        corners = from_offsets(offsets, self.anchors[rows], self.width, self.height)
+        return select(corners, corners, scores[rows], predict)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,11 @@ class Ssd:
     anchors: Floats
 
     def answer(self, outputs: Outputs, predict: PredictSettings) -> Answer:
-        deltas = np.asarray(outputs[self.boxes], np.float64)[:, [1, 0, 3, 2]]
-        corners = from_deltas(deltas, self.anchors, SSD_VARIANCE)
-        return select(corners, corners, _probabilities(outputs[self.scores], self.is_logits)[:, 1:], predict)
+        scores = _probabilities(outputs[self.scores], self.is_logits)[:, 1:]
+        rows = above(scores, predict)
+        deltas = np.asarray(outputs[self.boxes][rows], np.float64)[:, [1, 0, 3, 2]]
+        corners = from_deltas(deltas, self.anchors[rows], SSD_VARIANCE)
+        return select(corners, corners, scores[rows], predict)
 
 
 @dataclass(frozen=True)

@@ -204,11 +204,7 @@ def _yolo(model: TfliteModel, output: Tensor, io: IoSettings) -> _Reading:
 def _raw(model: TfliteModel, io: IoSettings) -> _Reading:
     """Boxes and a score for each anchor, whose anchors are known, given, or not needed."""
     program, (height, width) = model.program, model.size
-    if io.outputs:
-        stated = stated_outputs(program, io.outputs, io.signature)
-        boxes, scores = stated["boxes"], stated.get("logits") or stated["scores"]
-    else:
-        boxes, scores = sorted(program.outputs, key=lambda tensor: tensor.shape[-1] not in (4, 16))
+    boxes, scores = _boxes_and_scores(program, io)
     shapes = f"{list(boxes.shape)} and {list(scores.shape)}"
     if len(boxes.shape) != 3 or len(scores.shape) != 3 or boxes.shape[1] != scores.shape[1]:
         raise UsageError(
@@ -236,3 +232,25 @@ def _raw(model: TfliteModel, io: IoSettings) -> _Reading:
         )
     family = Ssd(boxes.index, scores.index, is_logits, anchors)
     return _Reading(family, "SSD without post-processing", "xyxy", suppresses=False)
+
+
+def _boxes_and_scores(program: Program, io: IoSettings) -> tuple[Tensor, Tensor]:
+    """As stated; else boxes have four numbers, or sixteen with the points of a face.
+
+    Raises:
+        UsageError: both outputs have.
+    """
+    stated = stated_outputs(program, io.outputs, io.signature) if io.outputs else {}
+    boxes, scores = stated.get("boxes"), stated.get("logits") or stated.get("scores")
+    if boxes is not None and scores is not None:
+        return boxes, scores
+    able = [tensor for tensor in program.outputs if tensor.shape[2:] in ((4,), (16,))]
+    named = [tensor for tensor in able if "box" in tensor.name.lower() or "regress" in tensor.name.lower()]
+    boxes = able[0] if len(able) == 1 else named[0] if len(named) == 1 else None
+    if boxes is None:
+        given = " and ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in program.outputs)
+        raise UsageError(
+            f"{program.place}: gives {given}; detray reads boxes [batch, anchors, 4] with scores [batch, anchors,"
+            " classes]; which is which is set in detector.io.outputs: {boxes: ..., scores: ...}"
+        )
+    return boxes, next(tensor for tensor in program.outputs if tensor is not boxes)
