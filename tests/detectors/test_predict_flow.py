@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 from drawn import CLASSES, DETECTOR, draw, eagerly
@@ -14,14 +15,15 @@ from drawn import CLASSES, DETECTOR, draw, eagerly
 from detray.detectors import flow as inference
 from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.retinanet.network import build_network
-from detray.detectors.settings import PredictSettings
+from detray.detectors.settings import PredictSettings, TilesSettings
+from detray.detectors.trial import meaning_of
 from detray.detectors.unreadable import Unreadable, require_readable
 from detray.errors import DetrayError
 from detray.flow.data import MemoryData, cut
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper, MemoryKeeper
-from detray.meaning.settle import Meaning
+from detray.meaning.settle import Meaning, Stated
 from detray.store import Stage, Store
 
 PREDICT = PredictSettings(score_threshold=0.001, batch_size=4)
@@ -154,3 +156,19 @@ def test_on_ray_pictures_flow_from_cpu_tasks_to_the_actors_of_gpus(work: inferen
     assert found.drop_columns(numbers).equals(expected.drop_columns(numbers))
     for name in numbers:  # traced, and not eagerly as above
         assert found[name].to_pylist() == pytest.approx(expected[name].to_pylist(), rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_with_a_gpu")
+def test_on_ray_ids_are_tried_out_and_views_are_detected_in(work: inference.Work, tmp_path: Path) -> None:
+    from detray.cluster.ray_executor import RayExecutor
+
+    tiled = replace(work, predict=msgspec.structs.replace(PREDICT, tiles=TilesSettings(height=64, width=64), flip=True))
+    expected = predict(tiled)["predictions"]
+    stage = Stage(Store(str(tmp_path)), "predict")
+    flow = Flow(work.data, FileKeeper(stage, stage.begin("")), RayExecutor(own=True))
+    meaning = meaning_of(flow, tiled, "train", {}, Stated(), 1, None)
+    assert "does not name its classes" in meaning.notes[0]
+    inference.infer(flow, tiled, ["train"], 1, {"train": meaning})
+    assert sum(part.rows for part in flow.parts()[0]["predictions"]) == expected.num_rows
