@@ -64,6 +64,14 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
             check(str(path))
 
 
+def test_a_network_of_our_own_is_of_another_kind(api: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(api.read_bytes())
+    check(str(tmp_path / "model.keras"))
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"trained by detray; set detector\.kind to retinanet"):
+        check(str(tmp_path / "model.keras"))
+
+
 def test_models_that_do_not_say_what_they_give(api: Path, tmp_path: Path) -> None:
     def subclassed(config: dict[str, Any]) -> None:
         config |= {"class_name": "Mine", "registered_name": "Mine", "config": {"name": "mine"}}

@@ -15,9 +15,10 @@ from detray.detectors.io import IoSettings
 from detray.detectors.raw.anchors import ssd_anchors
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.detectors.tflite.layout import scaling_of
 from detray.detectors.tflite.metadata import Metadata, read_metadata
-from detray.detectors.tflite.model import load_tflite, read_tflite_classes, read_tflite_layout
-from detray.detectors.tflite.program import Program
+from detray.detectors.tflite.model import Values, load_tflite, read_tflite_classes, read_tflite_layout
+from detray.detectors.tflite.program import Program, Tensor
 from detray.errors import DetrayError, UsageError
 
 FLOATS = IoSettings(input_range="-1..1")
@@ -120,6 +121,32 @@ def test_quantised_models_say_their_range(tmp_path: Path, quantised: str) -> Non
     require_both(detect(tmp_path, data, IoSettings()))
     path = settings(tmp_path, data, IoSettings())
     assert f"input {quantised} -1..1, batch 1" in read_tflite_layout(path, str(path.path)).line()
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale", "zero_point", "name"),
+    [
+        ("uint8", 1 / 128, 128, "-1..1"),
+        ("int8", 1 / 127.5, -1, "-1..1"),
+        ("int8", 1.8 / 255, -1, "-1..1"),  # calibrated with pictures that do not fill the range
+        ("uint8", 1 / 255, 0, "0..1"),
+        ("int8", 1.0, -128, "0..255"),
+        ("uint8", 0.0, 0, "0..255"),
+        ("int8", 4.76 / 255, -15, "torch"),
+        ("uint8", 0.05, 128, "own"),
+    ],
+)
+def test_the_range_of_a_quantised_input(kind: str, scale: float, zero_point: int, name: str) -> None:
+    tensor = Tensor("input", 0, (1, 8, 8, 3), np.dtype(kind), scale, zero_point)
+    scaling = scaling_of(tensor)
+    assert scaling.name == name
+    grey = np.full((1, 8, 8, 3), 140, np.uint8)
+    given = Values(tensor, scaling, False)(grey)
+    assert given.dtype == np.dtype(kind)
+    step = int(given[0, 0, 0, 0]) - (0 if kind == "uint8" else -128)
+    if name in ("own", "0..1", "0..255"):
+        assert step == 140  # a level of a pixel is a step
+    assert abs(step - 140) < 20
 
 
 def ultralytics(model: bytes) -> bytes:

@@ -10,8 +10,11 @@ from typing import Any
 from detray.detectors.archive import HDF5, require_bounded
 from detray.detectors.io import InputKind
 from detray.detectors.model_file import read_model
+from detray.detectors.retinanet.model import CARD_FILE
+from detray.detectors.retinanet.pretrained import NETWORK_FILE
 from detray.detectors.saved_model.signature import Port, Signature
 from detray.errors import UsageError
+from detray.store import Store
 
 CONFIG = "config.json"
 MAX_CONFIG = 64 << 20
@@ -71,6 +74,8 @@ def read_package(path: str) -> Package:
         UsageError: it is no ``.keras`` file.
     """
     data = read_model(path, "a .keras file")
+    if _is_ours(path):
+        raise UsageError(f"{path}: trained by detray; set detector.kind to retinanet and detector.path to its folder")
     if data.startswith(HDF5):
         raise UsageError(
             f"{path}: saved as .h5, which may hold code and is not read; save it as .keras with model.save"
@@ -88,6 +93,13 @@ def read_package(path: str) -> Package:
         raise UsageError(f"{path}: its {CONFIG} cannot be read; save it as .keras with model.save")
     hub = any(str(part.get("module", "")).startswith(HUB) for part in _parts(config))
     return Package(path, data, config, hub)
+
+
+def _is_ours(path: str) -> bool:
+    """Whether the card of a network that detray trained lies beside a file."""
+    folder, _, name = path.rpartition("/")
+    store = Store(folder or ".")
+    return name == NETWORK_FILE and bool(store.fs.get_file_info(store.path(CARD_FILE)).is_file)
 
 
 def output_names(stated: Any) -> list[str]:

@@ -30,6 +30,9 @@ MOST_ENDED = 1000
 """Rows of an output ``[n, 6]`` from which they are YOLOv5's anchors with one class, where no names tell."""
 OPEN_RANGES: tuple[InputRange, ...] = ("-1..1", "vgg", "torch", "0..255", "0..1")
 """What the Object Detection API's exports take with MobileNet, ResNet, EfficientDet and CenterNet; and others."""
+QUANTISED_RANGES: tuple[InputRange, ...] = ("0..255", "0..1", "-1..1", "torch", "vgg")
+RANGE_SLACK = 0.15
+"""Of a range's span: pictures that a model is calibrated with rarely fill it."""
 _YOLO: tuple[Resize, InputRange] = ("letterbox", "0..1")
 
 
@@ -95,7 +98,7 @@ class TfliteModel:
         if self.metadata.scaling is not None:
             return self.metadata.scaling
         if self.input.dtype.kind != "f":
-            return RANGES[_range_of(self.input)]
+            return scaling_of(self.input)
         return None if self._reading.input_range is None else RANGES[self._reading.input_range]
 
     @cached_property
@@ -152,11 +155,18 @@ def _picture_input(program: Program) -> Tensor:
     return tensor
 
 
-def _range_of(tensor: Tensor) -> InputRange:
-    """The range whose pixels fill the 256 steps of a quantised input."""
-    ranges: tuple[InputRange, ...] = ("0..255", "0..1", "-1..1")
-    span = (tensor.scale or 1) * 255
-    return min(ranges, key=lambda name: abs(np.log(RANGES[name].scale[0] * 255 / span)))
+def scaling_of(tensor: Tensor) -> Scaling:
+    """How pixels are scaled for a quantised input: by the range whose ends its 256 steps have, nearly; where none does,
+    each level of a pixel is a step."""
+    if not tensor.scale:
+        return RANGES["0..255"]
+    limits = np.iinfo(tensor.dtype)
+    low, high = ((limit - tensor.zero_point) * tensor.scale for limit in (limits.min, limits.max))
+    for name in QUANTISED_RANGES:
+        ends = min(RANGES[name].ends(0)), max(RANGES[name].ends(255))
+        if max(abs(low - ends[0]), abs(high - ends[1])) <= RANGE_SLACK * (ends[1] - ends[0]):
+            return RANGES[name]
+    return Scaling((tensor.scale,) * 3, (low,) * 3)
 
 
 def _read_outputs(model: TfliteModel, data: bytes, io: IoSettings) -> _Reading:

@@ -33,10 +33,10 @@ class TfliteDetector:
         return self.model.classes
 
     @cached_property
-    def _values(self) -> "_Values":
+    def _values(self) -> "Values":
         stated, name = self.model.scaling, self.layout.input_range
         scaling = stated if stated is not None and stated.name == name else RANGES[name]
-        return _Values(self.model.input, scaling, self.model.channels_first)
+        return Values(self.model.input, scaling, self.model.channels_first)
 
     def prepare(self, picture: Pixels) -> Prepared:
         """An RGB picture ``[h, w, 3]`` in the size of the input."""
@@ -63,7 +63,7 @@ def _row(values: Floats32, number: int, size: int) -> Floats32:
     return values[number] if values.ndim and values.shape[0] == size else values
 
 
-class _Values:
+class Values:
     """From pixels to the numbers that the input takes: quantised ones from a table of the 256 levels."""
 
     def __init__(self, tensor: Tensor, scaling: Scaling, channels_first: bool) -> None:
