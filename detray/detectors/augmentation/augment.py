@@ -48,20 +48,15 @@ class Augmentation:
         return run(self._composed(*image.shape[:2]), Scene(image, boxes, labels), seed, is_shared=is_shared)
 
     def _composed(self, height: int, width: int) -> Any:
-        return own_of(
-            self._own,
-            (height, width),
-            lambda: compose(lambda library: transforms(library, self._chosen, height, width), str(self._chosen)),
-        )
-
-
-def own_of(kept: local, key: tuple[int, int], make: Callable[[], Any]) -> Any:
-    """The thread's own composition of a size: the seed is a state of it."""
-    if not hasattr(kept, "found"):
-        kept.found = {}
-    if key not in kept.found:
-        kept.found[key] = make()
-    return kept.found[key]
+        """The thread's own composition for a size: the seed is a state of it."""
+        if not hasattr(self._own, "composed"):
+            self._own.composed = {}
+        found: dict[tuple[int, int], Any] = self._own.composed
+        if (height, width) not in found:
+            found[height, width] = compose(
+                lambda library: transforms(library, self._chosen, height, width), str(self._chosen)
+            )
+        return found[height, width]
 
 
 def compose(make: Callable[[Any], list[Any]], name: str) -> Any:
@@ -84,7 +79,7 @@ def compose(make: Callable[[Any], list[Any]], name: str) -> Any:
             raise DetrayError(f"augmentation {name}: {warning}") from None
 
 
-def run(composed: Any, scene: Scene, seed: Sequence[int], *, is_shared: bool = True, **more: Any) -> Scene:
+def run(composed: Any, scene: Scene, seed: Sequence[int], *, is_shared: bool) -> Scene:
     """What a composition makes of a scene; boxes without area are dropped.
 
     The transforms draw from one stream of chance, or else, not ``is_shared``, each from its own with the same
@@ -95,7 +90,7 @@ def run(composed: Any, scene: Scene, seed: Sequence[int], *, is_shared: bool = T
         composed.set_random_state(np.random.default_rng(number), Random(number))  # noqa: S311 - no secret
     else:
         composed.set_random_seed(number)
-    result = composed(image=scene.pixels, bboxes=scene.boxes, labels=scene.labels, **more)
+    result = composed(image=scene.pixels, bboxes=scene.boxes, labels=scene.labels)
     changed = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
     solid = (changed[:, 2:] > changed[:, :2]).all(axis=1)
     return Scene(result["image"], changed[solid], np.asarray(result["labels"], np.int32)[solid])

@@ -8,7 +8,7 @@ import numpy as np
 from detray.arrays import Flags, Floats32, Ints, Ints32, Pixels
 from detray.detectors.augmentation.augment import Augmentation, Scene
 from detray.detectors.augmentation.copy_paste import Cutting, cut, labels_of, paste
-from detray.detectors.augmentation.mosaic import OTHERS, MosaicOf
+from detray.detectors.augmentation.mosaic import OTHERS, mosaic
 from detray.detectors.augmentation.settings import AugmentationSettings, Policy
 from detray.detectors.data import CROWD, TrainingData
 from detray.detectors.retinanet.anchors import match
@@ -46,7 +46,6 @@ class Batches:
         self._augment = None if chosen == "none" else Augmentation(chosen)
         several = chosen if isinstance(chosen, AugmentationSettings) else AugmentationSettings()
         self._mosaic, self._pasting = several.mosaic, several.copy_paste
-        self._mosaic_of = MosaicOf(several.mosaic) if several.mosaic else None
         pasted = labels_of(names, several.copy_paste.classes) if several.copy_paste else np.zeros(0, np.int32)
         self._cuttable = np.isin(data.labels, pasted)
         self._donors = np.unique(np.searchsorted(data.offsets, np.flatnonzero(self._cuttable), side="right") - 1)
@@ -69,10 +68,10 @@ class Batches:
         random = np.random.default_rng([*seed, 1])
         scene = self._pasted(image, random)
         before = len(scene.labels)
-        if self._mosaic and self._mosaic_of and random.random() < self._mosaic.p:
+        if self._mosaic and random.random() < self._mosaic.p:
             others = [self._pasted(int(other), random) for other in random.integers(len(self._data), size=OTHERS)]
             before += sum(len(other.labels) for other in others)
-            scene = self._mosaic_of([scene, *others], seed)
+            scene = mosaic([scene, *others], self._mosaic.cell, random)
         if self._augment is not None:
             scene = Scene(*self._augment(*scene, seed))
         return scene, before - len(scene.labels)
