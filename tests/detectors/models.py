@@ -55,6 +55,7 @@ FIXED = (None, *saved_models.SIDES, 3)
 FROM_ONE, FROM_ZERO = {"red": 1, "green": 2}, {"red": 0, "green": 1}
 SHARES = IoSettings(box_unit="share")
 PIXELS = IoSettings(box_unit="input_pixel")
+OWN_PIXELS = IoSettings(box_order="yxyx", box_unit="pixel")
 CORNERS = IoSettings(box_order="xyxy", box_unit="input_pixel", input_range="0..1", resize="letterbox")
 CORNERS_AS_SHARES = IoSettings(box_order="xyxy", box_unit="share", resize="stretch")
 CENTRES = IoSettings(box_order="cxcywh", box_unit="share", input_range="0..1", resize="stretch")
@@ -96,6 +97,7 @@ SAVED_MODELS: tuple[Model, ...] = (
     _saved("official.vision without NMS", saved_models.vision(nms=False), (2, *PICTURES[1:]), io=PIXELS),
     _saved("named outputs", saved_models.keras, FIXED, "float32", FROM_ZERO, CORNERS),
     _saved("named logits", saved_models.keras_logits, FIXED, "float32", FROM_ZERO, CENTRES),
+    _saved("as many as are found", saved_models.as_many, ONE_PICTURE, finds=FROM_ZERO, io=OWN_PIXELS),
     _ultralytics("Ultralytics", saved_models.ultralytics),
     _ultralytics("Ultralytics after NMS", saved_models.ultralytics_ended),
 )

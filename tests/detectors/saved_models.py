@@ -168,6 +168,19 @@ def keras_logits(pixels: Any) -> Mapping[str, Any]:
     }
 
 
+def as_many(pixels: Any) -> Mapping[str, Any]:
+    """As many rows as are found, in px of the picture: a number that no signature tells."""
+    tf, _ = tensorflow()
+    boxes, scores = colours(tf.cast(pixels, tf.float32))
+    found = scores[0] > 0
+    classes = tf.boolean_mask(_classes(scores)[0], found)
+    return {
+        "boxes": tf.boolean_mask(boxes[0], found)[None],
+        "labels": classes[None],
+        "scores": tf.boolean_mask(scores[0], found)[None],
+    }
+
+
 def ultralytics(pixels: Any) -> Mapping[str, Any]:
     """A column of centre, size and two scores for each of thirty anchors, in px of the input."""
     tf, _ = tensorflow()

@@ -28,7 +28,7 @@ from detray.detectors.saved_model.proto import saved_model
 from detray.detectors.saved_model.scan import allowed_ops, require_harmless, without_saver
 from detray.detectors.saved_model.signature import Port, Signature
 from detray.detectors.settings import DetectorSettings
-from detray.errors import UsageError
+from detray.errors import DetrayError, UsageError
 
 SETTINGS = DetectorSettings(kind="saved_model")
 
@@ -174,6 +174,28 @@ def test_an_open_signature_is_refused_with_what_its_readings_hit(tmp_path: Path)
     require_runnable(settled, path, predict, MemoryData([shard]), trust_model=False)
 
 
+def test_what_is_stated_must_fit(folders: Mapping[str, DetectorSettings]) -> None:
+    one, fixed = folders["api of one picture"], folders["named outputs"]
+    with pytest.raises(UsageError, match=r"io.batch is 4, but it takes input_tensor uint8 \[1, \?, \?, 3\]"):
+        read_saved_model_layout(replace(one, io=IoSettings(batch=4)), str(one.path))
+    with pytest.raises(UsageError, match=r"io.resize is none, but it takes .* \[\?, 64, 96, 3\]: this size only"):
+        read_saved_model_layout(replace(fixed, io=replace(fixed.io, resize="none")), str(fixed.path))
+
+
+def _choosy(pixels: Any) -> Mapping[str, Any]:
+    tf, _ = tensorflow()
+    with tf.control_dependencies([tf.debugging.assert_greater(tf.shape(pixels)[1], 9, "too low a picture")]):
+        return saved_models.api(tf.identity(pixels))
+
+
+def test_a_model_that_fails_says_so_in_a_sentence(tmp_path: Path) -> None:
+    path = str(saved_models.write(tmp_path / "model", _choosy, ONE_PICTURE, "uint8"))
+    detector = load_saved_model(SETTINGS, path, PREDICT, trust_model=False)
+    assert len(detector.detect([detector.prepare(np.full((20, 30, 3), (255, 0, 0), np.uint8))]).scores) == 1
+    with pytest.raises(DetrayError, match=r"model: the model fails on pictures of 30 x 5 px \(.*too low a picture"):
+        detector.detect([detector.prepare(np.zeros((5, 30, 3), np.uint8))])
+
+
 # what is refused
 
 
@@ -239,6 +261,12 @@ def _no_answer(graph: Any) -> None:
             port.key = f"{port.key}_of_a_classifier"
 
 
+def _not_decoded(graph: Any) -> None:
+    for entry in graph.signatures:
+        for port, name in zip(entry.value.outputs, ("raw_boxes", "raw_scores", "image_info", "more"), strict=False):
+            port.key = name
+
+
 def _training_only(graph: Any) -> None:
     graph.info.tags[:] = ["train"]
 
@@ -264,6 +292,10 @@ def _asset(name: str) -> Callable[[Any], None]:
         (_edited(_no_signature), "its signatures are none; export it with one that detects"),
         (_edited(_two_inputs), "a detector takes pictures and nothing else"),
         (_edited(_channels_first), r"input_tensor uint8 \[1, 3, \?, \?\]; detray gives pictures as"),
+        (
+            _edited(_not_decoded),
+            "raw_boxes are offsets from anchors .*; export it with .*decode_boxes: true",
+        ),
         (_edited(_no_answer), "no detector's answer that detray knows; set detector.io.outputs"),
     ],
 )

@@ -54,16 +54,17 @@ def load_keras(
     network = _load(package)
     if package.hub_class is None:
         module = _module(network, layout, lambda given: _by_name(given, list(signature.outputs)))
-        return SavedModel(module, "pictures", {}, layout, predict, True)
+        return SavedModel(path, module, "pictures", {}, layout, predict, True)
     scale = scaled(network) if layout.input_range == "0..255" else lambda pixels: pixels
     if package.hub_class == DFINE:
         module = _module(network, layout, lambda given: best_of_queries(given, predict.max_detections), scale)
-        return SavedModel(module, "pictures", {}, layout, predict, True)
+        return SavedModel(path, module, "pictures", {}, layout, predict, True)
     encoder = network.label_encoder
     height, width = layout.height, layout.width
     if height is None or width is None:
         raise UsageError(f"{path}: a {RETINANET} takes pictures of one size; detector.io.resize cannot be none")
     return HubRetinaNet(
+        path=path,
         module=_module(network, layout, dict, scale),
         input_name="pictures",
         classes={},

@@ -31,9 +31,10 @@ Outputs = Mapping[Role, Floats]
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A loaded model. ``module``: as TensorFlow loads it; ``input_name``: of its signature's one input; ``is_even``:
-    it says as much of each picture of one shape, however many it finds."""
+    """A loaded model, from ``path``. ``module``: as TensorFlow loads it; ``input_name``: of its signature's one input;
+    ``is_even``: it says as much of each picture of one shape, however many it finds."""
 
+    path: str
     module: Any
     input_name: str
     classes: Mapping[int, str]
@@ -79,13 +80,28 @@ class SavedModel:
         answers: dict[int, Answer] = {}
         for rows in self._batches(pictures):
             batch = self._batch([pictures[row].pixels for row in rows])
-            found = {role: values.numpy().astype(np.float64) for role, values in self._traced(batch).items()}
-            flat = {role: values.reshape(-1, *values.shape[2:]) for role, values in found.items()}
-            for place, row in enumerate(rows):
-                answers[row] = self._answer({role: values[place] for role, values in flat.items()})
+            found = self._outputs(batch)
+            for number, row in enumerate(rows):
+                place = divmod(number, self._step)
+                answers[row] = self._answer({role: values[place] for role, values in found.items()})
         ordered = [answers[row] for row in range(len(pictures))]
         layout = replace(self.layout, box_unit="share") if "info" in self.layout.outputs else self.layout
         return detections(ordered, pictures, layout, self.predict)
+
+    def _outputs(self, batch: Any) -> Outputs:
+        """What the model answers, ``[m, step, ...]``.
+
+        Raises:
+            DetrayError: it fails.
+        """
+        tf, _ = tensorflow()
+        try:
+            return {role: values.numpy().astype(np.float64) for role, values in self._traced(batch).items()}
+        except tf.errors.OpError as error:
+            lines = [line.strip() for line in error.message.splitlines()]  # where it was defined, why, where it ran
+            line = next((line for line in reversed(lines) if line and not line.startswith("[[")), type(error).__name__)
+            shape = "" if self.layout.is_text else f" of {batch.shape[-2]} x {batch.shape[-3]} px"
+            raise DetrayError(f"{self.path}: the model fails on pictures{shape} ({line[:200]})") from None
 
     def _batches(self, pictures: Sequence[Prepared]) -> Iterator[list[int]]:
         """Rows of pictures that are given together."""
@@ -112,7 +128,7 @@ class SavedModel:
         layout = self.layout
         if set(given) == {"boxes"}:
             return self._fused(given["boxes"])
-        boxes = given["boxes"].reshape(-1, 4)
+        boxes = given["boxes"].reshape(given["boxes"].size // 4, 4)
         if "info" in given and layout.box_unit == "input_pixel":  # original, desired, scale: y and x of each
             boxes = boxes / np.tile(given["info"][2] * given["info"][0], 2)
         if "classes" in given:
@@ -183,6 +199,7 @@ def load_saved_model(
             raise DetrayError(f"{path}: TensorFlow does not load it ({line.replace(folder, path)[:200]})") from None
     rows = signature.outputs[layout.outputs["boxes"]].shape
     return SavedModel(
+        path=path,
         module=module,
         input_name=signature.input.name,
         classes=card.names if card else {},

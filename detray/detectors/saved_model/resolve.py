@@ -32,9 +32,11 @@ def settle(
     """The layout of a signature that is read so.
 
     Raises:
+        UsageError: what is stated does not fit it.
         AmbiguousError: it may be read in several ways.
     """
     readings = list(_layouts(signature, reading, card, settings))
+    _require_fitting(path, signature, readings[0])
     if len(readings) > 1:
         raise AmbiguousError.of(path, readings)
     return readings[0]
@@ -55,6 +57,11 @@ def read_family(place: str, signature: Signature, card: UltralyticsCard | None, 
         found = of_outputs("outputs as stated", stated, signature.outputs)
     else:
         found = next((reading for family in FAMILIES if (reading := family(signature, card))), None)
+    if found is None and {"raw_boxes", "raw_scores"} <= set(signature.outputs):
+        raise UsageError(
+            f"{place}: its raw_boxes are offsets from anchors that it does not tell; export it with"
+            " detection_generator.decode_boxes: true"
+        )
     if found is None:
         raise UsageError(
             f"{place}: its signature {signature.name} gives {gives}, which is no detector's answer that detray knows;"
@@ -105,6 +112,15 @@ def _layouts(
             outputs=reading.outputs,
             **fields,
         )
+
+
+def _require_fitting(place: str, signature: Signature, layout: Layout) -> None:
+    """Refuse what is stated where the signature takes something else."""
+    batch, high, wide, _ = signature.sides
+    if batch is not None and layout.batch != batch:
+        raise UsageError(f"{place}: detector.io.batch is {layout.batch}, but it takes {signature.input}")
+    if layout.resize == "none" and (high, wide) != (None, None):
+        raise UsageError(f"{place}: detector.io.resize is none, but it takes {signature.input}: this size only")
 
 
 def _open(told: Any, *values: Any) -> tuple[Any, ...]:
