@@ -103,7 +103,7 @@ def settle_model(
         UsageError: its classes are others than the data's, or only a person can tell what its ids mean.
     """
     if stated.category_map is None and classes and _tell(classes, own):
-        found = _by_names(f"{model}: the model's", {k: (name,) for k, name in classes.items()}, own, stated.mapping)
+        found = _by_names(f"{model}: the model's", _called(classes, stated.label_map), own, stated.mapping)
         ids = found.ids | dict(stated.mapping)
         return msgspec.structs.replace(found, ids=ids, notes=(*_lacking(classes, ids, own), *found.notes))
     listed = stated.category_map or stated.label_map
@@ -142,7 +142,7 @@ def settle_file(path: str, names: Collection[str], own: Mapping[int, str], state
     """
     numbered, by_name = dict(enumerate(sorted(names))), Meaning()
     if numbered and stated.category_map is None and not stated.mapping and _tell(numbered, own):
-        by_name = _by_names(f"{path}: its", {k: (name,) for k, name in numbered.items()}, own, {})
+        by_name = _by_names(f"{path}: its", _called(numbered, stated.label_map), own, {})
     listed, readings = _of_file(stated, own)
     chosen, notes = readings[0], list(by_name.notes)
     if len(readings) > 1:
@@ -168,6 +168,12 @@ def _of_file(stated: Stated, own: Mapping[int, str]) -> tuple[Listed | None, lis
     if listed is None or listed.is_numbered or not (of_list := _by_list(listed, own, base))[0].ids:
         return None, [AS_THEY_STAND]
     return listed, [AS_THEY_STAND, *of_list] if base is None else of_list[:1]
+
+
+def _called(names: Mapping[int, str], label_map: Listed | None) -> dict[int, tuple[str, ...]]:
+    """Names, each with what the label map calls that class besides: a machine id (/m/01g317) and words for it."""
+    besides = {} if label_map is None else {name: names for names in label_map.names.values() for name in names}
+    return {k: (name, *besides.get(name, ())) for k, name in names.items()}
 
 
 def _tell(names: Mapping[int, str], own: Mapping[int, str]) -> bool:

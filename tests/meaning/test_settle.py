@@ -157,6 +157,13 @@ def test_names_of_a_file_count_unless_a_map_is_stated() -> None:
     assert file(Hits(), "1", "2").names == {}
 
 
+def test_machine_ids_are_called_by_the_words_of_the_label_map() -> None:
+    described = Listed("classes.csv", {1: ("cat", "/m/01yrx"), 2: ("dog", "/m/0bt9lr")}, is_numbered=False)
+    found = settle_file("f", ("/m/0bt9lr", "/m/0x"), OWN, Stated(label_map=described), lambda: Hits())
+    assert found.names == {"/m/0bt9lr": 2}
+    assert settle_model("m", {5: "/m/01yrx"}, OWN, Stated(label_map=described), unasked, None).ids == {5: 1}
+
+
 def test_a_list_of_other_classes_is_refused() -> None:
     other = Listed("birds.txt", {1: ("rook",)}, is_numbered=False)
     for ask in (model, file):
