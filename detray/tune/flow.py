@@ -7,6 +7,7 @@ from functools import partial
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.detectors.training.flow import columns
 from detray.detectors.training.history import TRAIN, VAL
+from detray.detectors.training.loop import check_class_names
 from detray.errors import DetrayError
 from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow, Results
@@ -111,6 +112,8 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
     names = tuple(classes.all[number] for number in focus)
     space = search_space(request.tune, request.train, names, request.detector)
+    for settings in space.neighbours:
+        check_class_names(settings, classes.trained)
     work = prepare.Work(
         flow.data, request.run, request.detector, classes.trained, request.predict.max_unreadable, _columns(space)
     )

@@ -354,6 +354,16 @@ def test_only_a_validation_split_tells_the_best_epoch(tmp_path):
             _run(train.STAGE, store, _config(dataset=alone, train=TrainSettings(**{name: value})))
 
 
+def test_classes_that_are_not_there_are_refused_before_a_picture_is_read(tmp_path):
+    shard = draw(tmp_path / "train", 2)
+    for path in (tmp_path / "train").iterdir():
+        path.unlink()  # reading would fail
+    data = MemoryData([shard])
+    work = Work(data, "t", DETECTOR, TrainSettings(undersample={"blue": 0.5}), train.judge, 0.01)
+    with pytest.raises(UsageError, match=r"train\.undersample names the class blue but the classes are red, green"):
+        learn(work, Training(data.shards(["train"]), (), MemoryKeeper().workspace("train")))
+
+
 def test_a_focus_class_without_a_box_is_refused(tmp_path):
     shards = [draw(tmp_path / "train", 2), draw(tmp_path / "val", 2, "val", seed=1)]
     only_red = shards[1].annotations.filter(pc.equal(shards[1].annotations["category_id"], 3))

@@ -6,12 +6,13 @@ from msgspec.structs import replace
 from detray.boxes import from_corners, paired_iou
 from detray.detectors.augmentation.settings import AugmentationSettings, CopyPaste, Flip
 from detray.detectors.data import TrainingData
+from detray.detectors.retinanet.anchors import make_anchors
 from detray.detectors.retinanet.freezing import UNITS, count_trainable, freeze
 from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.loop import EpochResult, train
-from detray.detectors.training.step import make_optimizer
+from detray.detectors.training.step import computing_in, make_optimizer, make_step
 from detray.errors import DetrayError, UsageError
 
 SETTINGS = TrainSettings(epochs=60, batch_size=6, learning_rate=1e-2, augmentation="none")
@@ -237,6 +238,23 @@ def test_half_precision_trains_float32_weights(some, eager):
     network = learned.model.network
     assert {str(variable.dtype) for variable in network.trainable_variables} == {"float32"}
     assert {str(layer.compute_dtype) for layer in network.layers if layer.weights} == {"float32"}
+
+
+def test_what_is_scaled_for_float16_is_scaled_back(some, eager):
+    """It needs a GPU to be of use, and none to be right."""
+    settings = replace(BRIEF, precision="mixed_float16", learning_rate=1e-3, clip_norm=None)
+    anchors = len(make_anchors(DETECTOR))
+    arrays = some.images[:2], np.full((2, anchors), -1, np.int32), np.zeros((2, anchors, 4), np.float32)
+    found = []
+    for precision in ("float32", "mixed_float16"):
+        with computing_in(precision):
+            network = build_network(DETECTOR, 2)
+        optimizer = make_optimizer(network, replace(settings, precision=precision, optimizer="sgd"))
+        before = network.get_layer("output_class").get_weights()[1]
+        make_step(network, optimizer, settings, np.ones(2, np.float32))(*arrays)
+        found.append(network.get_layer("output_class").get_weights()[1] - before)
+    assert np.abs(found[0]).max() > 0
+    np.testing.assert_allclose(found[1], found[0], rtol=0.05)
 
 
 def test_frozen_units_keep_their_weights(some, eager):

@@ -164,6 +164,15 @@ def test_a_trial_may_change_its_input_and_a_part_of_its_augmentation(
     assert outcome.counts == {"in": 20, "kept": 20, "quarantined": 0}
 
 
+def test_classes_that_are_not_there_are_refused_before_anything_starts(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    played = play(lambda settings, label: 0.0)
+    with pytest.raises(UsageError, match=r"train\.undersample names the class green"):
+        tune(store, config, tune={"space": {"undersample": [{"green": 0.5}]}})
+    assert played.calls == []
+
+
 def test_no_gain_leaves_the_baseline(store: Store, config: Config, play: Callable[..., Played]) -> None:
     play(lambda settings, label: 0.0)
     outcome = tune(store, config)

@@ -91,7 +91,7 @@ def learn(work: Work, task: Training) -> Output[Trained]:
     from detray.detectors.data import CROWD, load  # these read pictures and learn, which other verbs need not wait for
     from detray.detectors.retinanet.export import saved_model
     from detray.detectors.retinanet.fitting import fitted
-    from detray.detectors.training.loop import train
+    from detray.detectors.training.loop import check_class_names, train
     from detray.detectors.training.step import require_precision
 
     require_precision(work.settings)
@@ -100,6 +100,7 @@ def learn(work: Work, task: Training) -> Output[Trained]:
     classes = class_names(own_classes(shard.categories))
     if not classes:
         raise DetrayError("split train: no class to train; see the findings of 'detray audit'")
+    check_class_names(work.settings, classes)
     read = partial(load, detector=work.detector, classes=classes, run=work.run, max_unreadable=work.max_unreadable)
     data = read([shard])
     sources, names, judge = [data], dict(classes), None
