@@ -19,7 +19,7 @@ from detray.detectors.retinanet.model import RetinaNet, load_retinanet
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
-from detray.detectors.training.flow import Training, Work, learn
+from detray.detectors.training.flow import COLUMNS, Training, Work, learn
 from detray.detectors.training.history import History
 from detray.detectors.training.loop import EpochResult
 from detray.errors import DetrayError, UsageError
@@ -210,9 +210,8 @@ def test_boxes_of_pictures_that_cannot_be_read_are_not_judged(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         learn(work, task)
     assert set(judged[0].annotations["image_id"].to_pylist()) == {1, 3, 4}
-    kept = prepare.prepare(
-        prepare.Work(data, "t", DETECTOR, CLASSES, 0.01), prepare.Split("val", data.shards(["val"]))
-    ).kept
+    preparing = prepare.Work(data, "t", DETECTOR, CLASSES, 0.01, COLUMNS)
+    kept = prepare.prepare(preparing, prepare.Split("val", data.shards(["val"]), (64, 96), is_first=True)).kept
     assert set(kept["truth"]["image_id"].to_pylist()) == {1, 3, 4}
 
 
