@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from detray.cluster.settings import ClusterSettings
 from detray.flow.executor import Executor, InProcess, cpus
 from detray.store import Store
-from detray.streams import diverted
+from detray.streams import diverted, last_words
 
 RAY_START = 5.0
 """Seconds until a local Ray works: its processes, and the first imports of its workers (measured: 4 to 6)."""
@@ -16,6 +16,8 @@ Four million annotations take 9.6 s in one process and 12.0 s on Ray with two CP
 
 RAY_LOG = "logs/ray.log"
 """In the output folder: what Ray says of itself."""
+
+ENDED = "the process was killed, or Ray on this machine died; the same command goes on where it stopped"
 
 
 class Engine:
@@ -64,6 +66,7 @@ class Engine:
     def _start(self) -> Executor:
         from detray.cluster.session import ray_session
 
+        self._stack.enter_context(last_words(f"detray: {ENDED}, see {self._store.path(RAY_LOG)}"))
         self._stack.enter_context(diverted(self._store, RAY_LOG))
         own = self._stack.enter_context(ray_session(self._settings))
         from detray.cluster.ray_executor import RayExecutor

@@ -129,3 +129,12 @@ def test_an_interrupt_before_anything_has_begun_ends_it_without_a_word() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize(
+    ("end", "said"), [("os._exit(1)", "it ended\n"), ("os.kill(os.getpid(), 9)", "it ended\n"), ("0", "")]
+)
+def test_a_process_that_is_ended_without_a_word_has_last_words(end: str, said: str) -> None:
+    code = f"import os\nfrom detray.streams import last_words\nwith last_words('it ended'):\n    {end}\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == said
