@@ -28,17 +28,19 @@ from detray.tables import Shard
 
 
 @dataclass(frozen=True)
-class VariantWork:
-    """What tasks of a variant share."""
+class VariantOf:
+    """A variant in a piece; ``repeated`` as in `Work`."""
 
-    work: Work
     variant: Variant
+    piece: Piece
+    repeated: tuple[Kept, ...]
 
 
 @dataclass(frozen=True)
 class Scored:
     """A variant in one split: the kept tables of all pieces, by table, and what is wanted of it."""
 
+    variant: Variant
     split: str
     kept: Mapping[str, Sequence[Kept]]
     expected: tuple[Expectation, ...]
@@ -58,24 +60,33 @@ class VariantScores(PartOfSplit, frozen=True):
     said: list[Said]
 
 
-def read_variant(own: VariantWork, piece: Piece) -> Tables:
+def _own(work: Work, variant: Variant, repeated: tuple[Kept, ...]) -> Work:
+    """The work by the rules of a variant; without other ones by those of the evaluation."""
+    own = replace(work, slices=(), other=None)
+    if variant.settings is None:
+        return own
+    return replace(own, settings=variant.settings, repeated=repeated if variant.settings.strict_pycocotools else ())
+
+
+def read_variant(work: Work, task: VariantOf) -> Tables:
     """As for the evaluation itself."""
-    return read_piece(own.work, piece)
+    return read_piece(_own(work, task.variant, task.repeated), task.piece)
 
 
-def match_variant(own: VariantWork, piece: Piece, rows: Tables) -> Output[Matched]:
+def match_variant(work: Work, task: VariantOf, rows: Tables) -> Output[Matched]:
     """Match a piece by the rules of a variant."""
-    work, split = own.work, piece.shard.split
+    own, split = _own(work, task.variant, task.repeated), task.piece.shard.split
     names = ("images", "annotations", "categories", "predictions")
     shard = Shard(split, **{name: rows[name] for name in names}).without(rows[UNSEEN]["image_id"])
-    shard = changed(shard, own.variant.rows)
-    found = match_shard(shard, work.settings, rules=work.rules.get(split), run=work.run, model=work.model)
-    return match_facts(piece, found, REDUCED)
+    shard = changed(shard, task.variant.rows)
+    found = match_shard(shard, own.settings, rules=own.rules.get(split), run=own.run, model=own.model)
+    return match_facts(task.piece, found, REDUCED)
 
 
-def score_variant(own: VariantWork, task: Scored) -> Output[VariantScores]:
+def score_variant(work: Work, task: Scored) -> Output[VariantScores]:
     """The wanted numbers of a split by the rules of a variant."""
-    work, variant = own.work, own.variant
+    variant = task.variant
+    work = _own(work, variant, ())
     names, protocol = work.names(task.split), work.protocol
     detections, boxes, repairs = (pa.concat_tables([kept.read() for kept in task.kept[keep.name]]) for keep in REDUCED)
     detections = with_filter(detections, variant)
@@ -160,10 +171,10 @@ def _known(value: float | None) -> float | None:
 
 
 OWN = Variant("own", "by the rules of this evaluation")
-MATCH: Step[VariantWork, Piece, Matched] = Step(
+MATCH: Step[Work, VariantOf, Matched] = Step(
     "variant", match_variant, Matched, REDUCED, read_variant, label="other rules", streams=True
 )
-SCORE: Step[VariantWork, Scored, VariantScores] = Step("scored", score_variant, VariantScores, label="other numbers")
+SCORE: Step[Work, Scored, VariantScores] = Step("scored", score_variant, VariantScores, label="other numbers")
 
 
 def readings(
@@ -176,26 +187,29 @@ def readings(
     expected: Sequence[Expectation],
 ) -> dict[tuple[str, str], list[Reading]]:
     """What each of ``variants`` makes of the expected numbers, by split and `Expectation.key`; the first is the own."""
+    repeated = work.repeated
+    if not repeated and any(one.settings is not None and one.settings.strict_pycocotools for one in variants):
+        repeated = repeated_ids(flow, work, keys)
+    again = {
+        f"{variant.name}-{piece.name}": VariantOf(variant, piece, repeated)
+        for variant in variants
+        if variant.settings is not None
+        for piece in pieces
+    }
+    own, others = list(matched.values()), flow.map(MATCH, work, again)
+    scored = {}
+    for number, variant in enumerate((OWN, *variants)):
+        rows = own if variant.settings is None else [others[f"{variant.name}-{piece.name}"] for piece in pieces]
+        for split in dict.fromkeys(piece.shard.split for piece in pieces):
+            kept = _kept(split, rows)
+            scored[f"{number:03d}-{variant.name}-{split}"] = Scored(variant, split, kept, tuple(expected))
     found: dict[tuple[str, str], list[Reading]] = {}
-    for variant in (OWN, *variants):
-        own, rows = replace(work, slices=(), other=None), matched
-        if variant.settings is not None:
-            own = replace(own, settings=variant.settings, repeated=())
-            if variant.settings.strict_pycocotools:
-                own = replace(own, repeated=work.repeated or repeated_ids(flow, own, keys))
-            rows = flow.map(
-                MATCH, VariantWork(own, variant), {f"{variant.name}-{piece.name}": piece for piece in pieces}
-            )
-        scored = {
-            f"{variant.name}-{split}": Scored(split, _kept(split, rows), tuple(expected))
-            for split in dict.fromkeys(piece.shard.split for piece in pieces)
-        }
-        for scores in flow.map(SCORE, VariantWork(own, variant), scored).facts:
-            for said in scores.said:
-                found.setdefault((scores.split, said.key), []).append(Reading(said.words, said.value))
+    for scores in flow.map(SCORE, work, scored).facts:
+        for said in scores.said:
+            found.setdefault((scores.split, said.key), []).append(Reading(said.words, said.value))
     return found
 
 
-def _kept(split: str, rows: Results[Matched]) -> dict[str, list[Kept]]:
-    own: list[Result[Matched]] = [result for result in rows.values() if result.facts.split == split]
+def _kept(split: str, rows: Sequence[Result[Matched]]) -> dict[str, list[Kept]]:
+    own = [result for result in rows if result.facts.split == split]
     return {keep.name: [result[keep.name] for result in own] for keep in REDUCED}

@@ -30,14 +30,23 @@ class Expectation:
         metric: the number it is of.
         category: the class it is about; None: all.
         value: the figure, as a share.
-        tolerance: how far another figure may be from it: what was rounded off, `CLOSE` at least.
+        rounding: how much may have been rounded off.
     """
 
     name: str
     metric: str
     category: str | None
     value: float
-    tolerance: float
+    rounding: float
+
+    @property
+    def tolerance(self) -> float:
+        """How far another figure may be from it."""
+        return max(CLOSE, self.rounding)
+
+    def distance(self, value: float) -> float:
+        """How far a figure is from it, beyond what was rounded off."""
+        return max(abs(value - self.value) - self.rounding, 0.0)
 
     @property
     def key(self) -> str:
@@ -74,7 +83,7 @@ def parse(name: str, value: float) -> Expectation:
     if not 0 <= share <= 1:
         raise UsageError(f"--expect {name}={value:g}: is no share from 0 to 1, and no percentage")
     rounding = 0.5 * 10.0 ** -(digits + (2 if value > 1 else 0))
-    return Expectation(name.strip(), metric, category if slash else None, share, max(CLOSE, min(rounding, 0.005)))
+    return Expectation(name.strip(), metric, category if slash else None, share, min(rounding, 0.005))
 
 
 def read_assignments(assignments: Sequence[str]) -> dict[str, float]:
@@ -102,7 +111,7 @@ def explained(expected: Expectation, split: str, own: float | None, readings: Se
     if own is not None and abs(own - expected.value) <= expected.tolerance:
         return f"{given}: {split} gives {here}, the same"
     known = [one for one in readings if one.value is not None and (own is None or abs(one.value - own) > SAME)]
-    ranked = sorted(known, key=lambda reading: abs((reading.value or 0.0) - expected.value))
+    ranked = sorted(known, key=lambda reading: expected.distance(reading.value or 0.0))
     fitting = [one for one in ranked if abs((one.value or 0.0) - expected.value) <= expected.tolerance]
     if fitting:
         best, *others = fitting

@@ -25,9 +25,9 @@ from detray.evaluate.shard.box_counts import BoxCounts, told_areas
 from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
 from detray.evaluate.steps import ClassesReduced, ClassGroup, Held, ImagesRanked, Matched, OtherWork, PartOfSplit, Work
 from detray.evaluate.tables.images import first_ranks
-from detray.evaluate.variants import strict, variants
+from detray.evaluate.variants import AS_PYCOCOTOOLS, strict, variants
 from detray.flow.account import Account
-from detray.flow.data import Data, names_of
+from detray.flow.data import Data
 from detray.flow.flow import Flow, Result, Results
 from detray.flow.outcome import Outcome
 from detray.flow.pieces import Piece, cut
@@ -74,42 +74,26 @@ def evaluate(
         expect: figures of another tool, by name.
 
     Raises:
-        DetrayError: there are detections, and none names an image of the data set, or none has a mask, where
-            masks are compared; or the data set lacks what the protocol is about.
+        DetrayError: no detection can be placed, or none has a mask, or the data lack what the protocol is about.
         UsageError: a slice names no column, or the settings do not fit the protocol.
     """
     predicted = flow.data.manifest("predict") or {}
     facts, keys = predicted.get("facts", {}), flow.data.shards(splits)
-    work = Work(flow.data, run, facts.get("model", "detections"), settings)
-    work = replace(work, slices=_slices(flow, work, keys), other=other.name if other is not None else None)
     expected = [parse(name, value) for name, value in expect.items()]
-    formats = (flow.data.manifest("ingest") or {}).get("facts", {}).get("formats", {})
-    work = replace(
-        work,
-        rules=rules_by_split(flow.data, splits, settings, aliases),
-        records="tfrecord" in {formats.get(split) for split in splits},
-        marks=bool(expected),
-    )
-    if settings.strict_pycocotools:
-        work = replace(work, repeated=repeated_ids(flow, work, keys))
+    name = other.name if other is not None else None
+    work = Work(flow.data, run, facts.get("model", "detections"), settings, other=name, marks=bool(expected))
+    work = _completed(flow, work, keys, aliases)
     load = 1 + sum(chosen.copies for chosen in work.slices) / COPIES
     pieces = cut(keys, load * sum(part["rows"] for part in flow.data.files("predictions", "predict")))
     matched = flow.map(steps.MATCH, work, {piece.name: piece for piece in pieces})
     read = predicted.get("counts", {}).get("in", 0) if "placed" in facts else 0  # of a file of detections
     left_out = unscored.total(matched.facts, splits, 0 if facts.get("placed") else read)
     n = sum(found.detections for found in matched.facts)
-    if work.protocol.name == "lvis":
-        unscored.require_labels(matched.facts, splits)
+    unscored.require_labels(matched.facts, splits, work.protocol)
     others = _match_other(flow, work, other, keys) if other is not None else Results({})
     compared = _account(other, others.facts, splits) if other is not None else Outcome()
-
     splits = list(dict.fromkeys(key.split for key in keys))
-    limit = MAX_GROUP_ROWS / load
-    groups = {
-        f"{number:03d}-{name}": group
-        for number, split in enumerate(splits)
-        for name, group in _groups(flow, split, _of_split(split, matched), _of_split(split, others), limit).items()
-    }
+    groups = _class_groups(flow, splits, matched, others, MAX_GROUP_ROWS / load)
     classes = flow.map(steps.CLASSES, work, groups)
     ranked = _rank_images(flow, work, pieces, matched, classes)
     found = _summaries(flow, work, splits, matched, classes, ranked)
@@ -124,12 +108,24 @@ def evaluate(
             *(note for split in found for note in summary.notes(split, settings.bootstrap > 0)),
             *unscored.fates(left_out),
             *elsewhere,
-            *(note for split in found for note in split.told),
-            *unscored.capped(matched.facts, {split: names_of(flow.data, split) for split in splits}, work.protocol.cap),
+            *unscored.capped(matched.facts, work.data, work.protocol.cap),
             *compared.notes,
         ],
         next_step="run detray diagnose with the same arguments: it says why classes are weak, and what to do",
     )
+
+
+def _completed(flow: Flow, work: Work, keys: Sequence[ShardKey], aliases: Mapping[str, int]) -> Work:
+    """The work with what has to be known of the whole data set."""
+    splits, settings = list(dict.fromkeys(key.split for key in keys)), work.settings
+    formats = (flow.data.manifest("ingest") or {}).get("facts", {}).get("formats", {})
+    work = replace(
+        work,
+        slices=_slices(flow, work, keys),
+        rules=rules_by_split(flow.data, splits, settings, aliases),
+        records="tfrecord" in {formats.get(split) for split in splits},
+    )
+    return replace(work, repeated=repeated_ids(flow, work, keys)) if settings.strict_pycocotools else work
 
 
 def _slices(flow: Flow, work: Work, keys: Sequence[ShardKey]) -> tuple[Slice, ...]:
@@ -163,6 +159,17 @@ def _account(other: OtherModel, matched: Sequence[Matched], splits: Sequence[str
         summary=other.predictions.tables(account, f"Detections of {name} left out"),
         notes=[f"{name}: {note}" for note in notes],
     )
+
+
+def _class_groups(
+    flow: Flow, splits: Sequence[str], matched: Results[Matched], others: Results[Matched], most: float
+) -> dict[str, ClassGroup]:
+    """The groups of all splits, by a name in their order."""
+    return {
+        f"{number:03d}-{name}": group
+        for number, split in enumerate(splits)
+        for name, group in _groups(flow, split, _of_split(split, matched), _of_split(split, others), most).items()
+    }
 
 
 def _groups(
@@ -304,7 +311,7 @@ def _elsewhere(
         seen = readings(flow, work, pieces, keys, matched, others, list(wanted.values()))
     lines = []
     for split in splits:
-        theirs = [one.value for one in seen.get((split, main.key), []) if one.words == strict(settings).words]
+        theirs = [one.value for one in seen.get((split, main.key), []) if one.words == AS_PYCOCOTOOLS]
         if not settings.strict_pycocotools:
             lines += told(split, _annotation_ids(split, matched), theirs[0] if theirs else None)
         lines += told_areas(split, counts[split])

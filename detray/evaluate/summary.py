@@ -231,13 +231,13 @@ def notes(split: SplitShown, has_intervals: bool) -> list[str]:
     """What the tables of a split do not show, and why."""
     measured, few = (sum(getattr(part, name) for part in split.classes) for name in ("measured", "few_images"))
     if not measured:
-        return [f"{split.split}: there are no boxes to find, so no class has an AP"]
+        return [f"{split.split}: there are no boxes to find, so no class has an AP", *split.told]
     lines = []
     if measured < split.n_classes:
         lines.append(f"{split.split}: {_classes(split.n_classes - measured)} without boxes and so without AP")
     if few and has_intervals:
         lines.append(f"{split.split}: {_classes(few)} with boxes in too few images (under 5) for an interval")
-    return lines
+    return [*lines, *split.told]
 
 
 def _classes(n: int) -> str:

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from detray.errors import DetrayError
+from detray.evaluate.protocol import Protocol
 from detray.evaluate.shard.inputs import OVER_CAP, UNVERIFIED, no_known_image
 from detray.evaluate.steps import Matched
+from detray.flow.data import Data, names_of
 
 _NOT_KEPT = (
     UNVERIFIED,
@@ -54,13 +56,13 @@ def total(matched: Sequence[Matched], splits: Sequence[str], strangers: int, sou
     return left_out
 
 
-def require_labels(matched: Sequence[Matched], splits: Sequence[str]) -> None:
-    """Refuse images of LVIS that do not say for which classes they were looked through.
+def require_labels(matched: Sequence[Matched], splits: Sequence[str], protocol: Protocol) -> None:
+    """Refuse images that are evaluated by LVIS and do not say for which classes they were looked through.
 
     Raises:
         DetrayError: not one says so.
     """
-    if not any(found.labelled for found in matched):
+    if protocol.name == "lvis" and not any(found.labelled for found in matched):
         raise DetrayError(
             f"evaluate.protocol: lvis needs neg_category_ids and not_exhaustive_category_ids, which no image of"
             f" {', '.join(splits)} states: give LVIS's own annotation file, or evaluate with coco"
@@ -78,14 +80,15 @@ def nothing_left(read: int, n: int) -> list[str]:
     return [f"nothing is left to score: all {read:,} detections were left out before"] if read and not n else []
 
 
-def capped(matched: Sequence[Matched], names: Mapping[str, Mapping[int, str]], cap: int) -> list[str]:
+def capped(matched: Sequence[Matched], data: Data, cap: int) -> list[str]:
     """What to say where the cap on detections costs AP: images hold more boxes of a class than detections count.
 
-    ``names`` are of the classes by split and id.
+    ``data`` names the classes.
     """
     lost: Counter[tuple[str, int]] = Counter()
     for found in matched:
         lost.update({(found.split, category): n for category, n in found.beyond.items()})
+    names = {split: names_of(data, split) for split, _ in lost}
     most = [
         f"{n:,} of {names[split].get(category, str(category))} in {split}"
         for (split, category), n in lost.most_common(MAX_NAMED)

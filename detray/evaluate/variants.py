@@ -22,6 +22,7 @@ LARGER_CAPS, SMALLER_CAPS = (1000, 10_000), (1, 10, 100, 300)
 """Detections an image and class that tools keep."""
 SCORES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.3, 0.5)
 """Minimum scores that tools evaluate with."""
+AS_PYCOCOTOOLS = "as pycocotools keys boxes by id"
 PROTOCOLS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("coco", "by COCO's rules", {"protocol": "coco"}),
     ("pascal", "by Pascal VOC's rules", {"protocol": "pascal"}),
@@ -67,7 +68,7 @@ def variants(settings: EvaluateSettings, boxes: BoxCounts, metrics: Sequence[str
 
 def strict(settings: EvaluateSettings) -> Variant:
     """pycocotools' own way with ids."""
-    return Variant("strict", "as pycocotools keys boxes by id", replace(_plain(settings), strict_pycocotools=True))
+    return Variant("strict", AS_PYCOCOTOOLS, replace(_plain(settings), strict_pycocotools=True))
 
 
 def _plain(settings: EvaluateSettings) -> EvaluateSettings:

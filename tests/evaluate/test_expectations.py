@@ -153,6 +153,18 @@ def test_what_nothing_explains_is_said_with_what_was_tried() -> None:
         assert words in line
 
 
+@pytest.mark.parametrize("protocol", ["pascal", "open_images", "lvis"])
+def test_a_figure_of_coco_is_told_whatever_the_protocol(protocol: str) -> None:
+    images, *rest = rows_of(TRUTH, RESULTS)
+    field = images.schema.field("attributes")
+    lists = json.dumps({"neg_category_ids": [], "not_exhaustive_category_ids": []})
+    images = images.set_column(
+        images.schema.get_field_index("attributes"), field, pa.array([lists] * images.num_rows, field.type)
+    )
+    [line] = lines((images, *rest), {"AP": round(ap(TRUTH, RESULTS), 4)}, protocol=protocol)
+    assert "by COCO's rules, which explains it" in line
+
+
 def test_lines_do_not_depend_on_shards() -> None:
     rows = rows_of(TRUTH, RESULTS)
     expect = {"AP": 0.3, "AP50": 0.4, "APs": 0.2}

@@ -16,7 +16,7 @@ from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.confusion import confusion_counts
 from detray.evaluate.shard.errors import FALSE_DETECTIONS, REPAIRABLE, Repairs, error_levels, missed_levels, repairs
 from detray.evaluate.shard.inputs import OVER_CAP, Scene, read_scene
-from detray.evaluate.shard.match_table import WORDS, match_rows, words, words_of
+from detray.evaluate.shard.match_table import WORDS, match_rows, words_of
 from detray.evaluate.shard.partners import Partners
 from detray.evaluate.shard.pascal import IOU, match_at_best, pascal_match
 from detray.evaluate.shard.slice_columns import Slice
@@ -112,13 +112,15 @@ def match_shard(
     }
     wrong = {name: word[order] for name, word in wrong.items()}
     matches = match_rows(shard, scene, found, partners, wrong, pascal, order, protocol, run=run, model=model)
-    ranked = matches.slice(0, len(order)).select(["category_id", "image_id", "score", "rank", "class_rank"])
-    bits = dict.fromkeys(WORDS, np.zeros(len(order), np.int16))
-    bits |= {word: words(found, word)[order] for word in words_of(protocol)}
+    defined = words_of(protocol)
+    ranked = matches.slice(0, len(order)).select(["category_id", "image_id", "score", "rank", "class_rank", *defined])
+    absent = dict.fromkeys(set(WORDS) - set(defined), np.zeros(len(order), np.int16))
     over = scene.left_out.get(OVER_CAP, 0) + int((~found.kept).sum())
     return ShardMatches(
         matches,
-        pa.table({name: ranked[name] for name in ranked.column_names} | bits | wrong | {"pascal": pascal}, DETECTIONS),
+        pa.table(
+            {name: ranked[name] for name in ranked.column_names} | absent | wrong | {"pascal": pascal}, DETECTIONS
+        ),
         _box_rows(scene, missed),
         _repair_rows(scene, mended),
         confusion_counts(gt, dt, found, pairs, settings.confusion_score, protocol.bit50),

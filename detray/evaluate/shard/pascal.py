@@ -55,11 +55,12 @@ def pascal_match(
     outcome[rows[difficult[box[rows]]]] = IGNORED
 
     crowded = pairs.take(on_crowd & (outcome[pairs.detection] == FALSE))
-    group = Best.of(crowded.detection, crowded.box, crowded.iou, len(dt)).partner
-    rows = np.flatnonzero(group >= 0)
-    outcome[rows], box[rows] = IGNORED, group[rows]
-    if groups_count:
-        outcome[_first(rows, group, turn, len(gt))] = HIT
+    if len(crowded.iou):
+        group = Best.of(crowded.detection, crowded.box, crowded.iou, len(dt)).partner
+        rows = np.flatnonzero(group >= 0)
+        outcome[rows], box[rows] = IGNORED, group[rows]
+        if groups_count:
+            outcome[_first(rows, group, turn, len(gt))] = HIT
     box[outcome == FALSE] = -1
     return PascalMatch(outcome, box)
 
