@@ -190,6 +190,13 @@ class TrainSettings(Section, frozen=True):
             " and starts from weights"
         ),
     ] = None
+    backbone_rate: Annotated[
+        Annotated[float, Meta(gt=0, le=10)] | None,
+        Meta(
+            description="the backbone's learning rate as a multiple of the others'; null: a tenth where one of Keras's"
+            " starts from weights, else 1"
+        ),
+    ] = None
     oversample: Annotated[dict[str, float], Meta(description="repeat factor by class name, 1 to 100")] = {}
     undersample: Annotated[
         dict[str, Annotated[float, Meta(gt=0, le=1)]],

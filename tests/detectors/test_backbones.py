@@ -19,6 +19,7 @@ from detray.detectors.retinanet.pretrained import require_weights
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import BackboneName, DetectorSettings, PredictSettings, TrainSettings
 from detray.detectors.training.loop import train
+from detray.detectors.training.step import backbone_rate, make_optimizer
 from detray.errors import DetrayError, UsageError
 
 SMALL = replace(DETECTOR, backbone="mobilenet_v3_small")
@@ -226,3 +227,21 @@ def test_statistics_move_where_they_are_not_frozen(data: TrainingData, eager: No
     mean, variance = model.network.get_layer("conv_bn").get_weights()[2:]
     assert mean.any()
     assert (variance != 1).all()
+
+
+def test_a_backbone_that_starts_from_weights_learns_slowly() -> None:
+    given = replace(SMALL, weights="some.h5")
+    assert backbone_rate(given, BRIEF) == 0.1
+    assert backbone_rate(given, replace(BRIEF, backbone_rate=0.5)) == 0.5
+    assert backbone_rate(SMALL, BRIEF) == backbone_rate(replace(DETECTOR, weights="some.h5"), BRIEF) == 1
+    network = build_network(DETECTOR, 2)
+    before = [variable.numpy() for variable in network.trainable_variables]
+    optimizer = make_optimizer(network, replace(BRIEF, optimizer="sgd", clip_norm=None, weight_decay=0.0), 0.25)
+    optimizer.apply_gradients([(variable * 0 + 1, variable) for variable in network.trainable_variables])
+    moved = {}
+    for variable, start in zip(network.trainable_variables, before, strict=True):
+        moved.setdefault(variable.path.startswith("backbone_"), []).append(start - variable.numpy())
+    for is_backbone, steps in moved.items():
+        for step in steps:
+            np.testing.assert_allclose(step, BRIEF.learning_rate * (0.25 if is_backbone else 1), rtol=1e-3)
+    assert set(moved) == {True, False}

@@ -116,6 +116,7 @@ def test_the_same_settings_give_the_same_model(some, eager):
         {"box_loss_weight": 2.0},
         {"freeze_units": 1},
         {"freeze_norm": True},
+        {"backbone_rate": 0.5},
         {"oversample": {"green": 2.0}},
         {"undersample": {"green": 0.5, "red": 0.5}},
         {"repeat_factor": 1.0},

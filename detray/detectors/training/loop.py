@@ -25,7 +25,7 @@ from detray.detectors.training.checkpoint import Checkpoint
 from detray.detectors.training.class_weights import class_weights
 from detray.detectors.training.sampling import epoch_order, image_factors, steps_per_epoch
 from detray.detectors.training.schedules import Schedule
-from detray.detectors.training.step import computing_in, make_optimizer, make_step, require_precision
+from detray.detectors.training.step import backbone_rate, computing_in, make_optimizer, make_step, require_precision
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import cpus
 
@@ -106,7 +106,7 @@ def train(
     with computing_in(settings.precision):
         model = _untrained(fit.detector, settings, classes, predict or PredictSettings())
     judged = _in_float32(model)
-    optimizer = make_optimizer(model.network, settings)
+    optimizer = make_optimizer(model.network, settings, backbone_rate(detector, settings))
     step = make_step(model.network, optimizer, settings, class_weights(data.labels, names, settings.class_weights))
     batches = Batches(data, names, make_anchors(model.settings), settings.augmentation)
     best = Best(settings)

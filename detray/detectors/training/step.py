@@ -1,17 +1,20 @@
 """One step of a training: the optimizer, and the traced function from a batch to its losses."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from detray.arrays import Floats32
+from detray.detectors.retinanet.freezing import backbone_layers
 from detray.detectors.runtime import tensorflow
-from detray.detectors.settings import TrainSettings
+from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.losses import box_loss, focal_loss
 from detray.errors import UsageError
 
 MOMENTUM = 0.9
+FINE_TUNING = 0.1
+"""Learning rate of a pretrained backbone over that of the rest."""
 
 UNDECAYED = ("bias", "gamma", "beta")
 """Names of biases and of norms."""
@@ -41,8 +44,16 @@ def computing_in(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def make_optimizer(network: Any, settings: TrainSettings) -> Any:
-    """The optimizer; norms and biases do not decay; gradients are clipped by their global norm."""
+def backbone_rate(detector: DetectorSettings, settings: TrainSettings) -> float:
+    """The backbone's learning rate over that of the rest: the full one soon undoes what its weights know."""
+    if settings.backbone_rate is not None:
+        return settings.backbone_rate
+    return FINE_TUNING if detector.weights is not None and detector.backbone != "tiny" else 1.0
+
+
+def make_optimizer(network: Any, settings: TrainSettings, rate: float = 1.0) -> Any:
+    """The optimizer; norms and biases do not decay; gradients are clipped by their global norm; the backbone learns
+    at ``rate`` times the rate."""
     _, keras = tensorflow()
     options: dict[str, Any] = {
         "weight_decay": settings.decay or None,
@@ -55,10 +66,22 @@ def make_optimizer(network: Any, settings: TrainSettings) -> Any:
     made = {"adamw": kinds.AdamW, "adam": kinds.Adam, "sgd": kinds.SGD, "rmsprop": kinds.RMSprop}
     optimizer = made[settings.optimizer](settings.learning_rate, **options)
     optimizer.exclude_from_weight_decay(var_names=list(UNDECAYED))
+    if rate != 1:
+        _slow(optimizer, [variable for layer in backbone_layers(network) for variable in layer.variables], rate)
     if settings.precision == "mixed_float16":
         optimizer = kinds.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)
     return optimizer
+
+
+def _slow(optimizer: Any, variables: Sequence[Any], rate: float) -> None:
+    """Have ``optimizer`` update ``variables`` at ``rate`` times its rate; Keras knows one rate for all."""
+    slowed, update = {id(variable.value) for variable in variables}, optimizer.update_step  # TensorFlow's variables
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> Any:
+        return update(gradient, variable, learning_rate * rate if id(variable) in slowed else learning_rate)
+
+    optimizer.update_step = update_step
 
 
 def make_step(network: Any, optimizer: Any, settings: TrainSettings, weights: Floats32) -> Any:
