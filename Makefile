@@ -1,6 +1,7 @@
 # The two commands: `make demo` runs the main job on the built-in data set, `make test` passes the tests.
 PYTHON ?= python3.11
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fuzz chaos benchmark docs lock clean
@@ -19,15 +20,15 @@ setup: .venv/ready  ## make .venv from the pinned versions
 demo: setup  ## draw a data set, plant faults, run everything on it (out/demo)
 	$(BIN)/detray demo
 
-test: setup  ## run the tests
-	$(BIN)/pytest
+test: setup  ## run the tests, two files at a time
+	$(PYTEST)
 
 check: setup  ## what CI runs: lint, format, types, import contracts, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest
+	$(PYTEST)
 
 fuzz: setup  ## 10,000 mutated files of each format
 	DETRAY_FUZZ=10000 $(BIN)/pytest tests/fuzz

@@ -16,6 +16,15 @@ settings.load_profile("detray")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes (`pytest-xdist`, ``--dist loadgroup``) one runs a file, and one alone what starts Ray."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    on_ray = {item.path for item in items if item.get_closest_marker("ray")}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data sets; the test is skipped where it is absent."""
