@@ -1,4 +1,4 @@
-"""Small models of every kind and family, made in tests: what `test_contract` holds them to.
+"""Small models of every kind and family, made in tests: what `test_every_model` holds them to.
 
 A finder answers with the box of what is red (255, 0, 0), and of what is green (0, 255, 0), in the picture that it is
 given, so that its geometry and its classes are really tested.
