@@ -7,6 +7,7 @@ tasks for CPUs and flow to the actors, so that no GPU waits for a JPEG. Both giv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,10 +24,13 @@ from detray.errors import DetrayError
 from detray.flow.data import Data
 from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome, Table
+from detray.flow.sample import Sample
 from detray.flow.step import Output, Resources, Step
 from detray.meaning.settle import Meaning, facts_of
 from detray.store import ShardKey
 
+LEAST_SAMPLE = 20
+"""Pictures of a sample, where the split has as many: of fewer nothing can be told."""
 CHUNK_IMAGES = 256
 """Images a task: fewer cost more in starting tasks than they gain in evenness."""
 CHUNKS_AT_ONCE = 2
@@ -60,13 +64,18 @@ class Work:
     predict: PredictSettings
     labels: Mapping[str, Mapping[int, tuple[int, str]]]
     trust_model: bool
+    sample: Sample | None = None
+    """Of a split that is not predicted as a whole."""
 
     def images(self, chunk: Chunk) -> pa.Table:
-        """Those of a chunk, the first of each id, in the order of their ids."""
+        """Those of a chunk, the first of each id, in the order of their ids; of a sampled split those of the sample."""
         images = self.data.read_range("images", chunk.key, COLUMNS)
         images = images.filter(images["image_id"].is_valid())
         _, first = np.unique(images["image_id"].to_numpy(), return_index=True)
-        return images.take(pa.array(first, pa.int64())).slice(chunk.start, chunk.stop - chunk.start)
+        own = images.take(pa.array(first, pa.int64())).slice(chunk.start, chunk.stop - chunk.start)
+        if self.sample is None or self.sample.split != chunk.key.split:
+            return own
+        return own.filter(pa.array(self.sample.holds(own["image_id"].to_numpy())))
 
     def layout(self) -> Layout | None:
         """What the detector takes and gives, where it is not our own."""
@@ -146,24 +155,56 @@ def infer(flow: Flow, work: Work, splits: Sequence[str], gpus: float, meanings: 
     decoded = WHOLE_IMAGES if has_views(work.predict) else DECODED_IMAGES
     step, most = (DETECT_DECODED, decoded) if gpus else (DETECT, CHUNK_IMAGES)
     size = min(most, max(1, -(-sum(key.n_images for key in keys) // (2 * flow.workers))))
-    results: Results[Counts] = flow.map(step, work, dict(_cut(keys, size)), resources=Resources(gpus=gpus))
-    images, detections = (sum(getattr(facts, name) for facts in results.facts) for name in ("images", "detections"))
-    unreadable = sum((facts.unreadable for facts in results.facts), Unreadable())
+    chunks, sampled = dict(_cut(keys, size)), {}
+    if work.sample is not None:
+        sampled = dict(_cut(flow.data.shards([work.sample.split]), round(size / work.sample.share)))
+    results: Results[Counts] = flow.map(step, work, chunks | sampled, resources=Resources(gpus=gpus))
+    own = [results[name].facts for name in chunks]
+    images, detections = (sum(getattr(facts, name) for facts in own) for name in ("images", "detections"))
+    unreadable = sum((facts.unreadable for facts in own), Unreadable())
     try:
         require_readable(unreadable, images, work.predict.max_unreadable)
     except DetrayError:
         flow.forget(result for result in results.values() if result.facts.unreadable.count)
         raise
     read = images - unreadable.count
-    layout = work.layout()
+    layout, beside = work.layout(), _beside(work.sample, [results[name].facts for name in sampled])
     return Outcome(
         counts={"in": images, "kept": read, "quarantined": unreadable.count},
-        facts={"model": work.model} | ({"layout": asdict(layout)} if layout else {}) | facts_of(meanings),
+        facts={"model": work.model}
+        | ({"layout": asdict(layout)} if layout else {})
+        | facts_of(meanings)
+        | ({"sample": beside} if beside else {}),
         summary=[Table("detections", ("model", "images", "detections"), [[work.model, read, detections]])],
         notes=[
             *([layout.line()] if layout else []),
             *(f"split {split}: {note}" for split, meaning in meanings.items() for note in meaning.notes),
+            *([_told(beside)] if beside else []),
         ],
+    )
+
+
+def sample_of(data: Data, splits: Sequence[str], split: str, per_image: float) -> Sample | None:
+    """The sample of ``split`` to compare ``splits`` with, ``per_image`` images for each one of theirs; None: none."""
+    there, here = (sum(key.n_images for key in data.shards(own)) for own in ([split], splits))
+    wanted = max(per_image * here, LEAST_SAMPLE)
+    return Sample(split, min(wanted / there, 1.0)) if per_image > 0 and there and split not in splits else None
+
+
+def _beside(sample: Sample | None, counted: Sequence[Counts]) -> dict[str, Any] | None:
+    """What the manifest says of a sample: which images it holds, and how many."""
+    if sample is None:
+        return None
+    n, lost = (sum(counts) for counts in zip(*((c.images, c.unreadable.count) for c in counted), strict=True))
+    return {"split": sample.split, "share": sample.share, "images": n, "unreadable": lost}
+
+
+def _told(sample: Mapping[str, Any]) -> str:
+    """What the sample cost, and what it is for."""
+    lost = f" ({sample['unreadable']:,} of them unreadable)" if sample["unreadable"] else ""
+    return (
+        f"{sample['images']:,} pictures of {sample['split']}{lost} were predicted too, for diagnose to compare with;"
+        " they are not evaluated (predict.train_sample: 0 leaves them out)"
     )
 
 

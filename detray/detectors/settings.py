@@ -303,6 +303,15 @@ class PredictSettings(Section, frozen=True):
         Meta(description="also detect in parts of each picture and merge; null: in whole pictures"),
     ] = None
     flip: Annotated[bool, Meta(description="also detect in the mirrored picture and merge")] = False
+    train_sample: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="pictures of the split train that are predicted too, for each one of splits: diagnose compares"
+            " what the model does there, and evaluate leaves them out. 0: none; files of detections have none",
+        ),
+    ] = 1.0
     max_unreadable: Annotated[
         float,
         Meta(ge=0, le=1, description="share of the pictures that may be unreadable, in training too; more is an error"),

@@ -19,7 +19,7 @@ from detray.diagnose.evidence.inputs import Inputs
 from detray.diagnose.gather import gather, own_names
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 from detray.diagnose.mapping.label_map import find_remaps, label_map_of, miscounted
-from detray.diagnose.mapping.pairing import SAMPLE_IMAGES, spread
+from detray.diagnose.mapping.pairing import SAMPLE_IMAGES
 from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.rank import not_looked_for
 from detray.diagnose.request import Request
@@ -33,6 +33,7 @@ from detray.diagnose.weak import weak_classes
 from detray.flow.data import Data, unseen_images
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
+from detray.flow.sample import spread
 from detray.flow.step import NoFacts, Output, Step
 from detray.formats.label_map import problems_of, write_label_map
 from detray.store import Json, ShardKey

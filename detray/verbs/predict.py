@@ -6,17 +6,19 @@ from detray.detectors import flow as inference
 from detray.detectors.catalogue import detector_kind, is_trainable
 from detray.detectors.readings import require_runnable
 from detray.detectors.settings import PredictSettings
+from detray.detectors.training.history import TRAIN
 from detray.detectors.trial import meaning_of
-from detray.errors import UsageError
+from detray.errors import DetrayError, UsageError
 from detray.flow.data import names_of
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
+from detray.flow.sample import Sample
 from detray.formats.detections.flow import take_over
 from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.classes import stated
 from detray.verbs.config import Config
-from detray.verbs.pictures import read_pictures, require_pictures
+from detray.verbs.pictures import pictured, read_pictures, require_pictures
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -71,7 +73,24 @@ def _infer(context: Context, flow: Flow) -> Outcome:
     base = None if layout is None else layout.class_base
     meanings = {split: meaning_of(flow, work, split, classes, stated(config), gpus, base) for split in splits}
     labels = {split: meaning.labels(names[split]) for split, meaning in meanings.items()}
-    return inference.infer(flow, replace(work, labels=labels), splits, gpus, meanings)
+    sample = _sample(config, flow)
+    if sample is not None:
+        own = names_of(flow.data, sample.split)
+        alike = next((meanings[split] for split in splits if names[split] == own), None)
+        try:
+            meaning = alike or meaning_of(flow, work, sample.split, classes, stated(config), gpus, base)
+        except DetrayError:  # ids that nobody can tell there are no reason to refuse what is asked for
+            sample = None
+        else:
+            labels[sample.split] = meaning.labels(own)
+    return inference.infer(flow, replace(work, labels=labels, sample=sample), splits, gpus, meanings)
+
+
+def _sample(config: Config, flow: Flow) -> Sample | None:
+    """The pictures of the training split that are predicted too."""
+    if TRAIN not in pictured(config, flow.data):
+        return None
+    return inference.sample_of(flow.data, config.predict.splits, TRAIN, config.predict.train_sample)
 
 
 def _needs(config: Config) -> tuple[str, ...]:

@@ -56,7 +56,9 @@ def _predict(config: Config, data: Data) -> float:
         return _reading(config.detector.path)
     rate = DETECT_PICTURES if config.detector.kind == "retinanet" else OTHERS_PICTURES
     views = (TILES if config.predict.tiles else 1) * (2 if config.predict.flip else 1)
-    return views * sum(key.n_images for key in data.shards(config.predict.splits)) / rate
+    n = sum(key.n_images for key in data.shards(config.predict.splits))
+    beside = min(config.predict.train_sample * n, sum(key.n_images for key in data.shards(["train"])))
+    return views * (n + (0 if "train" in config.predict.splits else beside)) / rate
 
 
 def _evaluate(config: Config, data: Data) -> float:

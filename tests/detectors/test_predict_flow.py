@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from drawn import CLASSES, DETECTOR, draw, eagerly
 
@@ -23,6 +25,8 @@ from detray.flow.data import MemoryData, cut
 from detray.flow.executor import InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper, MemoryKeeper
+from detray.flow.outcome import Outcome
+from detray.flow.sample import Sample
 from detray.meaning.settle import Meaning, Stated
 from detray.store import Stage, Store
 
@@ -172,3 +176,43 @@ def test_on_ray_ids_are_tried_out_and_views_are_detected_in(work: inference.Work
     assert "does not name its classes" in meaning.notes[0]
     inference.infer(flow, tiled, ["train"], 1, {"train": meaning})
     assert sum(part.rows for part in flow.parts()[0]["predictions"]) == expected.num_rows
+
+
+def test_a_sample_of_another_split_is_predicted_beside_and_not_counted(work: inference.Work) -> None:
+    shard = work.data.parts[0]  # type: ignore[attr-defined]
+    column = shard.images.column_names.index("split")
+    own = shard.images.set_column(column, shard.images.schema.field(column), pa.array(["val"] * shard.images.num_rows))
+    val = replace(shard, split="val", images=own)
+    labels = work.labels | {"val": work.labels["train"]}
+
+    def predicted(sample: Sample) -> tuple[list[int], pa.Table, Outcome]:
+        data, keeper = MemoryData([*cut(shard, 3), val]), MemoryKeeper()
+        with eagerly():
+            given = replace(work, data=data, labels=labels, sample=sample)
+            outcome = inference.infer(Flow(data, keeper, InProcess(1)), given, ["val"], 0, {})
+        rows = keeper.tables("predictions", "quarantine")
+        of_train = rows["predictions"].filter(pc.equal(rows["predictions"]["split"], "train"))
+        return pc.unique(of_train["image_id"]).sort().to_pylist(), rows["predictions"], outcome
+
+    ids = shard.images["image_id"].to_numpy()
+    chosen = Sample("train", 0.5)
+    found, rows, outcome = predicted(chosen)
+    assert 0 < len(found) < 10
+    assert found == sorted(set(ids[chosen.holds(ids)].tolist()) - {ids[4]})
+    assert len(pc.unique(rows.filter(pc.equal(rows["split"], "val"))["image_id"])) == 10
+    assert outcome.counts == {"in": 11, "kept": 10, "quarantined": 1}  # of what was asked for
+    stated = outcome.facts["sample"]
+    assert (stated["split"], stated["share"], stated["images"]) == ("train", 0.5, int(chosen.holds(ids).sum()))
+    assert Sample.of({"facts": outcome.facts}) == chosen
+    assert "not evaluated (predict.train_sample: 0 leaves them out)" in outcome.notes[-1]
+
+
+def test_a_sample_has_as_many_images_as_what_is_evaluated(work: inference.Work) -> None:
+    shard = work.data.parts[0]  # type: ignore[attr-defined]
+    data = MemoryData([shard, replace(shard, split="val")])
+    assert inference.sample_of(data, ["val"], "train", 1.0) == Sample("train", 1.0)
+    assert inference.sample_of(data, ["val"], "train", 0.0) is None
+    assert inference.sample_of(data, ["val", "train"], "train", 1.0) is None
+    assert inference.sample_of(data, ["val"], "test", 1.0) is None
+    ids = np.arange(100_000)
+    assert abs(Sample("train", 0.01).holds(ids).sum() - 1000) < 150

@@ -6,13 +6,14 @@ import numpy as np
 
 from detray.arrays import Floats, Ints
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE, CandidatePairs, EncodingFault, find_encoding
-from detray.diagnose.mapping.pairing import Listing, Named, Pairing, find_pairing, recall_of, spread
+from detray.diagnose.mapping.pairing import Listing, Named, Pairing, find_pairing, recall_of
 from detray.diagnose.mapping.repairs import MappingFaults
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.image_set import ImageSet
 from detray.diagnose.observation.overlap import image_pairs
 from detray.diagnose.observation.rows import HIT, BoxRows, DetectionRows
 from detray.evaluate.kernel import Detections, GroundTruth
+from detray.flow.sample import spread
 
 MAX_COMPARED = 3000
 """Pairs of a box and a detection on which readings of all boxes are compared."""

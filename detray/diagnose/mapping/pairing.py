@@ -20,6 +20,7 @@ from detray.diagnose.observation.image_set import ImageSet, sort_detections
 from detray.diagnose.observation.overlap import overlaps
 from detray.diagnose.observation.rows import HIT_IOU
 from detray.evaluate.kernel import Detections, GroundTruth
+from detray.flow.sample import spread
 
 UNKNOWN_IMAGES = Criterion(0.5, "share of detections of unknown images, and of images without detections: a majority")
 MIXED_UP_RECALL = Criterion(0.6, f"boxes of another image that an image's detections hit: {SUITE}")
@@ -92,12 +93,6 @@ class Named:
 
     id: Ints
     n: Ints
-
-
-def spread(image: Ints) -> Ints:
-    """A number for each image id that orders ids as if at random, the same for any cut."""
-    mixed = image.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return ((mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(8)).astype(np.int64)
 
 
 def sample_images(gt: GroundTruth, n: int = SAMPLE_IMAGES) -> Ints:
