@@ -26,6 +26,8 @@ class Case:
     result: ClassResult
     """With the mapping faults of the split repaired; the same as ``given`` without any."""
     split: Split
+    trained: ClassResult | None = None
+    """The same on training pictures, by the ids of these; None where the model was not run on them."""
 
     @property
     def name(self) -> str:
@@ -89,4 +91,4 @@ class Case:
     @cached_property
     def training(self) -> TrainingEvidence:
         """What training holds of it."""
-        return TrainingEvidence(self.category, self.result, self.split)
+        return TrainingEvidence(self.category, self.result, self.split, self.trained)

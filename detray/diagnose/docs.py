@@ -19,7 +19,7 @@ SECTIONS = ("Tells", "Source", "Example", "Remedy")
 
 _INPUTS = {
     Input.TRAINING_ANNOTATIONS: "training annotations (`--train`)",
-    Input.TRAINING_DETECTIONS: "detections on the training split (`--train-detections`)",
+    Input.TRAINING_DETECTIONS: "detections on training pictures (`predict.train_sample`, `--train-detections`)",
     Input.BASE_DETECTIONS: "detections of the base model (`--base-detections`)",
     Input.AUDIT: "the audit's findings",
 }

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from detray import schema
 from detray.diagnose.cause import number
 from detray.diagnose.evidence.inputs import Inputs
-from detray.diagnose.gather import gather, own_names
+from detray.diagnose.gather import Gathered, gather, own_names
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE
 from detray.diagnose.mapping.label_map import find_remaps, label_map_of, miscounted
 from detray.diagnose.mapping.pairing import SAMPLE_IMAGES
@@ -146,9 +146,10 @@ class SplitDiagnosis:
     def run_on(self, source: DetectionSource, given: Round, metrics: pa.Table, outcome: Outcome) -> None:
         """The same, from a look at all shards as they are given."""
         work, names, split = self.work, self.work.names, self.work.split
-        inputs, notes = gather(self.flow, self.request, work, self.prefix, metrics, given.shapes)
+        gathered = gather(self.flow, self.request, work, self.prefix, metrics, given)
+        inputs = gathered.inputs
         faults, repaired = self._repaired(source, given, inputs)
-        judged = self._judged(given, repaired, faults, inputs)
+        judged = self._judged(given, repaired, faults, gathered)
         shown = [row for facts in judged for row in facts.shown]
         suspects, likely = sum(facts.suspects for facts in judged), sum(facts.likely for facts in judged)
         detections = given.counts.detections
@@ -158,7 +159,7 @@ class SplitDiagnosis:
         outcome.summary.append(table)
         outcome.advice += lines
         outcome.next_step = outcome.next_step or step
-        outcome.notes += notes
+        outcome.notes += gathered.notes
         outcome.notes.append(
             f"{split}: {number(len(work.not_working), 'class', 'classes')} diagnosed,"
             f" {number(suspects, 'label', 'labels')} suspected, {likely} of them likelier wrong than right"
@@ -222,11 +223,12 @@ class SplitDiagnosis:
         known = sorted({*seen.counts.boxes, *seen.counts.crowds})
         return {category: category + shift for category in known} if fitting >= standing else {}
 
-    def _judged(self, given: Round, repaired: Round, faults: MappingFaults, inputs: Inputs) -> list[Judged]:
-        known = Judging(self.work, given.counts, repaired.counts, faults, inputs, self.keys)
+    def _judged(self, given: Round, repaired: Round, faults: MappingFaults, beside: Gathered) -> list[Judged]:
+        known = Judging(self.work, given.counts, repaired.counts, faults, beside.inputs, self.keys)
         classes = sorted({*self.work.weak, *repaired.counts.boxes, *repaired.counts.detections})
         tasks = {
-            key: SomeClasses(group, given.shards, repaired.shards) for key, group in self._grouped(classes).items()
+            key: SomeClasses(group, given.shards, repaired.shards, beside.trained)
+            for key, group in self._grouped(classes).items()
         }
         return self.flow.map(JUDGE, known, tasks).facts
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,61 +10,75 @@ import pyarrow.compute as pc
 from detray import tables
 from detray.diagnose.causes.ground_truth.noisy_boxes import LOOSE_RULES
 from detray.diagnose.causes.training_data.train_eval_shift import SHIFT_RULES
-from detray.diagnose.evidence.inputs import Inputs, Training
+from detray.diagnose.evidence.inputs import Inputs, Training, TrainingSeen
+from detray.diagnose.mapping.repairs import MappingRepairs
 from detray.diagnose.observation.shapes import Shapes
 from detray.diagnose.request import Request
-from detray.diagnose.steps.look import COUNT_SHAPES
-from detray.diagnose.steps.others import Aps, aps_of_file
-from detray.diagnose.steps.sources import DetectionSource
+from detray.diagnose.steps.look import COUNT_SHAPES, Round, ShardRows, look_at_all
+from detray.diagnose.steps.others import aps_of_file
+from detray.diagnose.steps.sources import DetectionSource, file_source
 from detray.diagnose.steps.work import ShardTask, Work
 from detray.flow.data import Data
 from detray.flow.flow import Flow
+from detray.flow.sample import Sample
 from detray.meaning.settle import Stated
 
 
-def gather(
-    flow: Flow, request: Request, work: Work, prefix: str, metrics: pa.Table, shapes: Shapes
-) -> tuple[Inputs, list[str]]:
-    """All that is given beside a split, and what there is to say of it.
+@dataclass(frozen=True)
+class Gathered:
+    """All that is given beside a split, the rows of the training pictures, and what there is to say of it."""
+
+    inputs: Inputs
+    trained: tuple[ShardRows, ...]
+    notes: tuple[str, ...]
+
+
+def gather(flow: Flow, request: Request, work: Work, prefix: str, metrics: pa.Table, given: Round) -> Gathered:
+    """All that is given beside a split.
 
     Args:
         flow, request: of the diagnosis.
         work: of the split.
         prefix: starts the keys of the tasks.
         metrics: AP of every class and split.
-        shapes: of the split's boxes.
+        given: a look at the split.
     """
     settings, notes = request.settings, []
-    training, training_aps, base_aps = None, None, None
+    training, seen, ids, base_aps, sample = None, None, {}, None, None
 
-    def aps_of(name: str, path: str, there: Work, stated: Stated) -> Aps:
-        aps, lost = aps_of_file(flow, work, there, path, f"{prefix}-{name.partition('_')[0]}", stated)
+    def note(name: str, lost: int) -> None:
         if lost:
             notes.append(f"diagnose.{name}: {lost:,} detections have no score from 0 to 1, no image, class or box")
-        return aps
 
     if request.train is not None and request.train != work.split:
         there = replace(work, split=request.train, names=own_names(flow.data, request.train))
         training = _training(flow, there, prefix)
-        if settings.train_detections is None:
-            training_aps = _evaluated(metrics, there, work.names) or None
-        else:
-            training_aps = aps_of("train_detections", settings.train_detections, there, request.stated)
+        ids = _ids(work.names, there.names, training.shapes)
+        source, sample, lost = _detections(flow, request, there, prefix, metrics)
+        note("train_detections", lost)
+        if source is not None:
+            weak = tuple(sorted(ids[k] for k in work.weak if k in ids))
+            there = replace(there, weak=weak, floors={}, sample=sample)
+            keys = flow.data.shards([there.split])
+            seen = look_at_all(flow, there, keys, source, f"{prefix}-trained", MappingRepairs())
     if settings.base_detections is not None:
-        base_aps = aps_of("base_detections", settings.base_detections, work, Stated())
+        base_aps, lost = aps_of_file(flow, work, work, settings.base_detections, f"{prefix}-base", Stated())
+        note("base_detections", lost)
     inputs = Inputs(
         training=training,
         label_map=request.label_map,
         model_classes=request.model_classes,
-        training_aps=training_aps,
+        trained=None
+        if seen is None
+        else TrainingSeen(seen.counts, ids, seen.n_images, given.n_images, is_sample=sample is not None),
         base_aps=base_aps,
         findings=_findings(flow.data, work.split) if flow.data.manifest("audit") is not None else None,
-        shapes=shapes,
+        shapes=given.shapes,
         reach=request.reach,
         settled=request.settled.get(work.split, {}),
         max_detections=request.max_detections,
     )
-    return inputs, notes
+    return Gathered(inputs, () if seen is None else seen.shards, tuple(notes))
 
 
 def own_names(data: Data, split: str) -> dict[int, str]:
@@ -80,14 +94,28 @@ def _training(flow: Flow, there: Work, prefix: str) -> Training:
     return Training(Shapes.sum(kept.read() for kept in counted.kept("shapes").values()), there.names)
 
 
-def _evaluated(metrics: pa.Table, there: Work, here: Mapping[int, str]) -> Aps:
-    """AP and AP50 on another split that was evaluated too, by the classes' ids here."""
-    by_name = {name: k for k, name in sorted(here.items(), reverse=True)}
-    return {
-        by_name.get(there.names.get(row["category_id"], ""), row["category_id"]): (row["ap"], row["ap50"])
-        for row in metrics.filter(pc.equal(metrics["split"], there.split)).to_pylist()
-        if row["ap"] is not None
-    }
+def _ids(here: Mapping[int, str], there: Mapping[int, str], shapes: Shapes) -> dict[int, int]:
+    """The ids of classes in the training annotations by those here: of the same name, else of the same id where
+    training has boxes of an id without a name."""
+    named = {name: k for k, name in sorted(there.items(), reverse=True)}
+    unnamed = {k for k in shapes.boxes if k not in there}
+    found = {k: named.get(name, k if k in unnamed else None) for k, name in here.items()}
+    return {k: other for k, other in found.items() if other is not None}
+
+
+def _detections(
+    flow: Flow, request: Request, there: Work, prefix: str, metrics: pa.Table
+) -> tuple[DetectionSource | None, Sample | None, int]:
+    """The detections on training pictures: of a file, of the evaluation, or of those that predict took beside; the
+    sample, where they are of one; and rows that cannot be used."""
+    if request.settings.train_detections is not None:
+        path = request.settings.train_detections
+        source, lost = file_source(flow, path, there.split, f"{prefix}-train", request.stated)
+        return source, None, lost
+    own, sample = DetectionSource(flow.data, there.split), Sample.of(flow.data.manifest("predict") or {})
+    if pc.sum(pc.equal(metrics["split"], there.split)).as_py():
+        return own, None, 0
+    return (own, sample, 0) if sample is not None and sample.split == there.split else (None, None, 0)
 
 
 def _findings(data: Data, split: str) -> dict[tuple[int, str], int]:

@@ -21,7 +21,8 @@ from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
 from detray.diagnose.causes.training_data.forgetting import Forgetting
 from detray.diagnose.costliest import CONFIDENCE
-from detray.diagnose.evidence.inputs import Inputs, Training
+from detray.diagnose.evidence.inputs import Inputs, Training, TrainingSeen
+from detray.diagnose.observation.counts import ClassCounts
 from detray.diagnose.observation.shapes import Shapes
 from detray.diagnose.rank import not_looked_for, ranked
 from detray.diagnose.settings import DiagnoseSettings
@@ -67,7 +68,9 @@ def test_a_cause_is_not_looked_for_without_what_it_needs() -> None:
     assert line.endswith("; undertrained, overfit (no training detections)")
     assert "; train_eval_shift (no training annotations and no audit); " in line
     assert "few_examples" not in line
-    given = Inputs(training=Training(Shapes(), {}), training_aps={}, base_aps={}, findings={})
+    given = Inputs(
+        training=Training(Shapes(), {}), trained=TrainingSeen(ClassCounts(), {}, 0, 0), base_aps={}, findings={}
+    )
     assert not_looked_for(given) == []
     assert not any("train_eval_shift" in line for line in not_looked_for(Inputs(findings={})))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from detray.boxes import Reach
+from detray.diagnose.observation.counts import ClassCounts
 from detray.diagnose.observation.shapes import Shapes
 
 
@@ -26,6 +27,30 @@ class Training:
 
 
 @dataclass(frozen=True)
+class TrainingSeen:
+    """Training pictures with what the same model detects there.
+
+    Attributes:
+        counts: of their boxes and detections, by the ids of the training annotations.
+        ids: these by the ids of the evaluated split, of the classes that both have.
+        n_images: how many pictures these are.
+        n_evaluated: pictures of the evaluated split.
+        is_sample: whether they are not the whole training split.
+    """
+
+    counts: ClassCounts
+    ids: Mapping[int, int]
+    n_images: int
+    n_evaluated: int
+    is_sample: bool = False
+
+    @property
+    def words(self) -> str:
+        """The pictures as sentences name them."""
+        return f"a sample of {self.n_images:,} training pictures" if self.is_sample else "the training split"
+
+
+@dataclass(frozen=True)
 class Inputs:
     """All that may be given beside ground truth and detections; None where it is not."""
 
@@ -33,10 +58,10 @@ class Inputs:
     label_map: Mapping[int, str] | None = None
     model_classes: Mapping[int, str] | None = None
     """The classes that the model's own file lists, one for each of its outputs."""
-    training_aps: Mapping[int, tuple[float, float]] | None = None
-    """AP and AP50 of the model on its training split, by class of the evaluated split."""
+    trained: TrainingSeen | None = None
+    """What the model does on training pictures."""
     base_aps: Mapping[int, tuple[float, float]] | None = None
-    """The same of the model that it was fine-tuned from, on the evaluated split."""
+    """AP and AP50 of the model that it was fine-tuned from, on the evaluated split, by class."""
     findings: Mapping[tuple[int, str], int] | None = None
     """The audit's findings of the evaluated split, by class and rule."""
     shapes: Shapes = field(default_factory=Shapes)
@@ -60,7 +85,7 @@ class Inputs:
         """Which of the inputs that causes may need are there."""
         known = {
             Input.TRAINING_ANNOTATIONS: self.training,
-            Input.TRAINING_DETECTIONS: self.training_aps,
+            Input.TRAINING_DETECTIONS: self.trained,
             Input.BASE_DETECTIONS: self.base_aps,
             Input.AUDIT: self.findings,
         }

@@ -19,6 +19,20 @@ class TrainingEvidence:
     category: int
     result: ClassResult
     split: Split
+    seen: ClassResult | None = None
+    """On training pictures."""
+
+    @property
+    def aps(self) -> tuple[float, float] | None:
+        """AP and AP50 on training pictures; None where the model was not run on them, or they hold no box."""
+        ap, ap50 = (None, None) if self.seen is None else (self.seen.ap, self.seen.ap50)
+        return None if ap is None or ap50 is None else (ap, ap50)
+
+    @property
+    def words(self) -> str:
+        """The training pictures as sentences name them."""
+        seen = self.split.inputs.trained
+        return "the training split" if seen is None else seen.words
 
     @cached_property
     def own_category(self) -> int | None:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from detray import schema, tables
 from detray.diagnose.case import Case
 from detray.diagnose.causes.output.max_detections import MaxDetections
-from detray.diagnose.evidence.inputs import Inputs
+from detray.diagnose.evidence.inputs import Inputs, TrainingSeen
 from detray.diagnose.evidence.reference import HIGH_RECALL, Reference
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.split import Split
@@ -46,11 +46,12 @@ class Judging:
 
 @dataclass(frozen=True)
 class SomeClasses:
-    """Some classes, by rising id, and the rows of all shards as given and repaired."""
+    """Some classes, by rising id, and the rows of all shards as given and repaired, and of training pictures."""
 
     classes: tuple[int, ...]
     given: tuple[ShardRows, ...]
     repaired: tuple[ShardRows, ...]
+    trained: tuple[ShardRows, ...] = ()
 
 
 SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline")
@@ -87,10 +88,11 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
         rows = rows_of_classes(task.repaired, task.classes)
     repaired = Observation(*rows, known.repaired)
     weak = [k for k in task.classes if k in work.weak]
+    trained = _trained(known.inputs.trained, task.trained, weak)
     marks = {"split": work.split, "model": work.model}
     diagnoses = [
         marks | {"is_weak": is_weak(case.given.ap, case.given.ap50, work.settings)} | row
-        for case in cases_of(given, repaired, known.faults, work.names, weak, known.inputs, work.not_working)
+        for case in cases_of(given, repaired, known.faults, work.names, weak, known.inputs, work.not_working, trained)
         for answers in [only(case, MaxDetections()) if case.category in work.capped else ranked(case)]
         for row in rows_of(case, answers, work.pipeline)
     ]
@@ -115,10 +117,12 @@ def cases_of(
     weak: Sequence[int],
     inputs: Inputs,
     not_working: Sequence[int] | None = None,
+    trained: Mapping[int, ClassResult] | None = None,
 ) -> list[Case]:
     """The classes ``weak`` of observations as given and with the faults repaired.
 
-    ``not_working`` are all weak ones, which are no reference; those of ``weak`` where not given.
+    ``not_working`` are all weak ones, which are no reference; those of ``weak`` where not given. ``trained`` are
+    classes on training pictures.
     """
     is_repaired = bool(faults.repairs) or faults.pairing is not None
     out = weak if not_working is None else not_working
@@ -128,7 +132,8 @@ def cases_of(
     for category in weak:
         before = _result(given, category)
         after = _result(repaired, category) if faults.touch(category) else before
-        cases.append(Case(category, given.counts.crowds.get(category, 0), before, after, split))
+        there = (trained or {}).get(category)
+        cases.append(Case(category, given.counts.crowds.get(category, 0), before, after, split, there))
     return cases
 
 
@@ -136,6 +141,17 @@ def working_classes(counts: ClassCounts, weak: Sequence[int], *, is_repaired: bo
     """Classes that are not weak; where faults were repaired, also those that find their boxes now."""
     found = {k for k, n in counts.boxes.items() if is_repaired and counts.hits.get(k, 0) >= HIGH_RECALL * n}
     return frozenset(counts.boxes) - frozenset(weak) | found
+
+
+def _trained(
+    seen: TrainingSeen | None, shards: tuple[ShardRows, ...], classes: Sequence[int]
+) -> dict[int, ClassResult]:
+    """The boxes and detections of some classes on training pictures, where these are looked at."""
+    ids = {} if seen is None else {k: seen.ids[k] for k in classes if k in seen.ids}
+    if seen is None or not ids or not shards:
+        return {}
+    found = Observation(*rows_of_classes(shards, sorted(ids.values())), seen.counts)
+    return {k: _result(found, there) for k, there in ids.items()}
 
 
 def _result(seen: Observation, category: int) -> ClassResult:

@@ -37,9 +37,10 @@ class SampledImage(msgspec.Struct, frozen=True, order=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """Of the shard's images those that the sample may take; none where faults are repaired already."""
+    """How many images the shard has, and those that the sample may take; none where faults are repaired already."""
 
     sample: list[SampledImage] = []
+    images: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def look(work: Work, task: Look, tables: Mapping[str, pa.Table]) -> Output[Seen]
     seen = observe(images, np.array(work.weak, np.int64), floors=work.floors, max_detections=work.max_detections)
     kept = {"boxes": _by_class(seen.boxes), "detections": _by_class(seen.detections), "counts": seen.counts.to_arrow()}
     if not task.is_first:
-        return Output(Seen(), kept=kept)
-    return Output(Seen(_sampled(images)), kept=kept | {"shapes": box_shapes(images).to_arrow()})
+        return Output(Seen(images=len(images.images)), kept=kept)
+    return Output(Seen(_sampled(images), len(images.images)), kept=kept | {"shapes": box_shapes(images).to_arrow()})
 
 
 def _by_class(rows: BoxRows | DetectionRows) -> pa.Table:
@@ -120,12 +121,14 @@ class Round:
         counts: of all shards.
         sample: images that the sample may take, in the first round.
         shapes: of all boxes, in the first round.
+        n_images: in all shards.
     """
 
     shards: tuple[ShardRows, ...]
     counts: ClassCounts
     sample: list[SampledImage]
     shapes: Shapes
+    n_images: int
 
 
 def look_at_all(
@@ -144,6 +147,7 @@ def look_at_all(
         ClassCounts.sum(kept.read() for kept in seen.kept("counts").values()),
         sorted(image for facts in seen.facts for image in facts.sample),
         Shapes.sum(kept.read() for kept in seen.kept("shapes").values()),
+        sum(facts.images for facts in seen.facts),
     )
 
 

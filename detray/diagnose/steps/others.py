@@ -1,4 +1,4 @@
-"""Detections of other files, on the training split or of a base model: the AP of the classes that are diagnosed."""
+"""Detections of a base model: the AP of the classes that are diagnosed."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detray import schema
 from detray.diagnose.observation.columns import from_arrow, take, to_arrow
@@ -13,6 +14,7 @@ from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps.sources import DetectionSource
 from detray.evaluate.kernel import Detections
 from detray.flow.data import Data, unseen_images
+from detray.flow.sample import Sample
 from detray.pipeline.read import PipelineFile
 from detray.store import ShardKey
 
@@ -38,6 +40,7 @@ class Work:
         capped: classes that are looked at only because that cap cuts them.
         floors: by class that is not weak, the score from which its detections are looked at.
         pipeline: the pipeline.config that remedies are also written for.
+        sample: the images of the split that the detector has seen, where it has not seen all.
     """
 
     data: Data
@@ -51,6 +54,7 @@ class Work:
     max_detections: int = 100
     capped: frozenset[int] = frozenset()
     pipeline: PipelineFile | None = None
+    sample: Sample | None = None
 
     @property
     def not_working(self) -> list[int]:
@@ -70,6 +74,9 @@ def read_tables(work: Work, task: ShardTask) -> dict[str, pa.Table]:
     """Images, annotations and detections of a shard, without images that the detector has not seen."""
     shard = work.data.read_shard(task.key, columns={"images": IMAGE_COLUMNS, "annotations": BOX_COLUMNS})
     shard = shard.without(unseen_images(work.data, task.key)["image_id"])
+    if work.sample is not None:
+        ids = pc.unique(pa.chunked_array([*shard.images["image_id"].chunks, *shard.annotations["image_id"].chunks]))
+        shard = shard.without(ids.filter(pa.array(~work.sample.holds(ids.fill_null(-1).to_numpy()))))
     found = to_arrow(task.source.of(task.key))
     return {"images": shard.images, "annotations": shard.annotations, "detections": found}
 

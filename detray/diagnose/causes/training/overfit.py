@@ -22,18 +22,18 @@ class Overfit(Cause):
     explains = ("missed_objects", "no_detections")
 
     def judge(self, case: Case) -> Verdict | None:
-        aps = case.split.inputs.training_aps
+        aps = case.training.aps
         here, here50 = case.result.ap, case.result.ap50
-        if aps is None or here is None or here50 is None or case.category not in aps:
+        if aps is None or here is None or here50 is None:
             return None
-        ap, ap50 = aps[case.category]
+        ap, ap50 = aps
         if ap50 < LEARNT_AP50 or ap50 - here50 < OVERFIT_GAP:
             return None
         return Verdict(
             confidence=confidence(ap50 - here50, OVERFIT_GAP, 0.7),
             d_ap=max(ap - here, 0.0),
             numbers={"training_ap": ap, "training_ap50": ap50, "ap": here, "ap50": here50},
-            sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split and {here50:.2f} here.",
+            sentence=f"{case.label} has an AP50 of {ap50:.2f} on {case.training.words} and {here50:.2f} here.",
             remedy="Augment more, raise the weight decay, freeze more of the network, or train for fewer epochs.",
             config=tune(
                 case.name, augmentation=["default", "strong"], weight_decay=[1.0e-4, 1.0e-3], freeze_units=[0, 2, 4]

@@ -19,17 +19,17 @@ class Undertrained(Cause):
     explains = ("missed_objects", "no_detections", "bad_ranking", "background_confusion")
 
     def judge(self, case: Case) -> Verdict | None:
-        aps = case.split.inputs.training_aps
-        if aps is None or case.category not in aps:
+        aps = case.training.aps
+        if aps is None:
             return None
-        ap, ap50 = aps[case.category]
+        ap, ap50 = aps
         if ap50 >= LEARNT_AP50:
             return None
         return Verdict(
             confidence=confidence(-ap50, -LEARNT_AP50, 0.0),
             d_ap=None,
             numbers={"training_ap": ap, "training_ap50": ap50, "ap": case.given.ap},
-            sentence=f"{case.label} has an AP50 of {ap50:.2f} on the training split too: it is not learnt.",
+            sentence=f"{case.label} has an AP50 of {ap50:.2f} on {case.training.words} too: it is not learnt.",
             remedy="Train longer, try other learning rates, and freeze less.",
             config=tune(case.name, learning_rate=[1.0e-3, 3.0e-3, 1.0e-2], freeze_units=[0, 1]),
         )
