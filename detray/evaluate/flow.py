@@ -21,7 +21,8 @@ from detray.evaluate.open_images import rules_by_split
 from detray.evaluate.repeats import repeated_ids
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.annotation_ids import AnnotationIds, told
-from detray.evaluate.shard.box_counts import BoxCounts, told_areas
+from detray.evaluate.shard.area_counts import AreaCounts, told_areas
+from detray.evaluate.shard.box_counts import BoxCounts
 from detray.evaluate.shard.slice_columns import SHAPES, Slice, resolve
 from detray.evaluate.steps import ClassesReduced, ClassGroup, Held, ImagesRanked, Matched, OtherWork, PartOfSplit, Work
 from detray.evaluate.tables.images import first_ranks
@@ -305,6 +306,7 @@ def _elsewhere(
         others = variants(settings, boxes, [one.metric for one in expected], repeated=repeated)
     elif repeated:
         others = [strict(settings)]
+    masks = (flow.data.manifest("ingest") or {}).get("facts", {}).get("masks", {})
     seen: dict[tuple[str, str], list[Reading]] = {}
     if others or expected:
         wanted = {one.key: one for one in (main, *expected)}
@@ -314,7 +316,8 @@ def _elsewhere(
         theirs = [one.value for one in seen.get((split, main.key), []) if one.words == AS_PYCOCOTOOLS]
         if not settings.strict_pycocotools:
             lines += told(split, _annotation_ids(split, matched), theirs[0] if theirs else None)
-        lines += told_areas(split, counts[split])
+        areas = AreaCounts.total([found.facts.areas for found in _of_split(split, matched)])
+        lines += told_areas(split, areas, protocol.areas[1:], may_have_masks=masks.get(split) != 0)
         for one in expected:
             own, *rest = seen.get((split, one.key)) or [Reading("", None)]
             lines.append(explained(one, split, own.value, rest))

@@ -21,6 +21,7 @@ from detray.evaluate.open_images import Rules
 from detray.evaluate.protocol import Protocol, protocol_of
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.annotation_ids import AnnotationIds, count_ids
+from detray.evaluate.shard.area_counts import AreaCounts, count_areas
 from detray.evaluate.shard.box_counts import BoxCounts, count_boxes
 from detray.evaluate.shard.confusion import CONFUSION
 from detray.evaluate.shard.image_labels import NEGATIVE, NOT_EXHAUSTIVE, image_classes
@@ -157,7 +158,7 @@ class Matched(PartOfSplit, frozen=True):
         held: rows of each of these in the kept tables that are sorted by class.
         account: of the rows of a file.
         annotation_ids: of the boxes, for what pycocotools makes of them.
-        boxes: how many, and their flags.
+        boxes: how many, and their flags; ``areas``: their sizes by stated area and by sides.
         labelled: images that say for which classes they were looked through, where the protocol is LVIS's.
     """
 
@@ -170,6 +171,7 @@ class Matched(PartOfSplit, frozen=True):
     annotation_ids: AnnotationIds = AnnotationIds()
     labelled: int = 0
     boxes: BoxCounts = BoxCounts()
+    areas: AreaCounts = AreaCounts()
 
 
 def read_piece(work: Work, piece: Piece) -> Tables:
@@ -199,6 +201,7 @@ def match_piece(work: Work, piece: Piece, rows: Tables) -> Output[Matched]:
         labelled = len(image_classes(shard.images, (*NEGATIVE, *NOT_EXHAUSTIVE)).stated)
     ids = count_ids(shard.annotations)
     about = {"annotation_ids": ids, "labelled": labelled, "boxes": count_boxes(shard.annotations)}
+    about["areas"] = count_areas(shard.annotations, work.protocol)
     return replace(output, facts=msgspec.structs.replace(output.facts, **about))
 
 

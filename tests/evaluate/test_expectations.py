@@ -183,13 +183,6 @@ def test_repeated_ids_are_said_with_what_pycocotools_gives() -> None:
     assert "as pycocotools keys boxes by id, which explains it" in explained
 
 
-def test_areas_that_make_all_boxes_small_are_said() -> None:
-    truth = TRUTH | {"annotations": [note | {"area": note["area"] / 1e6} for note in NOTES]}
-    data = MemoryData(shards_of(rows_of(truth, RESULTS)), manifests={"predict": {"facts": {"model": "a"}}})
-    notes = run_in_memory(run_flow, data, "test", ["val"], SETTINGS, tables=TABLES).outcome.notes
-    assert any("are small by their area, but only" in note for note in notes)
-
-
 def test_records_that_evaluators_take_for_one_image_are_said() -> None:
     images, *rest = rows_of(TRUTH, RESULTS)
     field = images.schema.field("attributes")

@@ -1,14 +1,10 @@
-"""What evaluators treat differently: flags of boxes, and areas that are not those of the boxes."""
+"""What evaluators treat differently: flags of boxes, and areas that are not width times height."""
 
 import json
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from detray.boxes import AREA_LIMITS
-
-_SMALL = AREA_LIMITS["small"][1]
 
 
 class BoxCounts(msgspec.Struct, frozen=True):
@@ -18,7 +14,6 @@ class BoxCounts(msgspec.Struct, frozen=True):
         crowd, difficult: flagged so.
         ignored: marked ``ignore`` among their attributes, where these are read.
         off_area: boxes whose area is not width times height.
-        small: by their area COCO's small ones; ``small_box``: by width times height.
     """
 
     n: int = 0
@@ -26,8 +21,6 @@ class BoxCounts(msgspec.Struct, frozen=True):
     difficult: int = 0
     ignored: int = 0
     off_area: int = 0
-    small: int = 0
-    small_box: int = 0
 
     @staticmethod
     def total(parts: "list[BoxCounts]") -> "BoxCounts":
@@ -47,8 +40,6 @@ def count_boxes(annotations: pa.Table) -> BoxCounts:
         _number(annotations["is_difficult"]),
         sum(is_ignored(text) for text in texts),
         _number(pc.greater(pc.abs(pc.subtract(area, sides)), slack)),
-        _number(pc.less_equal(area, _SMALL)),
-        _number(pc.less_equal(sides, _SMALL)),
     )
 
 
@@ -59,13 +50,3 @@ def _number(flags: pa.ChunkedArray) -> int:
 def is_ignored(attributes: str | None) -> bool:
     """Whether a box is marked ``ignore``, which pycocotools overwrites."""
     return bool(attributes and '"ignore"' in attributes and json.loads(attributes).get("ignore") in (1, True))
-
-
-def told_areas(split: str, counts: BoxCounts) -> list[str]:
-    """What to say where all boxes are small by an area that is not theirs."""
-    if not counts.n or counts.small < counts.n or counts.small_box > counts.n / 2:
-        return []
-    return [
-        f"{split}: all {counts.n:,} boxes are small by their area, but only {counts.small_box:,} by width times height:"
-        " sizes go by the area, as in pycocotools, so APm and APl have no boxes; mend the areas"
-    ]
