@@ -21,7 +21,7 @@ from detray.tune.search import Search
 from detray.tune.trial import Trial, as_array, conclude, read_end, run_trial
 
 METRIC = "focus_ap"
-"""What ASHA compares: mean AP of the focus classes after an epoch."""
+"""What ASHA compares: mean AP of the focus classes at the best epoch so far."""
 
 RAY = "ray"
 """In the search's workspace: where Tune keeps its own state."""
@@ -75,9 +75,13 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
 
 
 def _train(config: dict[str, Any], bench: Bench) -> None:
+    best = -1.0
+
     def report(epoch: int, ap: list[float | None]) -> None:
+        nonlocal best
         score = focus_ap(as_array(ap), bench.is_focus)
-        tune.report({"epoch": epoch, METRIC: -1.0 if score is None else score})
+        best = best if score is None else max(best, score)
+        tune.report({"epoch": epoch, METRIC: best})
 
     run_trial(bench, config["trial"], report)
 

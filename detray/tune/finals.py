@@ -8,7 +8,7 @@ import numpy as np
 
 from detray.tune.proof import Proof, Runs, prove
 from detray.tune.search import Search
-from detray.tune.trial import End, Trial, as_array
+from detray.tune.trial import End, Judgement, Trial, as_array
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,10 @@ def _candidate(search: Search, trial: Trial, ends: Mapping[str, End]) -> Candida
 
 
 def _runs(ends: Sequence[End]) -> Runs:
-    left_out = [[as_array(row) for row in end.last.left_out] for end in ends]
+    found = [end.judgement or Judgement(end.kept.ap, end.kept.ap50, []) for end in ends]
+    left_out = [[as_array(row) for row in one.left_out] for one in found]
     return Runs(
-        ap=np.stack([as_array(end.last.ap) for end in ends]),
-        ap50=np.stack([as_array(end.last.ap50) for end in ends]),
-        left_out=np.array(left_out, np.float64).reshape(len(ends), -1, len(ends[0].last.ap)),
+        ap=np.stack([as_array(one.ap) for one in found]),
+        ap50=np.stack([as_array(one.ap50) for one in found]),
+        left_out=np.array(left_out, np.float64).reshape(len(ends), -1, len(found[0].ap)),
     )

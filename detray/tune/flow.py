@@ -69,13 +69,13 @@ def prove(bench: Bench, trial: Trial) -> Output[End]:
 
 def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
     """The tables, and the best trial's model and configuration."""
-    trials = [*task.search.trials, *(end.trial for end in task.proofs)]
+    ends = [*task.search.ends.values(), *task.proofs]
     files = {f"{BEST}/model/{name}": _model_file(bench, task.best, name) for name in MODEL_FILES}
     return Output(
         NoFacts(),
         {
             "trials": rows.trials(task.search, task.proofs, task.best),
-            "trial_class_metrics": rows.trial_class_metrics(bench, trials),
+            "trial_class_metrics": rows.trial_class_metrics(bench, ends),
             "class_deltas": rows.class_deltas(bench, task.candidate),
         },
         files=files | {f"{BEST}/config.yaml": task.configuration.encode()},

@@ -38,10 +38,12 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
             "changes": msgspec.json.encode(_changes(search, end.trial)).decode(),
             "config": msgspec.json.encode(end.trial.settings).decode(),
             "epochs": end.epochs,
+            "kept_epoch": end.kept_epoch or None,
             "seconds": end.last.seconds,
             "gpu_seconds": end.gpu_seconds,
             "cost_share": end.last.seconds / total,
             "objective": scores.get(end.trial.trial_id),
+            "last_objective": search.last_objective(end.trial) if end.trial.phase == "search" else None,
             "is_baseline": end.trial.trial_id == search.baseline.trial_id,
             "is_best": end.trial.trial_id == best.trial_id,
             "error": end.error,
@@ -61,12 +63,13 @@ def _strength(chosen: str | AugmentationSettings) -> float | None:
     return STRENGTHS[chosen] if isinstance(chosen, str) else None
 
 
-def trial_class_metrics(bench: Bench, trials: Iterable[Trial]) -> pa.Table:
-    """The table trial_class_metrics: every whole epoch of ``trials``."""
+def trial_class_metrics(bench: Bench, ends: Iterable[End]) -> pa.Table:
+    """The table trial_class_metrics: every whole epoch of the trials with these ``ends``."""
     rows: list[dict[str, object]] = [
         {
-            "trial_id": trial.trial_id,
+            "trial_id": end.trial.trial_id,
             "epoch": number,
+            "is_kept": number == end.kept_epoch,
             "category_id": category,
             "category_name": bench.classes[category],
             "ap": ap,
@@ -76,8 +79,8 @@ def trial_class_metrics(bench: Bench, trials: Iterable[Trial]) -> pa.Table:
             "box_loss": epoch.box_loss,
             "seconds": epoch.seconds,
         }
-        for trial in sorted(trials, key=lambda trial: trial.trial_id)
-        for number, epoch in enumerate(epochs(bench, trial), 1)
+        for end in sorted(ends, key=lambda end: end.trial.trial_id)
+        for number, epoch in enumerate(epochs(bench, end.trial), 1)
         for category, ap, ap50, ap75 in zip(bench.class_ids, epoch.ap, epoch.ap50, epoch.ap75, strict=True)
     ]
     return schema.from_rows("trial_class_metrics", rows, run=bench.run)

@@ -14,7 +14,7 @@ from detray.tune.bench import Bench
 from detray.tune.objective import objective
 from detray.tune.settings import TuneSettings
 from detray.tune.space import Choice, Space
-from detray.tune.trial import End, Trial, as_array, read_epoch
+from detray.tune.trial import End, Epoch, Trial, as_array, epochs, kept_among, read_epoch
 
 CHOICE = "choice.json"
 """In a trial's workspace: the point of the space that it tries."""
@@ -122,16 +122,22 @@ class Search:
     def objective(self, trial: Trial) -> float | None:
         """The objective of a trial that ended; None if it runs or has no result."""
         end = self.ends.get(trial.trial_id)
-        if end is None or end.status == "failed" or not end.last.ap:
+        if end is None or end.status == "failed" or not end.kept.ap:
             return None
-        # a trial that was stopped is judged by what the baseline was then
-        baseline = read_epoch(self.bench, self.baseline, end.epochs)
-        return objective(
-            as_array(end.last.ap),
-            None if baseline is None else as_array(baseline.ap),
-            self.bench.is_focus,
-            self.settings.guard.max_drop,
-        )
+        # a trial that was stopped is judged by what the baseline was by then
+        before = epochs(self.bench, self.baseline)[: end.epochs if end.status == "stopped" else None]
+        number = kept_among(self.bench, self.baseline, before)
+        return self._objective(end.kept, before[number - 1] if before else None)
+
+    def last_objective(self, trial: Trial) -> float | None:
+        """The same of the last epochs of the trial and the baseline."""
+        end = self.ends[trial.trial_id]
+        before = read_epoch(self.bench, self.baseline, end.epochs) or self.ends[self.baseline.trial_id].last
+        return None if end.status == "failed" or not end.last.ap else self._objective(end.last, before)
+
+    def _objective(self, epoch: Epoch, baseline: Epoch | None) -> float | None:
+        before = as_array(baseline.ap) if baseline is not None and baseline.ap else None
+        return objective(as_array(epoch.ap), before, self.bench.is_focus, self.settings.guard.max_drop)
 
     @property
     def baseline(self) -> Trial:

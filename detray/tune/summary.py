@@ -13,8 +13,17 @@ def trials_table(search: Search) -> Table:
     for trial, choice in zip(search.trials, search.choices, strict=True):
         end = search.ends[trial.trial_id]
         changed = ", ".join(f"{key} {value}" for key, value in search.space.changed(choice).items())
-        shown.append([trial.trial_id, changed or "as configured", search.objective(trial), end.epochs, end.status])
-    return Table("trials of the search", ("trial", "changed", "objective", "epochs", "status"), shown)
+        shown.append(
+            [
+                trial.trial_id,
+                changed or "as configured",
+                search.objective(trial),
+                end.kept_epoch,
+                end.epochs,
+                end.status,
+            ]
+        )
+    return Table("trials of the search", ("trial", "changed", "objective", "best epoch", "epochs", "status"), shown)
 
 
 def classes_table(bench: Bench, candidate: Candidate) -> Table:

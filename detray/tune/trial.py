@@ -13,10 +13,11 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from detray.arrays import Floats
 from detray.detectors.settings import DetectorSettings, TrainSettings
-from detray.detectors.training.loop import EpochResult, train
+from detray.detectors.training.loop import EpochResult, detections, train
 from detray.errors import DamagedError, DetrayError
 from detray.evaluate.scores import class_scores
 from detray.flow.epochs import epoch_file
@@ -48,10 +49,7 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """What an epoch came to: by class, in the order of their ids; seconds since the trial's beginning.
-
-    ``left_out`` is there after the last epoch of a proof: the AP without each group of images.
-    """
+    """What an epoch came to: by class, in the order of their ids; seconds since the trial's beginning."""
 
     ap: Values
     ap50: Values
@@ -59,28 +57,38 @@ class Epoch(msgspec.Struct, frozen=True):
     class_loss: float
     box_loss: float
     seconds: float
-    left_out: list[Values] = []
 
 
 NO_EPOCH = Epoch([], [], [], 0.0, 0.0, 0.0)
 
 
+class Judgement(msgspec.Struct, frozen=True):
+    """What the model of a proof came to: by class, and the AP without each group of images."""
+
+    ap: Values
+    ap50: Values
+    left_out: list[Values]
+
+
 class End(msgspec.Struct, frozen=True):
-    """What a trial came to: how many epochs are whole, and the last of these, `NO_EPOCH` where there was none."""
+    """What a trial came to: how many epochs are whole, the last of these, and the one that it is, whose weights the
+    training keeps; number 0 and `NO_EPOCH` where there was none."""
 
     trial: Trial
     status: Status
     epochs: int
     last: Epoch
+    kept_epoch: int
+    kept: Epoch
     gpu_seconds: float
     error: str | None
+    judgement: Judgement | None = None
 
 
 def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: None) -> End:
     """Run ``trial``, or what is left of it.
 
-    A search trial leaves its model in its workspace; a proof trial, in its end, the AP without each
-    group of images.
+    A search trial leaves its model in its workspace; a proof trial, in its end, how that is judged.
     """
     before = epochs(bench, trial)
     for number, epoch in enumerate(before, 1):
@@ -90,12 +98,15 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
     workspace = place(bench, trial)
     start = perf_counter() - (before[-1].seconds if before else 0.0)
 
-    def on_epoch(result: EpochResult) -> None:
-        if result.epoch > len(before):
-            epoch = _judged(bench, trial, result, perf_counter() - start)
-            write_epoch(bench, trial, result.epoch, epoch)
-            report(result.epoch, epoch.ap)
+    def on_epoch(result: EpochResult) -> float | None:
+        if result.epoch <= len(before):
+            return goodness(bench, trial, before[result.epoch - 1])
+        epoch = _scored(bench, result, perf_counter() - start)
+        write_epoch(bench, trial, result.epoch, epoch)
+        report(result.epoch, epoch.ap)
+        return goodness(bench, trial, epoch)
 
+    judgement = None
     try:
         model = train(
             *bench.data(trial.detector),
@@ -109,18 +120,40 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
         if trial.phase == "search":
             for name, data in model.files().items():
                 workspace.below(MODEL).write(name, data)
+        else:
+            judgement = _judged(bench, detections(model, bench.data(trial.detector)[1]))
     except DamagedError:
         raise
     except DetrayError as error:
         return conclude(bench, trial, "failed", error=str(error))
     except Exception as error:  # whatever it was, the other trials go on
         return conclude(bench, trial, "failed", error=f"{type(error).__name__}: {str(error).strip()[:500]}")
-    return conclude(bench, trial, "completed")
+    return conclude(bench, trial, "completed", judgement=judgement)
 
 
-def _judged(bench: Bench, trial: Trial, result: EpochResult, seconds: float) -> Epoch:
-    is_last = trial.phase == "proof" and result.epoch == trial.settings.epochs
-    scores = class_scores(bench.truth, result.detections, bench.class_ids, bench.image_groups if is_last else None)
+def goodness(bench: Bench, trial: Trial, epoch: Epoch) -> float | None:
+    """By what the best epoch of a trial is told, as train.best_by says: the mean of the focus classes."""
+    by = epoch.ap if trial.settings.best_by == "ap" else epoch.ap50
+    return focus_ap(as_array(by), bench.is_focus)
+
+
+def kept_among(bench: Bench, trial: Trial, whole: Sequence[Epoch]) -> int:
+    """The number of the epoch that a trial is after those that are ``whole``: as train.keep says the best, of equal
+    ones the first, or the last; 0 where there is none."""
+    scores = [goodness(bench, trial, epoch) for epoch in whole]
+    known = [score for score in scores if score is not None]
+    return scores.index(max(known)) + 1 if known and trial.settings.keep == "best" else len(whole)
+
+
+def _judged(bench: Bench, found: pa.Table) -> Judgement:
+    scores = class_scores(bench.truth, found, bench.class_ids, bench.image_groups)
+    return Judgement(
+        as_json(scores.ap.mean(axis=1)), as_json(scores.ap[:, AP50]), [as_json(row) for row in scores.left_out]
+    )
+
+
+def _scored(bench: Bench, result: EpochResult, seconds: float) -> Epoch:
+    scores = class_scores(bench.truth, result.detections, bench.class_ids)
     return Epoch(
         as_json(scores.ap.mean(axis=1)),
         as_json(scores.ap[:, AP50]),
@@ -128,15 +161,17 @@ def _judged(bench: Bench, trial: Trial, result: EpochResult, seconds: float) -> 
         result.class_loss,
         result.box_loss,
         seconds,
-        [as_json(row) for row in scores.left_out],
     )
 
 
-def conclude(bench: Bench, trial: Trial, status: Status, error: str | None = None) -> End:
+def conclude(
+    bench: Bench, trial: Trial, status: Status, error: str | None = None, judgement: Judgement | None = None
+) -> End:
     """Write the trial's end."""
     whole = epochs(bench, trial)
-    last = whole[-1] if whole else NO_EPOCH
-    end = End(trial, status, len(whole), last, bench.gpus * last.seconds, error)
+    number = kept_among(bench, trial, whole)
+    last, kept = (whole[-1], whole[number - 1]) if whole else (NO_EPOCH, NO_EPOCH)
+    end = End(trial, status, len(whole), last, number, kept, bench.gpus * last.seconds, error, judgement)
     workspace = place(bench, trial)
     workspace.below(CHECKPOINT).clear()
     workspace.write_json(END, end)

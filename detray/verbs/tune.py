@@ -58,7 +58,7 @@ def _configuration(
         output=f"{output}-best",
         dataset=replace(config.dataset, root=absolute(config.dataset.root)),
         detector=detector,
-        train=train,
+        train=replace(train, focus=focus),  # so that a training keeps the epoch that the trial kept
         tune=replace(config.tune, focus=focus),
     )
     return to_yaml(whole)

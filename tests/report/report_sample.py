@@ -241,7 +241,7 @@ def write_tuning(store: Store, names: tuple[str, ...]) -> None:
                 "config": "{}",
             }
             | {"focal_alpha": 0.25, "focal_gamma": 2.0, "freeze_units": number, "oversample_factor": 2.0**number}
-            | {"epochs": 6, "seconds": 20.0 + number, "cost_share": 0.25, "objective": 0.05 * number}
+            | {"epochs": 6, "kept_epoch": 5, "seconds": 20.0 + number, "cost_share": 0.25, "objective": 0.05 * number}
             | {
                 "is_baseline": number == 1,
                 "is_best": number == 3,
@@ -251,7 +251,7 @@ def write_tuning(store: Store, names: tuple[str, ...]) -> None:
         for epoch in range(1, 7):
             progress.append(
                 {"trial_id": trial, "epoch": epoch, "category_id": WEAK, "category_name": names[WEAK - 1]}
-                | {"ap": 0.02 * epoch * (number + 1) / 4}
+                | {"ap": 0.02 * epoch * (number + 1) / 4, "is_kept": epoch == 5}
             )
     deltas = [
         {"category_id": number, "category_name": name, "baseline_ap": 0.4, "best_ap": 0.41, "delta": 0.01, "seeds": 4}

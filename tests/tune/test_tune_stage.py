@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 from outputs import run_stage, write_stage
 
 from detray import schema
@@ -32,11 +34,12 @@ Sharpness = Callable[[TrainSettings, int], float]
 class Played:
     """Stands for the training: boxes are found the better, the higher ``sharpness(settings, label)`` is.
 
-    ``calls`` holds the settings and first epoch of each training.
+    ``calls`` holds the settings and first epoch of each training. ``wanes`` is what is lost by each epoch away from
+    the second.
     """
 
-    def __init__(self, sharpness: Sharpness) -> None:
-        self.sharpness = sharpness
+    def __init__(self, sharpness: Sharpness, wanes: float = 0.0) -> None:
+        self.sharpness, self.wanes = sharpness, wanes
         self.calls: list[tuple[TrainSettings, int]] = []
         self.sizes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
 
@@ -53,19 +56,26 @@ class Played:
         checkpoint: Path,
     ) -> Learned:
         self.sizes.append((data.images.shape[1:], validation.images.shape[1:]))
-        state = checkpoint / "epoch"
-        first = int(state.read_text()) + 1 if state.exists() else 1
-        self.calls.append((settings, first))
-        for epoch in range(first, settings.epochs + 1):
-            found = self._detections(validation, settings, sorted(classes), epoch)
-            on_epoch(EpochResult(epoch, 1.0, 0.6, 0.4, 0.003, 0.1, 0.0, 0, found))
+        state = checkpoint / "state.json"
+        epoch, best, score = json.loads(state.read_text()) if state.exists() else (0, 0, -1.0)
+        self.calls.append((settings, epoch + 1))
+        ids = sorted(classes)
+        while epoch < settings.epochs and (settings.patience is None or epoch - best < settings.patience):
+            epoch += 1
+            found = self._detections(validation, settings, ids, epoch)
+            judged = on_epoch(EpochResult(epoch, 1.0, 0.6, 0.4, 0.003, 0.1, 0.0, 0, found))
+            assert judged is not None
+            if judged > score:
+                best, score = epoch, judged
             checkpoint.mkdir(parents=True, exist_ok=True)
-            state.write_text(str(epoch))
-        return Learned(self, settings.epochs, settings.epochs)
+            state.write_text(json.dumps((epoch, best, score)))
+        model = PlayedModel(lambda data: self._detections(data, settings, ids, best), best)
+        return Learned(model, best, epoch)
 
     def _detections(self, data: TrainingData, settings: TrainSettings, ids: list[int], epoch: int) -> pa.Table:
         random = np.random.default_rng((settings.seed, epoch))
         wanted = np.array([self.sharpness(settings, label) for label in range(len(ids))])
+        wanted = wanted - self.wanes * abs(epoch - 2)
         error = 4 * (1 - wanted[data.labels])[:, None] * random.uniform(0.9, 1.1, (len(data.labels), 1))
         boxes = np.concatenate([data.boxes[:, :2], data.boxes[:, 2:] - data.boxes[:, :2] + error], axis=1)
         return pa.table(
@@ -78,8 +88,16 @@ class Played:
             }
         )
 
+
+@dataclass(frozen=True)
+class PlayedModel:
+    """What a played training keeps: the network of its best epoch."""
+
+    detect: Callable[[TrainingData], pa.Table]
+    epoch: int
+
     def files(self) -> dict[str, bytes]:
-        return {"model.keras": b"network", "model.json": b"{}"}
+        return {"model.keras": f"epoch {self.epoch}".encode(), "model.json": b"{}"}
 
 
 def sharp(settings: TrainSettings, label: int) -> float:
@@ -88,10 +106,11 @@ def sharp(settings: TrainSettings, label: int) -> float:
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sharpness], Played]:
-    def start(sharpness: Sharpness) -> Played:
-        played = Played(sharpness)
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Played]:
+    def start(sharpness: Sharpness, wanes: float = 0.0) -> Played:
+        played = Played(sharpness, wanes)
         monkeypatch.setattr(trial_module, "train", played)
+        monkeypatch.setattr(trial_module, "detections", lambda model, data: model.detect(data))
         return played
 
     return start
@@ -173,6 +192,37 @@ def test_classes_that_are_not_there_are_refused_before_anything_starts(
     assert played.calls == []
 
 
+def test_a_trial_is_its_best_epoch(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    """Boxes are found best after the second epoch of five, and patience waits for two more."""
+    play(sharp, wanes=0.2)
+    tune(store, config, train={"epochs": 5, "patience": 2})
+    tables = tables_of(store)
+    trials = tables["trials"].to_pylist()
+    assert {(row["kept_epoch"], row["epochs"]) for row in trials} == {(2, 4)}
+    assert all(row["objective"] > row["last_objective"] for row in trials if row["phase"] == "search")
+    assert all(row["last_objective"] is None for row in trials if row["phase"] == "proof")
+    epochs = tables["trial_class_metrics"].to_pylist()
+    assert {row["epoch"] for row in epochs if row["is_kept"]} == {2}
+    assert len(epochs) == len(trials) * 4 * 2
+    proven = [row["ap"] for row in epochs if row["trial_id"].startswith("proof-0000") and row["is_kept"]]
+    deltas = tables["class_deltas"].to_pylist()
+    assert sum(row["baseline_ap"] for row in deltas) == pytest.approx(sum(proven) / 2)
+    best = Path(store.root, "tune", "best")
+    assert (best / "model" / "model.keras").read_bytes() == b"epoch 2"
+    found = convert(read_yaml(best / "config.yaml"), Config, "config.yaml").train
+    assert (found.focus, found.patience, found.epochs) == (("blue",), 2, 5)
+
+
+def test_a_trial_is_its_last_epoch_where_that_is_kept(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    play(sharp, wanes=0.2)
+    tune(store, config, train={"keep": "last"}, tune={"proof_seeds": 0})
+    trials = store.read("trials").to_pylist()
+    assert {row["kept_epoch"] for row in trials} == {3}
+    assert all(row["objective"] == row["last_objective"] for row in trials)
+
+
 def test_no_gain_leaves_the_baseline(store: Store, config: Config, play: Callable[..., Played]) -> None:
     play(lambda settings, label: 0.0)
     outcome = tune(store, config)
@@ -182,7 +232,7 @@ def test_no_gain_leaves_the_baseline(store: Store, config: Config, play: Callabl
     assert "not distinguishable" in outcome.notes[0]
     assert set(tables["class_deltas"]["verdict"].to_pylist()) == {"unclear"}
     found = convert(read_yaml(Path(store.root, "tune/best/config.yaml")), Config, "config.yaml")
-    assert found.train == config.train
+    assert found.train == replace(config.train, focus=("blue",))
 
 
 def test_a_gain_that_harms_another_class_is_no_win(store: Store, config: Config, play: Callable[..., Played]) -> None:

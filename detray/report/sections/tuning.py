@@ -79,7 +79,14 @@ def _curve(rows: list[Row], trials: dict[str, Row]) -> dict[str, Any]:
         points = list(group)
         kind = "best" if trials[trial]["is_best"] else "baseline" if trials[trial]["is_baseline"] else "trial"
         line = plots.polyline([0, *(r["epoch"] for r in points)], [0.0, *(r["ap"] for r in points)], epochs, aps)
-        lines.append({"trial": trial, "kind": kind, "points": line, "last": points[-1]["ap"]})
+        lines.append(
+            {
+                "trial": trial,
+                "kind": kind,
+                "points": line,
+                "kept": next((r["ap"] for r in points if r["is_kept"]), None),
+            }
+        )
     lines.sort(key=lambda line: ("trial", "baseline", "best").index(line["kind"]))
     return {"name": rows[0]["category_name"], "lines": lines, "top": aps.high, "epochs": epochs.high}
 
