@@ -115,6 +115,9 @@ def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
     if verb == "diagnose":
         plain.add_argument("--train-detections", metavar="FILE", help="the model's detections on the training split")
         plain.add_argument("--base-detections", metavar="FILE", help="detections of the model it was tuned from")
+        parser.add_argument(
+            "--confirm", action="store_true", help="try the remedies of the first causes, and say what AP comes of it"
+        )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -250,6 +253,7 @@ def load_config(options: argparse.Namespace) -> Config:
         "cluster.address": options.address,
         "dataset.pipeline": beside,
         "evaluate.expect_file": getattr(options, "expect_file", None),
+        "diagnose.confirm": getattr(options, "confirm", False) or None,
     }
     for key, value in given.items():
         if value is not None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from detray import schema
 from detray.diagnose.cause import number
+from detray.diagnose.confirm import Confirming
 from detray.diagnose.evidence.inputs import Inputs
 from detray.diagnose.gather import Gathered, gather, own_names
 from detray.diagnose.mapping.box_encoding import RECALL_RAISE
@@ -31,7 +32,7 @@ from detray.diagnose.steps.work import Work
 from detray.diagnose.summary import summary
 from detray.diagnose.weak import weak_classes
 from detray.flow.data import Data, unseen_images
-from detray.flow.flow import Flow
+from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome
 from detray.flow.sample import spread
 from detray.flow.step import NoFacts, Output, Step
@@ -148,9 +149,13 @@ class SplitDiagnosis:
         work, names, split = self.work, self.work.names, self.work.split
         gathered = gather(self.flow, self.request, work, self.prefix, metrics, given)
         inputs = gathered.inputs
-        faults, repaired = self._repaired(source, given, inputs)
-        judged = self._judged(given, repaired, faults, gathered)
-        shown = [row for facts in judged for row in facts.shown]
+        faults, repaired, renamed = self._repaired(source, given, inputs)
+        results = self._judged(given, repaired, faults, gathered)
+        judged = results.facts
+        if self.request.settings.confirm:
+            shown = Confirming(self.flow, work, self.prefix, self.keys, source, renamed, faults).run(results)
+        else:
+            shown = [row for facts in judged for row in facts.shown]
         suspects, likely = sum(facts.suspects for facts in judged), sum(facts.likely for facts in judged)
         detections = given.counts.detections
         outcome.counts["in"] = outcome.counts.get("in", 0) + sum(detections.values())
@@ -178,8 +183,10 @@ class SplitDiagnosis:
                 told = f"remedy_config and in diagnose/{name}"
             outcome.notes.append(f"{split}: what the detections' class ids mean stands in {told}")
 
-    def _repaired(self, source: DetectionSource, given: Round, inputs: Inputs) -> tuple[MappingFaults, Round]:
-        """The faults of the mapping, and the shards as they are with these repaired."""
+    def _repaired(
+        self, source: DetectionSource, given: Round, inputs: Inputs
+    ) -> tuple[MappingFaults, Round, DetectionSource]:
+        """The faults of the mapping, the shards with these repaired, and the detections under the images they mean."""
         work, faults, last = self.work, MappingFaults(), given
 
         def again(name: str) -> Round:
@@ -210,7 +217,7 @@ class SplitDiagnosis:
             if readings:
                 faults = replace(faults, class_readings=readings)
                 last = again("read")
-        return faults, last
+        return faults, last, source
 
     def _shifted(self, seen: Round) -> dict[int, int]:
         """What the ids of the annotations mean in their own list, where the boxes agree; nothing where they do."""
@@ -223,14 +230,14 @@ class SplitDiagnosis:
         known = sorted({*seen.counts.boxes, *seen.counts.crowds})
         return {category: category + shift for category in known} if fitting >= standing else {}
 
-    def _judged(self, given: Round, repaired: Round, faults: MappingFaults, beside: Gathered) -> list[Judged]:
+    def _judged(self, given: Round, repaired: Round, faults: MappingFaults, beside: Gathered) -> Results[Judged]:
         known = Judging(self.work, given.counts, repaired.counts, faults, beside.inputs, self.keys)
         classes = sorted({*self.work.weak, *repaired.counts.boxes, *repaired.counts.detections})
         tasks = {
             key: SomeClasses(group, given.shards, repaired.shards, beside.trained)
             for key, group in self._grouped(classes).items()
         }
-        return self.flow.map(JUDGE, known, tasks).facts
+        return self.flow.map(JUDGE, known, tasks)
 
     def _grouped(self, classes: list[int] | tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         """Classes in groups for a task each, by its key."""

@@ -20,3 +20,7 @@ class DiagnoseSettings(Section, frozen=True):
         str | None,
         Meta(description="COCO results JSON of the model it was fine-tuned from, on the same split, or null"),
     ] = None
+    confirm: Annotated[
+        bool,
+        Meta(description="try the remedy of each class's first causes, and rank them by the AP that comes of it"),
+    ] = False

@@ -8,6 +8,7 @@ import msgspec
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import MAPPING
 from detray.diagnose.causes.ground_truth.no_ground_truth import NoGroundTruth
+from detray.diagnose.counter_tests.outcome import CONFIRMED, NOT_CONFIRMED
 from detray.diagnose.steps.classes import Shown
 from detray.flow.outcome import Table
 
@@ -30,8 +31,14 @@ def summary(split: str, shown: Sequence[Shown]) -> tuple[Table, list[str], str |
     table = Table(f"Diagnoses of {split}", ("class", "AP", "AP50", "rank", "cause", "AP regained"), cells)
     lines = [line for row in rows for line in _lines(row)]
     firsts = [row for row in rows if row.rank == 1]
-    first = max(firsts, key=lambda row: (row.cause != NoGroundTruth.name, row.d_ap or 0.0), default=None)
+    first = max(firsts, key=_promise, default=None)
     return table, lines, None if first is None else _step(first)
+
+
+def _promise(row: Shown) -> tuple[object, ...]:
+    """What to do first has most of it: a box, a cause that no counter-test denied, one that a test confirmed, AP."""
+    place = (row.counter_test == CONFIRMED) - (row.counter_test == NOT_CONFIRMED)
+    return row.cause != NoGroundTruth.name, place, row.d_ap or 0.0
 
 
 def _step(first: Shown) -> str:

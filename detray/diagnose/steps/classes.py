@@ -1,7 +1,8 @@
 """The diagnoses and the label errors of some classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -25,7 +26,7 @@ from detray.diagnose.steps.look import ShardRows, rows_of_classes
 from detray.diagnose.steps.work import Work
 from detray.diagnose.weak import is_weak
 from detray.flow.data import Data
-from detray.flow.step import Output, Step
+from detray.flow.step import Keep, Output, Step
 from detray.store import ShardKey
 
 NAMED_BY = ["image_id", "annotation_row"]
@@ -54,7 +55,7 @@ class SomeClasses:
     trained: tuple[ShardRows, ...] = ()
 
 
-SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline")
+SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline", "counter_test")
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -69,6 +70,13 @@ class Shown(msgspec.Struct, frozen=True):
     sentence: str
     remedy: str
     pipeline: str | None = None
+    counter_test: str | None = None
+
+
+def shown_of(rows: Iterable[dict[str, Any]]) -> list[Shown]:
+    """What the summary shows of rows of ``diagnoses``."""
+    untested = {"counter_test": None}
+    return [Shown(row["category_name"], *((untested | row)[name] for name in SHOWN)) for row in rows]
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -97,16 +105,21 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
         for row in rows_of(case, answers, work.pipeline)
     ]
     suspects = label_errors(*rows, known.repaired, work.names, run=work.run, split=work.split, model=work.model)
-    written = {
-        "diagnoses": schema.from_rows("diagnoses", diagnoses, run=work.run),
-        "label_errors": _with_files(work.data, suspects, known.keys),
-    }
-    shown = [Shown(row["category_name"], *(row[name] for name in SHOWN)) for row in diagnoses]
+    found = schema.from_rows("diagnoses", diagnoses, run=work.run)
+    named = _with_files(work.data, suspects, known.keys)
     likely = pc.sum(pc.greater_equal(suspects["score"], LIKELY)).as_py() or 0
-    return Output(Judged(shown, suspects.num_rows, likely), written)
+    facts = Judged(shown_of(diagnoses), suspects.num_rows, likely)
+    if work.settings.confirm:  # counter-tests come first
+        return Output(facts, {"label_errors": named}, {"diagnoses": found, "label_errors": named})
+    return Output(facts, {"diagnoses": found, "label_errors": named})
 
 
-JUDGE: Step[Judging, SomeClasses, Judged] = Step("classes", judge, Judged)
+JUDGE: Step[Judging, SomeClasses, Judged] = Step(
+    "classes",
+    judge,
+    Judged,
+    (Keep("diagnoses", schema.schema("diagnoses")), Keep("label_errors", schema.schema("label_errors"))),
+)
 
 
 def cases_of(

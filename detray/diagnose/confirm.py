@@ -1,0 +1,108 @@
+"""The flow of counter-tests: which diagnoses are tested, and the tables as the tests leave them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from detray.diagnose.counter_tests.catalogue import BY_CAUSE, why_none
+from detray.diagnose.counter_tests.counter_test import Claim, Edits
+from detray.diagnose.counter_tests.label_edits import LabelsEdited, edits_of
+from detray.diagnose.counter_tests.outcome import TESTED, CounterTested
+from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.steps.classes import Judged, Shown
+from detray.diagnose.steps.confirm import AVERAGE, SETTLE, TRY, Averaging, Settling, TryShard
+from detray.diagnose.steps.sources import DetectionSource
+from detray.diagnose.steps.work import Work
+from detray.flow.flow import Flow, Results
+from detray.settings import parse_yaml
+from detray.store import ShardKey
+
+TRIALS_A_TASK = 32
+
+Tested = dict[tuple[int, str], CounterTested]
+
+
+@dataclass(frozen=True)
+class Confirming:
+    """The counter-tests of a split.
+
+    Attributes:
+        flow, work: of the diagnosis.
+        prefix: starts the keys of the tasks.
+        keys: of the shards.
+        source, renamed: the detections as given, and under the images that they mean.
+        faults: between the files.
+    """
+
+    flow: Flow
+    work: Work
+    prefix: str
+    keys: tuple[ShardKey, ...]
+    source: DetectionSource
+    renamed: DetectionSource
+    faults: MappingFaults
+
+    def run(self, judged: Results[Judged]) -> list[Shown]:
+        """Test the first causes of each class, and write the diagnoses; what is shown of them."""
+        tested: Tested = {}
+        claims: list[Claim] = []
+        label_errors = pa.concat_tables([kept.read() for kept in judged.kept("label_errors").values()])
+        for result in judged.values():
+            for claim in claims_of(result["diagnoses"].read().to_pylist(), label_errors, self.work.max_detections):
+                test = BY_CAUSE.get(claim.cause)
+                untested = why_none(claim.cause) if test is None else test.obstacle(claim)
+                if untested is None:
+                    claims.append(claim)
+                else:
+                    tested[claim.category, claim.cause] = CounterTested(untested=untested)
+        tested |= self._tried(claims)
+        tasks = {
+            key: Settling(result["diagnoses"], tuple((*named, found) for named, found in tested.items()))
+            for key, result in judged.items()
+        }
+        return [row for facts in self.flow.map(SETTLE, self.work, tasks).facts for row in facts.shown]
+
+    def _tried(self, claims: Sequence[Claim]) -> Tested:
+        """What comes of the counter-tests of these claims."""
+        if not claims:
+            return {}
+        own = tuple(claims)
+        tasks = {
+            f"{self.prefix}-{key.name}": TryShard(key, self.source, self.renamed, self.faults, own) for key in self.keys
+        }
+        found = self.flow.map(TRY, self.work, tasks)
+        boxes: Counter[int] = Counter()
+        for facts in found.facts:
+            boxes.update(facts.boxes)
+        shards, end = tuple(found.kept("tried").values()), 2 * len(claims)
+        averaging = {
+            f"{self.prefix}-{low:09d}": Averaging(shards, low, min(low + TRIALS_A_TASK, end), dict(boxes))
+            for low in range(0, end, TRIALS_A_TASK)
+        }
+        aps = {k: ap for facts in self.flow.map(AVERAGE, self.work, averaging).facts for k, ap in facts.aps.items()}
+        return {
+            (claim.category, claim.cause): CounterTested(BY_CAUSE[claim.cause].done(claim), aps[2 * n], aps[2 * n + 1])
+            for n, claim in enumerate(claims)
+        }
+
+
+def claims_of(rows: Sequence[Mapping[str, Any]], label_errors: pa.Table, cap: int) -> Iterator[Claim]:
+    """The first causes of each class, as counter-tests take them.
+
+    Args:
+        rows: of ``diagnoses``.
+        label_errors: of all classes.
+        cap: detections that the evaluation takes an image and class.
+    """
+    for row in rows:
+        if row["rank"] > TESTED:
+            continue
+        config = parse_yaml(row["remedy_config"] or "{}", "remedy_config")
+        test, edits = BY_CAUSE.get(row["cause"]), Edits.none()
+        if isinstance(test, LabelsEdited):
+            edits = edits_of(label_errors, test.kind, row["category_id"], config["clean"]["min_score"])
+        yield Claim(row["category_id"], row["cause"], row["d_ap"], json.loads(row["evidence"]), config, cap, edits)

@@ -1,0 +1,1 @@
+"""Counter-tests: the remedy of a cause, tried, and the AP that comes of it."""
