@@ -46,6 +46,7 @@ EXAMPLES = """examples:
   detray audit annotations.json --images pictures/
   detray evaluate gt.json dets.json --against other.json
   detray diagnose gt.json dets.json --train train.json --label-map map.pbtxt
+  detray diagnose gt.json exported/saved_model --images pictures/
   detray run --config configs/voc.yaml --set dataset.root=VOC2012
   detray demo
 
@@ -87,7 +88,7 @@ def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
     plain = parser.add_argument_group("plain files (--config may then hold the rest)")
     if verb in ("evaluate", "diagnose", "predict", "clean", "report", "run"):
         parser.add_argument(
-            "files", nargs="*", metavar="FILE", help="ground truth, then detections (COCO results JSON)"
+            "files", nargs="*", metavar="FILE", help="ground truth, then detections (COCO results JSON) or a model"
         )
     else:
         parser.add_argument("files", nargs="*", metavar="FILE", help="annotation files, or a Pascal VOC folder")

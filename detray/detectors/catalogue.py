@@ -1,5 +1,7 @@
 """Every kind of detector that detray runs."""
 
+from pathlib import Path
+
 from detray.detectors.detector import DetectorKind
 from detray.detectors.keras import model as keras
 from detray.detectors.retinanet import model as retinanet
@@ -11,6 +13,7 @@ from detray.errors import UsageError
 DETECTORS: tuple[DetectorKind, ...] = (
     DetectorKind(
         name="retinanet",
+        marker="model.json",
         load=retinanet.load_retinanet,
         read_classes=retinanet.read_retinanet_classes,
         read_prepare=retinanet.read_retinanet_prepare,
@@ -20,6 +23,7 @@ DETECTORS: tuple[DetectorKind, ...] = (
     ),
     DetectorKind(
         name="saved_model",
+        marker="saved_model.pb",
         load=saved_model.load_saved_model,
         read_classes=saved_model.read_saved_model_classes,
         read_prepare=saved_model.read_saved_model_prepare,
@@ -28,6 +32,7 @@ DETECTORS: tuple[DetectorKind, ...] = (
     ),
     DetectorKind(
         name="tflite",
+        marker=".tflite",
         load=tflite.load_tflite,
         read_classes=tflite.read_tflite_classes,
         read_prepare=tflite.read_tflite_prepare,
@@ -36,6 +41,7 @@ DETECTORS: tuple[DetectorKind, ...] = (
     ),
     DetectorKind(
         name="keras",
+        marker=".keras",
         load=keras.load_keras,
         read_classes=keras.read_keras_classes,
         read_prepare=keras.read_keras_prepare,
@@ -48,6 +54,23 @@ DETECTORS: tuple[DetectorKind, ...] = (
 def detector_kind(settings: DetectorSettings) -> DetectorKind:
     """The kind of detector that is configured, where one is: not where `DetectorSettings.is_precomputed`."""
     return next(kind for kind in DETECTORS if kind.name == settings.kind)
+
+
+def recognise(path: str) -> tuple[DetectorKind, str] | None:
+    """The kind of the model at ``path``, a local file or folder, and where it lies; None: it is no model.
+
+    Exporters of the Object Detection API put the model into a folder ``saved_model``, ours into ``model``.
+    """
+    place = Path(path)
+    for kind in DETECTORS:
+        if kind.marker.startswith("."):
+            if place.is_file() and place.name.endswith(kind.marker):
+                return kind, path
+            continue
+        for folder in (place, place / "saved_model", place / "model"):
+            if (folder / kind.marker).is_file():
+                return kind, str(folder)
+    return None
 
 
 def is_trainable(settings: DetectorSettings) -> bool:

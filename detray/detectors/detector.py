@@ -111,6 +111,7 @@ class DetectorKind:
 
     Args:
         name: the value.
+        marker: what tells such a model: the suffix of its file (``.tflite``), or a file in its folder.
         load: makes the detector of a path.
         read_classes: category_id to name of the model at a path, without loading it; empty where it does not
             name its classes.
@@ -127,6 +128,7 @@ class DetectorKind:
     """
 
     name: str
+    marker: str
     load: Load
     read_classes: Callable[[DetectorSettings, str], dict[int, str]]
     read_prepare: Callable[[DetectorSettings, str], Prepare]

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from detray.detectors.catalogue import recognise
 from detray.errors import UsageError
 from detray.formats.configured import dataset_of_pipeline
 from detray.formats.plain import dataset_from_files
@@ -16,13 +17,13 @@ from detray.verbs.catalogue import STAGES
 from detray.verbs.config import Config
 
 WITH_DETECTIONS = ("predict", "evaluate", "diagnose", "clean", "report", "run")
-"""Verbs whose second file holds detections."""
+"""Verbs whose second file holds detections, or the model that makes them."""
 DATA_ONLY = ("ingest", "audit", "clean", "report")
 """Verbs that are about data: with plain files there is no detector to judge these by."""
 
 
 def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
-    """Configuration values for plain files: annotations, then, where the verb reads them, detections.
+    """Configuration values for plain files: annotations, then, where the verb reads them, detections or a model.
 
     Without files those that a stated pipeline.config names.
 
@@ -35,11 +36,11 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
     values["output"] = str(Path("out") / values["name"])
     if options.verb in WITH_DETECTIONS:
         if len(files) > 2:
-            raise UsageError(f"detray {options.verb} takes one ground truth file and one detections file")
+            raise UsageError(f"detray {options.verb} takes ground truth, and detections or a model: two paths")
         if len(files) == 2:
-            values["detector"] = {"kind": "predictions", "path": _there(files.pop())}
+            values["detector"] = _detector(_there(files.pop()))
         elif options.verb in ("predict", "evaluate", "diagnose"):
-            raise UsageError(f"detray {options.verb} needs a ground truth file and a detections file, or --config")
+            raise UsageError(f"detray {options.verb} needs ground truth, and detections or a model, or --config")
     if options.verb in DATA_ONLY and not any(text.startswith(("detector.", "train.")) for text in options.assignments):
         values["audit"] = {"detector": False}
     for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
@@ -60,7 +61,7 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
     except UsageError as error:
         if "detector" not in values:
             raise
-        raise UsageError(f"{error}; the order is: ground truth, then detections") from error
+        raise UsageError(f"{error}; the order is: ground truth, then detections or a model") from error
     return values
 
 
@@ -98,6 +99,12 @@ def with_config(values: Mapping[str, Any], config: Mapping[str, Any], source: st
             raise UsageError(f"{source}: {section}.{both[0]} and plain files both say what is read; leave one out")
         merged[section] = {**own, **stated}
     return merged
+
+
+def _detector(path: str) -> dict[str, str]:
+    """The section ``detector`` for detections, or for a model that makes them."""
+    found = recognise(path)
+    return {"kind": "predictions", "path": path} if found is None else {"kind": found[0].name, "path": found[1]}
 
 
 def _there(path: str) -> str:

@@ -12,7 +12,7 @@ from models import MODELS, PREDICT, Model
 from msgspec.structs import replace
 from PIL import Image
 
-from detray.detectors.catalogue import DETECTORS, detector_kind, is_trainable, require_trainable
+from detray.detectors.catalogue import DETECTORS, detector_kind, is_trainable, recognise, require_trainable
 from detray.detectors.detector import Detections, Detector, DetectorKind, Prepared
 from detray.detectors.settings import DetectorSettings, TilesSettings
 from detray.detectors.viewed import as_it_is, wrapped
@@ -45,6 +45,17 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     settings = model.made(tmp_path_factory.mktemp("model"))
     kind = detector_kind(settings)
     return Made(model, settings, kind, kind.load(settings, settings.path, PREDICT, trust_model=False))
+
+
+def test_it_is_recognised_by_what_it_is(made: Made) -> None:
+    assert recognise(made.path) == (made.kind, made.path)
+
+
+def test_what_is_no_model_is_not_recognised(tmp_path: Path) -> None:
+    (tmp_path / "detections.json").write_text("[]")
+    (tmp_path / "folder.tflite").mkdir()
+    for name in ("", "detections.json", "folder.tflite", "absent.keras"):
+        assert recognise(str(tmp_path / name)) is None
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,21 @@ def test_its_detections_are_evaluated_as_the_data_sets_classes(serial: Store) ->
     assert serial.manifest("train") is None
 
 
+def test_a_model_stands_in_the_place_of_detections(place: Place, serial: Store, tmp_path: Path) -> None:
+    """As an exporter leaves it: in a folder beside its checkpoint."""
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "saved_model").symlink_to(place.folder / "model")
+    command = ["evaluate", str(place.folder / "val.json"), str(tmp_path / "exported"), "--serial"]
+    options = ["--images", str(place.folder / "pictures"), "--set", "predict.category_map={1: 3, 2: 7}"]
+    assert cli.main([*command, *options, "--output", str(tmp_path / "out")]) == 0
+    columns = ["image_id", "category_id", "x", "y", "width", "height", "score"]
+    rows = [
+        _sorted(store.read("predictions").select([*columns, "rank"]))
+        for store in (serial, Store(str(tmp_path / "out")))
+    ]
+    assert rows[0].equals(rows[1])
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_on_ray_it_finds_the_same(place: Place, serial: Store, monkeypatch: pytest.MonkeyPatch) -> None:
