@@ -1,7 +1,7 @@
 """Boxes that the detections contradict, ranked by the chance that the label is wrong and not the detector.
 
-Scores are compared within a class, with those of its true detections (see `mixture`): raw scores, or a
-scale by the class's AP as in ObjectLab (Tkachenko et al., 2023), would leave classes with AP near 0 out.
+Scores are compared within a class, with those of its true detections (see `mixture`), and a chance counts for as
+much as the model's word is worth for the class that accuses (see `worth`).
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from detray.diagnose.evidence.histogram import Histogram, histograms
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
 from detray.diagnose.evidence.unlabelled import unlabelled
+from detray.diagnose.evidence.worth import worth_by_class
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.counts import MIN_HITS, ClassCounts
@@ -52,13 +53,20 @@ class Ranks:
     """True detections by class, of classes that have enough."""
     every: Histogram
     """Those of all classes."""
+    worth: Mapping[int, float]
+    """What the model's word is worth, by class."""
 
     @classmethod
     def of(cls, counts: ClassCounts) -> "Ranks":
         """From the counts of the whole split."""
         own = histograms(counts.true_scores)
         known = {k: scores for k, scores in own.items() if scores.total >= MIN_HITS}
-        return cls(known, Histogram.pooled(list(own.values())))
+        return cls(known, Histogram.pooled(list(own.values())), worth_by_class(counts))
+
+    def believed(self, category: Ints) -> Floats:
+        """What the model's word is worth for each class; 0 for one without boxes."""
+        classes, place = np.unique(category, return_inverse=True)
+        return np.array([self.worth.get(one, 0.0) for one in classes.tolist()], float)[place]
 
     def place(self, category: Ints, score: Floats) -> Floats:
         """The share of each class's true detections that score at most as high; 0 where too few are true."""
@@ -93,7 +101,7 @@ def label_errors(
         run, split, model: what the rows are marked with.
     """
     ranks = Ranks.of(counts)
-    parts = [_missing(detections), _wrong_class(boxes, ranks), _bad_box(boxes, ranks), _spurious(boxes, counts)]
+    parts = [_missing(detections, ranks), _wrong_class(boxes, ranks), _bad_box(boxes, ranks), _spurious(boxes, counts)]
     columns: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     n = len(columns["score"])
     order = np.lexsort((columns["annotation_row"], columns["image_id"], -columns["score"], columns["category_id"]))
@@ -111,7 +119,7 @@ def label_errors(
     return schema.from_columns("label_errors", {"model": [model] * n, "split": [split] * n, **columns}, run=run)
 
 
-def _missing(detections: DetectionRows) -> dict[str, Any]:
+def _missing(detections: DetectionRows, ranks: Ranks) -> dict[str, Any]:
     """Detections on background, one a place of each class."""
     rows, score = [np.zeros(0, np.int64)], [np.zeros(0)]
     for one in np.unique(detections.category):
@@ -121,7 +129,8 @@ def _missing(detections: DetectionRows) -> dict[str, Any]:
         score.append(chance)
     found = take(detections, np.concatenate(rows))
     named = {"suggested_category_id": found.category, "suggested_box": found.box}
-    return _listed("missing", found, np.concatenate(score), **named)
+    chance = np.concatenate(score) * ranks.believed(found.category)
+    return _listed("missing", found, chance, **named)
 
 
 def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
@@ -147,7 +156,7 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
             score[told] = chance_of_wrong_labels(agreeing / _STEP, wrong[told] / _STEP)
             score[faint] = score[told].min() * (wrong[faint] / _SURE) ** 2
     cover = {"suggested_category_id": boxes.cover_category, "iou": boxes.cover_iou, "model_score": boxes.cover_score}
-    return _listed("wrong_class", boxes, score, **cover)
+    return _listed("wrong_class", boxes, score * ranks.believed(boxes.cover_category), **cover)
 
 
 def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
@@ -165,7 +174,7 @@ def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
         if n >= MIN_HITS:
             even = _SAME_OBJECT + (TIGHT_IOU - _SAME_OBJECT) * _evenly(n)
             score[sure] = chance_of_wrong_labels(-even / _STEP, -rows.iou[sure] / _STEP)
-    return _listed("bad_box", rows, score, suggested_box=rows.near_box)
+    return _listed("bad_box", rows, score * ranks.believed(rows.category), suggested_box=rows.near_box)
 
 
 def _spurious(boxes: BoxRows, counts: ClassCounts) -> dict[str, Any]:

@@ -107,6 +107,36 @@ def test_clean_labels_are_hardly_suspected() -> None:
             assert (np.array(chances) >= 0.5).sum() <= 0.002 * n_boxes
 
 
+@pytest.mark.parametrize(
+    "quality",
+    [
+        scenes.Quality(recall=0.5, noise=0.12, true_mean=0.0, clutter=2.2, clutter_mean=0.1),  # sure where nothing is
+        scenes.Quality(recall=0.5, noise=0.2, true_mean=0.0, spread=1.5, clutter=2.0, clutter_mean=-0.5),  # loose boxes
+    ],
+)
+def test_a_weak_model_accuses_nobody(quality: scenes.Quality) -> None:
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        tables = scenes.tables_of(scenes.detect(rng, scenes.uniform(rng, 60, 2), quality))
+        aps = in_memory.class_aps(tables)
+        suspects = in_memory.run(tables, aps=aps).tables["label_errors"]
+        assert max(ap50 for _, ap50 in aps.values()) < 0.32
+        assert suspects.num_rows > 20
+        assert pc.max(suspects["score"]).as_py() < 0.5
+
+
+def test_what_left_out_labels_take_from_ap50_does_not_silence_a_good_model() -> None:
+    rng = np.random.default_rng(0)
+    world = scenes.detect(rng, scenes.uniform(rng, 150, 2), scenes.Quality(recall=0.98, noise=0.03, clutter=0.2))
+    world.keep_gt((world.gt_class == 2) | (rng.random(len(world.gt_class)) < 0.4))
+    tables = scenes.tables_of(world)
+    aps = in_memory.class_aps(tables)
+    assert aps[1][1] < 0.42
+    suspects = in_memory.run(tables, aps=aps).tables["label_errors"]
+    own = suspects.filter(pc.equal(suspects["category_id"], 1))
+    assert pc.sum(pc.greater_equal(own["score"], 0.7)).as_py() > 100
+
+
 SURENESS = hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-20, 20))
 
 

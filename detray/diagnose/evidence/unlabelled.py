@@ -3,10 +3,12 @@
 import numpy as np
 
 from detray.arrays import Floats, Rows
+from detray.diagnose.evidence.histogram import Histogram
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
+from detray.diagnose.evidence.worth import worth
 from detray.diagnose.observation.columns import take
-from detray.diagnose.observation.counts import MIN_HITS
-from detray.diagnose.observation.rows import BACKGROUND, TRUE, DetectionRows, first_of_each_place
+from detray.diagnose.observation.counts import MIN_HITS, count_keys, score_bin
+from detray.diagnose.observation.rows import BACKGROUND, IGNORED, TRUE, DetectionRows, first_of_each_place
 
 LIKELY = 0.5
 """Chance from which a label is likelier wrong than right."""
@@ -23,3 +25,11 @@ def unlabelled(detections: DetectionRows) -> tuple[Rows, Floats]:
     if len(true) < MIN_HITS or not len(rows):
         return rows, np.zeros(len(rows))
     return rows, chance_of_wrong_labels(logit(true), logit(detections.score[rows]))
+
+
+def believed(detections: DetectionRows, n_boxes: int) -> float:
+    """What the word of a model is worth for a class, see `worth`, by its detections."""
+    is_true, counted = detections.outcome == TRUE, detections.kept & (detections.outcome != IGNORED)
+    parts = (detections.score[counted & is_true], detections.score[counted & ~is_true])
+    right, wrong = (Histogram.of(count_keys(score_bin(part))) for part in parts)
+    return worth(right, wrong, n_boxes)

@@ -7,7 +7,7 @@ from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC, LIKE_TRUE_UPPER_AUC
 from detray.diagnose.evidence.bare_images import BareImages, outscores
 from detray.diagnose.evidence.chance import Auc
-from detray.diagnose.evidence.unlabelled import unlabelled
+from detray.diagnose.evidence.unlabelled import believed, unlabelled
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
 from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
 
@@ -61,9 +61,11 @@ def _left_out(case: Case, auc: Auc) -> Verdict | None:
     usual = case.scores.usual_false(case.scores.median)
     if share < UNLABELLED_SHARE or n_high < max(MIN_HITS, ABOVE_CLUTTER * usual):
         return None
-    _, chances = unlabelled(result.detections)  # as label_errors lists them
+    _, chances = unlabelled(result.detections)  # label_errors lists them for what the model is worth
     surest, expected = float(chances.max()), float(chances.sum())
-    if surest < WORTH_A_LOOK or expected < max(MIN_HITS, UNLABELLED_SHARE * n_true):
+    if surest * believed(result.detections, result.n_boxes) < WORTH_A_LOOK or expected < max(
+        MIN_HITS, UNLABELLED_SHARE * n_true
+    ):
         return None
     images = _most_first(result.detections.image[places])
     return Verdict(
