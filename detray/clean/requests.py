@@ -41,6 +41,9 @@ LABEL_ERRORS: Mapping[str, Action] = {
 }
 """What mends a label error, by kind."""
 
+_TWO_OBJECTS = f"near-duplicate-box, boxes that overlap by less than {SAME_IOU} may be two objects"
+_ON_A_WORD = "spurious, a box is not deleted on a model's word alone"
+
 FINDING_COLUMNS = (
     "rule",
     "severity",
@@ -95,12 +98,17 @@ def collect(
     moves.append(exchanged)
     strong = pc.greater_equal(label_errors["score"], settings.min_score)
     not_followed["score below clean.min_score"] += label_errors.num_rows - (pc.sum(strong).as_py() or 0)
+    near = _translate(annotations, findings, "rule", NEAR)
+    same = _nearly_same(annotations, near)
+    not_followed[_TWO_OBJECTS] += near.num_rows - same.num_rows
+    label_errors = label_errors.filter(strong)
+    not_followed[_ON_A_WORD] += pc.sum(pc.equal(label_errors["kind"], "spurious")).as_py() or 0
     found = pa.concat_tables(
         [
             *(_moves(annotations, move) for move in moves),
             _translate(annotations, findings, "rule", RULES),
-            _nearly_same(annotations, _translate(annotations, findings, "rule", NEAR)),
-            _translate(annotations, label_errors.filter(strong), "kind", LABEL_ERRORS),
+            same,
+            _translate(annotations, label_errors, "kind", LABEL_ERRORS),
         ]
     )
     allowed = pc.is_in(found["action"], value_set=pa.array(settings.actions, pa.string()))

@@ -150,3 +150,15 @@ def test_boxes_that_nearly_coincide_are_dropped_where_they_can_hardly_be_told_ap
     result = plan(t.shard(rows), findings, t.label_errors(), CleanSettings(), FreshIds(1000, 2000), run="r")
     assert result.edits["annotation_row"].to_pylist() == [1]
     assert result.edits["reason"].to_pylist() == ["near-duplicate-box"]
+    assert result.not_followed == {"near-duplicate-box, boxes that overlap by less than 0.995 may be two objects": 2}
+
+
+def test_why_a_box_of_nothing_stays_is_said() -> None:
+    row = t.annotation(0, (10.0, 10.0, 40.0, 40.0))
+    suspects = t.label_errors(t.suspect("spurious", row, 0.95), t.suspect("spurious", row, 0.5))
+    result = plan(t.shard([row]), t.findings(), suspects, CleanSettings(), FreshIds(1000, 2000), run="r")
+    assert result.edits.num_rows == 0
+    assert result.not_followed == {
+        "spurious, a box is not deleted on a model's word alone": 1,
+        "score below clean.min_score": 1,
+    }
