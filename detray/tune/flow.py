@@ -14,13 +14,15 @@ from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Resources, Step
 from detray.tune import prepare, rows, summary
+from detray.tune.auto import Auto, Grounds, auto_space, read_remedies
 from detray.tune.bench import Bench, Tables
 from detray.tune.finals import Candidate, best_candidate, finals
 from detray.tune.focus import find_focus, read_classes
 from detray.tune.prepare import PREPARE, Split, size_of
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
-from detray.tune.space import Space, search_space
+from detray.tune.space import Space, require_whole_grid, search_space
+from detray.tune.survey import survey
 from detray.tune.trial import MODEL, End, Trial, described, place, run_trial
 
 BEST = "best"
@@ -110,8 +112,9 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     focus = find_focus(flow.data, request.tune.focus, classes.all)
     if not focus:
         return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
-    names = tuple(classes.all[number] for number in focus)
-    space = search_space(request.tune, request.train, names, request.detector)
+    space, told = _space(flow, request, {classes.all[number]: number for number in focus})
+    if request.tune.search == "grid":
+        require_whole_grid(space, request.tune.trials)
     for settings in space.neighbours:
         check_class_names(settings, classes.trained)
     work = prepare.Work(
@@ -150,14 +153,25 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     kept = sum(facts.images for facts in first)
     return Outcome(
         counts={"in": images_in, "kept": kept, "quarantined": images_in - kept},
-        facts={"is_win": best is not search.baseline, "best": best.trial_id, "focus": list(bench.focus_names)},
+        facts={"is_win": best is not search.baseline, "best": best.trial_id, "focus": list(bench.focus_names)}
+        | summary.space_facts(told),
         seeds={"search": request.tune.seed, "train": request.train.seed},
         summary=[
             summary.trials_table(search),
             *([summary.classes_table(bench, candidate)] if candidate is not None else []),
         ],
-        notes=[summary.verdict(search, candidate)],
+        notes=[*summary.space_notes(told), summary.verdict(search, candidate)],
     )
+
+
+def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Space, Auto | None]:
+    """The space, and where it follows from the diagnosis, what is said about it."""
+    if request.tune.space != "auto":
+        return search_space(request.tune, request.train, tuple(focus), request.detector), None
+    ids = tuple(focus.values())
+    grounds = Grounds(request.train, request.detector, survey(flow, ids), focus)
+    auto = auto_space(read_remedies(flow.data, ids), grounds)
+    return auto.space, auto
 
 
 def _splits(flow: Flow, space: Space) -> dict[str, Split]:

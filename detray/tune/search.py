@@ -7,17 +7,19 @@ without Ray as long as the sampler draws at random (TPE: the first ten), and non
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal
 
 from detray.tune.bench import Bench
 from detray.tune.objective import objective
 from detray.tune.settings import TuneSettings
-from detray.tune.space import Choice, Space
+from detray.tune.space import Choice, Range, Space
 from detray.tune.trial import End, Epoch, Trial, as_array, epochs, kept_among, read_epoch
 
 CHOICE = "choice.json"
 """In a trial's workspace: the point of the space that it tries."""
+
+Kind = Literal["optuna", "random", "grid"]
 
 ATTEMPTS = 20
 """Draws until one is new; then the first untried point is taken."""
@@ -31,10 +33,11 @@ class Attempt:
     objective: float | None
 
 
-def propose(space: Space, history: Sequence[Attempt], search: Literal["optuna", "random"], seed: int) -> Choice:
+def propose(space: Space, history: Sequence[Attempt], search: Kind, seed: int) -> Choice:
     """The next point of the search, one that ``history`` does not hold.
 
-    ``search``: optuna is the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011).
+    ``search``: optuna is the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011); grid takes every
+    point that is listed, in its order.
 
     Raises:
         StopIteration: every point of the space was tried.
@@ -43,6 +46,8 @@ def propose(space: Space, history: Sequence[Attempt], search: Literal["optuna", 
     for known in (space.origin, *space.guesses):
         if known not in tried:
             return known
+    if search == "grid":
+        return next(point for point in space.points(is_grid=True) if point not in tried)
 
     import optuna
 
@@ -52,21 +57,45 @@ def propose(space: Space, history: Sequence[Attempt], search: Literal["optuna", 
         optuna.samplers.TPESampler(seed=drawn) if search == "optuna" else optuna.samplers.RandomSampler(seed=drawn)
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    axes = {
-        field: optuna.distributions.CategoricalDistribution(range(len(values)))
-        for field, values in space.values.items()
-    }
+    axes = {name: _distribution(axis) for name, axis in space.values.items()}
     for attempt in history:
         if attempt.objective is not None:
+            params = attempt.choice
             study.add_trial(
-                optuna.trial.create_trial(params=attempt.choice, distributions=axes, value=attempt.objective)
+                optuna.trial.create_trial(
+                    params=params, distributions={name: axes[name] for name in params}, value=attempt.objective
+                )
             )
     for _ in range(ATTEMPTS):
-        choice = dict(study.ask(axes).params)
+        choice = _drawn(space, study.ask())
         if choice not in tried:
             return choice
-    points = (dict(zip(axes, point, strict=True)) for point in product(*(range(len(v)) for v in space.values.values())))
-    return next(point for point in points if point not in tried)
+    return next(point for point in space.points() if point not in tried)
+
+
+def _distribution(axis: tuple[Any, ...] | Range) -> Any:
+    from optuna import distributions
+
+    if isinstance(axis, tuple):
+        return distributions.CategoricalDistribution(range(len(axis)))
+    if axis.is_whole:
+        return distributions.IntDistribution(int(axis.low), int(axis.high), axis.log, int(axis.step or 1))
+    return distributions.FloatDistribution(axis.low, axis.high, axis.log, axis.step)
+
+
+def _drawn(space: Space, draw: Any) -> Choice:
+    """A point of the space, setting by setting; ``draw`` is an Optuna trial."""
+    choice: Choice = {}
+    for name, axis in space.values.items():
+        if space.is_active(name, choice):
+            if isinstance(axis, tuple):
+                choice[name] = draw.suggest_categorical(name, range(len(axis)))
+            elif axis.is_whole:
+                low, high = int(axis.low), int(axis.high)
+                choice[name] = draw.suggest_int(name, low, high, step=int(axis.step or 1), log=axis.log)
+            else:
+                choice[name] = draw.suggest_float(name, axis.low, axis.high, step=axis.step, log=axis.log)
+    return choice
 
 
 @dataclass
@@ -86,7 +115,10 @@ class Search:
     @property
     def size(self) -> int:
         """How many trials it makes."""
-        return min(self.settings.trials, self.space.size)
+        if self.settings.search != "grid":
+            return self.space.size(self.settings.trials)
+        points = islice(self.space.points(is_grid=True), self.settings.trials)
+        return 1 + sum(point != self.space.origin for point in points)
 
     @property
     def ids(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The configuration section ``tune``."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -15,10 +16,42 @@ FIXED_OF_DETECTOR = ("kind", "path", "io")
 """Detector settings that are: a trial trains its detector."""
 
 
+MOST_NUMBERS = 1000
+"""Of a range with a step."""
+
+
 class GuardSettings(Section, frozen=True):
     """What no other class may lose."""
 
     max_drop: Annotated[float, Meta(ge=0, le=1, description="AP that another class may lose at most")] = 0.02
+
+
+class Axis(Section, frozen=True):
+    """The values of one setting: a choice of some, or a range."""
+
+    choice: Annotated[list[Any] | None, Meta(description="the values")] = None
+    low: Annotated[float | int | None, Meta(description="the least; whole where the setting is")] = None
+    high: Annotated[float | int | None, Meta(description="the most")] = None
+    log: Annotated[bool, Meta(description="drawn evenly by the logarithm")] = False
+    step: Annotated[
+        Annotated[float, Meta(gt=0)] | Annotated[int, Meta(gt=0)] | None, Meta(description="from one to the next")
+    ] = None
+    when: Annotated[
+        dict[str, Any],
+        Meta(description="settings, and the value or list of values that they must have, or this one does not vary"),
+    ] = {}
+
+    def __post_init__(self) -> None:
+        ends = (self.low, self.high)
+        if (self.choice is None) != (None not in ends) or (self.choice is not None and ends != (None, None)):
+            raise ValueError("expected either choice, or low and high")
+        if self.low is None or self.high is None:
+            if self.log or self.step is not None:
+                raise ValueError("log and step are of a range, with low and high")
+        elif self.low >= self.high:
+            raise ValueError(f"expected low below high, got {self.low} and {self.high}")
+        elif self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("expected a log range above 0 and without step")
 
 
 class TuneSettings(Section, frozen=True):
@@ -27,15 +60,20 @@ class TuneSettings(Section, frozen=True):
     focus: Annotated[tuple[str, ...], Meta(description="class names to gain; empty: the diagnosed classes")] = ()
     guard: GuardSettings = GuardSettings()
     trials: Annotated[int, Meta(ge=2, le=10_000, description="trials of the search, the baseline included")] = 16
-    search: Annotated[Literal["optuna", "random"], Meta(description="how the space is searched")] = "optuna"
+    search: Annotated[
+        Literal["optuna", "random", "grid"],
+        Meta(description="how the space is searched: optuna is TPE; grid takes every listed point in its order"),
+    ] = "optuna"
     scheduler: Annotated[
         Literal["asha", "none"], Meta(description="what stops weak trials early; with --serial nothing does")
     ] = "asha"
     space: Annotated[
-        Literal["auto"] | dict[str, list[Any]],
+        Literal["auto"] | dict[str, list[Any] | Axis],
         Meta(
-            description="auto, or the values to try by setting: {focal_gamma: [1, 2, 3], augmentation.flip.p: [0, 0.5],"
-            " detector.input_height: [192, 320]}; a number for oversample repeats the images of the focus classes"
+            description="auto: what the diagnosis of the focus classes asks for; or the values to try by setting:"
+            " {focal_gamma: [1, 2, 3], learning_rate: {low: 1e-4, high: 1e-2, log: true},"
+            " l2: {choice: [0, 1e-4], when: {optimizer: sgd}}, detector.input_height: [192, 320]}; a number for"
+            " oversample repeats the images of the focus classes"
         ),
     ] = "auto"
     finalists: Annotated[int, Meta(ge=1, le=10, description="best trials that are proven against the baseline")] = 1
@@ -43,11 +81,54 @@ class TuneSettings(Section, frozen=True):
     seed: Annotated[int, Meta(ge=0, lt=2**31, description="of the search")] = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.space, dict):
-            for field, values in self.space.items():
-                _require_known(field)
-                for value in values:
-                    space_value(field, value, ("a class",))
+        known: list[str] = []
+        space = self.space if isinstance(self.space, dict) else {}
+        for name, axis in space.items():
+            _require_known(name)
+            for value in axis if isinstance(axis, list) else axis.choice or ():
+                space_value(name, value, ("a class",))
+            if isinstance(axis, Axis):
+                _require_numbers(name, axis)
+                _require_conditions(name, axis, known, space)
+            known.append(name)
+
+
+def _require_numbers(name: str, axis: Axis) -> None:
+    """Every number of a range that has a step is one that the setting takes; of others the ends."""
+    if axis.low is None or axis.high is None:
+        return
+    low, high = (space_value(name, end, ()) for end in (axis.low, axis.high))
+    is_whole = isinstance(low, int) and not isinstance(low, bool)
+    if not (is_whole or isinstance(low, float)):
+        raise ValueError(f"space: {name} has no range: it is no number")
+    if is_whole and axis.step is not None and axis.step != int(axis.step):
+        raise ValueError(f"space: {name}: expected a whole step, got {axis.step}")
+    if axis.step is None and not is_whole:
+        if name.startswith(DETECTOR):
+            raise ValueError(f"space: {name}: expected a step, so that the pictures of each input are prepared once")
+        return
+    step = axis.step or 1
+    count = int((high - low) / step + 1e-9) + 1
+    if count > MOST_NUMBERS:
+        raise ValueError(f"space: {name} has {count} numbers; {MOST_NUMBERS} are checked at most: give a larger step")
+    for number in range(count):
+        value = low + step * number
+        space_value(name, int(value) if is_whole else value, ())
+
+
+def _require_conditions(name: str, axis: Axis, before: list[str], space: Mapping[str, Any]) -> None:
+    for other, allowed in axis.when.items():
+        if other in space and other not in before:
+            raise ValueError(f"space: {name} waits for {other}, which must stand before it")
+        _require_setting(other)
+        for value in allowed if isinstance(allowed, list) else [allowed]:
+            space_value(other, value, ("a class",))
+
+
+def _require_setting(name: str) -> None:
+    owner: type[Section] = DetectorSettings if name.startswith(DETECTOR) else TrainSettings
+    if name.removeprefix(DETECTOR).split(".")[0] not in owner.__struct_fields__:
+        raise ValueError(f"space: there is no setting '{name}' to wait for")
 
 
 def _require_known(name: str) -> None:

@@ -1,10 +1,30 @@
 """What a tuning says at its end."""
 
+from typing import Any
+
+import msgspec
+
 from detray.flow.outcome import Table
 from detray.tune import rows
+from detray.tune.auto import UNASKED, Auto
 from detray.tune.bench import Bench
 from detray.tune.finals import Candidate
 from detray.tune.search import Search
+
+
+def space_facts(auto: Auto | None) -> dict[str, Any]:
+    """Each lever, whether it is searched and why; nothing where the space was written out."""
+    return {} if auto is None else {"levers": msgspec.to_builtins(auto.levers), "second_trial": auto.arm}
+
+
+def space_notes(auto: Auto | None) -> list[str]:
+    """The same in sentences, levers that nothing asks for in one."""
+    if auto is None:
+        return []
+    unasked = [lever.name for lever in auto.levers if lever.because == UNASKED]
+    told = [lever.sentence for lever in auto.levers if lever.because != UNASKED]
+    rest = [f"{', '.join(unasked)}: left alone because {UNASKED}"] if unasked else []
+    return [*told, *rest, *([auto.arm] if auto.arm else [])]
 
 
 def trials_table(search: Search) -> Table:

@@ -71,6 +71,8 @@ STAGE = StageDefinition(
     run=run,
     pictures=read_pictures,
     gpus=True,
-    needs=lambda config: ("ingest",) if config.tune.focus else ("ingest", "diagnose"),
+    needs=lambda config: (
+        ("ingest", "diagnose") if not config.tune.focus or config.tune.space == "auto" else ("ingest",)
+    ),
     is_for_people=True,
 )

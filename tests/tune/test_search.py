@@ -6,7 +6,7 @@ import pytest
 
 from detray.detectors.settings import TrainSettings
 from detray.tune.search import Attempt, propose
-from detray.tune.space import Choice, Space
+from detray.tune.space import Choice, Range, Space
 
 SPACE = Space(TrainSettings(), {"focal_gamma": (2.0, 1.0, 3.0), "freeze_units": (0, 1, 2), "focal_alpha": (0.25, 0.4)})
 GUESS = {"focal_gamma": 1, "freeze_units": 0, "focal_alpha": 0}
@@ -19,9 +19,9 @@ def search(space: Space, trials: int, kind: str, seed: int = 0, score: float | N
     return [attempt.choice for attempt in history]
 
 
-@pytest.mark.parametrize("kind", ["optuna", "random"])
+@pytest.mark.parametrize("kind", ["optuna", "random", "grid"])
 def test_the_baseline_comes_first_and_no_point_twice(kind: str) -> None:
-    found = search(SPACE, SPACE.size, kind)
+    found = search(SPACE, SPACE.size(99), kind)
     assert found[0] == SPACE.origin
     assert all(found.count(choice) == 1 for choice in found)
 
@@ -52,3 +52,28 @@ def test_optuna_learns_and_random_does_not() -> None:
         good[kind] = sum(attempt.choice["focal_gamma"] == 5 for attempt in history[20:])
     assert good["optuna"] >= 2 * good["random"]
     assert good["optuna"] >= 8
+
+
+@pytest.mark.parametrize("kind", ["optuna", "random"])
+def test_numbers_of_ranges_and_what_waits_for_another(kind: str) -> None:
+    space = Space(
+        TrainSettings(),
+        {
+            "learning_rate": Range(1e-4, 1e-2, log=True),
+            "freeze_units": Range(0, 4, step=2),
+            "optimizer": ("adamw", "sgd"),
+            "l2": (0.0, 0.1),
+        },
+        when={"l2": {"optimizer": ("sgd",)}},
+    )
+    first, *found = search(space, 24, kind)
+    assert first == {"optimizer": 0}
+    rates = [choice["learning_rate"] for choice in found]
+    assert 1e-4 <= min(rates) < 1e-3 < max(rates) <= 1e-2
+    assert {choice["freeze_units"] for choice in found} == {0, 2, 4}
+    assert {("l2" in choice, choice["optimizer"]) for choice in found} == {(True, 1), (False, 0)}
+
+
+def test_a_grid_goes_through_what_is_listed_in_order() -> None:
+    space = Space(TrainSettings(), {"focal_gamma": (2.0, 1.0, 3.0)}, unlisted=frozenset({"focal_gamma"}))
+    assert search(space, 3, "grid") == [{"focal_gamma": place} for place in range(3)]

@@ -380,6 +380,38 @@ def test_diagnosed_classes_are_the_focus_where_none_is_named(
     assert STAGE.needs(convert({"tune": {"focus": []}}, Config, "test")) == ("ingest", "diagnose")
 
 
+def test_the_space_follows_from_the_diagnosis(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    remedy = "tune: {focus: [blue], space: {oversample: [1, 2], box_loss_weight: [1, 2, 4]}}"
+    _diagnose(store, [{"category_id": 7, "category_name": "blue", "ap": 0.1, "d_ap": 0.25, "remedy_config": remedy}])
+    play(sharp)
+    outcome = tune(store, config, tune={"space": "auto", "proof_seeds": 0})
+    changes = [json.loads(row["changes"]) for row in store.read("trials").to_pylist()]
+    assert changes[:2] == [{}, {"box_loss_weight": 2.0}]
+    assert {name for change in changes for name in change} == {"box_loss_weight"}
+    told = {lever["name"]: lever for lever in outcome.facts["levers"]}
+    assert told["box_loss_weight"]["values"] == [2.0, 4.0]
+    assert told["oversample"]["values"] == []
+    assert "oversample: left alone because 100% of the training pictures hold blue" in outcome.notes[0]
+    assert "promises 0.250 AP, blue: few_examples" in outcome.facts["second_trial"]
+    assert any(note.startswith("class_weights, focal_alpha, focal_gamma") for note in outcome.notes)
+    auto = convert({"tune": {"focus": ["blue"], "space": "auto"}}, Config, "test")
+    assert STAGE.needs(auto) == ("ingest", "diagnose")
+    assert STAGE.needs(config) == ("ingest",)
+
+
+def test_a_grid_is_gone_through_or_refused(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    played = play(sharp)
+    space = {"focal_gamma": [1, 3], "optimizer": ["sgd"], "l2": {"choice": [0, 0.1], "when": {"optimizer": "sgd"}}}
+    with pytest.raises(UsageError, match="more points than"):
+        tune(store, config, tune={"space": space, "search": "grid", "trials": 4})
+    assert played.calls == []
+    tune(store, config, tune={"space": space, "search": "grid", "trials": 5, "proof_seeds": 0})
+    changes = [json.loads(row["changes"]) for row in store.read("trials").to_pylist()]
+    assert [(change.get("focal_gamma"), change.get("l2")) for change in changes] == [
+        *((None, None), (1.0, None), (1.0, 0.1), (3.0, None), (3.0, 0.1)),
+    ]
+
+
 def test_nothing_diagnosed_is_said(store: Store, config: Config) -> None:
     _diagnose(store, [])
     outcome = tune(store, config, tune={"focus": []})
