@@ -9,6 +9,7 @@ from typing import BinaryIO
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo")
 """Endings of the names of pictures."""
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 RECORD = "tfrecord://"
 """What the place of a picture within a TFRecord file begins with."""
@@ -34,6 +35,45 @@ def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
     except OSError:
         os.close(number)
         raise
+
+
+class Inside:
+    """Files found in folders of a data set, read without a question about each name.
+
+    A folder's own links are resolved once. A file is opened only if it is no link itself, so it lies in its folder.
+    """
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        self.allowed = allowed
+        self._folders: dict[str, bool] = {}
+
+    def read(self, path: str, most: int) -> bytes | None:
+        """The first ``most`` bytes of a regular file; None where it takes longer to say what it is: see `locate`."""
+        folder, _, name = path.rpartition("/")
+        is_inside = self._folders.get(folder)
+        if is_inside is None:
+            is_inside = self._folders[folder] = self._holds(folder)
+        if not is_inside or "\\" in name:
+            return None
+        try:
+            number = os.open(path, os.O_RDONLY | _NO_WAITING | _NO_LINK)
+        except (OSError, ValueError):
+            return None
+        try:
+            state = os.fstat(number)
+            if not stat.S_ISREG(state.st_mode):
+                return None
+            data = os.read(number, min(state.st_size + 1, most))
+            return data if len(data) == min(state.st_size, most) else None  # sizes of some file systems are none
+        except OSError:
+            return None
+        finally:
+            os.close(number)
+
+    def _holds(self, folder: str) -> bool:
+        place = f"{os.path.realpath(folder).rstrip('/')}/"
+        is_below = any(place.startswith(f"{base.rstrip('/')}/") for base in self.allowed)
+        return is_below and os.path.normpath(folder) == folder and _NO_LINK != 0
 
 
 def in_record(file: str, start: int, length: int | None) -> str:

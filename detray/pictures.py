@@ -20,12 +20,11 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - importin
 from detray.arrays import Pixels
 from detray.errors import DetrayError
 from detray.files import RECORD, open_file
+from detray.picture_head import EXIF_IN_PNG
 
 MAX_BYTES = 512 << 20
 """Larger files are not read."""
 
-_EXIF_IN_PNG = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
-"""One of which a PNG with an orientation holds, before or behind its pixels."""
 MAX_PIXELS = 89_478_485
 """Declared pixels from which a picture is not decoded: Pillow's own bound, 256 MiB as RGB."""
 
@@ -223,7 +222,7 @@ def _refuse_broken_scan(image: Image.Image, data: bytes) -> None:
 
 def _header(image: Image.Image, data: bytes) -> Header:
     mode = _mode(image)  # before Pillow decodes a PNG to look for its EXIF
-    has_none = image.format == "PNG" and not any(mark in data for mark in _EXIF_IN_PNG)
+    has_none = image.format == "PNG" and not any(mark in data for mark in EXIF_IN_PNG)
     try:
         stated = None if has_none else image.getexif().get(ORIENTATION_TAG)
     except Exception:  # broken EXIF says nothing, and the picture may still be whole

@@ -73,6 +73,8 @@ def _sorted(table: pa.Table, by: str) -> pa.Table:
         if bool(np.all(keys[:-1] <= keys[1:])):
             return table
         return table.take(np.argsort(keys, kind="stable"))
+    if column.null_count == 0 and pc.all(pc.less_equal(column[:-1], column[1:])).as_py() is not False:
+        return table
     return table.take(pc.array_sort_indices(column, null_placement="at_end"))  # a stable sort
 
 

@@ -9,9 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
-from math import isfinite
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -23,15 +21,24 @@ import pyarrow.compute as pc
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from detray.arrays import Flags, Floats, Ints
 from detray.errors import DetrayError
-from detray.files import open_file
+from detray.files import Inside, open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
-from detray.formats.listing import MAX_BOXES, file_plan, files_below, listed_names, read_bounded, too_many
+from detray.formats.listing import (
+    MAX_BOXES,
+    MAX_FILE_BYTES,
+    file_plan,
+    files_below,
+    listed_names,
+    read_bounded,
+    too_many,
+)
 from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
+from detray.formats.voc.plain import CORNERS, Objects, PlainObjects
 
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _KNOWN = ("filename", "object", "name", "bndbox", "difficult")
 _MAX_DEPTH = 8
 _HEAD_BYTES = 4096
@@ -81,26 +88,26 @@ class Voc:
     def read(self, source: Source, pieces: pa.Table, *, exact: bool = False) -> Chunk:
         images: list[Row] = []
         boxes: list[Box] = []
-        counts: list[int] = []
+        files: list[int] = []
+        plain = PlainObjects()
         quarantine: list[Row] = []
-        allowed = source.folders
+        inside = Inside(source.folders)
         for path in pieces["file"].to_pylist():
-            folder, _, name = path.rpartition("/")
             try:
-                if locate(folder, name, allowed) is None and path not in source.annotations:
-                    raise DetrayError(OUTSIDE)
-                root = parse_xml(read_bounded(path))
-                objects = root.findall("object")
-                if len(objects) > MAX_BOXES:
-                    raise DetrayError(too_many(len(objects)))
+                data = _content(path, source, inside)
+                found = _plain(data, plain)
+                root, objects = found or (parse_xml(data), [])
+                others = [] if found else root.findall("object")
+                if len(others) > MAX_BOXES:
+                    raise DetrayError(too_many(len(others)))
             except DetrayError as error:
                 quarantine.append({"source_file": path, "reason": "unreadable-annotation-file", "detail": str(error)})
                 continue
-            image = _image(root, path)
-            images.append(image)
-            boxes += [_plain_box(item) or _box(item) for item in objects]
-            counts.append(len(objects))
-        annotations = _annotations(images, counts, boxes)
+            plain.add(len(images), objects)
+            boxes += [_box(item) for item in others]
+            files += [len(images)] * len(others)
+            images.append(_image(root, path))
+        annotations = _annotations(images, files, boxes, plain)
         names = pc.unique(annotations["category_name"].cast(pa.string()).drop_null()).to_pylist()
         return Chunk(
             images=pa.Table.from_pylist(images, chunk.IMAGES),
@@ -108,6 +115,28 @@ class Voc:
             categories=pa.Table.from_pylist([{"category_name": name} for name in sorted(names)], chunk.CATEGORIES),
             quarantine=pa.Table.from_pylist(quarantine, chunk.QUARANTINE),
         )
+
+
+def _content(path: str, source: Source, inside: Inside) -> bytes:
+    data = inside.read(path, MAX_FILE_BYTES + 1)
+    if data is not None and len(data) <= MAX_FILE_BYTES:
+        return data
+    folder, _, name = path.rpartition("/")
+    if locate(folder, name, inside.allowed) is None and path not in source.annotations:
+        raise DetrayError(OUTSIDE)
+    return read_bounded(path)
+
+
+def _plain(data: bytes, plain: PlainObjects) -> tuple[Element, Objects] | None:
+    """The ``annotation`` element without its objects, and these; None where they have to be read one by one."""
+    if _may_declare(data) or (found := plain.take(data, MAX_BOXES)) is None:
+        return None
+    left, objects = found
+    try:
+        root = parse_xml(left)
+    except DetrayError:  # which is to be said of the file as it is
+        return None
+    return (root, objects) if len(root.findall("object")) == 1 else None
 
 
 _DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)""")
@@ -197,63 +226,55 @@ def _side(size: Element, name: str, defects: Defects) -> int | None:
     return values.side(values.written_integer(size.findtext(name), f"size/{name}", defects), f"size/{name}", defects)
 
 
-def _annotations(images: list[Row], counts: list[int], boxes: list[Box]) -> pa.Table:
-    """The boxes of images, of which each has so many, as columns."""
-    name, x, y, right, bottom, difficult, further, defects = zip(*boxes, strict=True) if boxes else [()] * 8
-    corners = np.array([x, y, right, bottom], np.float64)  # NaN where None
+def _annotations(images: list[Row], files: list[int], boxes: list[Box], plain: PlainObjects) -> pa.Table:
+    """The boxes of images: those that are plain, and others, with the number of the image of each."""
+    parts = [
+        _table(images, part.file, part.row, part.corners, part.name, part.difficult, part.further)
+        for part in plain.columns()
+    ]
+    if boxes:
+        name, x, y, right, bottom, difficult, further, defects = zip(*boxes, strict=True)
+        of = np.array(files, np.int64)
+        corners = np.array([x, y, right, bottom], np.float64)  # NaN where None
+        row = np.arange(len(of)) - np.searchsorted(of, of)
+        columns = pa.array(name, pa.string()), np.array(difficult, bool), pa.array(further, pa.string())
+        parts.append(_table(images, of, row, corners, *columns, list(defects) if any(defects) else None))
+    if len(parts) <= 1:
+        return parts[0] if parts else chunk.ANNOTATIONS.empty_table()
+    order = np.argsort(np.concatenate([*(part.file for part in plain.columns()), files]), kind="stable")
+    return pa.concat_tables(parts).unify_dictionaries().take(order)
+
+
+def _table(
+    images: list[Row],
+    of: Ints,
+    row: Ints,
+    corners: Floats,
+    name: pa.Array,
+    difficult: Flags,
+    further: pa.Array,
+    defects: list[Defects | None] | None = None,
+) -> pa.Table:
+    """Boxes as `chunk.ANNOTATIONS`; ``of``: the number of the image of each."""
     with np.errstate(over="ignore", invalid="ignore"):
         sides = corners[2:] - corners[:2]
         numbers = dict(
             zip(("x", "y", "width", "height", "area"), (*corners[:2], *sides, sides[0] * sides[1]), strict=True)
         )
-    of = np.repeat(np.arange(len(images)), counts)
-    first = np.repeat(np.cumsum([0, *counts[:-1]]) if counts else np.zeros(0, np.int64), counts)
     texts = {key: pa.array([image[key] for image in images], pa.string()) for key in ("source_file", "key")}
-    names = pa.array(name, pa.string())
     return chunk.table(
         chunk.ANNOTATIONS,
-        len(boxes),
-        annotation_row=np.arange(len(boxes)) - first,
+        len(of),
+        annotation_row=row,
         **{key: pa.array(found, pa.float64(), mask=np.isnan(found)) for key, found in numbers.items()},
-        is_crowd=np.zeros(len(boxes), bool),
-        is_difficult=np.array(difficult, bool),
+        is_crowd=np.zeros(len(of), bool),
+        is_difficult=difficult,
         source_file=pa.DictionaryArray.from_arrays(pa.array(of, pa.int32()), texts["source_file"]),
-        attributes=pa.array(further, pa.string()),
-        defects=list(defects) if any(defects) else None,
+        attributes=further,
+        defects=defects,
         key=texts["key"].take(pa.array(of)),
-        category_name=names.dictionary_encode(),
+        category_name=name.dictionary_encode(),
     )
-
-
-def _plain_box(item: Element) -> Box | None:
-    """An object as nearly all are: each element once, with a text alone, and four numbers; None of any other."""
-    texts = {child.tag: child.text or "" for child in item}
-    box = item.find("bndbox")
-    if box is None or len(texts) < len(item) or item.attrib:
-        return None
-    for child in item:
-        if (child.attrib or len(child)) and child is not box:
-            return None
-    sides = {side.tag: side.text or "" for side in box}
-    name, difficult = texts.pop("name", "").strip(), (texts.pop("difficult", "") or "0").strip()
-    if len(sides) < len(box) or not name or difficult not in ("0", "1"):
-        return None
-    try:
-        x, y, right, bottom = (float(sides[side]) for side in CORNERS)
-    except (KeyError, ValueError):
-        return None
-    if not isfinite(x + y + right + bottom) or "_" in "".join(sides.values()) or max(map(len, sides.values())) > 99:
-        return None
-    del texts["bndbox"]
-    further = tuple((tag, text.strip()) for tag, text in texts.items() if tag not in _KNOWN)
-    return name, x, y, right, bottom, difficult == "1", _as_json(further), None
-
-
-@lru_cache(maxsize=4096)
-def _as_json(texts: tuple[tuple[str, str], ...]) -> str | None:
-    """Elements that have no column as a JSON object; most objects of a data set have the same."""
-    found = {tag: text for tag, text in texts if text}
-    return json.dumps(found, ensure_ascii=False) if found else None
 
 
 def _box(item: Element) -> Box:

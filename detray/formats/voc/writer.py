@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 from detray.changes import Change, Changes
 from detray.formats.byte_edits import Edit, apply_edits
 from detray.formats.corner_text import corner_texts
-from detray.formats.voc.reader import CORNERS, parse_xml
+from detray.formats.voc.plain import CORNERS
+from detray.formats.voc.reader import parse_xml
 from detray.formats.xml import Place, find_places
 
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}

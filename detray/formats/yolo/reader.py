@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray.errors import DetrayError
-from detray.files import PICTURE_SUFFIXES, open_file
+from detray.files import PICTURE_SUFFIXES, Inside, open_file
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
 from detray.formats.format import PLAN
@@ -27,12 +27,13 @@ from detray.formats.fractions import judge, sides, unrounded
 from detray.formats.listing import (
     FILES_PER_CHUNK,
     MAX_BOXES,
+    MAX_FILE_BYTES,
     listed_names,
     read_bounded,
     too_many,
 )
 from detray.formats.outline import bounds
-from detray.formats.picture_size import picture_size
+from detray.formats.picture_size import picture_size, size_of_found
 from detray.formats.source import OUTSIDE, Source, locate
 from detray.formats.values import Defects
 from detray.formats.yolo.data_file import (
@@ -94,15 +95,15 @@ class Yolo:
         images: list[Row] = []
         texts: list[bytes | list[str]] = []
         quarantine: list[Row] = []
-        allowed = source.folders
+        inside = Inside(source.folders)
         for label, picture in zip(pieces["file"].to_pylist(), pieces["part"].to_pylist(), strict=True):
             try:
-                text = _text(label, allowed)
+                text = _text(label, inside)
                 lines = None if looks_plain(text) else _lines(text)
             except DetrayError as error:
                 quarantine.append({"source_file": label, "reason": "unreadable-annotation-file", "detail": str(error)})
                 continue
-            image = _image(label, picture, source, allowed)
+            image = _image(label, picture, source, inside)
             images.append(image)
             texts.append(text if lines is None and image["width"] is not None else lines or _lines(text))
         annotations = _annotations(images, texts)
@@ -274,14 +275,17 @@ def _annotations(images: list[Row], texts: list[bytes | list[str]]) -> pa.Table:
     return pa.concat_tables([table, pa.Table.from_pylist(others, chunk.ANNOTATIONS)]).take(pa.array(order))
 
 
-def _text(label: str | None, allowed: tuple[str, ...]) -> bytes:
+def _text(label: str | None, inside: Inside) -> bytes:
     """A label file, its lines ended by \\n; a picture without one has no boxes."""
-    if label is None or not (Path(label).exists() or "\ufffd" in label):
+    data = None if label is None else inside.read(label, MAX_FILE_BYTES + 1)
+    if label is None or (data is None and not (Path(label).exists() or "\ufffd" in label)):
         return b""
-    folder, _, name = label.rpartition("/")
-    if locate(folder, name, allowed) is None:
-        raise DetrayError(OUTSIDE)
-    return read_bounded(label).removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
+    if data is None or len(data) > MAX_FILE_BYTES:
+        folder, _, name = label.rpartition("/")
+        if locate(folder, name, inside.allowed) is None:
+            raise DetrayError(OUTSIDE)
+        data = read_bounded(label)
+    return data.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
 
 
 def _lines(text: bytes) -> list[str]:
@@ -294,11 +298,12 @@ def _lines(text: bytes) -> list[str]:
     return lines
 
 
-def _image(label: str | None, picture: str | None, source: Source, allowed: tuple[str, ...]) -> Row:
+def _image(label: str | None, picture: str | None, source: Source, inside: Inside) -> Row:
     defects = Defects()
     folder, _, last = (picture or label or "").rpartition("/")
-    is_within = picture is None or locate(folder, last, allowed) is not None
-    size = picture_size(picture) if is_within else None
+    size = None if picture is None else size_of_found(picture, inside)
+    is_within = picture is None or size is not None or locate(folder, last, inside.allowed) is not None
+    size = size or (picture_size(picture) if is_within else None)
     if size is None and picture is not None:
         defects.note("missing-field", "picture size", "no readable picture")
     path = picture or label or ""
