@@ -271,6 +271,25 @@ _TABLES = (
         ),
     ),
     Table(
+        "drawn_twice",
+        "audit",
+        "pair of splits, class and IoU threshold of pictures that are drawn twice",
+        (
+            RUN,
+            SPLIT,
+            _text("other_split", "The split of the second drawing; the same where both are in one", required=True),
+            *MAYBE_CLASS,
+            _number("iou_threshold", "Of a match", "0 to 1", required=True),
+            _count("n_pictures", "Pictures that are drawn twice, of a class those where one of the drawings has it"),
+            _count("n_boxes", "Boxes of both drawings"),
+            _count("n_matched", "Boxes of the one that match one of the other, one to one within their class"),
+            _number("agreement", "2 n_matched / n_boxes: beyond it AP at this threshold is noise", "0 to 1"),
+            _text(
+                "finding_id", "The finding of duplicate-disagreement that tells it; NULL: they agree, or are too few"
+            ),
+        ),
+    ),
+    Table(
         "history",
         "train",
         "epoch, split and class",

@@ -33,21 +33,21 @@ def compare_annotators(view: View) -> Iterator[pa.Table]:
     people = view.annotators
     if len(people) < 2:
         return
-    images = _images(view)
+    images = shared_images(view)
     for one, other in _together(view, images):
         (name, rows), (other_name, other_rows) = people[one], people[other]
         yield from _compare(view, images, f"{name}|{other_name}", rows, other_rows)
 
 
-def _images(view: View) -> Ints:
+def shared_images(view: View) -> Ints:
     """Position of each annotation's image, ``[n]``; -1 where none, or several, have its id, or too many drew on it."""
     ids, n = np.unique(view.own_image_ids, return_counts=True)
     images = np.where(np.isin(view.image_ids, ids[n > 1]), -1, view.image_of)
-    drawn, n = np.unique(_who_drew(view, images)[:, 0], return_counts=True)
+    drawn, n = np.unique(who_drew(view, images)[:, 0], return_counts=True)
     return np.where(np.isin(images, drawn[n > MAX_TOGETHER]), -1, images)
 
 
-def _who_drew(view: View, images: Ints) -> Ints:
+def who_drew(view: View, images: Ints) -> Ints:
     """Image and annotator, by place, of each pair of them, in order, ``[k, 2]``."""
     drew = np.flatnonzero((view.annotator_codes >= 0) & (images >= 0))
     return np.unique(np.stack([images[drew], view.annotator_codes[drew]], axis=1), axis=0)
@@ -55,7 +55,7 @@ def _who_drew(view: View, images: Ints) -> Ints:
 
 def _together(view: View, images: Ints) -> list[tuple[int, int]]:
     """The pairs of annotators, by place, who share an image: of many, most share none."""
-    both = _who_drew(view, images)
+    both = who_drew(view, images)
     image, code = both[:, 0], both[:, 1]
     found: set[tuple[int, int]] = set()
     active = np.arange(len(both))

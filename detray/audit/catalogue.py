@@ -61,6 +61,7 @@ from detray.audit.rules.pattern import (
     column_copy,
     column_order,
     crowd_share,
+    duplicate_disagreement,
     id_restart,
     swapped_corners,
     swapped_size,
@@ -177,4 +178,5 @@ RULES: tuple[Rule, ...] = (
     id_restart.RULE,
     swapped_corners.RULE,
     swapped_size.RULE,
+    duplicate_disagreement.RULE,
 )

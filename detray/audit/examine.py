@@ -6,11 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from detray.audit import collisions, findings, likeness, measures, outliers, tally
+from detray.audit import collisions, drawn_twice, findings, likeness, measures, outliers, tally
 from detray.audit.augmented import Rehearsal, try_augmentation
 from detray.audit.picture_measures import measure_pictures
 from detray.audit.pictures import PictureView
-from detray.audit.rule import Active, CollisionRule, HypothesisRule, OutlierRule, PictureRule, RowRule, Suspects
+from detray.audit.rule import (
+    Active,
+    CollisionRule,
+    DrawnRule,
+    HypothesisRule,
+    OutlierRule,
+    PictureRule,
+    RowRule,
+    Suspects,
+)
 from detray.audit.summary import Summary
 from detray.audit.view import View
 from detray.boxes import Reach
@@ -49,11 +58,16 @@ def examine(
         for rule, limits in active.of(RowRule)
         for hits in rule.check(view, limits)
     ]
+    counted = [measures.measure(view, reach, at_input)]
+    if rehearsal:
+        counted.append(try_augmentation(view, rehearsal))
+    if active.of(DrawnRule) and view.annotators:
+        agreed, pictures = drawn_twice.by_annotators(view)
+        counted.append(agreed)
+        raw.append(drawn_twice.describe(view, active, pictures))
     return Examined(
         raw=_together(raw),
-        tally=pa.concat_tables(
-            [measures.measure(view, reach, at_input), *([try_augmentation(view, rehearsal)] if rehearsal else [])]
-        ),
+        tally=pa.concat_tables(counted),
         keys=collisions.keys_of(view, active),
     )
 

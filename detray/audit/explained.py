@@ -10,7 +10,7 @@ Found = tuple[Rule, dict[str, float], Fact]
 
 def unexplained(facts: Sequence[Found]) -> list[Found]:
     """The facts less those about boxes, or part of the boxes, of a fact that explains their rule."""
-    accounted = {(code, *_about(fact)) for _, _, fact in facts for code in fact.explains}
+    accounted = {(code, *_about(fact)) for rule, _, fact in facts for code in fact.explains if code != rule.code}
     rules = {code for code, *_ in accounted}
     return [one for one in facts if one[0].code not in rules or accounted.isdisjoint(_wider(one[0].code, one[2]))]
 

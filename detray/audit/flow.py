@@ -6,15 +6,22 @@
 3. What the sums ask of a second look: rows that collide or lie far out, and evidence for hypotheses.
 4. Judgement on classes, splits and the data set, and the roots of what many rows share; then the raw findings
    are stored with these.
+
+Between 3 and 4 the boxes of pictures that look alike meet in an exchange of their own: what one picture's two drawings
+agree on.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import TypeVar
 
+import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from detray.audit import findings, outliers, roots, steps, tally
+from detray import schema
+from detray.audit import ceiling, findings, outliers, roots, steps, tally
 from detray.audit.augmented import Augment
 from detray.audit.class_stats import class_stats
 from detray.audit.examine import suspects
@@ -24,7 +31,7 @@ from detray.audit.rule import Active
 from detray.audit.rules.pipeline import augmentation_drop
 from detray.audit.rules.schema import unreadable_annotation_file
 from detray.audit.settings import AuditSettings
-from detray.audit.steps import TRAIN, AuditWork, Merged
+from detray.audit.steps import TRAIN, AuditWork, Drawn, Merged
 from detray.audit.summary import StatedLabelMap, Summary
 from detray.audit.tally import Tally
 from detray.boxes import Reach
@@ -45,6 +52,8 @@ FINDINGS_ROWS = 128 * 1024
 
 MAX_TRIED = 500
 """Images of the training split that the augmentation is tried on."""
+
+OfBucket = TypeVar("OfBucket", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True)
@@ -114,11 +123,23 @@ def audit(flow: Flow, inputs: AuditInputs) -> Outcome:
     second = flow.map(steps.SECOND_LOOK, second_work, tasks)
     like = _by_shard(merged, "like", lambda facts: facts.alike)
     alike = flow.map(
-        steps.LOOK_ALIKES, work, {name: steps.ShardAndKept(shards[name], found) for name, found in like.items()}
+        steps.LOOK_ALIKES,
+        work,
+        {name: steps.ShardAndKept(shards[name], found) for name, found in like.items()},
+        buckets=buckets,
+    )
+    compared = _compare_drawings(flow, work, alike, buckets)
+    drawn = _by_shard(compared, "pictures", lambda facts: facts.shards)
+    twice = flow.map(
+        steps.DRAWN_TWICE, work, {name: steps.ShardAndKept(shards[name], found) for name, found in drawn.items()}
     )
     evidence = ((shards[name].split, kept) for name, kept in second.kept("evidence").items() if any(kept.rows))
-    data = replace(data, evidence=tally.merge((split, kept.read()) for split, kept in evidence))
-    return _conclude(flow, inputs, data, active, (second, alike, aside, pictures, rows))
+    data = replace(
+        data,
+        evidence=tally.merge((split, kept.read()) for split, kept in evidence),
+        drawn=tally.merge(_agreed(data, compared)),
+    )
+    return _conclude(flow, inputs, data, active, (second, alike, twice, aside, pictures, rows))
 
 
 def _work(flow: Flow, inputs: AuditInputs, shards: Sequence[ShardKey]) -> AuditWork:
@@ -171,8 +192,23 @@ def _tallies(merged: Results[Merged]) -> dict[str, Tally]:
     return {split: Tally(pa.concat_tables(parts)) for split, parts in found.items()}
 
 
+def _compare_drawings(flow: Flow, work: AuditWork, alike: Results[NoFacts], buckets: int) -> Results[Drawn]:
+    """Bring together the boxes of pictures that look alike, if there are any."""
+    boxes = [(name, kept) for name, kept in alike.kept("drawn").items() if any(kept.rows)]
+    return flow.exchange(steps.DRAWINGS, work, {"drawn": boxes}, buckets) if boxes else Results({})
+
+
+def _agreed(data: Summary, compared: Results[Drawn]) -> Iterator[tuple[tuple[str, str], pa.Table]]:
+    """What drawings of one picture agree on, those of annotators in the tallies of their split, by both splits."""
+    for split, counted in data.tallies.items():
+        yield (split, split), counted.table.filter(pc.starts_with(counted.table["measure"], "drawn:"))
+    for result in compared.values():
+        for place, splits in enumerate(result.facts.splits):
+            yield splits, result["sums"].batch(place).read()
+
+
 def _by_shard(
-    merged: Results[Merged], name: str, shards_of: Callable[[Merged], Sequence[str]]
+    merged: Results[OfBucket], name: str, shards_of: Callable[[OfBucket], Sequence[str]]
 ) -> dict[str, list[Kept]]:
     """By shard: the kept tables ``name`` of the buckets that hold something about it."""
     found: dict[str, list[Kept]] = {}
@@ -191,7 +227,9 @@ def _conclude(
         data = replace(data, groups=groups)
         conclusion = roots.judge(data, active)
         statistics = class_stats(data, inputs.run)
-    flow.reduce(steps.SUMMARY, None, {"findings": conclusion.table(inputs.run), "class_stats": statistics})
+        twice = schema.from_rows("drawn_twice", list(ceiling.rows(data, conclusion.drawn)), run=inputs.run)
+    tables = {"findings": conclusion.table(inputs.run), "class_stats": statistics, "drawn_twice": twice}
+    flow.reduce(steps.SUMMARY, None, tables)
     work = steps.FindingsWork(findings.roots_table(conclusion.roots), inputs.run)
     raw = _parts([kept for step in judged for kept in step.kept("raw").values()])
     said = flow.map(steps.FINDINGS, work, {f"{place:05d}": part for place, part in enumerate(raw)}).facts

@@ -55,6 +55,7 @@ PRINTS = pa.schema(
         ("content", pa.uint64()),
         ("split", pa.string()),
         ("file_name", pa.string()),
+        ("image_id", pa.int64()),
     ]
 )
 LIKE = pa.schema(
@@ -66,6 +67,7 @@ LIKE = pa.schema(
         ("across", pa.bool_()),
         ("other_split", pa.string()),
         ("other_file_name", pa.string()),
+        ("other_image_id", pa.int64()),
     ]
 )
 
@@ -95,6 +97,7 @@ def prints(view: PictureView) -> pa.Table:
             "content": content[places],
             "split": pa.repeat(pa.scalar(view.split), len(places)),
             "file_name": named.take(pa.array(places)),
+            "image_id": view.images["image_id"].combine_chunks().take(pa.array(rows[places])),
         }
     ).cast(PRINTS)
 
@@ -121,6 +124,7 @@ def compare(parts: Iterable[tuple[str, pa.Table]]) -> pa.Table:
             ("order", "ascending"),
             ("file_name", "ascending"),
             ("split", "ascending"),
+            ("image_id", "ascending"),
             ("shard", "ascending"),
             ("row", "ascending"),
         ]
@@ -160,6 +164,7 @@ def _pairs(filed: pa.Table, one: Ints, other: Ints, gap: Ints) -> pa.Table:
             "across": pc.not_equal(mine["split"], theirs["split"]),
             "other_split": theirs["split"],
             "other_file_name": theirs["file_name"],
+            "other_image_id": theirs["image_id"],
         },
         schema=LIKE,
     )
@@ -168,7 +173,7 @@ def _pairs(filed: pa.Table, one: Ints, other: Ints, gap: Ints) -> pa.Table:
 def best(found: pa.Table) -> pa.Table:
     """Of what was found for each picture, kind and side of the split, the nearest; on a tie the first by name."""
     order = [("shard", "ascending"), ("row", "ascending"), ("kind", "ascending"), ("across", "ascending")]
-    ties = [("distance", "ascending"), ("other_split", "ascending"), ("other_file_name", "ascending")]
+    ties = [(name, "ascending") for name in ("distance", "other_split", "other_file_name", "other_image_id")]
     ordered = found.sort_by([*order, *ties]).combine_chunks()
     if not ordered.num_rows:
         return ordered

@@ -30,7 +30,7 @@ images                images that hold one of the boxes; not by class
 Without a class: ``split_images``, ``many_files`` (shards with more source files than are told apart), ``low_area``
 (objects whose stated area is below half of their box's; key: bin of that area), ``objects_per_image`` (images with
 objects of any class; key: how many), what `agreement` counts for pairs of annotators, and what
-`pattern_counts` does.
+`pattern_counts` does. What `drawings` counts of images that several annotators drew on is added elsewhere.
 """
 
 from collections.abc import Iterator

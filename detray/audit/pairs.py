@@ -32,11 +32,11 @@ def close_pairs(view: View, rows: Ints, min_iou: float) -> tuple[Ints, Ints, Flo
     """
     rows = rows[view.image_of[rows] >= 0]
     order, blur = _by_image_and_left(view, rows)
-    found, is_whole = _sweep(view, rows[order], min_iou, blur)
+    found, is_whole = _among(view, rows[order], min_iou, blur)
     if not is_whole:
         # so many boxes over each other that the order of equal ones decides which are compared
         order = np.lexsort((view.annotation_rows[rows], view.x[rows], view.image_of[rows]))
-        found, _ = _sweep(view, rows[order], min_iou, 0.0)
+        found, _ = _among(view, rows[order], min_iou, 0.0)
     a, b, iou = found
     later = view.annotation_rows[a] > view.annotation_rows[b]
     return np.where(later, b, a), np.where(later, a, b), iou
@@ -52,21 +52,37 @@ def _by_image_and_left(view: View, rows: Ints) -> tuple[Ints, float]:
     return np.argsort(key), 2 * _FAR * float(np.spacing(key.max()))
 
 
-def _sweep(view: View, rows: Ints, min_iou: float, blur: float) -> tuple[tuple[Ints, Ints, Floats], bool]:
-    """Pairs of ``rows``, which are in order, and whether they are all: `MAX_STEPS` steps reach far enough."""
-    boxes, image, left = view.boxes[rows], view.image_of[rows], view.x[rows]
+def _among(view: View, rows: Ints, min_iou: float, blur: float) -> tuple[tuple[Ints, Ints, Floats], bool]:
+    """`sweep` of the annotations ``rows``, which are in order."""
+    (first, second, iou), is_whole = sweep(view.boxes[rows], view.image_of[rows], min_iou, blur)
+    return (rows[first], rows[second], iou), is_whole
+
+
+def sweep(boxes: Floats, image: Ints, min_iou: float, blur: float = 0.0) -> tuple[tuple[Ints, Ints, Floats], bool]:
+    """Pairs of boxes, and whether they are all: `MAX_STEPS` steps reach far enough.
+
+    Args:
+        boxes: ``x, y, width, height`` ``[n, 4]``, in the order of ``image`` and left edge.
+        image: what only boxes of the same are paired in, ``[n]``.
+        min_iou: of a pair, above 0.
+        blur: how far edges may stand in the wrong order.
+
+    Returns:
+        Places of the first and second box of each pair, and their IoU, each ``[p]``.
+    """
+    left = boxes[:, 0]
     # IoU >= t leaves at most (1 - t) / t of a width between two left edges
-    reach = left + view.width[rows] * ((1 - min_iou) / min_iou) + 1e-9 + blur
-    found = [(rows[:0], rows[:0], np.zeros(0))]
-    active = np.arange(len(rows))
+    reach = left + boxes[:, 2] * ((1 - min_iou) / min_iou) + 1e-9 + blur
+    active = np.arange(len(boxes))
+    found = [(active[:0], active[:0], np.zeros(0))]
     for step in range(1, MAX_STEPS + 1):
-        active = active[active + step < len(rows)]
+        active = active[active + step < len(boxes)]
         active = active[(image[active + step] == image[active]) & (left[active + step] <= reach[active])]
         if not len(active):
             break
         iou = paired_iou(boxes[active], boxes[active + step])
         near = iou >= min_iou
-        found.append((rows[active[near]], rows[active[near] + step], iou[near]))
+        found.append((active[near], active[near] + step, iou[near]))
     first, second, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return (first, second, iou), not len(active)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -25,10 +25,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Conclusion:
-    """``findings`` about no single row, as rows of that table, and the root finding's id of each group that has one."""
+    """``findings`` about no single row, as rows of that table, and the root finding's id of each group that has one.
+
+    ``drawn``: the ids of those about pictures that are drawn twice, by both splits and the class.
+    """
 
     findings: list[Row]
     roots: dict[int, str]
+    drawn: Mapping[tuple[str, str, int | None], str] = field(default_factory=dict)
 
     def table(self, run: str) -> pa.Table:
         """The findings about no single row, as rows of the table findings."""
@@ -43,7 +47,10 @@ def judge(data: Summary, active: Active) -> Conclusion:
         if isinstance(rule, SummaryRule | HypothesisRule)
         for fact in rule.check(data, limits)
     ]
-    return conclude(unexplained(facts), data.groups, {rule.code: rule for rule, _ in active.rules}, data.classes)
+    told = unexplained(facts)
+    found = conclude(told, data.groups, {rule.code: rule for rule, _ in active.rules}, data.classes)
+    drawn = {(*fact.of_splits, fact.category_id): finding_id(rule, fact) for rule, _, fact in told if fact.of_splits}
+    return replace(found, drawn=drawn)
 
 
 def conclude(
@@ -119,7 +126,7 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
     else:
         scope, subject = "dataset", PurePath(fact.source_file).name if fact.source_file else "the data set"
     severity = rule.severity if fact.severity is None else fact.severity
-    key = _key(rule, fact)
+    key = finding_id(rule, fact)
     row = _row(rule, severity, scope, fact.split, key, f"{subject}: {rule.problem}", fact.observed)
     if rule.thresholds:
         broken = next((one for one in rule.thresholds if one.name == fact.threshold), rule.thresholds[0])
@@ -132,13 +139,14 @@ def _of_fact(rule: Rule, limits: dict[str, float], fact: Fact) -> Row:
         "other_category_name": fact.other_category_name,
         "source_file": fact.source_file,
         "annotator": fact.annotator,
-        "root_cause_id": _key(rule, fact.root) if fact.root is not None else None,
+        "root_cause_id": finding_id(rule, fact.root) if fact.root is not None else None,
         "expected": fact.expected or rule.expected,
         "fix": fact.fix or rule.fix,
     }
 
 
-def _key(rule: Rule, fact: Fact) -> str:
+def finding_id(rule: Rule, fact: Fact) -> str:
+    """The id of the finding of a fact."""
     about = (fact.split, fact.category_id, fact.category_name, fact.other_category_name, fact.share)
     return hash_of(rule.code, *about, fact.annotator, fact.source_file)
 

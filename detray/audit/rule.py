@@ -82,6 +82,7 @@ class Fact:
     same split and class. ``threshold`` names the one that it breaks, the rule's first where None;
     ``fix`` stands in the place of the rule's; ``root`` is the fact of the same rule that explains it. With
     ``of_share`` it explains only rows with that `Hits.share`, with ``of_classes`` only those of these classes.
+    ``of_splits`` are the two splits of a fact about pictures that are drawn twice.
     """
 
     split: str | None
@@ -103,6 +104,7 @@ class Fact:
     root: "Fact | None" = None
     of_share: str | None = None
     of_classes: frozenset[int] | None = None
+    of_splits: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,11 @@ class LikenessRule(Rule):
 
     kinds: tuple[str, ...]
     across_splits: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnRule(SummaryRule):
+    """Judges by pictures that are drawn twice: `Summary.drawn`, and `drawn_twice` describes the images."""
 
 
 @dataclass(frozen=True, kw_only=True)

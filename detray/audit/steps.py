@@ -7,22 +7,24 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detray.audit import collisions, findings, likeness, pictures, tally
+from detray.audit import collisions, drawn_twice, findings, likeness, pictures, tally
 from detray.audit.augmented import Augment, Rehearsal
 from detray.audit.catalogue import RULES
 from detray.audit.collisions import COLLISIONS, KEYS
+from detray.audit.drawings import BOXES
+from detray.audit.drawings import PICTURES as PICTURES_DRAWN
 from detray.audit.examine import examine, examine_pictures, look_again, needs_another_look
 from detray.audit.findings import RAW
 from detray.audit.likeness import LIKE, PRINTS
 from detray.audit.pictures import STATS, PictureView
 from detray.audit.quarantine import unreadable
-from detray.audit.rule import Active, Suspects, activate
+from detray.audit.rule import Active, DrawnRule, Suspects, activate
 from detray.audit.rules.schema import unreadable_annotation_file
 from detray.audit.sentences import Said, said_of_rows
 from detray.audit.settings import AuditSettings
 from detray.audit.summary import GROUPS
 from detray.audit.tally import TALLY, Tally
-from detray.audit.view import ANNOTATION_COLUMNS
+from detray.audit.view import ANNOTATION_COLUMNS, View
 from detray.boxes import Reach
 from detray.flow.data import Data
 from detray.flow.exchange import Bucket
@@ -247,13 +249,49 @@ def _read_alike(work: AuditWork, task: ShardAndKept) -> Tables:
 
 
 def _describe_alike(work: AuditWork, task: ShardAndKept, tables: Tables) -> Output[NoFacts]:
-    view = PictureView(_shard(task.shard.split, tables), STATS.empty_table())
+    view, active = PictureView(_shard(task.shard.split, tables), STATS.empty_table()), work.active
     like = _of_shard(task.kept, task.shard.name, LIKE.empty_table())
-    return _found(likeness.describe(view, work.active, like))
+    drawn = drawn_twice.of_look_alikes(view, like) if active.of(DrawnRule) else BOXES.empty_table()
+    return _found(likeness.describe(view, active, like), drawn=drawn)
 
 
 LOOK_ALIKES: Step[AuditWork, ShardAndKept, NoFacts] = Step(
-    "look-alikes", _describe_alike, NoFacts, FOUND, read=_read_alike, label="look-alikes", streams=True
+    "look-alikes",
+    _describe_alike,
+    NoFacts,
+    (*FOUND, Keep("drawn", BOXES, by="pair")),
+    read=_read_alike,
+    label="look-alikes",
+    streams=True,
+)
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """What a bucket tells of pictures that are drawn twice: sums for these two splits each, images of these shards."""
+
+    splits: list[tuple[str, str]]
+    shards: list[str]
+
+
+def _compare_drawings(work: AuditWork, bucket: Bucket) -> Output[Drawn]:
+    agreed, pictures = drawn_twice.compare_all(bucket.of("drawn"))
+    facts = Drawn(list(agreed), pc.unique(pictures["shard"]).to_pylist())
+    return Output(facts, kept={"sums": list(agreed.values()), "pictures": pictures})
+
+
+DRAWINGS: Step[AuditWork, Bucket, Drawn] = Step(
+    "drawings", _compare_drawings, Drawn, (Keep("sums", TALLY), Keep("pictures", PICTURES_DRAWN))
+)
+
+
+def _describe_drawn(work: AuditWork, task: ShardAndKept, tables: Tables) -> Output[NoFacts]:
+    view = View(_shard(task.shard.split, tables))
+    pictures = _of_shard(task.kept, task.shard.name, PICTURES_DRAWN.empty_table())
+    return _found(drawn_twice.describe(view, work.active, pictures))
+
+
+DRAWN_TWICE: Step[AuditWork, ShardAndKept, NoFacts] = Step(
+    "drawn-twice", _describe_drawn, NoFacts, FOUND, read=_read_alike, label="drawn twice", streams=True
 )
 
 

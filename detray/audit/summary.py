@@ -46,8 +46,9 @@ class Summary:
 
     ``tallies`` of each split; the table ``categories`` of all; the label map, if one is stated; the
     detector, if one is to be trained; ``evidence`` gathered for hypotheses, by split; counts of raw
-    findings, as `GROUPS`; of each split the format of its files and how many masks they hold, where that is known; and
-    the pipeline.config that the model is trained with, if one is stated.
+    findings, as `GROUPS`; of each split the format of its files and how many masks they hold, where that is known; the
+    pipeline.config that the model is trained with, if one is stated; and what pictures agree on that are drawn twice,
+    by the splits of their two drawings.
     """
 
     tallies: Mapping[str, Tally]
@@ -59,6 +60,7 @@ class Summary:
     formats: Mapping[str, str] = field(default_factory=dict)
     pipeline: StatedPipeline | None = None
     masks: Mapping[str, int] = field(default_factory=dict)
+    drawn: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:

@@ -5,9 +5,10 @@ were counted under each. Tallies of two shards add up to the tally of both, in a
 is read from them depends on how the data set was cut. Sizes are counted in bins of 1/64 octave.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -206,9 +207,12 @@ class Tally:
         return bin_centres(bins[places.clip(max=len(bins) - 1)]).tolist()
 
 
-def merge(parts: Iterable[tuple[str, pa.Table]]) -> dict[str, Tally]:
-    """The tally of each split, from its shards': ``parts`` are of the split beside each."""
-    by_split: dict[str, tables.Total] = {}
+Split = TypeVar("Split", bound=Hashable)
+
+
+def merge(parts: Iterable[tuple[Split, pa.Table]]) -> dict[Split, Tally]:
+    """The tally of each split, or of whatever stands beside each of ``parts``, from its shards'."""
+    by_split: dict[Split, tables.Total] = {}
     for split, part in parts:
         by_split.setdefault(split, tables.Total(add)).add(part)
     return {split: Tally(total.table()) for split, total in by_split.items()}

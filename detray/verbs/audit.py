@@ -68,7 +68,7 @@ def _label_map(config: Config) -> StatedLabelMap | None:
 
 STAGE = StageDefinition(
     name="audit",
-    tables=("findings", "class_stats", "image_stats"),
+    tables=("findings", "class_stats", "image_stats", "drawn_twice"),
     sections=(
         "audit",
         "dataset",

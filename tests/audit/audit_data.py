@@ -25,7 +25,7 @@ from detray.pipeline.paths import StatedPath
 from detray.pipeline.read import parse_pipeline
 from detray.tables import Shard
 
-TABLES = ("findings", "class_stats", "image_stats")
+TABLES = ("findings", "class_stats", "image_stats", "drawn_twice")
 WHOLE = {
     "is_decoded": True,
     "real_width": 100,
