@@ -554,7 +554,7 @@ _TABLES = (
             _number("ap50", "The class's AP at IoU .5", "0 to 1"),
             _flag("is_weak", "False: diagnosed only because the configuration names the class"),
             _number("d_ap", "AP regained if this alone were mended; NULL if unknown"),
-            _text("counter_test", "confirmed or not_confirmed by `--confirm`; NULL where none was run"),
+            _text("counter_test", "confirmed, undecided or not_confirmed by `--confirm`; NULL where none was run"),
             _number("counter_test_ap", "AP with the remedy tried; NULL where none was run", "0 to 1"),
             _text("evidence", "The numbers used, as a JSON object", required=True),
             _text("sentence", "What is wrong, with its numbers", required=True),

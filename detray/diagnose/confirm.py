@@ -8,22 +8,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from detray.diagnose.counter_tests.catalogue import BY_CAUSE, why_none
+from detray.diagnose.counter_tests.catalogue import BY_CAUSE, MODEL_BY_CAUSE, why_none
 from detray.diagnose.counter_tests.counter_test import Claim, Edits
 from detray.diagnose.counter_tests.label_edits import LabelsEdited, edits_of
-from detray.diagnose.counter_tests.outcome import TESTED, CounterTested
+from detray.diagnose.counter_tests.outcome import TESTED, CounterTested, Tested
 from detray.diagnose.mapping.repairs import MappingFaults
+from detray.diagnose.request import ModelAtHand
+from detray.diagnose.rerun import Rerunning
 from detray.diagnose.steps.classes import Judged, Shown
-from detray.diagnose.steps.confirm import AVERAGE, SETTLE, TRY, Averaging, Settling, TryShard
+from detray.diagnose.steps.confirm import SETTLE, TRY, Settling, TryShard, averaged
 from detray.diagnose.steps.sources import DetectionSource
 from detray.diagnose.steps.work import Work
 from detray.flow.flow import Flow, Results
 from detray.settings import parse_yaml
 from detray.store import ShardKey
-
-TRIALS_A_TASK = 32
-
-Tested = dict[tuple[int, str], CounterTested]
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,8 @@ class Confirming:
         keys: of the shards.
         source, renamed: the detections as given, and under the images that they mean.
         faults: between the files.
+        model: the detector, where it can be run.
+        train: the training split, if there is one.
     """
 
     flow: Flow
@@ -45,11 +45,14 @@ class Confirming:
     source: DetectionSource
     renamed: DetectionSource
     faults: MappingFaults
+    model: ModelAtHand | None = None
+    train: str | None = None
 
     def run(self, judged: Results[Judged]) -> list[Shown]:
         """Test the first causes of each class, and write the diagnoses; what is shown of them."""
         tested: Tested = {}
         claims: list[Claim] = []
+        of_model: list[Claim] = []
         label_errors = pa.concat_tables([kept.read() for kept in judged.kept("label_errors").values()])
         for result in judged.values():
             for claim in claims_of(result["diagnoses"].read().to_pylist(), label_errors, self.work.max_detections):
@@ -57,14 +60,23 @@ class Confirming:
                 untested = why_none(claim.cause) if test is None else test.obstacle(claim)
                 if untested is None:
                     claims.append(claim)
+                elif claim.cause in MODEL_BY_CAUSE:
+                    of_model.append(claim)
                 else:
                     tested[claim.category, claim.cause] = CounterTested(untested=untested)
-        tested |= self._tried(claims)
+        tested |= self._tried(claims) | self._run_again(of_model)
         tasks = {
             key: Settling(result["diagnoses"], tuple((*named, found) for named, found in tested.items()))
             for key, result in judged.items()
         }
         return [row for facts in self.flow.map(SETTLE, self.work, tasks).facts for row in facts.shown]
+
+    def _run_again(self, claims: Sequence[Claim]) -> Tested:
+        """What comes of those that need another run of the detector."""
+        again = Rerunning(
+            self.flow, self.work, self.prefix, self.keys, self.renamed, self.faults, self.model, self.train
+        )
+        return again.run(claims)
 
     def _tried(self, claims: Sequence[Claim]) -> Tested:
         """What comes of the counter-tests of these claims."""
@@ -74,20 +86,18 @@ class Confirming:
         tasks = {
             f"{self.prefix}-{key.name}": TryShard(key, self.source, self.renamed, self.faults, own) for key in self.keys
         }
-        found = self.flow.map(TRY, self.work, tasks)
+        matched = self.flow.map(TRY, self.work, tasks)
         boxes: Counter[int] = Counter()
-        for facts in found.facts:
+        for facts in matched.facts:
             boxes.update(facts.boxes)
-        shards, end = tuple(found.kept("tried").values()), 2 * len(claims)
-        averaging = {
-            f"{self.prefix}-{low:09d}": Averaging(shards, low, min(low + TRIALS_A_TASK, end), dict(boxes))
-            for low in range(0, end, TRIALS_A_TASK)
-        }
-        aps = {k: ap for facts in self.flow.map(AVERAGE, self.work, averaging).facts for k, ap in facts.aps.items()}
-        return {
-            (claim.category, claim.cause): CounterTested(BY_CAUSE[claim.cause].done(claim), aps[2 * n], aps[2 * n + 1])
-            for n, claim in enumerate(claims)
-        }
+        tried = list(matched.kept("tried").values())
+        aps = averaged(self.flow, self.work, self.prefix, tried, dict(boxes), 2 * len(claims))
+        tested: Tested = {}
+        for n, claim in enumerate(claims):
+            test = BY_CAUSE[claim.cause]
+            found = CounterTested(test.done(claim), aps[2 * n], aps[2 * n + 1], denies=test.denies(claim))
+            tested[claim.category, claim.cause] = found
+        return tested
 
 
 def claims_of(rows: Sequence[Mapping[str, Any]], label_errors: pa.Table, cap: int) -> Iterator[Claim]:

@@ -11,7 +11,7 @@ from types import ModuleType
 import detray.diagnose
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
-from detray.diagnose.counter_tests.catalogue import BY_CAUSE, why_none
+from detray.diagnose.counter_tests.catalogue import BY_CAUSE, MODEL_BY_CAUSE, why_none
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.inputs import Input
 
@@ -35,10 +35,13 @@ group) it is what mending all of them regains.
 
 With `--confirm` (`diagnose.confirm`) the remedies of each class's first three causes are tried, where that takes no
 person and no training: the class is evaluated again from its boxes and detections, with the remedy applied and without
-it, other faults between the files repaired in both. The sentence ends with what came of it, "Confirmed: AP 0.02 to
-0.41", "Not confirmed: AP 0.02 to 0.03", or why it was not tested. Confirmed causes stand before those not tested, and
-those not confirmed behind them. A test confirms a cause where AP rises by at least a quarter of the AP that the mend
-promises, and by .05, or half of what is promised where that is less, and no less than .01.
+it, other faults between the files repaired in both. Where a setting of the detector or the pictures are the remedy, and
+the model and the pictures are there, it runs again on a sample of `diagnose.confirm_images` pictures. The sentence ends
+with what came of it, "Confirmed: AP 0.02 to 0.41", "Not confirmed: AP 0.02 to 0.03", or why it was not tested.
+Confirmed causes stand before those not tested, and those not confirmed behind them. "Undecided" is one whose AP stays,
+where that does not speak against the cause: the model may have to learn the remedy, or clean is sure of few of the
+labels in question. A test confirms a cause where AP rises by at least a quarter of the AP that the mend promises, and
+by .05, or half of what is promised where that is less, and no less than .01.
 """
 
 
@@ -98,8 +101,9 @@ def _section(cause: Cause) -> Iterator[str]:
 
 
 def _counter_test(cause: str) -> str:
-    test = BY_CAUSE.get(cause)
-    return f"none: {why_none(cause)}" if test is None else " ".join((inspect.getdoc(type(test)) or "").split())
+    tests = [test for test in (BY_CAUSE.get(cause), MODEL_BY_CAUSE.get(cause)) if test is not None]
+    told = [" ".join((inspect.getdoc(type(test)) or "").split()) for test in tests]
+    return " ".join(told) or f"none: {why_none(cause)}"
 
 
 def _shared() -> Iterator[str]:

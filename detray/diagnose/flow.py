@@ -153,7 +153,18 @@ class SplitDiagnosis:
         results = self._judged(given, repaired, faults, gathered)
         judged = results.facts
         if self.request.settings.confirm:
-            shown = Confirming(self.flow, work, self.prefix, self.keys, source, renamed, faults).run(results)
+            tests = Confirming(
+                self.flow,
+                work,
+                self.prefix,
+                self.keys,
+                source,
+                renamed,
+                faults,
+                self.request.model,
+                self.request.train,
+            )
+            shown = tests.run(results)
         else:
             shown = [row for facts in judged for row in facts.shown]
         suspects, likely = sum(facts.suspects for facts in judged), sum(facts.likely for facts in judged)

@@ -4,9 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from detray.boxes import Reach
+from detray.detectors import flow as inference
 from detray.diagnose.settings import DiagnoseSettings
 from detray.meaning.settle import Stated
 from detray.pipeline.read import PipelineFile
+
+
+@dataclass(frozen=True)
+class ModelAtHand:
+    """The detector whose detections are diagnosed, where it can be run.
+
+    Attributes:
+        work: how it was run; the labels of its class ids by split.
+        pictured: splits whose pictures are there.
+    """
+
+    work: inference.Work
+    pictured: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class Request:
         max_detections: that the evaluation takes an image and class.
         reach: the input that the model resizes pictures to, and its anchors, if they are known.
         pipeline: the pipeline.config that the model is trained with, if one is stated.
+        model: that counter-tests may run again.
     """
 
     run: str
@@ -40,3 +55,4 @@ class Request:
     reach: Reach | None = None
     max_detections: int = 100
     pipeline: PipelineFile | None = None
+    model: ModelAtHand | None = None

@@ -20,6 +20,9 @@ class DiagnoseSettings(Section, frozen=True):
         str | None,
         Meta(description="COCO results JSON of the model it was fine-tuned from, on the same split, or null"),
     ] = None
+    confirm_images: Annotated[
+        int, Meta(ge=1, le=100_000, description="pictures that a counter-test runs the detector on again, at most")
+    ] = 64
     confirm: Annotated[
         bool,
         Meta(description="try the remedy of each class's first causes, and rank them by the AP that comes of it"),

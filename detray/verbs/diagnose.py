@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from detray.detectors import flow as inference
 from detray.detectors.catalogue import detector_kind
 from detray.diagnose.flow import diagnose
-from detray.diagnose.request import Request
+from detray.diagnose.request import ModelAtHand, Request
 from detray.evaluate.protocol import protocol_of
+from detray.flow.data import Data, names_of
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.formats.label_map import read_label_map
@@ -15,6 +17,7 @@ from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.classes import settled_ids, stated
 from detray.verbs.config import Config
+from detray.verbs.pictures import pictured, read_pictures
 from detray.verbs.pipeline import read_stated
 
 
@@ -44,7 +47,22 @@ def run(context: Context, flow: Flow) -> Outcome:
     own = settled.get(config.predict.splits[0])
     if own is not None:  # ids of predictions are the data's: those of the model would only seem to contradict them
         classes = {own.get(k, elsewhere(k, own.values())): name for k, name in classes.items()}
-    return diagnose(flow, replace(request, model_classes=classes, reach=reach))
+    model = model_at_hand(context, flow.data, path) if config.diagnose.confirm else None
+    return diagnose(flow, replace(request, model_classes=classes, reach=reach, model=model))
+
+
+def model_at_hand(context: Context, data: Data, path: str) -> ModelAtHand:
+    """The detector as predict ran it; what its class ids mean there was settled then."""
+    config, settled, labels = context.config, settled_ids(data), {}
+    for split in config.predict.splits:
+        names = names_of(data, split)
+        ids = settled.get(split) or {k: k for k in names}
+        labels[split] = {k: (meant, names.get(meant, str(meant))) for k, meant in ids.items()}
+    name = inference.model_name(config.detector)
+    work = inference.Work(
+        context.store, config.name, name, path, config.detector, config.predict, labels, context.trust_model
+    )
+    return ModelAtHand(work, pictured(config, data))
 
 
 def inputs(config: Config) -> tuple[str, ...]:
@@ -64,4 +82,7 @@ STAGE = StageDefinition(
     tries=("evaluate",),
     uses=("audit",),
     inputs=inputs,
+    pictures=lambda config: (
+        read_pictures(config) if config.diagnose.confirm and not config.detector.is_precomputed else ()
+    ),
 )

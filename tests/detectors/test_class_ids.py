@@ -27,6 +27,7 @@ from detray.verbs.config import ClusterSettings, Config
 def _use(monkeypatch: pytest.MonkeyPatch, classes: dict[int, str]) -> None:
     kind = DetectorKind(
         name="saved_model",
+        marker="saved_model.pb",
         load=lambda detector, path, predict, *, trust_model: Colours(),
         read_classes=lambda detector, path: classes,
         read_prepare=lambda detector, path: INPUT,

@@ -234,12 +234,18 @@ def test_confirmed_causes_stand_first_and_denied_ones_last() -> None:
         return {"category_id": category, "rank": rank, "cause": cause, "d_ap": 0.2, "sentence": cause}
 
     rows = [row(1, 1, "box_format"), row(1, 2, "few_examples"), row(1, 3, "duplicates"), row(1, 4, "localization")]
-    rows += [row(2, 1, "no_ground_truth"), row(2, 2, "duplicates")]
+    rows += [
+        row(2, 1, "no_ground_truth"),
+        row(2, 2, "duplicates"),
+        row(3, 1, "small_objects"),
+        row(3, 2, "localization"),
+    ]
     tested = {
         (1, "box_format"): CounterTested("the boxes converted", 0.02, 0.03),
         (1, "few_examples"): CounterTested(untested="needs another training"),
         (1, "duplicates"): CounterTested("suppression", 0.02, 0.41),
         (2, "duplicates"): CounterTested("suppression", 0.02, 0.41),
+        (3, "small_objects"): CounterTested("tiles", 0.02, 0.03, denies=False),
     }
     found = reranked(rows, tested)
     assert [(r["category_id"], r["rank"], r["cause"]) for r in found] == [
@@ -249,7 +255,10 @@ def test_confirmed_causes_stand_first_and_denied_ones_last() -> None:
         (1, 4, "box_format"),
         (2, 1, "no_ground_truth"),
         (2, 2, "duplicates"),
+        (3, 1, "small_objects"),
+        (3, 2, "localization"),
     ]
+    assert found[6]["sentence"] == "small_objects Undecided: AP 0.02 to 0.03 (tiles)."
     assert [r.get("counter_test") for r in found[:4]] == [CONFIRMED, None, None, NOT_CONFIRMED]
     assert [r["sentence"] for r in found[:4]] == [
         "duplicates Confirmed: AP 0.02 to 0.41 (suppression).",
@@ -281,6 +290,14 @@ def test_edits_are_those_that_clean_makes_of_the_class() -> None:
     assert edits_of(table, "wrong_class", CLASS, 0.9).category.tolist() == [CLASS, 3]
     added = edits_of(table, "missing", CLASS, 0.9)
     assert (added.row.tolist(), added.box.tolist()) == ([-1], [[1.0, 2.0, 3.0, 4.0]])
+
+
+def test_few_of_the_labels_in_question_deny_nothing() -> None:
+    edits = Edits(np.arange(4), np.full(4, -1), np.full(4, CLASS), np.ones((4, 4)))
+    missing, bad = BY_CAUSE["missing_labels"], BY_CAUSE["noisy_boxes"]
+    assert missing.denies(Claim(CLASS, "missing_labels", numbers={"unlabelled": 8}, edits=edits))
+    assert not missing.denies(Claim(CLASS, "missing_labels", numbers={"unlabelled": 9}, edits=edits))
+    assert not bad.denies(Claim(CLASS, "noisy_boxes", edits=edits))
 
 
 def test_every_cause_without_a_counter_test_says_why() -> None:

@@ -7,11 +7,17 @@ from detray.diagnose.cause import GROUND_TRUTH, MAPPING, OUTPUT, SYMPTOM, TRAINI
 from detray.diagnose.counter_tests.box_format import BoxesConverted
 from detray.diagnose.counter_tests.counter_test import CounterTest
 from detray.diagnose.counter_tests.degenerate_ground_truth import FlatBoxesMended
+from detray.diagnose.counter_tests.detector_cap import CapRaised
 from detray.diagnose.counter_tests.duplicates import Suppressed
 from detray.diagnose.counter_tests.image_id_mismatch import ImageIdsMapped
 from detray.diagnose.counter_tests.label_edits import BoxesAdded, BoxesMoved, BoxesRelabelled
 from detray.diagnose.counter_tests.label_id_mismatch import ClassIdsMapped
+from detray.diagnose.counter_tests.large_objects import Smaller
 from detray.diagnose.counter_tests.max_detections import CapLifted
+from detray.diagnose.counter_tests.model_test import ModelTest
+from detray.diagnose.counter_tests.score_threshold import LowerThreshold
+from detray.diagnose.counter_tests.small_objects import InTiles
+from detray.diagnose.counter_tests.train_eval_shift import AsInTraining
 
 ALL: tuple[CounterTest, ...] = (
     ClassIdsMapped(),
@@ -24,6 +30,11 @@ ALL: tuple[CounterTest, ...] = (
     CapLifted(),
     Suppressed(),
 )
+
+OF_MODEL: tuple[ModelTest, ...] = (LowerThreshold(), CapRaised(), AsInTraining(), InTiles(), Smaller())
+"""Those that run the detector again; a cause that files alone can test is tested there first."""
+
+MODEL_BY_CAUSE: Mapping[str, ModelTest] = {test.cause: test for test in OF_MODEL}
 
 BY_CAUSE: Mapping[str, CounterTest] = {test.cause: test for test in ALL}
 

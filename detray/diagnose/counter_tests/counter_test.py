@@ -75,6 +75,10 @@ class CounterTest(ABC):
         """What is done, with its numbers."""
         return self.words
 
+    def denies(self, claim: Claim) -> bool:
+        """Whether AP that stays as it was speaks against the cause."""
+        return True
+
     def cap(self, claim: Claim) -> int:
         """Detections an image and class that count after it."""
         return claim.cap

@@ -14,6 +14,9 @@ from detray.diagnose.counter_tests.counter_test import Claim, CounterTest, Edits
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.image_set import ImageSet
 
+ENOUGH = 0.5
+"""Share of the labels in question that edits must mend before AP that stays speaks against the cause."""
+
 _SIDES = ("x", "y", "width", "height")
 
 
@@ -23,9 +26,15 @@ class LabelsEdited(CounterTest):
     kind = ""
     """Of label error."""
     verb = ""
+    counted: tuple[str, ...] = ()
+    """Numbers of the evidence that count the labels in question."""
 
     def obstacle(self, claim: Claim) -> str | None:
         return None if len(claim.edits) else "needs a person: no suspected label is sure enough for clean to edit it"
+
+    def denies(self, claim: Claim) -> bool:
+        n = sum(claim.numbers.get(name, 0) for name in self.counted)
+        return n > 0 and len(claim.edits) >= ENOUGH * n
 
     def done(self, claim: Claim) -> str:
         n = len(claim.edits)
@@ -40,6 +49,7 @@ class BoxesAdded(LabelsEdited):
 
     cause = MissingLabels.name
     kind = "missing"
+    counted = ("unlabelled",)
     verb = "added"
 
 
@@ -48,6 +58,7 @@ class BoxesRelabelled(LabelsEdited):
 
     cause = WrongLabels.name
     kind = "wrong_class"
+    counted = ("covered", "on_other")
     verb = "relabelled"
 
 

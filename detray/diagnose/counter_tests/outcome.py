@@ -9,7 +9,7 @@ from detray.diagnose.criterion import Criterion
 from detray.diagnose.mend import LEAST_GAIN, MIN_GAIN
 from detray.diagnose.rank import FIRST, LIGHT_SHARE
 
-CONFIRMED, NOT_CONFIRMED = "confirmed", "not_confirmed"
+CONFIRMED, UNDECIDED, NOT_CONFIRMED = "confirmed", "undecided", "not_confirmed"
 TESTED = 3
 """Causes of a class that are tested: the first."""
 PROMISE_KEPT = Criterion(0.5, "share of a small promised gain that a counter-test must deliver")
@@ -22,27 +22,33 @@ class CounterTested(msgspec.Struct, frozen=True):
         done: what was tried.
         before, after: AP without and with it; None: the class has no box.
         untested: why it was not; empty: it was.
+        denies: AP that stays speaks against the cause; else it leaves it open.
     """
 
     done: str = ""
     before: float | None = None
     after: float | None = None
     untested: str = ""
+    denies: bool = True
 
     def verdict(self, d_ap: float | None) -> str | None:
         """Whether it confirms a cause that promises ``d_ap``; None where none was run."""
         if self.untested:
             return None
         gain = (self.after or 0.0) - (self.before or 0.0)
-        return CONFIRMED if gain >= needed(d_ap) else NOT_CONFIRMED
+        return CONFIRMED if gain >= needed(d_ap) else NOT_CONFIRMED if self.denies else UNDECIDED
 
     def told(self, d_ap: float | None) -> str:
         """The same as words behind the sentence of the diagnosis."""
         verdict = self.verdict(d_ap)
         if verdict is None:
             return f"Not tested: {self.untested}."
-        word = "Confirmed" if verdict == CONFIRMED else "Not confirmed"
+        word = verdict.replace("_", " ").capitalize()
         return f"{word}: AP {self.before or 0.0:.2f} to {self.after or 0.0:.2f} ({self.done})."
+
+
+Tested = dict[tuple[int, str], CounterTested]
+"""By class and cause."""
 
 
 def needed(d_ap: float | None) -> float:
@@ -75,7 +81,7 @@ def reranked(rows: Sequence[dict[str, Any]], tested: Mapping[tuple[int, str], Co
     places = {CONFIRMED: 0, NOT_CONFIRMED: 2}
 
     def key(row: dict[str, Any]) -> tuple[object, ...]:
-        place = places.get(row.get("counter_test") or "", 1)
+        place = places.get(row.get("counter_test") or UNDECIDED, 1)
         return row["category_id"], row["cause"] not in FIRST, place, row["rank"]
 
     ranks: dict[int, int] = {}

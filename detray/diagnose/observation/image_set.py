@@ -1,5 +1,6 @@
 """Images, boxes and detections of some images as arrays, in an order that does not depend on files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 
 from detray import tables
 from detray.arrays import Floats, Ints
-from detray.diagnose.observation.columns import Columns, take
+from detray.diagnose.observation.columns import Columns, join, take
 from detray.evaluate.kernel import Detections, GroundTruth
 
 
@@ -109,4 +110,15 @@ def subset(image_set: ImageSet, images: Ints) -> ImageSet:
         image_set.annotation_id[own],
         image_set.annotation_row[own],
         take(image_set.dt, np.isin(image_set.dt.image, images)),
+    )
+
+
+def joined(parts: Sequence[ImageSet]) -> ImageSet:
+    """All images of ``parts``, by rising id, of which there is at least one."""
+    return ImageSet(
+        join([part.images for part in parts]),
+        join([part.gt for part in parts]),
+        np.concatenate([part.annotation_id for part in parts]),
+        np.concatenate([part.annotation_row for part in parts]),
+        join([part.dt for part in parts]),
     )

@@ -21,6 +21,7 @@ from detray.diagnose.steps.sources import DetectionSource
 from detray.diagnose.steps.work import ShardTask, Work, image_set, read_tables
 from detray.evaluate.kernel import match
 from detray.evaluate.kernel.accumulate import average_precision
+from detray.flow.flow import Flow
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step
 from detray.store import ShardKey
@@ -73,8 +74,13 @@ def try_shard(work: Work, task: TryShard, tables: Mapping[str, pa.Table]) -> Out
         sides = ((repaired(test.mends), claim.cap), (test.remedied(repaired(()), claim), test.cap(claim)))
         for trial, (images, cap) in enumerate(sides, 2 * number):
             rows, boxes[trial] = matched_class(images, claim.category, cap)
-            parts.append(rows.add_column(0, TRIED.field(0), pa.array(np.full(rows.num_rows, trial))))
+            parts.append(trial_rows(rows, trial))
     return Output(TrialBoxes(boxes), kept={"tried": pa.concat_tables([TRIED.empty_table(), *parts])})
+
+
+def trial_rows(rows: pa.Table, trial: int) -> pa.Table:
+    """Matched detections as those of a trial."""
+    return rows.add_column(0, TRIED.field(0), pa.array(np.full(rows.num_rows, trial)))
 
 
 def without_faults(faults: MappingFaults, names: Sequence[str]) -> MappingFaults:
@@ -139,6 +145,20 @@ def trial_aps(rows: pa.Table, trials: Iterable[int], boxes: Mapping[int, int]) -
 AVERAGE: Step[Work, Averaging, TrialAps] = Step(
     "average-trials", average_trials, TrialAps, label="average counter-tests"
 )
+
+
+TRIALS_A_TASK = 32
+
+
+def averaged(
+    flow: Flow, work: Work, prefix: str, tried: Sequence[Kept], boxes: Mapping[int, int], end: int
+) -> dict[int, float | None]:
+    """AP of trials 0 to ``end`` of matched detections; ``boxes`` of each trial, ``prefix`` of the tasks' keys."""
+    tasks = {
+        f"{prefix}-{low:09d}": Averaging(tuple(tried), low, min(low + TRIALS_A_TASK, end), boxes)
+        for low in range(0, end, TRIALS_A_TASK)
+    }
+    return {trial: ap for facts in flow.map(AVERAGE, work, tasks).facts for trial, ap in facts.aps.items()}
 
 
 @dataclass(frozen=True)

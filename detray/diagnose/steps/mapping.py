@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -14,8 +14,8 @@ from detray.diagnose.mapping.box_encoding import EncodingFault
 from detray.diagnose.mapping.faults import find_split_faults, reading_of_class
 from detray.diagnose.mapping.pairing import Listing, Named
 from detray.diagnose.mapping.repairs import MappingFaults
-from detray.diagnose.observation.columns import join, take
-from detray.diagnose.observation.image_set import ImageSet, subset
+from detray.diagnose.observation.columns import take
+from detray.diagnose.observation.image_set import ImageSet, joined, subset
 from detray.diagnose.steps.look import ShardRows, rows_of_classes
 from detray.diagnose.steps.sources import DetectionSource
 from detray.diagnose.steps.work import IMAGE_COLUMNS, ShardTask, Work, image_set, read_tables
@@ -65,14 +65,8 @@ def _boxes(work: Work, key: ShardKey) -> ImageSet:
 def _sample(work: Work, task: SampleSearch, images: Ints) -> ImageSet:
     # without any box there is no image to look at, and one empty shard gives an empty set of images
     own = [key for key in task.keys if any(_holds(key, k) for k in task.images)] or task.keys[:1]
-    parts = [subset(_boxes(work, key), images) for key in own]
-    return ImageSet(
-        join([part.images for part in parts]),
-        join([part.gt for part in parts]),
-        np.concatenate([part.annotation_id for part in parts]),
-        np.concatenate([part.annotation_row for part in parts]),
-        task.source.naming(images),
-    )
+    boxes = joined([subset(_boxes(work, key), images) for key in own])
+    return replace(boxes, dt=task.source.naming(images))
 
 
 def _holds(key: ShardKey, image: int) -> bool:
