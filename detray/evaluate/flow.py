@@ -17,6 +17,7 @@ from detray.evaluate import steps, summary, unscored
 from detray.evaluate.against import OtherModel
 from detray.evaluate.differences import readings
 from detray.evaluate.expectations import Expectation, Reading, explained, parse
+from detray.evaluate.noise import noise_of
 from detray.evaluate.open_images import rules_by_split
 from detray.evaluate.repeats import repeated_ids
 from detray.evaluate.settings import EvaluateSettings
@@ -99,6 +100,7 @@ def evaluate(
     ranked = _rank_images(flow, work, pieces, matched, classes)
     found = _summaries(flow, work, splits, matched, classes, ranked)
     elsewhere = _elsewhere(flow, work, pieces, keys, matched, expected)
+    names = [] if settings.iou_type == "segm" else [number.name for number in work.protocol.numbers]
     return Outcome(
         counts={name: count + compared.counts.get(name, 0) for name, count in unscored.counts(n, left_out).items()},
         facts={"model": work.model, "left_out": left_out},
@@ -107,6 +109,7 @@ def evaluate(
         notes=[
             *unscored.nothing_left(read, n),
             *(note for split in found for note in summary.notes(split, settings.bootstrap > 0)),
+            *(note for split in splits for note in noise_of(flow.data, split, names)),
             *unscored.fates(left_out),
             *elsewhere,
             *unscored.capped(matched.facts, work.data, work.protocol.cap),

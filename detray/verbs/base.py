@@ -30,10 +30,11 @@ class StageDefinition:
     ``run`` takes from the context what its flow needs, and runs it.
     ``needs`` names the stages that must be current for a configuration; ``tries`` those that are
     made current too, and that it goes on without where they fail; ``uses`` those whose results it
-    reads where they are complete. ``sections`` names the configuration sections that
-    its result depends on; ``inputs`` the outside files and folders it reads; ``pictures`` the
-    folders of the data set's pictures, if it looks at these; ``gpus``: its tasks hold GPUs. ``is_for_people``: no other
-    stage reads its files beside the tables, so a change of these is an edit and no damage.
+    reads where they are complete (``stage/table``: that table, where it has rows). ``sections``
+    names the configuration sections that its result depends on; ``inputs`` the outside files and
+    folders it reads; ``pictures`` the folders of the data set's pictures, if it looks at these;
+    ``gpus``: its tasks hold GPUs. ``is_for_people``: no other stage reads its files beside the
+    tables, so a change of these is an edit and no damage.
     """
 
     name: str

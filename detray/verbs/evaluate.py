@@ -63,6 +63,7 @@ STAGE = StageDefinition(
     sections=("evaluate",),
     run=run,
     needs=lambda config: ("ingest", "predict"),
+    uses=("audit/drawn_twice",),
     inputs=lambda config: tuple(
         path
         for path in (

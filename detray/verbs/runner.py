@@ -208,8 +208,10 @@ def _fingerprint(stage: StageDefinition, context: Context, inputs: list[Json]) -
     """Hash of all that the stage's result depends on: inputs, configuration, code version, earlier stages."""
     before = {}
     for name in (*stage.needs(context.config), *stage.tries, *stage.uses):
-        manifest = context.store.manifest(name)
-        before[name] = manifest["id"] if manifest else None
+        used, _, table = name.partition("/")
+        manifest = context.store.manifest(used)
+        is_read = manifest is not None and (not table or manifest["tables"].get(table, {}).get("rows"))
+        before[name] = manifest["id"] if manifest is not None and is_read else None
     state = {
         "stage": stage.name,
         "detray": __version__,

@@ -55,6 +55,10 @@ def test_classes_from_the_weakest_up_and_those_without_ap_last(full: Page) -> No
     assert [row[2] for row in shown] == ["0.060", "0.410", "0.550", "0.620", "–"]
 
 
+def test_what_is_noise_stands_beside_ap(full: Page) -> None:
+    assert full.html.count("drawn twice: AP50 above about 0.92") == 1
+
+
 def test_boxes_are_drawn_over_pictures_that_are_in_the_page(full: Page) -> None:
     uris = [element.attributes["href"] or "" for element in full.all("image")]
     assert len(uris) >= 20

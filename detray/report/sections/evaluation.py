@@ -5,6 +5,7 @@ from collections import Counter
 
 import pyarrow.compute as pc
 
+from detray.evaluate.noise import told_noise
 from detray.report.reader import Reader, Row
 from detray.report.sections.common import Content, Evaluation
 
@@ -26,15 +27,17 @@ def evaluations(reader: Reader) -> list[Evaluation]:
 
 
 def build(reader: Reader, evaluation: Evaluation, classes: list[Row]) -> Content:
-    """COCO's numbers, the classes (of `class_metrics`), and the errors of the classes that lose most."""
+    """COCO's numbers and what is noise in them, the classes, and the errors of those that lose most."""
     causes = {
         row["category_id"]: row["cause"]
         for row in reader.rows("diagnoses", evaluation.filter & (pc.field("rank") == 1))
     }
+    numbers = reader.rows("summary_metrics", evaluation.filter)
     measured = [row for row in classes if row["n_ground_truth"] or row["n_detections"]]
     return {
         "evaluation": evaluation,
-        "numbers": reader.rows("summary_metrics", evaluation.filter),
+        "numbers": numbers,
+        "noise": told_noise(reader.rows("drawn_twice"), evaluation.split, [row["metric"] for row in numbers]),
         "classes": [row | {"cause": causes.get(row["category_id"])} for row in measured[:MAX_CLASSES]],
         "n_measured": sum(row["ap"] is not None for row in classes),
         "left_out": max(len(measured) - MAX_CLASSES, 0),
