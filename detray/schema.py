@@ -652,7 +652,8 @@ _TABLES = (
             Column("seeds", pa.int32(), "Fresh seeds that both were trained on"),
             _text("verdict", "better, worse or unclear"),
             _flag("is_focus", "A class that the tuning is for", required=True),
-            _flag("guard_kept", "delta_low is above -tune.guard.max_drop"),
+            _number("guard_risk", "Probability that the AP fell by more than tune.guard.max_drop", "0 to 1"),
+            _flag("guard_kept", "guard_risk is under 2.5%, shared among the finalists"),
         ),
     ),
     Table(

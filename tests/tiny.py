@@ -98,6 +98,7 @@ def make_config(store: Store) -> Config:
             "focus": ["blue"],
             "trials": 3,
             "proof_seeds": 2,
+            "proof_split": "val",
             "search": "random",
             "scheduler": "none",
             "space": {"focal_gamma": [1.0, 1.5], "oversample": [2]},

@@ -41,9 +41,10 @@ _SHARED = ("the same file", f"at most {MAX_DISTANCE} of 64 bits differ", "the sa
 """What the findings of each kind have in common."""
 
 _BANDS = MAX_DISTANCE + 2
-_MASKS = [
+MASKS = [
     np.uint64(sum(1 << bit for bit in range(64) if bit % _BANDS in pair)) for pair in combinations(range(_BANDS), 2)
 ]
+"""Bits of which near-duplicates agree in those of one mask at least."""
 _FRAME = re.compile(r"^(.*\d.*?)[_\-. ]*(?<!\d)\d+$")
 
 PRINTS = pa.schema(
@@ -81,7 +82,7 @@ def prints(view: PictureView) -> pa.Table:
     filed = [(EXACT, rows, mix(hash_text(EXACT), content))]
     bits = np.bitwise_count(hashes.view(np.uint64))
     shaped = (bits >= MIN_BITS) & (bits <= 64 - MIN_BITS)
-    for place, mask in enumerate(_MASKS):
+    for place, mask in enumerate(MASKS):
         filed.append((NEAR, rows[shaped], mix(hash_text(NEAR), place, hashes[shaped].view(np.uint64) & mask)))
     stems = [stem(name) for name in named.to_pylist()]
     framed = np.array([one is not None for one in stems], bool) & shaped

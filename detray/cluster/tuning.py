@@ -12,7 +12,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune import FailureConfig, RunConfig, TuneConfig, Tuner
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
 from detray.tune.bench import Bench
@@ -77,11 +77,12 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
 def _train(config: dict[str, Any], bench: Bench) -> None:
     best = -1.0
 
-    def report(epoch: int, ap: list[float | None]) -> None:
+    def report(epoch: int, ap: list[float | None]) -> bool:
         nonlocal best
         score = focus_ap(as_array(ap), bench.is_focus)
         best = best if score is None else max(best, score)
         tune.report({"epoch": epoch, METRIC: best})
+        return True  # it is Tune that stops a trial
 
     run_trial(bench, config["trial"], report)
 
@@ -115,31 +116,54 @@ class _Proposals(Searcher):
         self._on_trial()
 
 
-class _PatientASHA(ASHAScheduler):
-    """ASHA that knows how little the AP of a rare class says early on.
+class _Patient(FIFOScheduler):
+    """Stops trials where the budget ends, and no others.
 
-    It never stops the baseline, against whose end all others are measured, nor a trial that fewer
-    than `REDUCTION` others have overtaken, nor one in its last epoch.
+    It never stops the baseline, against whose end all others are measured, nor a trial in its last epoch.
     """
 
-    def __init__(self, epochs: int) -> None:
-        super().__init__(
-            time_attr="epoch",
-            max_t=epochs + 1,  # a trial ends by itself
-            grace_period=max(1, epochs // GRACE),
-            reduction_factor=REDUCTION,
-        )
-        self._epochs = epochs
+    def __init__(self, search: Search, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._search = search
         self._reached: dict[str, int] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision: str = super().on_trial_result(tune_controller, trial, result)
         epoch = self._reached[trial.trial_id] = result["epoch"]
-        ahead = sum(other >= epoch for other in self._reached.values()) - 1
-        if trial.config["trial"].is_baseline or epoch == self._epochs or ahead < REDUCTION:
+        own = trial.config["trial"]
+        goes_on = self._search.goes_on(own, epoch)
+        if own.is_baseline or epoch == own.settings.epochs:
             return TrialScheduler.CONTINUE
-        return decision
+        return self._patiently(decision, epoch) if goes_on else TrialScheduler.STOP
+
+    def _patiently(self, decision: str, epoch: int) -> str:
+        """A scheduler knows how little the AP of a rare class says early on: no trial is stopped that fewer than
+        `REDUCTION` others have overtaken."""
+        ahead = sum(other >= epoch for other in self._reached.values()) - 1
+        return TrialScheduler.CONTINUE if ahead < REDUCTION else decision
+
+
+class _PatientASHA(_Patient, ASHAScheduler):
+    """ASHA, but for what `_Patient` says."""
+
+
+class _PatientMedian(_Patient, MedianStoppingRule):
+    """The median stopping rule (Golovin et al., KDD 2017), but for what `_Patient` says."""
 
 
 def _scheduler(search: Search) -> TrialScheduler:
-    return FIFOScheduler() if search.settings.scheduler == "none" else _PatientASHA(search.space.baseline.epochs)
+    epochs = search.space.baseline.epochs
+    grace = max(1, epochs // GRACE)
+    if search.settings.scheduler == "asha":
+        return _PatientASHA(  # a trial ends by itself
+            search, time_attr="epoch", max_t=epochs + 1, grace_period=grace, reduction_factor=REDUCTION
+        )
+    if search.settings.scheduler == "median":
+        return _PatientMedian(
+            search,
+            time_attr="epoch",
+            grace_period=grace,
+            min_samples_required=REDUCTION,
+            min_time_slice=float("inf"),  # no trial gives way to others before its end
+        )
+    return _Patient(search)

@@ -19,11 +19,14 @@ from detray.tune.proof import GROUPS
 
 @dataclass(frozen=True)
 class Tables:
-    """What `prepare` kept: by input size, height and width, images and boxes of each split; and the truth of val."""
+    """What `prepare` kept: by input size, height and width, images and boxes of each split; and the truth of val and of
+    what is proven on."""
 
     train: Mapping[Size, tuple[Kept, Kept]]
     val: Mapping[Size, tuple[Kept, Kept]]
     truth: Kept
+    proof: Mapping[Size, tuple[Kept, Kept]]
+    proof_truth: Kept
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,14 @@ class Bench:
         return read_truth(self.tables.truth)
 
     @cached_property
-    def image_groups(self) -> ImageGroups:
-        images = np.union1d(self.data(self.detector)[1].image_ids, self.truth.image)
+    def proof_truth(self) -> GroundTruth:
+        return read_truth(self.tables.proof_truth)
+
+    def proof(self, detector: DetectorSettings) -> TrainingData:
+        """What finalists are judged on, at the input size of a detector."""
+        return read_data(*self.tables.proof[size_of(detector)])
+
+    def image_groups(self, data: TrainingData) -> ImageGroups:
+        """Of the proof."""
+        images = np.union1d(data.image_ids, self.proof_truth.image)
         return ImageGroups(images, min(GROUPS, len(images)))

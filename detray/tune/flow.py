@@ -8,7 +8,7 @@ from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSe
 from detray.detectors.training.flow import columns
 from detray.detectors.training.history import TRAIN, VAL
 from detray.detectors.training.loop import check_class_names
-from detray.errors import DetrayError
+from detray.errors import DetrayError, UsageError
 from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome
@@ -19,6 +19,7 @@ from detray.tune.bench import Bench, Tables
 from detray.tune.finals import Candidate, best_candidate, finals
 from detray.tune.focus import find_focus, read_classes
 from detray.tune.prepare import PREPARE, Split, size_of
+from detray.tune.proof_stage import PROOF, ProofStage, proof_stage, require_boxes
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
 from detray.tune.space import Space, require_whole_grid, search_space
@@ -115,15 +116,17 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     space, told = _space(flow, request, {classes.all[number]: number for number in focus})
     if request.tune.search == "grid":
         require_whole_grid(space, request.tune.trials)
+    _require_budget(request)
     for settings in space.neighbours:
         check_class_names(settings, classes.trained)
     work = prepare.Work(
         flow.data, request.run, request.detector, classes.trained, request.predict.max_unreadable, _columns(space)
     )
-    splits = _splits(flow, space)
+    stage = proof_stage(flow.data, request.tune)
+    splits = _splits(space, stage)
     prepared = flow.map(PREPARE, work, splits)
     first = [prepared[key].facts for key, split in splits.items() if split.is_first]
-    _require_boxes(focus, classes.all, prepared[VAL].facts)
+    require_boxes(focus, classes.all, {key: prepared[key].facts.classes for key in stage.splits if key != TRAIN}, stage)
     bench = Bench(
         request.run,
         request.detector,
@@ -138,6 +141,7 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     search = Search(bench, space, request.tune)
     flow.progress.step("search", search.size)
     flow.progress.advance(0)
+    search.budget.begin()
     with flow.timed("search"), _epochs(flow, search, search.ids):
         run_search(search, flow.progress.advance)
     if (end := search.ends[search.baseline.trial_id]).status != "completed":
@@ -154,14 +158,26 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     return Outcome(
         counts={"in": images_in, "kept": kept, "quarantined": images_in - kept},
         facts={"is_win": best is not search.baseline, "best": best.trial_id, "focus": list(bench.focus_names)}
+        | {"proof_split": stage.name}
         | summary.space_facts(told),
         seeds={"search": request.tune.seed, "train": request.train.seed},
         summary=[
             summary.trials_table(search),
             *([summary.classes_table(bench, candidate)] if candidate is not None else []),
         ],
-        notes=[*summary.space_notes(told), summary.verdict(search, candidate)],
+        notes=[
+            *summary.space_notes(told),
+            *stage.notes,
+            *summary.budget_notes(search),
+            summary.verdict(search, candidate),
+        ],
     )
+
+
+def _require_budget(request: Request) -> None:
+    most, epochs = request.tune.max_epochs, request.train.epochs
+    if most is not None and most <= epochs:
+        raise UsageError(f"tune.max_epochs is {most}, and the baseline alone takes {epochs} (train.epochs); raise it")
 
 
 def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Space, Auto | None]:
@@ -174,25 +190,25 @@ def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Spac
     return auto.space, auto
 
 
-def _splits(flow: Flow, space: Space) -> dict[str, Split]:
-    """Both splits at the baseline's input size, and then at the others of the space."""
-    keys = {name: flow.data.shards([name]) for name in (TRAIN, VAL)}
+def _splits(space: Space, stage: ProofStage) -> dict[str, Split]:
+    """All splits at the baseline's input size, and then at the others of the space."""
     found: dict[str, Split] = {}
     for size in dict.fromkeys(size_of(detector) for detector in space.detectors):
         is_first = not found
-        for name in (TRAIN, VAL):
+        for name, (keys, images) in stage.splits.items():
             key = name if is_first else f"{name}-{size[0]}x{size[1]}"
-            found[key] = Split(name, keys[name], size, is_first)
+            found[key] = Split(name, keys, size, is_first, images)
     return found
 
 
 def _tables(splits: Mapping[str, Split], prepared: Results[prepare.Prepared]) -> Tables:
     images, boxes = prepared.kept("images"), prepared.kept("boxes")
-    train, val = (
+    last = PROOF if PROOF in splits else VAL
+    train, val, proof = (
         {split.size: (images[key], boxes[key]) for key, split in splits.items() if split.name == name}
-        for name in (TRAIN, VAL)
+        for name in (TRAIN, VAL, last)
     )
-    return Tables(train, val, prepared[VAL]["truth"])
+    return Tables(train, val, prepared[VAL]["truth"], proof, prepared[last]["truth"])
 
 
 def _columns(space: Space) -> Mapping[str, Sequence[str]]:
@@ -206,12 +222,3 @@ def _epochs(flow: Flow, search: Search, trials: Iterable[str]) -> Epochs:
     runs = {trial: bench.workspace.below(trial) for trial in trials}
     epochs = search.space.baseline.epochs
     return Epochs(runs, epochs, partial(described, bench), flow.progress, search.ends.__contains__)
-
-
-def _require_boxes(focus: tuple[int, ...], classes: Mapping[int, str], val: prepare.Prepared) -> None:
-    absent = [classes[number] for number in focus if number not in val.classes]
-    if absent:
-        raise DetrayError(
-            f"the class {absent[0]} has no box in the split val, so no AP to tune;"
-            " leave it out of tune.focus or add boxes"
-        )

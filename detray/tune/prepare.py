@@ -1,4 +1,5 @@
-"""The first step of a tuning: the pictures of both splits resized, and the ground truth of val, for all trials."""
+"""The first step of a tuning: the pictures of all splits resized, and the ground truth of what is judged on, for all
+trials."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +7,14 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec.structs import replace
 
 from detray import schema
+from detray.arrays import Ints
 from detray.detectors.data import TrainingData, load
 from detray.detectors.settings import DetectorSettings
-from detray.detectors.training.history import VAL
+from detray.detectors.training.history import TRAIN
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.inputs import read_scene
@@ -19,7 +22,7 @@ from detray.flow.data import Data
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step
 from detray.store import ShardKey
-from detray.tables import boxes, numpy
+from detray.tables import Shard, boxes, numpy
 
 SIDES, CORNERS = ("x", "y", "width", "height"), ("x1", "y1", "x2", "y2")
 TRUTH = pa.schema(
@@ -56,16 +59,18 @@ class Work:
 
 @dataclass(frozen=True)
 class Split:
-    """The task: a split, at an input size; what does not depend on that is said for ``is_first`` only."""
+    """The task: a split, or the ``images`` of it with these ids, at an input size; what does not depend on that is
+    said for ``is_first`` only."""
 
     name: str
     keys: Sequence[ShardKey]
     size: Size
     is_first: bool
+    images: Ints | None = None
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """Images of a split, those that could be read, and of val the classes that have a box which counts."""
+    """Images of a split, those that could be read, and but for train the classes that have a box which counts."""
 
     images_in: int
     images: int
@@ -74,11 +79,13 @@ class Prepared(msgspec.Struct, frozen=True):
 
 def prepare(work: Work, split: Split) -> Output[Prepared]:
     """Read one split; pictures that cannot be read go to quarantine."""
-    shards = [work.data.read_shard(key, columns=work.columns) for key in split.keys]
+    shards = [_part(work.data.read_shard(key, columns=work.columns), split.images) for key in split.keys]
     detector = replace(work.detector, input_height=split.size[0], input_width=split.size[1])
     data = load(shards, detector, work.trained, run=work.run, stage="tune", max_unreadable=work.max_unreadable)
     seen = (
-        [shard.without(data.quarantine["image_id"]) for shard in shards] if split.is_first and split.name == VAL else []
+        [shard.without(data.quarantine["image_id"]) for shard in shards]
+        if split.is_first and split.name != TRAIN
+        else []
     )
     truths = [read_scene(shard, EvaluateSettings()).gt for shard in seen]
     counted = {int(number) for truth in truths for number in np.unique(truth.category[~truth.crowd])}
@@ -95,6 +102,12 @@ def prepare(work: Work, split: Split) -> Output[Prepared]:
             "truth": pa.concat_tables([TRUTH.empty_table(), *map(_truth_rows, truths)]),
         },
     )
+
+
+def _part(shard: Shard, images: Ints | None) -> Shard:
+    """The images of a shard that are among some, by their ids."""
+    ids = shard.images["image_id"]
+    return shard if images is None else shard.without(ids.filter(pc.invert(pc.is_in(ids, value_set=pa.array(images)))))
 
 
 def _image_rows(data: TrainingData) -> pa.Table:
@@ -137,7 +150,7 @@ def read_data(images: Kept, boxes: Kept) -> TrainingData:
 
 
 def read_truth(truth: Kept) -> GroundTruth:
-    """The boxes of the validation split, as the evaluation reads them."""
+    """The boxes of a split that is judged on, as the evaluation reads them."""
     rows = truth.read()
     return GroundTruth(
         numpy(rows, "image_id"), numpy(rows, "category_id"), boxes(rows), numpy(rows, "area"), numpy(rows, "is_crowd")

@@ -45,11 +45,22 @@ class Runs:
 
 @dataclass(frozen=True)
 class Interval:
-    """Paired differences ``[c]`` and the ends of their interval, NaN where it cannot be computed."""
+    """Paired differences ``[c]``, the ends of their interval, their standard error and its degrees of freedom; NaN
+    where these cannot be computed."""
 
     delta: Floats
     low: Floats
     high: Floats
+    error: Floats
+    freedom: Floats
+
+    def chance_below(self, value: float) -> Floats:
+        """The probability ``[c]`` that the true difference is below ``value``, as Student's t has it."""
+        from scipy.stats import t as student
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            chance: Floats = student.cdf((value - self.delta) / self.error, self.freedom)
+        return np.where(self.error == 0, (self.delta < value).astype(np.float64), chance)
 
     def verdicts(self) -> list[Verdict]:
         """better or worse where the interval leaves 0 out."""
@@ -72,7 +83,7 @@ def paired_interval(baseline: Runs, candidate: Runs, candidates: int = 1) -> Int
     delta = difference.mean(axis=0)
     if seeds < 2:
         nothing = np.full(classes, np.nan)
-        return Interval(delta, nothing, nothing)
+        return Interval(delta, nothing, nothing, nothing, nothing)
     over_seeds = difference.var(axis=0, ddof=1) / seeds
     left_out = (candidate.left_out - baseline.left_out).mean(axis=0)
     groups = len(left_out)
@@ -81,8 +92,9 @@ def paired_interval(baseline: Runs, candidate: Runs, candidates: int = 1) -> Int
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = variance**2 / (over_seeds**2 / (seeds - 1) + over_images**2 / max(groups - 1, 1))
     freedom = np.where(variance == 0, seeds - 1, freedom)
-    half = student.ppf(1 - ERROR_RATE / candidates / 2, freedom) * np.sqrt(variance)
-    return Interval(delta, delta - half, delta + half)
+    error = np.sqrt(variance)
+    half = student.ppf(1 - ERROR_RATE / candidates / 2, freedom) * error
+    return Interval(delta, delta - half, delta + half, error, freedom)
 
 
 def mean_over(runs: Runs, classes: Flags) -> Runs:
@@ -99,12 +111,14 @@ def mean_over(runs: Runs, classes: Flags) -> Runs:
 class Proof:
     """A candidate against the baseline.
 
-    ``focus`` holds the mean over the focus classes, ``classes`` ``[c]`` each class; ``kept`` ``[c]``
-    says that a class for sure does not fall by the guard's max_drop.
+    ``focus`` holds the mean over the focus classes, ``classes`` ``[c]`` each class; ``fell`` ``[c]`` is the
+    probability that a class fell by more than the guard's max_drop, NaN where it is not known, and ``kept`` ``[c]``
+    says that it is below the error rate of one side.
     """
 
     focus: Interval
     classes: Interval
+    fell: Floats
     kept: Flags
     is_win: bool
 
@@ -116,6 +130,7 @@ def prove(baseline: Runs, candidate: Runs, is_focus: Flags, max_drop: float, can
     """
     classes = paired_interval(baseline, candidate, candidates)
     focus = paired_interval(mean_over(baseline, is_focus), mean_over(candidate, is_focus), candidates)
-    kept = classes.low > -max_drop
+    fell = classes.chance_below(-max_drop)
+    kept = fell < ERROR_RATE / candidates / 2
     others = ~is_focus & ~np.isnan(classes.delta)
-    return Proof(focus, classes, kept, bool(focus.low[0] > 0 and kept[others].all()))
+    return Proof(focus, classes, fell, kept, bool(focus.low[0] > 0 and kept[others].all()))

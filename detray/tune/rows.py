@@ -107,6 +107,7 @@ def class_deltas(bench: Bench, candidate: Candidate | None) -> pa.Table:
             "seeds": [len(candidate.seeds)] * n,
             "verdict": deltas.verdicts(),
             "is_focus": bench.is_focus,
+            "guard_risk": as_json(candidate.proof.fell),
             "guard_kept": [
                 None if np.isnan(low) else bool(kept)
                 for low, kept in zip(deltas.low, candidate.proof.kept, strict=True)

@@ -7,10 +7,12 @@ without Ray as long as the sampler draws at random (TPE: the first ten), and non
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
 from detray.tune.bench import Bench
+from detray.tune.budget import Budget
 from detray.tune.objective import objective
 from detray.tune.settings import TuneSettings
 from detray.tune.space import Choice, Range, Space
@@ -112,6 +114,11 @@ class Search:
     choices: list[Choice] = field(default_factory=list)
     ends: dict[str, End] = field(default_factory=dict)
 
+    @cached_property
+    def budget(self) -> Budget:
+        """What is left for the search."""
+        return Budget(self.bench.workspace, self.settings.max_epochs, self.settings.minutes)
+
     @property
     def size(self) -> int:
         """How many trials it makes."""
@@ -126,9 +133,9 @@ class Search:
         return [f"search-{number:04d}" for number in range(self.size)]
 
     def next(self) -> Trial | None:
-        """The next trial; None after the last."""
+        """The next trial; None after the last, or after the end of the budget."""
         number = len(self.trials)
-        if number >= self.size:
+        if number >= self.size or self.budget.is_over:
             return None
         trial_id = self.ids[number]
         workspace = self.bench.workspace.below(trial_id)
@@ -146,6 +153,11 @@ class Search:
             Attempt(choice, self.objective(trial)) for trial, choice in zip(self.trials, self.choices, strict=True)
         ]
         return propose(self.space, history, self.settings.search, self.settings.seed)
+
+    def goes_on(self, trial: Trial, epoch: int, ap: object = None) -> bool:
+        """Whether the budget lets a trial go on after an epoch; the baseline always does."""
+        self.budget.take(trial.trial_id, epoch)
+        return trial.is_baseline or not self.budget.is_over
 
     def finish(self, end: End) -> None:
         """Take the end of a trial."""

@@ -60,12 +60,24 @@ class TuneSettings(Section, frozen=True):
     focus: Annotated[tuple[str, ...], Meta(description="class names to gain; empty: the diagnosed classes")] = ()
     guard: GuardSettings = GuardSettings()
     trials: Annotated[int, Meta(ge=2, le=10_000, description="trials of the search, the baseline included")] = 16
+    max_epochs: Annotated[
+        Annotated[int, Meta(ge=2)] | None,
+        Meta(description="epochs of all trials of the search together, after which it ends; null: any"),
+    ] = None
+    minutes: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="after which the search ends, at the end of an epoch; its proof follows; null: any"),
+    ] = None
     search: Annotated[
         Literal["optuna", "random", "grid"],
         Meta(description="how the space is searched: optuna is TPE; grid takes every listed point in its order"),
     ] = "optuna"
     scheduler: Annotated[
-        Literal["asha", "none"], Meta(description="what stops weak trials early; with --serial nothing does")
+        Literal["asha", "median", "none"],
+        Meta(
+            description="what stops weak trials early: asha keeps the best third at each rung, median those above the"
+            " middle of the others; with --serial nothing does"
+        ),
     ] = "asha"
     space: Annotated[
         Literal["auto"] | dict[str, list[Any] | Axis],
@@ -77,6 +89,13 @@ class TuneSettings(Section, frozen=True):
         ),
     ] = "auto"
     finalists: Annotated[int, Meta(ge=1, le=10, description="best trials that are proven against the baseline")] = 1
+    proof_split: Annotated[
+        str | None,
+        Meta(
+            description="what the proof is judged on, and neither search nor early stopping sees; null: test where"
+            " there is one, else half of val, near-duplicates held together; val: what the search saw"
+        ),
+    ] = None
     proof_seeds: Annotated[int, Meta(ge=0, le=100, description="fresh seeds of the proof; 0: none")] = 4
     seed: Annotated[int, Meta(ge=0, lt=2**31, description="of the search")] = 0
 

@@ -27,6 +27,13 @@ def space_notes(auto: Auto | None) -> list[str]:
     return [*told, *rest, *([auto.arm] if auto.arm else [])]
 
 
+def budget_notes(search: Search) -> list[str]:
+    """What ended the search before its last trial."""
+    ran, end = len(search.trials), search.budget.end
+    is_cut = ran < search.size or any(end.status == "stopped" for end in search.ends.values())
+    return [f"the search ended after {ran} of {search.size} trials: {end}"] if end and is_cut else []
+
+
 def trials_table(search: Search) -> Table:
     """The trials of the search, and what each changed."""
     shown = []

@@ -19,7 +19,7 @@ from detray.arrays import Floats
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.loop import EpochResult, detections, train
 from detray.errors import DamagedError, DetrayError
-from detray.evaluate.scores import class_scores
+from detray.evaluate.scores import ImageGroups, class_scores
 from detray.flow.epochs import epoch_file
 from detray.flow.workspace import Workspace
 from detray.tune.bench import Bench
@@ -28,8 +28,8 @@ from detray.tune.objective import focus_ap
 Status = Literal["completed", "stopped", "failed"]
 Values = list[float | None]
 """A number for each class, None without ground truth."""
-Report = Callable[[int, Values], None]
-"""Called after each epoch with its number and every class's AP."""
+Report = Callable[[int, Values], bool]
+"""Called after each epoch with its number and every class's AP; whether the trial goes on."""
 
 CHECKPOINT, MODEL, END = "checkpoint", "model", "end.json"
 """In a trial's workspace: two folders and its end."""
@@ -85,16 +85,17 @@ class End(msgspec.Struct, frozen=True):
     judgement: Judgement | None = None
 
 
-def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: None) -> End:
+def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: True) -> End:
     """Run ``trial``, or what is left of it.
 
     A search trial leaves its model in its workspace; a proof trial, in its end, how that is judged.
     """
     before = epochs(bench, trial)
-    for number, epoch in enumerate(before, 1):
-        report(number, epoch.ap)
+    goes_on = [report(number, epoch.ap) for number, epoch in enumerate(before, 1)]
     if (end := read_end(bench, trial)) is not None:
         return end
+    if not all(goes_on):
+        return conclude(bench, trial, "stopped")
     workspace = place(bench, trial)
     start = perf_counter() - (before[-1].seconds if before else 0.0)
 
@@ -103,7 +104,8 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
             return goodness(bench, trial, before[result.epoch - 1])
         epoch = _scored(bench, result, perf_counter() - start)
         write_epoch(bench, trial, result.epoch, epoch)
-        report(result.epoch, epoch.ap)
+        if not report(result.epoch, epoch.ap) and result.epoch < trial.settings.epochs:
+            raise _Stopped
         return goodness(bench, trial, epoch)
 
     judgement = None
@@ -121,14 +123,21 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Non
             for name, data in model.files().items():
                 workspace.below(MODEL).write(name, data)
         else:
-            judgement = _judged(bench, detections(model, bench.data(trial.detector)[1]))
+            unseen = bench.proof(trial.detector)
+            judgement = _judged(bench, detections(model, unseen), bench.image_groups(unseen))
     except DamagedError:
         raise
+    except _Stopped:
+        return conclude(bench, trial, "stopped")
     except DetrayError as error:
         return conclude(bench, trial, "failed", error=str(error))
     except Exception as error:  # whatever it was, the other trials go on
         return conclude(bench, trial, "failed", error=f"{type(error).__name__}: {str(error).strip()[:500]}")
     return conclude(bench, trial, "completed", judgement=judgement)
+
+
+class _Stopped(Exception):
+    """Nothing of the budget is left."""
 
 
 def goodness(bench: Bench, trial: Trial, epoch: Epoch) -> float | None:
@@ -145,8 +154,8 @@ def kept_among(bench: Bench, trial: Trial, whole: Sequence[Epoch]) -> int:
     return scores.index(max(known)) + 1 if known and trial.settings.keep == "best" else len(whole)
 
 
-def _judged(bench: Bench, found: pa.Table) -> Judgement:
-    scores = class_scores(bench.truth, found, bench.class_ids, bench.image_groups)
+def _judged(bench: Bench, found: pa.Table, groups: ImageGroups) -> Judgement:
+    scores = class_scores(bench.proof_truth, found, bench.class_ids, groups)
     return Judgement(
         as_json(scores.ap.mean(axis=1)), as_json(scores.ap[:, AP50]), [as_json(row) for row in scores.left_out]
     )

@@ -15,6 +15,7 @@ from detray.settings import to_yaml
 from detray.store import absolute
 from detray.tune import serial
 from detray.tune.flow import BEST, Request, RunSearch, tune
+from detray.tune.proof_stage import TEST
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
 from detray.verbs.pictures import read_pictures, require_pictures
@@ -27,7 +28,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     missing = [split for split in (TRAIN, VAL) if split not in config.dataset.splits]
     if missing:
         raise UsageError(f"tuning trains on the split train and judges on val; dataset.splits has no {missing[0]}")
-    require_pictures(config, flow.data, (TRAIN, VAL))
+    require_pictures(config, flow.data, (TRAIN, VAL, config.tune.proof_split or TEST))
     require_weights(config.detector)
     gpus = config.cluster.gpus_per_actor
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
@@ -74,5 +75,6 @@ STAGE = StageDefinition(
     needs=lambda config: (
         ("ingest", "diagnose") if not config.tune.focus or config.tune.space == "auto" else ("ingest",)
     ),
+    uses=("audit",),
     is_for_people=True,
 )

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,10 @@ def played(monkeypatch: pytest.MonkeyPatch, ray_executor: Executor) -> Iterator[
         cloudpickle.unregister_pickle_by_value(module)
 
 
-def make_search(folder: Path) -> Search:
+def make_search(folder: Path, settings: dict[str, Any] | None = None) -> Search:
     config, workspace = Config(), Workspace(Store(str(folder)), ("trials",))
     classes, nothing = {1: "common", 2: "rare"}, InMemory(())
-    tables = Tables({}, {}, nothing)
+    tables = Tables({}, {}, nothing, {}, nothing)
     bench = Bench("played", config.detector, config.predict, classes, classes, (2,), tables, workspace)
     gammas = tuple(QUALITY)
     space = Space(
@@ -77,7 +78,7 @@ def make_search(folder: Path) -> Search:
         {"focal_gamma": gammas},
         guesses=tuple({"focal_gamma": number} for number in range(1, len(gammas))),
     )
-    return Search(bench, space, convert({"scheduler": "asha", "trials": 5}, TuneSettings, "test"))
+    return Search(bench, space, convert({"scheduler": "asha", "trials": 5} | (settings or {}), TuneSettings, "test"))
 
 
 def ends(search: Search) -> dict[float, End]:
@@ -103,6 +104,55 @@ def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: Non
     assert (tmp_path / "died-1.5").read_text() == "x" * (tuning.MAX_FAILURES + 1)
     assert "its process died 4 times" in found[1.5].error
     assert [trial.settings.focal_gamma for trial in search.finalists()] == [1.0]
+
+
+@pytest.mark.slow
+def test_the_budget_and_the_median(tmp_path: Path, played: None) -> None:
+    from detray.cluster import tuning
+
+    (tmp_path / "died-4.0").touch()
+    search = make_search(tmp_path, {"scheduler": "median", "max_epochs": 2 * EPOCHS + 2})
+    tuning.run_search(search, lambda: None, workers=1)
+    found = ends(search)
+    assert {gamma: (end.status, end.epochs) for gamma, end in found.items()} == {
+        2.0: ("completed", EPOCHS),
+        1.0: ("completed", EPOCHS),
+        4.0: ("stopped", 2),
+    }
+
+
+@dataclass(eq=False)
+class Running:
+    """What schedulers see of a trial of Tune's."""
+
+    trial_id: str
+    config: dict[str, Trial]
+    status: str = "RUNNING"
+
+
+def test_schedulers_stop_what_is_behind_and_never_the_baseline(tmp_path: Path) -> None:
+    """Five trials that have come to the end of their epochs one after another, the baseline the weakest."""
+    from detray.cluster import tuning
+
+    def stopped(scheduler: str) -> list[float]:
+        search = make_search(tmp_path / scheduler, {"scheduler": scheduler})
+        found = tuning._scheduler(search)
+        found.set_search_properties(tuning.METRIC, "max")
+        ended = []
+        while (trial := search.next()) is not None:
+            gamma = trial.settings.focal_gamma
+            running = Running(trial.trial_id, {"trial": trial})
+            found.on_trial_add(None, running)
+            for epoch in range(1, EPOCHS + 1):
+                result = {"epoch": epoch, tuning.METRIC: 0.9 if gamma == 1.5 else QUALITY[gamma]}
+                if found.on_trial_result(None, running, result) == "STOP":
+                    ended.append(gamma)
+                    break
+        return ended
+
+    assert stopped("none") == []
+    assert stopped("asha") == [3.0]
+    assert stopped("median") == [3.0]
 
 
 @pytest.mark.slow

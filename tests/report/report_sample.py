@@ -260,7 +260,14 @@ def write_tuning(store: Store, names: tuple[str, ...]) -> None:
             )
     deltas = [
         {"category_id": number, "category_name": name, "baseline_ap": 0.4, "best_ap": 0.41, "delta": 0.01, "seeds": 4}
-        | {"delta_low": -0.015, "delta_high": 0.03, "verdict": "unclear", "is_focus": False, "guard_kept": True}
+        | {
+            "delta_low": -0.015,
+            "delta_high": 0.03,
+            "verdict": "unclear",
+            "is_focus": False,
+            "guard_kept": True,
+            "guard_risk": 0.01,
+        }
         for number, name in enumerate(names[: WEAK - 1], 1)
     ]
     gained = {"baseline_ap": 0.06, "best_ap": 0.134, "delta": 0.074, "delta_low": 0.021, "delta_high": 0.12}

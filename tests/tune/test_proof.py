@@ -92,6 +92,20 @@ def test_a_win_gains_and_keeps_the_others() -> None:
     assert not prove(before, before, FOCUS, 0.02).is_win
 
 
+def test_the_guard_is_a_probability() -> None:
+    random = np.random.default_rng(0)
+    found = paired_interval(*simulate(random, 0.0, by_seed=0.03, by_image=0.1, both=0.0))
+    fell = found.chance_below(-0.02)
+    assert ((fell < 0.025) == (found.low > -0.02)).all()
+    assert np.median(found.chance_below(0.0)) == pytest.approx(0.5, abs=0.02)
+    # where the truth is a fall by just max_drop, the guard says "kept" as seldom as stated
+    true_drop = paired_interval(*simulate(random, -0.02, by_seed=0.03, by_image=0.1, both=0.0))
+    assert (true_drop.chance_below(-0.02) < 0.025).mean() < 0.034
+    certain = prove(runs([0.1, 0.8], [0.1, 0.8]), runs([0.1, 0.7], [0.1, 0.7]), FOCUS, 0.02)
+    assert certain.fell.tolist() == [0.0, 1.0]
+    assert np.isnan(prove(runs([0.1, 0.8]), runs([0.1, 0.7]), FOCUS, 0.02).fell).all()
+
+
 def test_unclear_where_the_seeds_disagree() -> None:
     proof = prove(runs([0.1, 0.8], [0.1, 0.8]), runs([0.3, 0.8], [0.05, 0.8]), FOCUS, 0.02)
     assert proof.classes.verdicts() == ["unclear", "unclear"]

@@ -21,9 +21,11 @@ from detray.detectors.settings import TrainSettings
 from detray.detectors.training.loop import EpochResult, Learned
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import InProcess
+from detray.flow.workspace import Workspace
 from detray.settings import convert, read_yaml
 from detray.store import Store
 from detray.tune import trial as trial_module
+from detray.tune.budget import Budget
 from detray.verbs.base import Context, Outcome
 from detray.verbs.config import Config
 from detray.verbs.tune import STAGE
@@ -41,6 +43,8 @@ class Played:
     def __init__(self, sharpness: Sharpness, wanes: float = 0.0) -> None:
         self.sharpness, self.wanes = sharpness, wanes
         self.calls: list[tuple[TrainSettings, int]] = []
+        self.seen: list[list[int]] = []
+        self.proven: list[list[int]] = []
         self.sizes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
 
     def __call__(
@@ -55,6 +59,7 @@ class Played:
         on_epoch: Callable[[EpochResult], float | None],
         checkpoint: Path,
     ) -> Learned:
+        self.seen.append(validation.image_ids.tolist())
         self.sizes.append((data.images.shape[1:], validation.images.shape[1:]))
         state = checkpoint / "state.json"
         epoch, best, score = json.loads(state.read_text()) if state.exists() else (0, 0, -1.0)
@@ -69,8 +74,12 @@ class Played:
                 best, score = epoch, judged
             checkpoint.mkdir(parents=True, exist_ok=True)
             state.write_text(json.dumps((epoch, best, score)))
-        model = PlayedModel(lambda data: self._detections(data, settings, ids, best), best)
-        return Learned(model, best, epoch)
+
+        def detect(data: TrainingData) -> pa.Table:
+            self.proven.append(data.image_ids.tolist())
+            return self._detections(data, settings, ids, best)
+
+        return Learned(PlayedModel(detect, best), best, epoch)
 
     def _detections(self, data: TrainingData, settings: TrainSettings, ids: list[int], epoch: int) -> pa.Table:
         random = np.random.default_rng((settings.seed, epoch))
@@ -397,6 +406,55 @@ def test_the_space_follows_from_the_diagnosis(store: Store, config: Config, play
     auto = convert({"tune": {"focus": ["blue"], "space": "auto"}}, Config, "test")
     assert STAGE.needs(auto) == ("ingest", "diagnose")
     assert STAGE.needs(config) == ("ingest",)
+
+
+def test_the_budget_of_epochs_ends_the_search(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    play(sharp)
+    outcome = tune(store, config, tune={"trials": 6, "max_epochs": 7, "proof_seeds": 0})
+    trials = store.read("trials").to_pylist()
+    assert [(row["status"], row["epochs"]) for row in trials] == [("completed", 3), ("completed", 3), ("stopped", 1)]
+    assert "the search ended after 3 of 6 trials: tune.max_epochs, 7" in outcome.notes
+    with pytest.raises(UsageError, match=r"max_epochs is 3, and the baseline alone takes 3"):
+        tune(store, config, tune={"max_epochs": 3})
+
+
+def test_the_budget_of_minutes_is_kept_over_restarts(
+    store: Store, config: Config, play: Callable[..., Played], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at the clock is a minute after the one before; the baseline ends all the same."""
+    clock = iter(range(0, 100_000, 60))
+    monkeypatch.setattr("detray.tune.budget.monotonic", lambda: next(clock))
+    play(sharp)
+    tune(store, config, tune={"trials": 6, "minutes": 2, "proof_seeds": 0})
+    assert [(row["status"], row["epochs"]) for row in store.read("trials").to_pylist()] == [("completed", 3)]
+    budget = Budget(Workspace(store, ("trials",)), None, 5)
+    budget.begin()
+    budget.take("search-0000", 1)
+    again = Budget(Workspace(store, ("trials",)), None, 3)
+    again.begin()
+    assert not again.is_over
+    assert again.is_over
+
+
+def test_the_proof_is_judged_on_what_nobody_saw(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    played = play(sharp)
+    outcome = tune(store, config, tune={"proof_split": None})
+    assert outcome.facts["proof_split"] == "a part of val"
+    assert "there is no split test: 4 of the 8 pictures of val are kept for the proof" in outcome.notes[0]
+    seen, judged = {frozenset(ids) for ids in played.seen}, {frozenset(ids) for ids in played.proven}
+    assert len(seen) == len(judged) == 1
+    assert not next(iter(seen)) & next(iter(judged))
+    assert next(iter(seen)) | next(iter(judged)) == set(range(1, 9))
+    assert outcome.counts == {"in": 20, "kept": 20, "quarantined": 0}
+
+
+def test_a_split_that_is_named_is_proven_on(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    played = play(sharp)
+    with pytest.raises(UsageError, match=r"proof_split is holdout, and dataset\.splits has no pictures"):
+        tune(store, config, tune={"proof_split": "holdout"})
+    with pytest.raises(UsageError, match="which the trials learn from"):
+        tune(store, config, tune={"proof_split": "train"})
+    assert played.calls == []
 
 
 def test_a_grid_is_gone_through_or_refused(store: Store, config: Config, play: Callable[..., Played]) -> None:
