@@ -9,8 +9,13 @@ from detray.diagnose.evidence.caps import CapEvidence
 from detray.diagnose.evidence.confusion import ConfusionEvidence
 from detray.diagnose.evidence.cuts import CutEvidence
 from detray.diagnose.evidence.detections import DetectionEvidence
+from detray.diagnose.evidence.lacking import Lacking, find_lacking
+from detray.diagnose.evidence.looseness import Looseness, find_looseness
+from detray.diagnose.evidence.pictures import PICTURES_FAR
+from detray.diagnose.evidence.renaming import Renamed, find_renamed
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.scores import ScoreEvidence
+from detray.diagnose.evidence.sides import EVALUATED, TRAIN, Side, Sides
 from detray.diagnose.evidence.split import Split
 from detray.diagnose.evidence.training import TrainingEvidence
 
@@ -87,6 +92,44 @@ class Case:
         return CapEvidence(
             self.result, self.boxes, self.split.inputs.max_detections, self.split.repaired.image_detections
         )
+
+    @cached_property
+    def sides(self) -> Sides | None:
+        """The class here and on training pictures; None where these are unknown, or ids or boxes are mixed up, or the
+        pictures are others here: then nothing that differs tells of labels."""
+        seen = self.split.inputs.trained
+        if seen is None or self.trained is None or self.is_repaired or not self.pictures_alike:
+            return None
+        own = {k: k for k in self.split.names}
+        return Sides(
+            Side(EVALUATED, self.result, self.split.repaired, own, seen.n_evaluated),
+            Side(TRAIN, self.trained, seen.counts, seen.ids, seen.n_images),
+        )
+
+    @property
+    def pictures_alike(self) -> bool:
+        """Whether nothing says that the pictures are others than in training."""
+        return not any(drift.distance >= PICTURES_FAR for drift in self.split.inputs.pictures or ())
+
+    @cached_property
+    def lacking(self) -> Lacking | None:
+        """The split that lacks labels of the class."""
+        return None if self.sides is None else find_lacking(self.sides)
+
+    @cached_property
+    def looseness(self) -> Looseness | None:
+        """The split whose boxes of the class are loose."""
+        return None if self.sides is None else find_looseness(self.sides)
+
+    @cached_property
+    def renamed(self) -> Renamed | None:
+        """The split in which names of the class are wrong."""
+        return None if self.sides is None else find_renamed(self.sides, self.category)
+
+    @property
+    def has_faulty_split(self) -> bool:
+        """Whether the labels of one split alone are at fault, of which any difference of the labels may come."""
+        return any(found is not None for found in (self.lacking, self.looseness, self.renamed))
 
     @cached_property
     def training(self) -> TrainingEvidence:

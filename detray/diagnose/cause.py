@@ -38,6 +38,8 @@ class Verdict:
     sentence: str
     remedy: str
     config: dict[str, Any] | None = None
+    explains: tuple[str, ...] = ()
+    """Names of causes that come of it here, beside those that always do."""
     boxes: Flags | None = field(default=None, repr=False, compare=False)
     """The boxes of the class, ``[n]``, that the cause is about; None: it is not about single boxes."""
     detections: Flags | None = field(default=None, repr=False, compare=False)

@@ -113,6 +113,6 @@ def claims_of(rows: Sequence[Mapping[str, Any]], label_errors: pa.Table, cap: in
             continue
         config = parse_yaml(row["remedy_config"] or "{}", "remedy_config")
         test, edits = BY_CAUSE.get(row["cause"]), Edits.none()
-        if isinstance(test, LabelsEdited):
+        if isinstance(test, LabelsEdited) and "clean" in config:  # labels of training are none of this split
             edits = edits_of(label_errors, test.kind, row["category_id"], config["clean"]["min_score"])
         yield Claim(row["category_id"], row["cause"], row["d_ap"], json.loads(row["evidence"]), config, cap, edits)

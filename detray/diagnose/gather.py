@@ -8,9 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import tables
+from detray.audit.picture_measures import PROPERTIES
+from detray.detectors.training.history import TRAIN
 from detray.diagnose.causes.ground_truth.noisy_boxes import LOOSE_RULES
 from detray.diagnose.causes.training_data.train_eval_shift import SHIFT_RULES
 from detray.diagnose.evidence.inputs import Inputs, Training, TrainingSeen
+from detray.diagnose.evidence.learning import Course
+from detray.diagnose.evidence.pictures import PictureDrift, drifts_of, measured
 from detray.diagnose.mapping.repairs import MappingRepairs
 from detray.diagnose.observation.shapes import Shapes
 from detray.diagnose.request import Request
@@ -56,7 +60,7 @@ def gather(flow: Flow, request: Request, work: Work, prefix: str, metrics: pa.Ta
         ids = _ids(work.names, there.names, training.shapes)
         source, sample, lost = _detections(flow, request, there, prefix, metrics)
         note("train_detections", lost)
-        if source is not None:
+        if source is not None and work.weak:
             weak = tuple(sorted(ids[k] for k in work.weak if k in ids))
             there = replace(there, weak=weak, floors={}, sample=sample)
             keys = flow.data.shards([there.split])
@@ -71,6 +75,8 @@ def gather(flow: Flow, request: Request, work: Work, prefix: str, metrics: pa.Ta
         trained=None
         if seen is None
         else TrainingSeen(seen.counts, ids, seen.n_images, given.n_images, is_sample=sample is not None),
+        pictures=None if request.train in (None, work.split) else _pictures(flow.data, work.split, request.train),
+        course=_course(flow.data) if request.is_trained_here else None,
         base_aps=base_aps,
         findings=_findings(flow.data, work.split) if flow.data.manifest("audit") is not None else None,
         shapes=given.shapes,
@@ -85,6 +91,28 @@ def own_names(data: Data, split: str) -> dict[int, str]:
     """The classes that the annotations of a split list or name, by id."""
     categories = data.read("categories", filters=[("split", "=", split)])
     return tables.class_names(categories.filter(pc.equal(categories["source"], "annotations")))
+
+
+def _pictures(data: Data, split: str, train: str) -> tuple[PictureDrift, ...] | None:
+    """In what the pictures differ from those of training, as far as the audit has measured them."""
+    if data.manifest("audit") is None:
+        return None
+    sides: dict[str, list[pa.Table]] = {split: [], train: []}
+    for part in data.files("image_stats", "audit"):
+        rows = data.read_files([part], "image_stats", ("split", *PROPERTIES), [("split", "in", list(sides))])
+        for name, own in sides.items():
+            own.append(rows.filter(pc.equal(rows["split"], name)))
+    return drifts_of(*(measured(own) for own in sides.values()))
+
+
+def _course(data: Data) -> Course | None:
+    """The losses of the training, where it was run in the same output."""
+    if data.manifest("train") is None:
+        return None
+    rows = data.read("history", columns=("epoch", "split", "category_id", "loss"))
+    rows = rows.filter(pc.and_(pc.is_null(rows["category_id"]), pc.is_valid(rows["loss"])))
+    rows = rows.filter(pc.equal(rows["split"], TRAIN)).sort_by("epoch")
+    return Course(tuple(rows["loss"].to_pylist())) if rows.num_rows else None
 
 
 def _training(flow: Flow, there: Work, prefix: str) -> Training:

@@ -62,7 +62,7 @@ def ranked(case: Case, causes: Sequence[Cause] = CAUSES) -> list[Ranked]:
     causes = [cause for cause in causes if is_looked_for(cause, case.split.inputs)]
     holding = [(cause, verdict) for cause in causes if (verdict := cause.judge(case)) is not None]
     holding += _stand_in(case, causes, holding)
-    explained = {name for cause, _ in holding for name in cause.explains}
+    explained = {name for cause, verdict in holding for name in (*cause.explains, *verdict.explains)}
     held = [(cause, verdict, cause.name in explained) for cause, verdict in holding]
     if case.is_repaired:
         names = {cause.name for cause, _, _ in held}

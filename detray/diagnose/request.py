@@ -41,6 +41,7 @@ class Request:
         reach: the input that the model resizes pictures to, and its anchors, if they are known.
         pipeline: the pipeline.config that the model is trained with, if one is stated.
         model: that counter-tests may run again.
+        is_trained_here: whether the model is the one that was trained in the same output.
     """
 
     run: str
@@ -56,3 +57,4 @@ class Request:
     max_detections: int = 100
     pipeline: PipelineFile | None = None
     model: ModelAtHand | None = None
+    is_trained_here: bool = False

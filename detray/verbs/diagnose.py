@@ -48,7 +48,8 @@ def run(context: Context, flow: Flow) -> Outcome:
     if own is not None:  # ids of predictions are the data's: those of the model would only seem to contradict them
         classes = {own.get(k, elsewhere(k, own.values())): name for k, name in classes.items()}
     model = model_at_hand(context, flow.data, path) if config.diagnose.confirm else None
-    return diagnose(flow, replace(request, model_classes=classes, reach=reach, model=model))
+    request = replace(request, model_classes=classes, reach=reach, model=model)
+    return diagnose(flow, replace(request, is_trained_here=config.detector.path is None))
 
 
 def model_at_hand(context: Context, data: Data, path: str) -> ModelAtHand:

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from detray import schema
+from detray.boxes import Reach
 from detray.diagnose.flow import diagnose
 from detray.diagnose.observation.image_set import read_image_set
 from detray.diagnose.request import Request
@@ -54,6 +56,10 @@ def run(
     findings: pa.Table | None = None,
     label_map: Mapping[int, str] | None = None,
     unseen: pa.ChunkedArray | None = None,
+    sample: float | None = None,
+    reach: Reach | None = None,
+    pictures: pa.Table | None = None,
+    losses: Sequence[float] = (),
 ) -> InMemoryRun:
     """Diagnose the split ``val``.
 
@@ -66,10 +72,14 @@ def run(
         findings: the audit's.
         label_map: names by id, as the model was trained with.
         unseen: images whose pictures it could not read.
+        sample: share of the training images that the detector was run on, where they are not evaluated.
+        reach: of the detector.
+        pictures: image_stats, as the audit has them.
+        losses: of the training, by epoch, where it was run in the same output.
     """
     splits = {"val": tables} | ({} if train is None else {"train": train})
     found = {"val": class_aps(tables) if aps is None else aps}
-    if train is not None and train["predictions"].num_rows:
+    if train is not None and train["predictions"].num_rows and sample is None:
         found["train"] = class_aps(train)
     rows = [
         {"split": split, "category_id": k, "area_range": "all", "n_ground_truth": 1, "ap": ap, "ap50": ap50}
@@ -80,8 +90,17 @@ def run(
     data = MemoryData(
         [Shard(split, *(own[name] for name in names)) for split, own in splits.items()],
         {"class_metrics": _metrics(rows), "quarantine": _unread(() if unseen is None else unseen.to_pylist())}
-        | ({} if findings is None else {"findings": findings}),
-        {"predict": {"facts": {"model": "model"}}, "evaluate": {}} | ({} if findings is None else {"audit": {}}),
+        | ({} if findings is None else {"findings": findings})
+        | ({} if pictures is None else {"image_stats": pictures})
+        | {"history": _history(losses)},
+        {
+            "predict": {
+                "facts": {"model": "model"} | ({"sample": {"split": "train", "share": sample}} if sample else {})
+            },
+            "evaluate": {},
+        }
+        | ({} if findings is None and pictures is None else {"audit": {}})
+        | ({"train": {}} if losses else {}),
     )
     with tempfile.TemporaryDirectory() as folder:
         settings = settings or DiagnoseSettings()
@@ -90,6 +109,7 @@ def run(
             file.write_text(json.dumps(_results(base)))
             settings = msgspec.structs.replace(settings, base_detections=str(file))
         request = Request("scene", ("val",), settings, train=None if train is None else "train", label_map=label_map)
+        request = replace(request, reach=reach, is_trained_here=bool(losses))
         return run_in_memory(diagnose, data, request, tables=TABLES)
 
 
@@ -103,6 +123,11 @@ def _metrics(rows: list[dict[str, object]]) -> pa.Table:
     columns = ("split", "category_id", "area_range", "n_ground_truth", "ap", "ap50", "best_f1_threshold")
     own = pa.schema([schema.schema("class_metrics").field(name) for name in columns])
     return pa.Table.from_pylist(rows, own)
+
+
+def _history(losses: Sequence[float]) -> pa.Table:
+    rows = [{"epoch": epoch, "split": "train", "loss": loss} for epoch, loss in enumerate(losses, start=1)]
+    return schema.from_rows("history", rows, run="scene")
 
 
 def _unread(images: Sequence[int]) -> pa.Table:

@@ -64,7 +64,7 @@ def test_a_cause_lies_in_the_folder_of_its_group() -> None:
 
 def test_a_cause_is_not_looked_for_without_what_it_needs() -> None:
     [line] = not_looked_for(Inputs())
-    assert line.startswith("not looked for: noisy_boxes (no audit); ")
+    assert line.startswith("not looked for: noisy_boxes (no audit and no training detections); ")
     assert line.endswith("; undertrained, overfit (no training detections)")
     assert "; train_eval_shift (no training annotations and no audit); " in line
     assert "few_examples" not in line

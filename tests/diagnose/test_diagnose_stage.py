@@ -164,7 +164,7 @@ def test_training_files_and_label_map_are_read(tmp_path: Path) -> None:
     assert own == ["absent_in_training", "no_detections"]
     notes = store.manifest("diagnose")["notes"]
     assert any(note.startswith("diagnose.train_detections: 2 detections have no score") for note in notes)
-    assert [note for note in notes if "not looked for" in note] == ["val: not looked for: noisy_boxes (no audit)"]
+    assert not any("not looked for" in note for note in notes)
     store = _run(tmp_path / "map", gt, dt, label_map=str(label_map))
     own = [row["cause"] for row in _rows(store) if row["category_id"] == trial.category]
     assert own == ["label_id_mismatch", "no_detections"]

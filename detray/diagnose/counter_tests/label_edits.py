@@ -11,6 +11,7 @@ from detray.diagnose.causes.ground_truth.missing_labels import MissingLabels
 from detray.diagnose.causes.ground_truth.noisy_boxes import NoisyBoxes
 from detray.diagnose.causes.ground_truth.wrong_labels import WrongLabels
 from detray.diagnose.counter_tests.counter_test import Claim, CounterTest, Edits
+from detray.diagnose.evidence.sides import TRAIN
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.image_set import ImageSet
 
@@ -30,6 +31,8 @@ class LabelsEdited(CounterTest):
     """Numbers of the evidence that count the labels in question."""
 
     def obstacle(self, claim: Claim) -> str | None:
+        if claim.numbers.get("split") == TRAIN:
+            return "takes another training, with its labels mended"
         return None if len(claim.edits) else "needs a person: no suspected label is sure enough for clean to edit it"
 
     def denies(self, claim: Claim) -> bool:
@@ -58,7 +61,7 @@ class BoxesRelabelled(LabelsEdited):
 
     cause = WrongLabels.name
     kind = "wrong_class"
-    counted = ("covered", "on_other")
+    counted = ("covered", "on_other", "contradicted")
     verb = "relabelled"
 
 

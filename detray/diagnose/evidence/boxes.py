@@ -6,12 +6,17 @@ from functools import cached_property
 import numpy as np
 
 from detray.arrays import Flags, Floats
+from detray.audit.rules.reach import is_reached
+from detray.boxes import Reach
+from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.chance import Auc
 from detray.diagnose.evidence.confusion import ConfusionEvidence
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.scores import ScoreEvidence
 from detray.diagnose.observation.counts import FEW_BOXES
 from detray.diagnose.observation.rows import NONE
+
+SMALL_AT_INPUT = Criterion(16, "px: two strides of the finest level of most detectors, 8 px (Lin et al., FPN, 2017)")
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,23 @@ class BoxEvidence:
             return side
         is_known = np.isfinite(boxes.image_size).all(axis=1)
         return np.where(is_known, side * np.sqrt(np.prod(self.input_size) / boxes.image_size.prod(axis=1)), side)
+
+    @property
+    def median_side(self) -> float:
+        """Of its boxes; infinite where the model's input is not known, or there is none."""
+        is_known = self.input_size is not None and len(self.sizes) > 0
+        return float(np.median(self.sizes)) if is_known else np.inf
+
+    def below_anchors(self, reach: Reach) -> float:
+        """The share of its boxes that no anchor reaches since they are smaller than the smallest."""
+        if not reach.anchors or not len(self.sizes):
+            return 0.0
+        boxes, anchors = self.result.boxes, np.array(reach.anchors)
+        scale = np.array([reach.input_width, reach.input_height]) / boxes.image_size
+        sides = np.where(np.isfinite(scale), boxes.box[:, 2:].clip(1e-9) * scale, np.inf)
+        is_small = sides.prod(axis=1) < anchors.prod(axis=1).min()
+        sides = np.where(is_small[:, None], sides, 1.0)
+        return float((is_small & ~is_reached(sides, anchors)).mean())
 
     @cached_property
     def size_auc(self) -> Auc | None:

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from detray.boxes import Reach
+from detray.diagnose.evidence.learning import Course, ap50s
+from detray.diagnose.evidence.pictures import PictureDrift
 from detray.diagnose.observation.counts import ClassCounts
 from detray.diagnose.observation.shapes import Shapes
 
@@ -44,6 +47,11 @@ class TrainingSeen:
     n_evaluated: int
     is_sample: bool = False
 
+    @cached_property
+    def ap50s(self) -> dict[int, float]:
+        """AP50 there by class, by the ids of the training annotations."""
+        return ap50s(self.counts)
+
     @property
     def words(self) -> str:
         """The pictures as sentences name them."""
@@ -60,6 +68,10 @@ class Inputs:
     """The classes that the model's own file lists, one for each of its outputs."""
     trained: TrainingSeen | None = None
     """What the model does on training pictures."""
+    pictures: tuple[PictureDrift, ...] | None = None
+    """Properties in which the pictures differ from those of training; None where they were not measured."""
+    course: Course | None = None
+    """Of the training, where it was run here."""
     base_aps: Mapping[int, tuple[float, float]] | None = None
     """AP and AP50 of the model that it was fine-tuned from, on the evaluated split, by class."""
     findings: Mapping[tuple[int, str], int] | None = None

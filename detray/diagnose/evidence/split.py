@@ -93,6 +93,13 @@ class Split:
         return {k: score for k, score in floors.items() if score is not None}
 
     @cached_property
+    def training_ids(self) -> dict[int, int]:
+        """The classes' ids in the training annotations, by name, by those here."""
+        training = self.inputs.training
+        named = {} if training is None else {name: k for k, name in sorted(training.names.items(), reverse=True)}
+        return {k: named[name] for k, name in self.names.items() if name in named}
+
+    @cached_property
     def drifts(self) -> dict[int, dict[str, float]]:
         """By class: distances of sizes and aspects here from those in training, where enough boxes are known."""
         training = self.inputs.training
@@ -111,6 +118,17 @@ class Split:
             if sizes is not None and aspects is not None:
                 drifts[category] = {"sizes": sizes, "aspects": aspects}
         return drifts
+
+    def working_above(self, category: int, side: float) -> tuple[int, float] | None:
+        """Of the other classes that work the smallest of at least ``side`` px at the model's input in the middle, by
+        its id, and its side; None where there is none, or the input is not known."""
+        size, found = self.inputs.input_size, []
+        for k in self.reference.classes:
+            share = self.inputs.shapes.median_size(k)
+            if k != category and size is not None and share is not None and share <= 1:
+                found.append((share * float(np.sqrt(size[0] * size[1])), k))
+        above = min((one for one in found if one[0] >= side), default=None)
+        return None if above is None else (above[1], above[0])
 
     def recall_by_size(self, category: int) -> tuple[float, float] | None:
         """Recall of the small (area up to 32²) and of the larger boxes of the other classes; None where

@@ -5,11 +5,14 @@ from functools import cached_property
 
 import numpy as np
 
-from detray.diagnose.criterion import Criterion
+from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.split import Split
 
 LEARNT_AP50 = Criterion(0.5, "diagnose.weak_below: a class below it on its training pictures is not learnt")
+
+AS_RARE = Criterion(1.25, "times the boxes of the class: hardly more")
+FOUND_WELL = Criterion(0.15, f"share of its boxes that a class misses which rarity does not harm: {SUITE}")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,17 @@ class TrainingEvidence:
         """AP and AP50 on training pictures; None where the model was not run on them, or they hold no box."""
         ap, ap50 = (None, None) if self.seen is None else (self.seen.ap, self.seen.ap50)
         return None if ap is None or ap50 is None else (ap, ap50)
+
+    @property
+    def class_ap50s(self) -> dict[int, float]:
+        """AP50 on training pictures of all classes, by their ids in the training annotations."""
+        seen = self.split.inputs.trained
+        return {} if seen is None else seen.ap50s
+
+    @property
+    def nothing_learnt(self) -> bool:
+        """Whether no class is found on training pictures: of such a model nothing tells of labels."""
+        return bool(self.class_ap50s) and max(self.class_ap50s.values()) < LEARNT_AP50
 
     @property
     def words(self) -> str:
@@ -64,6 +78,18 @@ class TrainingEvidence:
         """The same in the median of the other classes."""
         others = [drifts for k, drifts in self.split.drifts.items() if k != self.category]
         return {name: float(np.median([drifts[name] for drifts in others])) for name in self.drifts if others}
+
+    @property
+    def rarer_found_well(self) -> bool:
+        """Whether a class with hardly more boxes in training (else here), or fewer, works and misses few of its own."""
+        n, training, ids = self.share_of_boxes[0], self.split.inputs.training, self.split.training_ids
+        return any(
+            0
+            < (self.split.repaired.boxes.get(k, 0) if training is None else training.shapes.boxes.get(ids.get(k), 0))
+            <= AS_RARE * n
+            for k, each in self.split.reference.classes.items()
+            if k != self.category and each.missed is not None and each.missed <= FOUND_WELL
+        )
 
     @property
     def share_of_boxes(self) -> tuple[int, float, str]:

@@ -33,6 +33,14 @@ class Shapes(Counted):
         alike, so between its images and its boxes."""
         return float(np.sqrt(max(self.boxes.get(category, 0), 1) * max(self.images.get(category, 0), 1)))
 
+    def median_size(self, category: int) -> float | None:
+        """The median size, as a share of the image's; None without boxes."""
+        own = sorted((number, n) for (owner, number), n in self.sizes.items() if owner == category)
+        if not own:
+            return None
+        place = np.searchsorted(np.cumsum([n for _, n in own]), sum(n for _, n in own) / 2)
+        return float(2 ** ((own[int(place)][0] + 0.5) / BINS_PER_OCTAVE))
+
 
 def box_shapes(image_set: ImageSet) -> Shapes:
     """The shapes of an image set's boxes."""

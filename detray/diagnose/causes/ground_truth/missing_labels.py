@@ -2,11 +2,13 @@ import numpy as np
 
 from detray.arrays import Ints
 from detray.diagnose.case import Case
-from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence, number
+from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence, number, percent
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC, LIKE_TRUE_UPPER_AUC
 from detray.diagnose.evidence.bare_images import BareImages, outscores
 from detray.diagnose.evidence.chance import Auc
+from detray.diagnose.evidence.lacking import LACKING_SHARE, Lacking
+from detray.diagnose.evidence.sides import TRAIN
 from detray.diagnose.evidence.unlabelled import believed, unlabelled
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
 from detray.diagnose.observation.counts import MIN_HITS, NIL_RECALL
@@ -17,6 +19,10 @@ MORE_THERE = Criterion(1, f"standard errors beyond chance from which detections 
 
 _WORST = 10
 """Images that the evidence names."""
+_TRAIN_REMEDY = (
+    "Look at some training pictures for objects without a box. Diagnose the training split too (predict.splits), review"
+    " the boxes that label_errors suspects there (kind missing), let clean add the confirmed ones, and train again."
+)
 _REMEDY = "Review the suspected boxes in label_errors (kind missing) and let clean add the confirmed ones."
 
 
@@ -28,7 +34,10 @@ class MissingLabels(Cause):
     the classes that work have at such scores. Or images without a box of the class hold far more
     confident detections than the others hold beside their boxes, as many and with such scores as objects
     have there: the class was skipped in whole images. A model that errs in images without the object
-    does so in other numbers or with other scores; where it does not, only a look at the pictures tells.
+    does so in other numbers or with other scores; where it does not, only a look at the pictures tells. Or, where the
+    model was run on training pictures: in one split far more of the sure detections stand where no box is than in the
+    other, and for as many of them it has far fewer boxes; so labels are missing there, be it in training. A model that
+    hardly knows the class tells it by numbers: it detects as much in training, beside a quarter of the boxes or less.
     Source: confident false positives as missing annotations: ObjectLab (Tkachenko et al., 2023).
     Example: annotators drew the cars near the camera and left the parked ones out.
     Remedy: review the suspected boxes (label_errors, kind missing) and let clean add them.
@@ -39,18 +48,27 @@ class MissingLabels(Cause):
     explains = ("background_confusion",)
 
     def judge(self, case: Case) -> Verdict | None:
-        result, background, auc = case.result, case.background, case.background.auc
-        if result.n_true < MIN_HITS or result.recall < NIL_RECALL or auc is None or auc.is_bad:
-            return None
-        bare = BareImages.of(background, case.split.n_images_detected)
-        is_there = 2 * len(bare.scores) >= int(background.high.sum()) and bare.errors >= MORE_THERE
-        if outscores(background.high_auc) or (is_there and bare.is_unlike):
-            return None  # the model takes something else for the class
-        # in a noisy model the false ones fade out below; left-out objects score as the true ones above it
-        upper = background.high_auc
-        is_like_true = auc.value <= LIKE_TRUE_AUC or (upper is not None and upper.value <= LIKE_TRUE_UPPER_AUC)
-        verdict = _left_out(case, auc) if is_like_true else None
-        return verdict or (_skipped(case, bare) if bare.are_skipped else None)
+        lacking = case.lacking
+        if lacking is not None and lacking.side.split == TRAIN:
+            return _in_one_split(case, lacking)
+        within = None if case.training.nothing_learnt else _within(case)
+        return within or (None if lacking is None else _in_one_split(case, lacking))
+
+
+def _within(case: Case) -> Verdict | None:
+    """What the evaluated split alone tells."""
+    result, background, auc = case.result, case.background, case.background.auc
+    if result.n_true < MIN_HITS or result.recall < NIL_RECALL or auc is None or auc.is_bad:
+        return None
+    bare = BareImages.of(background, case.split.n_images_detected)
+    is_there = 2 * len(bare.scores) >= int(background.high.sum()) and bare.errors >= MORE_THERE
+    if outscores(background.high_auc) or (is_there and bare.is_unlike):
+        return None  # the model takes something else for the class
+    # in a noisy model the false ones fade out below; left-out objects score as the true ones above it
+    upper = background.high_auc
+    is_like_true = auc.value <= LIKE_TRUE_AUC or (upper is not None and upper.value <= LIKE_TRUE_UPPER_AUC)
+    verdict = _left_out(case, auc) if is_like_true else None
+    return verdict or (_skipped(case, bare) if bare.are_skipped else None)
 
 
 def _left_out(case: Case, auc: Auc) -> Verdict | None:
@@ -123,6 +141,51 @@ def _skipped(case: Case, bare: BareImages) -> Verdict | None:
         else f"Look at these images. {_REMEDY}",
         config=clean("add"),
         detections=there,
+    )
+
+
+def _in_one_split(case: Case, lacking: Lacking) -> Verdict:
+    """The detections of one split tell that it lacks boxes that the other has."""
+    side, other, n = lacking.side, lacking.other, lacking.n_bare
+    is_train = side.split == TRAIN
+    n_missing = round(lacking.expected) - side.result.n_boxes
+    return Verdict(
+        confidence=confidence(lacking.share, LACKING_SHARE),
+        d_ap=None if is_train else regained(case.result, Mend(labelled=lacking.bare)),
+        numbers={
+            "split": side.split,
+            "unlabelled": n,
+            "sure": lacking.n_sure,
+            "unlabelled_elsewhere": lacking.other_bare,
+            "sure_elsewhere": lacking.other_sure,
+            "score": lacking.floor,
+            "boxes": side.result.n_boxes,
+            "boxes_expected": lacking.expected,
+            "boxes_per_image": side.per_image,
+            "boxes_per_image_elsewhere": other.per_image,
+        },
+        sentence=f"The {side.words} lack boxes of {case.label}: {_told(lacking)} It has {side.per_image:.2f} boxes an"
+        f" image ({other.per_image:.2f} on the {other.pictures}); for what the model finds about {n_missing} of"
+        f" {lacking.expected:.0f} are missing.",
+        remedy=_TRAIN_REMEDY if is_train else _REMEDY,
+        config=None if is_train else clean("add"),
+        detections=None if is_train else lacking.bare,
+    )
+
+
+def _told(lacking: Lacking) -> str:
+    """What the detections tell, in a sentence."""
+    side, other, n = lacking.side, lacking.other, lacking.n_bare
+    if lacking.by_number:
+        return (
+            f"the model detects it {lacking.n_sure} times with a score of {lacking.floor:.2f} or more on"
+            f" {side.n_images} {side.pictures}, {lacking.other_sure} times on {other.n_images} {other.pictures}, and"
+            " all other classes together have as many boxes an image in both."
+        )
+    return (
+        f"of {lacking.n_sure} detections that score {lacking.floor:.2f} or more on the {side.pictures}, {n}"
+        f" ({percent(n / lacking.n_sure)}) stand where no box is drawn, and of {lacking.other_sure} on the"
+        f" {other.pictures} {lacking.other_bare} ({percent(lacking.other_bare / lacking.other_sure)})."
     )
 
 

@@ -1,13 +1,22 @@
+import numpy as np
+
 from detray.diagnose.case import Case
 from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence, percent
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.inputs import Input
+from detray.diagnose.evidence.looseness import LARGER, Looseness
+from detray.diagnose.evidence.sides import TRAIN
 from detray.diagnose.mend import Mend, regained
 from detray.diagnose.observation.counts import MIN_HITS
 
 FLAGGED_SHARE = Criterion(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
 NOISY_SHARE = Criterion(0.4, f"untight share of true detections where the audit confirms it: {SUITE}")
 
+_REMEDY = "Review the suspected boxes in label_errors (kind bad_box) and let clean move the confirmed ones."
+_TRAIN_REMEDY = (
+    "Diagnose the training split too (predict.splits), redraw its loose boxes (label_errors, kind bad_box), and train"
+    " again; until then lower the box loss weight."
+)
 LOOSE_RULES = (
     "neighbour-outlier",
     "size-outlier",
@@ -26,7 +35,9 @@ class NoisyBoxes(Cause):
 
     Tells: detections that match at IoU .5 mostly fail at .75, although the classes that work match
     tightly, and the audit finds loose boxes: outliers in size, boxes over the image's edge,
-    annotators who disagree, coordinates on a grid.
+    annotators who disagree, coordinates on a grid. Or, where the model was run on training pictures: in one split the
+    boxes lie farther around the same model's detections than in the other, or their aspects vary where those of the
+    detections, as sure as in the other, do not; so the boxes are loose there, be it in training.
     Source: location errors of annotators (ObjectLab, Tkachenko et al., 2023).
     Example: boxes drawn with a margin by one annotator.
     Remedy: review the suspected boxes (label_errors, kind bad_box), redraw; lower the box loss weight.
@@ -34,10 +45,17 @@ class NoisyBoxes(Cause):
 
     name = "noisy_boxes"
     group = GROUND_TRUTH
-    inputs = (Input.AUDIT,)
+    inputs = (Input.AUDIT, Input.TRAINING_DETECTIONS)
     explains = ("localization",)
 
     def judge(self, case: Case) -> Verdict | None:
+        looseness = case.looseness
+        if looseness is not None and looseness.side.split == TRAIN:
+            return _in_one_split(case, looseness)
+        return self._confirmed(case) or (None if looseness is None else _in_one_split(case, looseness))
+
+    def _confirmed(self, case: Case) -> Verdict | None:
+        """What the audit has found of the boxes."""
         findings = case.split.inputs.findings
         share = case.result.untight_share
         n = len(case.result.boxes)
@@ -57,6 +75,37 @@ class NoisyBoxes(Cause):
             },
             sentence=f"{percent(share)} of the true detections of {case.label} hold at IoU .5 and fail at .75, and the"
             f" audit has {flagged} findings of loose boxes among its {n}.",
-            remedy="Review the suspected boxes in label_errors (kind bad_box) and let clean move the confirmed ones.",
+            remedy=_REMEDY,
             config=clean("move", "clip"),
         )
+
+
+def _in_one_split(case: Case, looseness: Looseness) -> Verdict:
+    """The detections of both splits tell that the boxes of one are loose."""
+    side, fit, usual = looseness.side, looseness.fit, looseness.other_fit
+    is_train = side.split == TRAIN
+    own, others = (float(np.median(one.iou)) for one in (fit, usual))
+    loose = case.boxes.loose
+    gain = regained(case.result, Mend(exact=case.result.true, snapped=loose if loose.any() else None))
+    return Verdict(
+        confidence=confidence(max(looseness.larger, fit.widening / max(usual.widening, 0.1)), LARGER, 1.5),
+        d_ap=None if is_train else gain,
+        numbers={
+            "split": side.split,
+            "boxes": len(fit.iou),
+            "boxes_elsewhere": len(usual.iou),
+            "larger": looseness.larger,
+            "median_iou": own,
+            "median_iou_elsewhere": others,
+            "aspects_for_detections": fit.widening,
+            "aspects_for_detections_elsewhere": usual.widening,
+        },
+        sentence=f"The {side.words} of {case.label} are loose: around the same model's detections the sides of"
+        f" {len(fit.iou)} boxes on the {side.pictures} are {looseness.larger:.2f} times those of {len(usual.iou)} on"
+        f" the {looseness.other.pictures}, and aspects spread {fit.widening:.1f} times as far as the detections'"
+        f" ({usual.widening:.1f} times there); the median IoU with the detections is {own:.2f} ({others:.2f} there).",
+        remedy=_TRAIN_REMEDY if is_train else _REMEDY,
+        config=None if is_train else clean("move", "clip"),
+        boxes=loose,
+        detections=None if is_train else case.result.true,
+    )

@@ -2,10 +2,12 @@ import numpy as np
 
 from detray.arrays import Floats, Ints
 from detray.diagnose.case import Case
-from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence
+from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidence, percent
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC
 from detray.diagnose.evidence.confusion import dominant_class
+from detray.diagnose.evidence.renaming import CONTRADICTED, Renamed
+from detray.diagnose.evidence.sides import TRAIN
 from detray.diagnose.mend import Mend, is_worth, regained
 from detray.diagnose.observation.counts import MIN_HITS
 
@@ -20,12 +22,21 @@ AS_TIGHT = Criterion(0.02, "IoU by which medians differ by chance")
 TRUE_COVER_IOU = Criterion(0.65, f"median IoU of detections that found the object: by chance it is .5 to .6: {SUITE}")
 
 
+_REMEDY = "Review the suspected boxes in label_errors (kind wrong_class) and let clean relabel them."
+_TRAIN_REMEDY = (
+    "Diagnose the training split too (predict.splits), review the boxes that label_errors suspects there (kind"
+    " wrong_class), let clean relabel the confirmed ones, and train again."
+)
+
+
 class WrongLabels(Cause):
     """Boxes of the class carry wrong labels, or objects of the class carry others.
 
     Tells: its missed boxes are covered by confident detections of several classes that each work
     for themselves, or its own confident detections sit on boxes of several other classes: a model
-    confuses a class with one or two that look like it, only labels are wrong in all directions.
+    confuses a class with one or two that look like it, only labels are wrong in all directions. Or, where the model was
+    run on training pictures: it takes the class for one other, or sits on its boxes, in one split and not in the other;
+    what looks alike is mixed up in both, so names are wrong there, be it in training.
     Source: confident learning: labels that a working model contradicts (Northcutt et al., 2021).
     Example: labels shuffled in one annotator's batch.
     Remedy: review the suspected boxes (label_errors, kind wrong_class) and let clean relabel them.
@@ -36,6 +47,15 @@ class WrongLabels(Cause):
     explains = ("class_confusion", "receives_class")
 
     def judge(self, case: Case) -> Verdict | None:
+        renamed = case.renamed
+        if renamed is not None and renamed.side.split == TRAIN:
+            return _in_one_split(case, renamed)
+        is_sure = case.pictures_alike and not case.training.nothing_learnt
+        scattered = None if not is_sure else self._scattered(case)
+        return scattered or (None if renamed is None else _in_one_split(case, renamed))
+
+    def _scattered(self, case: Case) -> Verdict | None:
+        """What the evaluated split alone tells."""
         result, confusion, scores = case.result, case.confusion, case.scores
         boxes, rows = result.boxes, result.detections
         # those that one class alone has are confused with it
@@ -53,8 +73,8 @@ class WrongLabels(Cause):
             and n_high >= ABOVE_CLUTTER * scores.usual_false(scores.median)
         )
         is_into = covered.sum() >= WRONG_OF_ALL * len(boxes) and _is_tight(boxes.cover_iou[covered], own)
-        into = _scattered(boxes.cover_category[covered], case) if is_into else 0
-        out = _scattered(others[on_other], case) if is_out else 0
+        into = _n_scattered(boxes.cover_category[covered], case) if is_into else 0
+        out = _n_scattered(others[on_other], case) if is_out else 0
         n_into, n_out, n_true = int(covered.sum()) if into else 0, int(on_other.sum()) if out else 0, result.n_true
         share = max(n_into / max(case.boxes.n_seen, 1), n_out / max(n_out + n_true, 1))
         if share < WRONG_SHARE or max(n_into, n_out) < WRONG_BOXES:
@@ -86,11 +106,42 @@ class WrongLabels(Cause):
                 "other_classes": out,
             },
             sentence=f"{'; '.join(parts)}: labels are likely wrong.",
-            remedy="Review the suspected boxes in label_errors (kind wrong_class) and let clean relabel them.",
+            remedy=_REMEDY,
             config=clean("relabel"),
             boxes=covered if n_into else None,
             detections=on_other if n_out else None,
         )
+
+
+def _in_one_split(case: Case, renamed: Renamed) -> Verdict:
+    """The detections of both splits tell that names are wrong in one."""
+    side, own, usual = renamed.side, renamed.own, renamed.usual
+    is_train, partner = side.split == TRAIN, case.split.label(renamed.category)
+    mend = Mend(without=own.rows) if renamed.is_covered else Mend(labelled=own.rows)
+    shares = f"{own.n} of {own.of} ({percent(own.n / own.of)})"
+    others = f"{usual.n} of {usual.of} on the {renamed.other.pictures}"
+    told = f"sure detections of {case.label} sit on boxes of {partner} on the {side.pictures}"
+    if renamed.is_covered:
+        told = f"boxes of {case.label} on the {side.pictures} are covered by sure detections of {partner}"
+    return Verdict(
+        confidence=confidence(own.n / own.of, CONTRADICTED, 0.6),
+        d_ap=None if is_train else regained(case.result, mend),
+        numbers={
+            "split": side.split,
+            "contradicted": own.n,
+            "of": own.of,
+            "contradicted_elsewhere": usual.n,
+            "of_elsewhere": usual.of,
+            "other_category_id": renamed.category,
+            "other_category_name": case.split.names.get(renamed.category),
+        },
+        sentence=f"The {side.words} mix {case.label} and {partner} up: {shares} {told}, and {others}. What looks alike"
+        " is mixed up in both splits; so the names are likely wrong.",
+        remedy=_TRAIN_REMEDY if is_train else _REMEDY,
+        config=None if is_train else clean("relabel"),
+        boxes=own.rows if renamed.is_covered and not is_train else None,
+        detections=own.rows if not renamed.is_covered and not is_train else None,
+    )
 
 
 def _is_tight(iou: Floats, own: Floats) -> bool:
@@ -99,7 +150,7 @@ def _is_tight(iou: Floats, own: Floats) -> bool:
     return len(iou) > 0 and float(np.median(iou)) >= usual - AS_TIGHT
 
 
-def _scattered(others: Ints, case: Case) -> int:
+def _n_scattered(others: Ints, case: Case) -> int:
     """How many working classes these are, if they are several; else 0."""
     classes, counts = np.unique(others, return_counts=True)
     works = np.array([case.split.works(int(k)) for k in classes], np.bool_)

@@ -3,6 +3,7 @@ from detray.diagnose.cause import OUTPUT, Cause, Verdict, confidence, percent
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.cuts import CUT_MISSED_SHARE
 from detray.diagnose.evidence.split import HIGH_CUT
+from detray.diagnose.evidence.training import LEARNT_AP50
 from detray.diagnose.mend import Mend, regained
 from detray.diagnose.observation.counts import MIN_HITS
 from detray.diagnose.observation.rows import BACKGROUND
@@ -10,13 +11,18 @@ from detray.diagnose.observation.rows import BACKGROUND
 CUT_PRECISION = Criterion(0.8, f"precision of what a cut leaves: {SUITE}")
 BY_SIZE_ALONE = Criterion(0.9, f"AUC of size from which it decides and not the score: {SUITE}")
 
+MOST_LOST = Criterion(0.8, f"share of the boxes of a class of which hardly a detection is left: {SUITE}")
+
+_REMEDY = "Write detections down to a score of .01 (predict.score_threshold), and choose the working point afterwards."
+
 
 class ScoreThreshold(Cause):
     """Detections below a high minimum score were thrown away before the evaluation.
 
     Tells: the lowest score of the class lies far above that of the other classes, or is high where hardly any of
     its detections are on background or all classes are cut; boxes are missed that nothing touches, and more true
-    detections are absent below that score than by chance, or the scores pile up at it.
+    detections are absent below that score than by chance, or the scores pile up at it. Of a class of which hardly any
+    detection is left: all classes are cut, and it is not found on training pictures either.
     Source: AP needs the whole curve: COCO results are written without a threshold.
     Example: results exported with the threshold of the demo, .5 or .7.
     Remedy: export with a threshold of .01 or lower.
@@ -30,7 +36,9 @@ class ScoreThreshold(Cause):
         result, cuts, lost = case.result, case.cuts, case.boxes.lost
         # false detections that another cause explains say nothing about the cut
         n_true, n_false = result.n_true, int(result.outcomes(BACKGROUND).sum())
-        if n_true < MIN_HITS or lost.mean() < CUT_MISSED_SHARE:
+        if n_true < MIN_HITS:
+            return _of_all(case)
+        if lost.mean() < CUT_MISSED_SHARE:
             return None
         precision = n_true / (n_true + n_false)
         is_plain = cuts.lowest >= HIGH_CUT and (precision >= CUT_PRECISION or case.split.cut is not None)
@@ -52,6 +60,25 @@ class ScoreThreshold(Cause):
             f" background, and {n} of {len(lost)} boxes have none: the rest was cut away (AP regained is at most what"
             " finding as many of them as other classes do would give).",
             boxes=lost,
-            remedy="Write detections down to a score of .01 (predict.score_threshold), and choose the working point"
-            " afterwards.",
+            remedy=_REMEDY,
         )
+
+
+def _of_all(case: Case) -> Verdict | None:
+    """A cut of all classes that leaves next to nothing of this one, wherever the model looks."""
+    cut, trained, lost = case.split.cut, case.training.aps, case.boxes.lost
+    if cut is None or trained is None or trained[1] >= LEARNT_AP50 or lost.mean() < MOST_LOST:
+        return None
+    if case.caps.is_cut_by_evaluation or case.caps.is_capped:
+        return None
+    n = case.boxes.n_lost
+    return Verdict(
+        confidence=confidence(cut, HIGH_CUT, 0.6),
+        d_ap=regained(case.result, Mend(found_last=case.boxes.as_usually_found(lost))),
+        numbers={"lowest_score": cut, "lost": n, "n_ground_truth": len(lost), "training_ap50": trained[1]},
+        sentence=f"No detection of any class scores below {cut:.2f}, and {n} of {len(lost)} boxes of {case.label} have"
+        f" none; its AP50 is {trained[1]:.2f} on {case.training.words} too: what it scores was cut away (AP regained is"
+        " at most what finding as many of them as other classes do would give).",
+        boxes=lost,
+        remedy=_REMEDY,
+    )

@@ -14,7 +14,7 @@ class ClassImbalance(Cause):
 
     Tells: its share of the boxes (in training, where given) is far below that of the median class,
     and its true detections score far below those of the classes that work; its false ones do so
-    too, where training is not given.
+    too, where training is not given. Not where a class as rare, or rarer, is found well: then it is not rarity.
     Source: class-balanced loss (Cui et al., CVPR 2019), equalization loss (Tan et al., CVPR 2020).
     Example: 40 `scooter` among 20,000 boxes, scored .1 where cars get .8.
     Remedy: class weights, oversampling, focal alpha.
@@ -30,6 +30,8 @@ class ClassImbalance(Cause):
             return None
         if case.training.n_boxes is not None and case.training.n_boxes < FEW_BOXES:
             return None  # weights do not make up for so few examples
+        if case.training.rarer_found_well:
+            return None
         auc = case.detections.false_auc
         if case.training.n_boxes is None and auc is not None and auc.is_bad:
             return None
