@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detray.arrays import Floats, Ints
+from detray.arrays import Floats
 from detray.boxes import from_corners
-from detray.detectors.detector import Detections, Prepared
+from detray.detectors.detector import Detections, OfPicture, Prepared
 from detray.detectors.inputs import place
 from detray.detectors.io import BoxOrder, Layout
 from detray.detectors.settings import PredictSettings
@@ -33,22 +33,10 @@ def detections(
 
     Boxes are clipped to their picture; rows that are not finite are dropped.
     """
-    parts = [_of_picture(*pair, layout, predict) for pair in zip(answers, pictures, strict=True)]
-    counts = [len(scores) for _, scores, _ in parts]
-    empty = (np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
-    boxes, scores, classes = (np.concatenate(columns) for columns in zip(empty, *parts, strict=True))
-    return Detections(
-        image=np.repeat(np.arange(len(pictures)), counts),
-        category_id=classes,
-        boxes=boxes,
-        scores=scores,
-        rank=np.concatenate([np.zeros(0, np.int32), *(np.arange(1, n + 1, dtype=np.int32) for n in counts)]),
-    )
+    return Detections.of([_of_picture(*pair, layout, predict) for pair in zip(answers, pictures, strict=True)])
 
 
-def _of_picture(
-    answer: Answer, picture: Prepared, layout: Layout, predict: PredictSettings
-) -> tuple[Floats, Floats, Ints]:
+def _of_picture(answer: Answer, picture: Prepared, layout: Layout, predict: PredictSettings) -> OfPicture:
     boxes, scores = answer.boxes.astype(np.float64), answer.scores.astype(np.float64)
     counts = (scores > predict.score_threshold) & np.isfinite(boxes).all(axis=1) & np.isfinite(answer.classes)
     rows = np.flatnonzero(counts)

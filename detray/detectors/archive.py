@@ -43,7 +43,7 @@ def _require(file: IO[bytes], place: str) -> None:
                 elif member.filename.endswith((".h5", ".hdf5")):
                     _bound(_declared(io.BytesIO(archive.read(member))), place)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise DetrayError(f"{place}: a damaged archive ({str(error)[:200]}); train again") from None
+        raise DetrayError(f"{place}: a damaged archive ({str(error)[:200]})") from None
 
 
 def _declared(file: IO[bytes]) -> int:
@@ -65,5 +65,5 @@ def _bound(size: int, place: str) -> None:
     if size > MAX_UNPACKED:
         raise DetrayError(
             f"{place}: would fill {size / (1 << 30):,.1f} GiB when it is unpacked, and {MAX_UNPACKED >> 30} GiB is the"
-            " most that is read; train again"
+            " most that is read"
         )

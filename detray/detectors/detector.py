@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from detray.arrays import Bytes, Floats, Ints, Ints32, Pixels
@@ -25,6 +26,9 @@ class Prepared:
     height: int
 
 
+OfPicture = tuple[Floats, Floats, Ints]
+"""Of one picture: boxes ``[n, 4]``, scores ``[n]`` and category ids ``[n]``, as in `Detections`."""
+
 Prepare = Callable[[Pixels], Prepared]
 """Makes RGB pictures ``[height, width, 3]`` ready, one by one: NumPy and OpenCV only, from any thread."""
 
@@ -44,6 +48,20 @@ class Detections:
     boxes: Floats
     scores: Floats
     rank: Ints32
+
+    @staticmethod
+    def of(pictures: "Sequence[OfPicture]") -> "Detections":
+        """Those of each picture, which come best first, put together."""
+        counts = [len(scores) for _, scores, _ in pictures]
+        none: OfPicture = (np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
+        boxes, scores, classes = (np.concatenate(columns) for columns in zip(none, *pictures, strict=True))
+        return Detections(
+            image=np.repeat(np.arange(len(pictures)), counts),
+            category_id=classes,
+            boxes=boxes,
+            scores=scores,
+            rank=np.concatenate([np.zeros(0, np.int32), *(np.arange(1, n + 1, dtype=np.int32) for n in counts)]),
+        )
 
     def columns(self, image_ids: Ints) -> dict[str, NDArray]:
         """As columns of the table predictions; ``image_ids``: ``[b]`` of the pictures given."""

@@ -121,7 +121,7 @@ class Inference:
             return schema.empty("predictions")
         ids, names = named(rows["category_id"].combine_chunks(), self.labels[images["split"][0].as_py()])
         if self.settings.score_thresholds:
-            stay = pa.array(rows["score"].to_numpy() >= _lowest(names, self.settings))
+            stay = pa.array(rows["score"].to_numpy() > _lowest(names, self.settings))
             rows, ids, names = rows.filter(stay), ids.filter(stay), names.filter(stay)
         taken = images.select(["split", "file_name"]).take(rows["row"])
         return schema.from_columns(

@@ -26,6 +26,22 @@ Sample = Sequence[tuple[Pixels, Floats]]
 """Pictures, and the boxes ``[n, 4]`` of their objects: x, y, width, height in px."""
 
 
+def require_model(detector: DetectorSettings, path: str, *, trust_model: bool) -> None:
+    """Refuse a path that holds no model which may and can be run. One that may be read in several ways passes.
+
+    Raises:
+        DetrayError: why not.
+    """
+    kind = detector_kind(detector)
+    try:
+        if kind.check is None:
+            kind.read_classes(detector, path)
+        else:
+            kind.check(detector, path, trust_model=trust_model)
+    except AmbiguousError:
+        pass  # `require_runnable` tells what each reading hits
+
+
 def require_runnable(
     detector: DetectorSettings, path: str, predict: PredictSettings, data: Data, *, trust_model: bool
 ) -> None:

@@ -291,7 +291,7 @@ class PredictSettings(Section, frozen=True):
 
     splits: Annotated[tuple[str, ...], Meta(description="splits that are predicted and evaluated")] = ("val",)
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 16
-    score_threshold: Annotated[float, Meta(ge=0, le=1, description="detections below it are not kept")] = 0.01
+    score_threshold: Annotated[float, Meta(ge=0, le=1, description="detections that score no more are not kept")] = 0.01
     score_thresholds: Annotated[
         dict[str, Annotated[float, Meta(ge=0, le=1)]],
         Meta(description="the same by class name, in the place of score_threshold; max_detections counts before it"),

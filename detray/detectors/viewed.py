@@ -7,10 +7,10 @@ from itertools import islice
 
 import numpy as np
 
-from detray.arrays import Floats, Ints, Pixels
+from detray.arrays import Ints, Pixels
 from detray.boxes import to_corners
 from detray.detectors.ahead import ahead
-from detray.detectors.detector import Detections, Detector, Prepare, Prepared
+from detray.detectors.detector import Detections, Detector, OfPicture, Prepare, Prepared
 from detray.detectors.settings import PredictSettings
 from detray.detectors.suppress import suppress
 from detray.detectors.views import View, merge, views_of
@@ -80,9 +80,9 @@ class Viewed:
                 ends = np.searchsorted(batch.image[order], np.arange(size + 1))
                 for place, (number, view) in enumerate(looks[start : start + size]):
                     found[number].append((view, batch, order[ends[place] : ends[place + 1]]))
-        return _joined([self._merged(picture, parts) for picture, parts in zip(pictures, found, strict=True)])
+        return Detections.of([self._merged(picture, parts) for picture, parts in zip(pictures, found, strict=True)])
 
-    def _merged(self, picture: Prepared, parts: Sequence[tuple[View, Detections, Ints]]) -> "_OfPicture":
+    def _merged(self, picture: Prepared, parts: Sequence[tuple[View, Detections, Ints]]) -> OfPicture:
         """What stays of the detections in the views of a picture."""
         boxes, cuts = [], []
         for view, found, rows in parts:
@@ -115,28 +115,10 @@ class AcrossClasses:
     def detect(self, pictures: Sequence[Prepared]) -> Detections:
         """What stays of the detections of each picture."""
         found, iou = self.detector.detect(pictures), self.predict.nms.iou
-        parts: list[_OfPicture] = []
+        parts: list[OfPicture] = []
         for number in range(len(pictures)):
             own = np.flatnonzero(found.image == number)
             box, scores, classes = found.boxes[own], found.scores[own], found.category_id[own]
             rows = suppress(to_corners(box), scores, classes, iou=iou, across=True, top=len(own))
             parts.append((box[rows], scores[rows], classes[rows]))
-        return _joined(parts)
-
-
-_OfPicture = tuple[Floats, Floats, Ints]
-"""Boxes, scores and classes of one picture, best first."""
-
-
-def _joined(parts: Sequence[_OfPicture]) -> Detections:
-    counts = [len(scores) for _, scores, _ in parts]
-    nothing: _OfPicture = (np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
-    boxes, scores, classes = (np.concatenate(columns) for columns in zip(nothing, *parts, strict=True))
-    ranks = [np.arange(1, n + 1, dtype=np.int32) for n in counts]
-    return Detections(
-        image=np.repeat(np.arange(len(parts)), counts),
-        category_id=classes,
-        boxes=boxes,
-        scores=scores,
-        rank=np.concatenate([np.zeros(0, np.int32), *ranks]),
-    )
+        return Detections.of(parts)

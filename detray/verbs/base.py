@@ -27,7 +27,8 @@ class Context:
 class StageDefinition:
     """A stage: what it writes, what must be there before it, and how it runs.
 
-    ``run`` takes from the context what its flow needs, and runs it.
+    ``run`` takes from the context what its flow needs, and runs it. ``check`` refuses what can be known before any
+    stage of the command starts.
     ``needs`` names the stages that must be current for a configuration; ``tries`` those that are
     made current too, and that it goes on without where they fail; ``uses`` those whose results it
     reads where they are complete (``stage/table``: that table, where it has rows). ``sections``
@@ -41,6 +42,7 @@ class StageDefinition:
     tables: tuple[str, ...]
     sections: tuple[str, ...]
     run: Callable[[Context, Flow], Outcome]
+    check: Callable[[Context], None] = lambda context: None
     needs: Callable[[Config], tuple[str, ...]] = lambda config: ()
     tries: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()

@@ -55,7 +55,12 @@ def anchored(config: Config) -> Config:
         config,
         output=absolute(config.output),
         dataset=replace(config.dataset, root=absolute(config.dataset.root)),
-        detector=replace(config.detector, path=there(config.detector.path), weights=there(config.detector.weights)),
+        detector=replace(
+            config.detector,
+            path=there(config.detector.path),
+            weights=there(config.detector.weights),
+            io=replace(config.detector.io, anchors=there(config.detector.io.anchors)),
+        ),
         predict=replace(config.predict, category_map=place(config.predict.category_map)),
         evaluate=replace(
             config.evaluate,

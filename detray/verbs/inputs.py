@@ -41,6 +41,24 @@ def fingerprints(paths: Sequence[str], output: Store) -> list[Json]:
     return found
 
 
+def require_there(paths: Sequence[str], output: Store) -> None:
+    """Refuse paths on this machine that are not there; those below ``output`` an earlier stage may make.
+
+    Raises:
+        UsageError: naming the first.
+    """
+    own = Path(output.path()) if output.is_local else None
+    for path in paths:
+        place = Path(path).absolute()
+        if "://" not in path and not (own and place.is_relative_to(own)):
+            _require_there(place)
+
+
+def _require_there(path: Path) -> None:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; check the path")
+
+
 def _stored_files(uri: str) -> Iterator[File]:
     """The object ``uri``, or all below it."""
     fs, place = pafs.FileSystem.from_uri(uri)
@@ -53,8 +71,7 @@ def _stored_files(uri: str) -> Iterator[File]:
 
 def _local_files(path: Path, own: str | None) -> Iterator[File]:
     """As `_stored_files` on this machine, where names may be any bytes, and links may lead in a circle."""
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; check the path")
+    _require_there(path)
     places, folders = ([], [str(path)]) if path.is_dir() else ([str(path)], [])
     seen: set[tuple[int, int]] = set()
     with ThreadPoolExecutor(THREADS) as pool:

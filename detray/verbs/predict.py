@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from detray.detectors import flow as inference
 from detray.detectors.catalogue import detector_kind, is_trainable
-from detray.detectors.readings import require_runnable
+from detray.detectors.readings import require_model, require_runnable
 from detray.detectors.settings import PredictSettings
 from detray.detectors.training.history import TRAIN
 from detray.detectors.trial import meaning_of
@@ -21,24 +21,36 @@ from detray.verbs.config import Config
 from detray.verbs.pictures import pictured, read_pictures, require_pictures
 
 
-def run(context: Context, flow: Flow) -> Outcome:
-    """Detect, or take over the detections of a file."""
+def check(context: Context) -> None:
+    """Refuse what is not configured as a whole, and a model that cannot be run, as far as it says so by itself."""
     config = context.config
-    splits = config.predict.splits
+    splits, detector = config.predict.splits, config.detector
     absent = [split for split in splits if split not in config.dataset.splits]
     if absent:
         there = ", ".join(config.dataset.splits) or "none"
         raise UsageError(f"predict.splits names {absent[0]}, but dataset.splits has {there}")
-    if not config.detector.is_precomputed:
-        require_pictures(config, flow.data, splits)
-        return _infer(context, flow)
-    if config.detector.path is None:
-        raise UsageError("detector.kind is predictions, so detector.path must name the file of detections")
+    if detector.path is None:
+        if detector.is_precomputed:
+            raise UsageError("detector.kind is predictions, so detector.path must name the file of detections")
+        if not is_trainable(detector):
+            raise UsageError(f"detector.kind is {detector.kind}, so detector.path must name the model")
+    if not detector.is_precomputed:
+        if detector.path is not None:
+            require_model(detector, absolute(detector.path), trust_model=context.trust_model)
+        return
     if changed := _of_a_detector(config.predict):
         raise UsageError(f"predict.{changed[0]} is for a detector that is run, and detector.kind is predictions")
     if len(splits) != 1:
         raise UsageError(f"a file of detections is of one split, but predict.splits names {len(splits)}")
-    return take_over(flow, config.detector.path, splits[0], stated(config), config.name)
+
+
+def run(context: Context, flow: Flow) -> Outcome:
+    """Detect, or take over the detections of a file."""
+    config = context.config
+    if config.detector.is_precomputed and config.detector.path is not None:
+        return take_over(flow, config.detector.path, config.predict.splits[0], stated(config), config.name)
+    require_pictures(config, flow.data, config.predict.splits)
+    return _infer(context, flow)
 
 
 def _of_a_detector(predict: PredictSettings) -> list[str]:
@@ -50,8 +62,6 @@ def _of_a_detector(predict: PredictSettings) -> list[str]:
 def _infer(context: Context, flow: Flow) -> Outcome:
     """Run the detector that is configured, or the one that was trained, once it is known what its class ids mean."""
     config, splits, gpus = context.config, context.config.predict.splits, context.config.cluster.gpus_per_actor
-    if config.detector.path is None and not is_trainable(config.detector):
-        raise UsageError(f"detector.kind is {config.detector.kind}, so detector.path must name the model")
     path = absolute(config.detector.path or f"{context.store.root.rstrip('/')}/train/model")
     require_runnable(config.detector, path, config.predict, context.store, trust_model=context.trust_model)
     work = inference.Work(
@@ -103,6 +113,7 @@ STAGE = StageDefinition(
     tables=("predictions",),
     sections=("detector", "predict"),
     run=run,
+    check=check,
     pictures=lambda config: () if config.detector.is_precomputed else read_pictures(config),
     gpus=True,
     needs=_needs,

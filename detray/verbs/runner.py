@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -27,7 +27,7 @@ from detray.verbs import catalogue, work
 from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
 from detray.verbs.engine import RAY_LOG
-from detray.verbs.inputs import fingerprints
+from detray.verbs.inputs import fingerprints, require_there
 
 LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
 
@@ -84,10 +84,20 @@ class _Line:
     results: dict[str, Result] = field(default_factory=dict)
     _ran: set[str] = field(default_factory=set)
     _running: str = ""
+    _planned: tuple[str, ...] = ()
 
     def run(self, verbs: Sequence[str], force: bool) -> None:
+        self._planned = tuple(dict.fromkeys(_with_needs(verbs, self.context.config)))
         for verb in verbs:
             self._ensure(verb, force)
+
+    def _refuse(self) -> None:
+        """Before the first stage starts: what none of those to come could run with."""
+        for name in self._planned:
+            if name not in self.results:
+                stage = catalogue.definition(name)
+                require_there(stage.inputs(self.context.config), self.context.store)
+                stage.check(self.context)
 
     def mend(self, error: DamagedError) -> bool:
         """Discard what is damaged in this folder, so that it runs again; whether this may help."""
@@ -127,6 +137,8 @@ class _Line:
             if damage is not None:
                 self.context.progress.note(f"{damage}; {name} runs again")
                 Stage(self.context.store, name).discard()
+            if not self._ran:
+                self._refuse()
             self.on_stage(name, "running")
             self._running = name
             manifest = _run_stage(stage, self.context, (fingerprint, inputs), again, self.lock)
@@ -142,6 +154,13 @@ class _Line:
         damage = store.damage(stage.name, files=not stage.is_for_people)
         manifest = store.manifest(stage.name) if damage is None else None
         return fingerprint, manifest if manifest and manifest["fingerprint"] == fingerprint else None, damage
+
+
+def _with_needs(names: Sequence[str], config: Config) -> Iterator[str]:
+    """Stages, each after those that it needs."""
+    for name in names:
+        yield from _with_needs(catalogue.definition(name).needs(config), config)
+        yield name
 
 
 def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[Json]], again: bool, lock: Lock) -> Json:

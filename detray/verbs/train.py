@@ -44,18 +44,23 @@ def judge(shard: Shard) -> TruthJudge:
     return TruthJudge(read_scene(shard, EvaluateSettings()).gt)
 
 
-def run(context: Context, flow: Flow) -> Outcome:
-    """Hand the flow the detector and what judges its epochs."""
+def check(context: Context) -> None:
+    """Refuse a detector that cannot be trained, and weights of another backbone."""
     config = context.config
     require_trainable(config.detector, "training")
     if TRAIN not in config.dataset.splits:
         raise UsageError(
             "training needs a split called train: set dataset.splits.train, or detector.path to a trained model"
         )
+    require_weights(config.detector)
+
+
+def run(context: Context, flow: Flow) -> Outcome:
+    """Hand the flow the detector and what judges its epochs."""
+    config = context.config
     require_pictures(config, flow.data, (TRAIN, VAL))
     weights = config.detector.weights
     detector = replace(config.detector, weights=absolute(weights)) if weights else config.detector
-    require_weights(detector)
     work = Work(flow.data, config.name, detector, config.train, judge, config.predict.max_unreadable)
     return training(flow, work, config.cluster.gpus_per_actor)
 
@@ -65,6 +70,7 @@ STAGE = StageDefinition(
     tables=("history",),
     sections=("detector", "train", "predict.max_unreadable"),
     run=run,
+    check=check,
     pictures=read_pictures,
     gpus=True,
     needs=lambda config: ("ingest",),

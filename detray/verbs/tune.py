@@ -21,15 +21,20 @@ from detray.verbs.config import Config
 from detray.verbs.pictures import read_pictures, require_pictures
 
 
-def run(context: Context, flow: Flow) -> Outcome:
-    """Hand the flow the search that fits where it runs."""
+def check(context: Context) -> None:
+    """Refuse a detector that cannot be trained, and weights of another backbone."""
     config = context.config
     require_trainable(config.detector, "tuning")
     missing = [split for split in (TRAIN, VAL) if split not in config.dataset.splits]
     if missing:
         raise UsageError(f"tuning trains on the split train and judges on val; dataset.splits has no {missing[0]}")
-    require_pictures(config, flow.data, (TRAIN, VAL, config.tune.proof_split or TEST))
     require_weights(config.detector)
+
+
+def run(context: Context, flow: Flow) -> Outcome:
+    """Hand the flow the search that fits where it runs."""
+    config = context.config
+    require_pictures(config, flow.data, (TRAIN, VAL, config.tune.proof_split or TEST))
     gpus = config.cluster.gpus_per_actor
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
     request = Request(config.name, config.detector, config.predict, config.train, config.tune, gpus, configure)
@@ -70,6 +75,7 @@ STAGE = StageDefinition(
     tables=("trials", "trial_class_metrics", "class_deltas"),
     sections=("dataset", "detector", "train", "predict", "diagnose", "tune"),
     run=run,
+    check=check,
     pictures=read_pictures,
     gpus=True,
     needs=lambda config: (

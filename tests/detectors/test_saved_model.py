@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import saved_models
+from drawn import draw
 from models import ONE_PICTURE, PICTURES, PREDICT, SAVED_MODELS
 from msgspec.structs import replace
 
@@ -29,6 +30,7 @@ from detray.detectors.saved_model.scan import allowed_ops, require_harmless, wit
 from detray.detectors.saved_model.signature import Port, Signature
 from detray.detectors.settings import DetectorSettings
 from detray.errors import DetrayError, UsageError
+from detray.pictures import read_picture
 
 SETTINGS = DetectorSettings(kind="saved_model")
 
@@ -180,6 +182,28 @@ def test_what_is_stated_must_fit(folders: Mapping[str, DetectorSettings]) -> Non
         read_saved_model_layout(replace(one, io=IoSettings(batch=4)), str(one.path))
     with pytest.raises(UsageError, match=r"io.resize is none, but it takes .* \[\?, 64, 96, 3\]: this size only"):
         read_saved_model_layout(replace(fixed, io=replace(fixed.io, resize="none")), str(fixed.path))
+
+
+def test_stated_ranges_and_anchors_that_nothing_would_read(folders: Mapping[str, DetectorSettings]) -> None:
+    whole = folders["api of one picture"]
+    for io, sentence in (
+        (IoSettings(input_range="0..1"), r"input_range is 0\.\.1, but it takes input_tensor uint8"),
+        (IoSettings(anchors="anchors.npy"), "anchors is for TFLite files"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            read_saved_model_layout(replace(whole, io=io), str(whole.path))
+
+
+@pytest.mark.parametrize(("name", "ids"), [("Ultralytics", {1, 2}), ("Ultralytics after NMS", {0, 1})])
+def test_places_count_from_the_stated_base_and_written_ids_stand(
+    tmp_path: Path, folders: Mapping[str, DetectorSettings], name: str, ids: set[int]
+) -> None:
+    settings = replace(folders[name], io=IoSettings(class_base=1))
+    model = load_saved_model(settings, str(settings.path), PREDICT, trust_model=False)
+    [path] = draw(tmp_path, 1).images["path"].to_pylist()
+    found = model.detect([model.prepare(read_picture(path))])
+    assert set(found.category_id.tolist()) == ids
+    assert model.classes == read_saved_model_classes(settings, str(settings.path)) == {1: "red", 2: "green"}
 
 
 def _choosy(pixels: Any) -> Mapping[str, Any]:

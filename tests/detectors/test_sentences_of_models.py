@@ -97,3 +97,40 @@ def test_files_that_are_no_models(data: Path, tmp_path: Path, capsys: pytest.Cap
 def mean_ap50(output: Path) -> float:
     rows = Store(str(output)).read("summary_metrics").to_pylist()
     return next(row["value"] for row in rows if row["metric"] == "AP50")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("resize=none", "detector.io.resize is none, but it takes"),
+        ("batch=4", "detector.io.batch is 4, but it takes"),
+        ("anchors=FILE", "detector.io.anchors is set, but its boxes are decoded"),
+        ("outputs={boxes: output_0}", "boxes are [1, n, 4] and scores and classes [1, n]"),
+    ],
+)
+def test_settings_that_contradict_a_tflite_file(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str, sentence: str
+) -> None:
+    path = tmp_path / "finder.tflite"
+    path.write_bytes(lite.convert(lite.suppressed()))
+    stated = f"detector.io.{setting.replace('FILE', str(data / 'val.json'))}"
+    given = ("detector.kind=tflite", f"detector.path={path}", "detector.io.input_range=-1..1", stated)
+    assert run("predict", data, tmp_path / "out", *given) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "ingest" not in said
+
+
+@pytest.mark.parametrize("kind", ["retinanet", "saved_model", "tflite", "keras"])
+def test_a_model_that_is_none_is_refused_before_anything_starts(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    file, folder = tmp_path / "picture.jpg", tmp_path / "empty"
+    file.write_bytes(next((data / "images").iterdir()).read_bytes())
+    folder.mkdir()
+    for path in (file, folder, tmp_path / "nowhere"):
+        assert run("evaluate", data, tmp_path / "out", f"detector.kind={kind}", f"detector.path={path}") == 2
+        said = capsys.readouterr().err
+        assert str(path) in said
+        assert "ingest" not in said
+    assert not (tmp_path / "out/ingest").exists()

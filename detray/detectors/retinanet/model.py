@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from detray.arrays import Pixels
 from detray.boxes import Reach
-from detray.detectors.archive import MAX_UNPACKED
 from detray.detectors.detector import Detections, Prepared
 from detray.detectors.inputs import Stretch, stretch_to
+from detray.detectors.model_file import read_model
 from detray.detectors.retinanet.anchors import anchor_shapes
 from detray.detectors.retinanet.decode import make_decoder
 from detray.detectors.retinanet.freezing import leaves
@@ -26,10 +26,10 @@ from detray.detectors.retinanet.pretrained import NETWORK_FILE, Weights, misfit,
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import MIN_TOP, DetectorSettings, PredictSettings
 from detray.detectors.weights import read_arrays
-from detray.errors import DetrayError
-from detray.store import Store
+from detray.errors import DetrayError, UsageError
 
 CARD_FILE = "model.json"
+WHAT = "a folder that 'detray train' wrote"
 
 
 class ModelClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,7 +143,7 @@ def load_retinanet(
         DetrayError: a file is missing, damaged, or not of this kind.
     """
     card = _read_card(path)
-    data = _read_file(path, NETWORK_FILE)
+    data = read_model(f"{path}/{NETWORK_FILE}", WHAT)
     if hashlib.sha256(data).hexdigest() != card.network_sha256:
         raise DetrayError(f"{path}/{NETWORK_FILE}: not the file that {CARD_FILE} was written with; train again")
     weights = read_arrays(data, f"{path}/{NETWORK_FILE}").layers
@@ -180,7 +180,7 @@ def read_retinanet_classes(detector: DetectorSettings, path: str) -> dict[int, s
     """category_id to name of the model in the folder ``path``; only its card is read.
 
     Raises:
-        DetrayError: the card is missing or damaged.
+        UsageError: the card is missing or damaged.
     """
     return _classes(_read_card(path))
 
@@ -189,7 +189,7 @@ def read_retinanet_prepare(detector: DetectorSettings, path: str) -> Stretch:
     """How the model in the folder ``path`` takes its pictures; only its card is read.
 
     Raises:
-        DetrayError: the card is missing or damaged.
+        UsageError: the card is missing or damaged.
     """
     return stretch_to(_read_card(path).detector)
 
@@ -198,7 +198,7 @@ def read_retinanet_reach(detector: DetectorSettings, path: str) -> Reach | None:
     """What the model in the folder ``path`` can see; only its card is read.
 
     Raises:
-        DetrayError: the card is missing or damaged.
+        UsageError: the card is missing or damaged.
     """
     return reach(_read_card(path).detector)
 
@@ -217,26 +217,15 @@ def _classes(card: Card) -> dict[int, str]:
 
 def _read_card(path: str) -> Card:
     try:
-        card = msgspec.json.decode(_read_file(path, CARD_FILE), type=Card)
+        card = msgspec.json.decode(read_model(f"{path}/{CARD_FILE}", WHAT), type=Card)
     except msgspec.DecodeError as error:
-        raise DetrayError(f"{path}/{CARD_FILE}: {error}; train again") from None
+        raise UsageError(f"{path}/{CARD_FILE}: {error}; train again") from None
     if card.kind != "retinanet":
-        raise DetrayError(f"{path}/{CARD_FILE}: holds a {card.kind}, not a retinanet")
+        raise UsageError(f"{path}/{CARD_FILE}: holds a {card.kind}, not a retinanet")
     if len(_classes(card)) < len(card.classes):
-        raise DetrayError(f"{path}/{CARD_FILE}: a category_id stands there twice; train again")
+        raise UsageError(f"{path}/{CARD_FILE}: a category_id stands there twice; train again")
     if card.detector.anchors == "auto":
-        raise DetrayError(f"{path}/{CARD_FILE}: does not say which anchors the network has; train again")
+        raise UsageError(f"{path}/{CARD_FILE}: does not say which anchors the network has; train again")
     if card.detector.top_level is None:  # written before there were higher levels
         card = replace(card, detector=replace(card.detector, top_level=MIN_TOP))
     return card
-
-
-def _read_file(path: str, name: str) -> bytes:
-    store = Store(path)
-    info = store.fs.get_file_info(store.path(name))
-    if info.is_file and info.size > MAX_UNPACKED:
-        raise DetrayError(f"{path}/{name}: larger than {MAX_UNPACKED >> 30} GiB, which is the most that is read")
-    data = store.read_bytes(name) if info.is_file else None  # a pipe would be waited for
-    if data is None:
-        raise DetrayError(f"{path}/{name}: not there; detector.path is a folder that 'detray train' wrote")
-    return data

@@ -18,7 +18,7 @@ from detray.detectors.raw.decode import sigmoid
 from detray.detectors.raw.select import select
 from detray.detectors.raw.yolo import split_ended, split_yolo
 from detray.detectors.runtime import tensorflow
-from detray.detectors.saved_model.metadata import read_card
+from detray.detectors.saved_model.metadata import UltralyticsCard, read_card
 from detray.detectors.saved_model.package import Package, read_package
 from detray.detectors.saved_model.resolve import read_layout
 from detray.detectors.saved_model.scan import require_harmless, without_saver
@@ -139,8 +139,7 @@ class SavedModel:
 
     def _fused(self, output: Floats) -> Answer:
         if self.layout.suppresses:
-            boxes, scores, classes = split_ended(output)
-            return Answer(boxes, scores, classes + self.layout.class_base)
+            return Answer(*split_ended(output))
         return self._selected(*split_yolo(output, len(self.classes) or None))
 
     def _selected(self, boxes: Floats, scores: Floats) -> Answer:
@@ -202,7 +201,7 @@ def load_saved_model(
         path=path,
         module=module,
         input_name=signature.input.name,
-        classes=card.names if card else {},
+        classes=_classes(card, detector),
         layout=layout,
         predict=predict,
         is_even=layout.resize != "none" or (rows is not None and None not in rows[1:]),
@@ -238,8 +237,12 @@ def read_saved_model_classes(detector: DetectorSettings, path: str) -> dict[int,
     Raises:
         UsageError: there is no such model.
     """
-    card = read_card(read_package(path))
-    return dict(card.names) if card else {}
+    return _classes(read_card(read_package(path)), detector)
+
+
+def _classes(card: UltralyticsCard | None, detector: DetectorSettings) -> dict[int, str]:
+    names = {} if card is None else card.names
+    return {number + (detector.io.class_base or 0): name for number, name in names.items()}
 
 
 def read_saved_model_prepare(detector: DetectorSettings, path: str) -> Prepare:

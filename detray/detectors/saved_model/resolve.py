@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from detray.detectors.ambiguous import AmbiguousError
-from detray.detectors.io import BoxUnit, InputRange, Layout, Resize
+from detray.detectors.io import BoxUnit, InputRange, IoSettings, Layout, Resize
 from detray.detectors.saved_model.families import FAMILIES, Reading, of_outputs
 from detray.detectors.saved_model.metadata import UltralyticsCard, read_card
 from detray.detectors.saved_model.package import GRAPH, Package
@@ -36,7 +36,7 @@ def settle(
         AmbiguousError: it may be read in several ways.
     """
     readings = list(_layouts(signature, reading, card, settings))
-    _require_fitting(path, signature, readings[0])
+    _require_fitting(path, signature, readings[0], settings.io)
     if len(readings) > 1:
         raise AmbiguousError.of(path, readings)
     return readings[0]
@@ -114,13 +114,17 @@ def _layouts(
         )
 
 
-def _require_fitting(place: str, signature: Signature, layout: Layout) -> None:
+def _require_fitting(place: str, signature: Signature, layout: Layout, io: IoSettings) -> None:
     """Refuse what is stated where the signature takes something else."""
     batch, high, wide, _ = signature.sides
     if batch is not None and layout.batch != batch:
         raise UsageError(f"{place}: detector.io.batch is {layout.batch}, but it takes {signature.input}")
     if layout.resize == "none" and (high, wide) != (None, None):
         raise UsageError(f"{place}: detector.io.resize is none, but it takes {signature.input}: this size only")
+    if signature.kind not in ("float32", "float16") and layout.input_range != "0..255":
+        raise UsageError(f"{place}: detector.io.input_range is {layout.input_range}, but it takes {signature.input}")
+    if io.anchors is not None:
+        raise UsageError(f"{place}: detector.io.anchors is for TFLite files whose boxes are not decoded")
 
 
 def _open(told: Any, *values: Any) -> tuple[Any, ...]:

@@ -65,6 +65,11 @@ class TfliteModel:
         self._data, self._io = data, io
         self.input = _picture_input(self.program)
         self.metadata = read_metadata(data)
+        takes = f"it takes {self.input.name} {list(self.input.shape)}"
+        if io.batch not in (None, self.input.shape[0]):
+            raise UsageError(f"{place}: detector.io.batch is {io.batch}, but {takes}")
+        if io.resize == "none":
+            raise UsageError(f"{place}: detector.io.resize is none, but {takes}: this size only")
 
     @property
     def channels_first(self) -> bool:
@@ -78,7 +83,10 @@ class TfliteModel:
 
     @cached_property
     def _reading(self) -> _Reading:
-        return _read_outputs(self, self._data, self._io)
+        found = _read_outputs(self, self._data, self._io)
+        if self._io.anchors is not None and not isinstance(found.family, Ssd):
+            raise UsageError(f"{self.program.place}: detector.io.anchors is set, but its boxes are decoded")
+        return found
 
     @property
     def family(self) -> Family:

@@ -55,19 +55,35 @@ def find_roles(
         is_yolo: its metadata are of YOLOv5 or Ultralytics.
 
     Raises:
-        UsageError: not even the values tell scores from classes.
+        UsageError: what is stated is not there or does not fit, or not even the values tell scores from classes.
     """
-    if {"boxes", "scores", "classes"} <= set(stated):
-        return stated_outputs(program, stated, signature)
+    own = stated_outputs(program, stated, signature)
+    if {"boxes", "scores", "classes"} <= set(own):
+        return _fitting(own, program)
     outputs = {tensor.index: tensor for tensor in program.outputs}
     if sum(_is_boxes(tensor) for tensor in program.outputs) != 1:
         return None
     named = _signature(program, signature)
     for numbers in _readings(program, data, described, named, _OF_COMBINED if is_yolo else _OF_EXPORT):
-        found: Roles = {role: outputs[index] for role, index in numbers.items() if index in outputs}
+        found: Roles = {role: outputs[index] for role, index in numbers.items() if index in outputs} | own
         if _fits(found):
             return found
-    return _by_values(program, probe)
+    by_values = _by_values(program, probe)
+    return None if by_values is None else _fitting(by_values | own, program)
+
+
+def _fitting(stated: Roles, program: Program) -> Roles:
+    """What is stated, if it can be.
+
+    Raises:
+        UsageError: the shapes do not agree.
+    """
+    if not _fits(stated):
+        told = ", ".join(f"{role}: {tensor.name} {list(tensor.shape)}" for role, tensor in stated.items())
+        raise UsageError(
+            f"{program.place}: detector.io.outputs gives {told}; boxes are [1, n, 4] and scores and classes [1, n]"
+        )
+    return stated
 
 
 def stated_outputs(program: Program, stated: Mapping[Role, str], signature: str | None) -> Roles:
@@ -155,6 +171,7 @@ def _fits(roles: Roles) -> bool:
         return False
     shape = roles["boxes"].shape[:2]
     is_whole = roles["scores"].shape == roles["classes"].shape == shape
+    is_whole = is_whole and len({tensor.index for tensor in roles.values()}) == len(roles)
     return is_whole and ("count" not in roles or np.prod(roles["count"].shape) == shape[0])
 
 
