@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from detray.detectors.io import IoSettings
+from detray.detectors.settings import DetectorSettings
 from detray.errors import UsageError
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
 from detray.formats.settings import DatasetSettings, SplitSettings
-from detray.store import Store
+from detray.store import Store, absolute
 from detray.verbs import runner
 from detray.verbs.base import Context
-from detray.verbs.config import Config
+from detray.verbs.config import Config, anchored
 from detray.verbs.inputs import fingerprints
 from detray.verbs.pictures import require_pictures
 
@@ -118,3 +120,9 @@ def test_pictures_are_in_a_stated_folder_or_within_records() -> None:
     require_pictures(config, data, ("records", "folder", "not a split"))
     with pytest.raises(UsageError, match=r"split coco: .* set dataset\.splits\.coco\.images"):
         require_pictures(config, data, ("records", "coco"))
+
+
+def test_files_that_workers_read_are_named_by_their_full_place() -> None:
+    detector = DetectorSettings(path="model", weights="w.h5", io=IoSettings(anchors="anchors.npy"))
+    found = anchored(Config(detector=detector)).detector
+    assert [found.path, found.weights, found.io.anchors] == [absolute(n) for n in ("model", "w.h5", "anchors.npy")]

@@ -104,6 +104,9 @@ def _rate(pipeline: StatedPipeline, schedule: Schedule, limits: Limits) -> Itera
         f" {'high' if is_high else 'low'} by {base.name}, which has {base.learning_rate:g} for {base.batch_size}"
     )
     fix = file.write(f"{schedule.place}.{schedule.field}", f"{fitting:.2g}")
+    cosine = schedule.stated.cosine_decay_learning_rate
+    if cosine is not None and cosine.warmup_steps and cosine.warmup_learning_rate > fitting:  # which the API refuses
+        fix += f" and `warmup_learning_rate: {fitting / 3:.2g}`"
     yield told(pipeline, "rate", observed, fix, severity=WARNING if is_high else INFO, threshold="max_ratio")
 
 
