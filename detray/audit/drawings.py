@@ -6,7 +6,8 @@ class: the classes that differ.
 
 Left out are pictures that one of the two left without boxes; copies, half of whose matches or more coincide up to the
 rounding of pixels (nobody draws so: the boxes were taken over, and the few others corrected); and pictures that are
-only nearly the same and half of whose boxes find no partner of any class: another moment of the scene.
+only nearly the same and half of whose boxes find no partner of any class: another moment of the scene. What is nearly
+the same may be the scene some pixels aside: the second drawing is moved by the median offset of the matches first.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from detray.audit.pairs import sweep
 from detray.audit.view import NO_ID, distinct
 
 MIN_IOU = 0.5
+
+MIN_MATCHES = 4
+"""Of a pair of pictures, from which on their offset is no accident of drawing."""
 
 BOXES = pa.schema(
     [
@@ -98,8 +102,8 @@ def compare(boxes: pa.Table) -> tuple[pa.Table, pa.Table]:
         (key 0 those of the first drawing, 1 of the second), ``drawn:matched`` (key: IoU in hundredths) and
         ``drawn:class_pictures``; without class ``drawn:pictures`` and ``drawn:differing``.
     """
-    boxes = boxes.sort_by([(name, "ascending") for name in ("pair", "x", "is_second", "order")]).combine_chunks()
-    code = np.unique(tables.numpy(boxes, "pair"), return_inverse=True)[1]
+    boxes = _aligned(_in_order(boxes))
+    code = _pair_codes(boxes)
     found = _match(boxes, code)
     drawn = found.is_drawn_twice[code]
     picture = np.unique(tables.numpy(boxes, "picture"), return_inverse=True)[1]
@@ -119,6 +123,37 @@ def compare(boxes: pa.Table) -> tuple[pa.Table, pa.Table]:
     ]
     told = _pictures(boxes, picture, drawn, picture[first], iou, picture[differing])
     return pa.concat_tables([tally.TALLY.empty_table(), *counted]), told
+
+
+def _in_order(boxes: pa.Table) -> pa.Table:
+    return boxes.sort_by([(name, "ascending") for name in ("pair", "x", "is_second", "order")]).combine_chunks()
+
+
+def _pair_codes(boxes: pa.Table) -> Ints:
+    codes: Ints = np.unique(tables.numpy(boxes, "pair"), return_inverse=True)[1]
+    return codes
+
+
+def _aligned(boxes: pa.Table) -> pa.Table:
+    """The boxes, those of the second drawings of near-duplicates moved by the median offset of their matches."""
+    near = tables.numpy(boxes, "is_near")
+    if not near.any():
+        return boxes
+    code = _pair_codes(boxes)
+    found, sides = _match(boxes, code), _columns(boxes, "x", "y", "width", "height")
+    if not len(found.first):
+        return boxes
+    centres = sides[:, :2] + sides[:, 2:] / 2
+    offsets = centres[found.second] - centres[found.first]
+    moves = np.zeros((len(found.is_drawn_twice), 2))
+    order = np.argsort(code[found.first], kind="stable")
+    pairs, starts = np.unique(code[found.first][order], return_index=True)
+    for pair, members in zip(pairs.tolist(), np.split(offsets[order], starts[1:]), strict=True):
+        moves[pair] = np.median(members, axis=0) if len(members) >= MIN_MATCHES else 0.0
+    moved = sides[:, :2] - moves[code] * (near & tables.numpy(boxes, "is_second"))[:, None]
+    for place, name in enumerate("xy"):
+        boxes = boxes.set_column(boxes.schema.get_field_index(name), name, pa.array(moved[:, place]))
+    return _in_order(boxes)
 
 
 def _match(boxes: pa.Table, code: Ints) -> _Pairs:

@@ -9,7 +9,8 @@ agreement at an IoU threshold is twice the matches over the boxes of both drawin
 are against the other where both drew equally many. Told where it is below `min_agreement` at IoU .75, over at least
 `min_pictures` pictures and `min_boxes` boxes of both drawings together, and once more of each class with so many. AP is
 the mean of the agreement over .50:.05:.95. Copies (half of the matches coincide up to rounding) are not drawn twice,
-nor are pictures that one of the two left without boxes, nor near-duplicates half of whose boxes match none.
+nor are pictures that one of the two left without boxes, nor near-duplicates half of whose boxes match none; of
+near-duplicates that are some pixels aside of each other the median offset of the boxes is taken off first.
 Source: pycocotools/cocoeval.py for the thresholds; agreement of annotators as in LVIS (Gupta et al., CVPR 2019, section
 4); Barz and Denzler, "Do We Train on Test Data?", J. Imaging 6 (2020), for duplicates.
 """
