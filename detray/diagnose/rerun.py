@@ -120,10 +120,12 @@ class Rerunning:
         task = AgainTask(run.images, self.keys, self.source, self.faults, tuple(run.claims))
         found = self.flow.reduce(DETECT_AGAIN, AgainWork(self.work, model.work, run.again), task, key)
         aps = averaged(self.flow, self.work, key, [found["tried"]], found.facts.boxes, 2 * len(run.claims))
-        denies = MODEL_BY_CAUSE[run.claims[0].cause].denies
+        test = MODEL_BY_CAUSE[run.claims[0].cause]
         words = f"{run.again.words}, on {number(run.n, 'picture', 'pictures')}"
         return {
-            (claim.category, claim.cause): CounterTested(words, aps[2 * place], aps[2 * place + 1], denies=denies)
+            (claim.category, claim.cause): CounterTested(
+                words, aps[2 * place], aps[2 * place + 1], denies=test.denies, refutes=test.refutes
+            )
             for place, claim in enumerate(run.claims)
         }
 

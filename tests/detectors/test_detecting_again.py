@@ -151,6 +151,7 @@ CASES = {
     "small_objects": (USUAL, Pictures(512, 30, 36)),
     "large_objects": (USUAL, Pictures(128, 84, 100)),
     "train_eval_shift": (USUAL, Pictures(light=0.4)),
+    "overfit": (USUAL, Pictures(light=0.4)),
 }
 """What is set or drawn, by cause. Where green objects look blue, no setting finds them."""
 
@@ -160,8 +161,9 @@ def test_what_a_setting_or_the_pictures_cost_is_confirmed(test, tmp_path: Path) 
     settings, planted = CASES[test.cause]
     alike = dataclasses.replace(planted, green=BLUE)
     claim = Claim(GREEN, test.cause, 0.3, {"cap": settings.max_detections})
-    for drawn, verdict in ((planted, CONFIRMED), (alike, NOT_CONFIRMED if test.denies else UNDECIDED)):
-        found = _again(_predicted(tmp_path / verdict, settings, drawn), claim)[test.cause]
+    rises, stays = NOT_CONFIRMED if test.refutes else CONFIRMED, NOT_CONFIRMED if test.denies else UNDECIDED
+    for name, drawn, verdict in (("planted", planted, rises), ("alike", alike, stays)):
+        found = _again(_predicted(tmp_path / name, settings, drawn), claim)[test.cause]
         assert found.verdict(0.3) == verdict, found
         assert found.done.endswith("on 8 pictures")
 

@@ -15,6 +15,7 @@ from detray.diagnose.counter_tests.label_id_mismatch import ClassIdsMapped
 from detray.diagnose.counter_tests.large_objects import Smaller
 from detray.diagnose.counter_tests.max_detections import CapLifted
 from detray.diagnose.counter_tests.model_test import ModelTest
+from detray.diagnose.counter_tests.overfit import NotOverfit
 from detray.diagnose.counter_tests.score_threshold import LowerThreshold
 from detray.diagnose.counter_tests.small_objects import InTiles
 from detray.diagnose.counter_tests.train_eval_shift import AsInTraining
@@ -31,7 +32,7 @@ ALL: tuple[CounterTest, ...] = (
     Suppressed(),
 )
 
-OF_MODEL: tuple[ModelTest, ...] = (LowerThreshold(), CapRaised(), AsInTraining(), InTiles(), Smaller())
+OF_MODEL: tuple[ModelTest, ...] = (LowerThreshold(), CapRaised(), AsInTraining(), InTiles(), Smaller(), NotOverfit())
 """Those that run the detector again; a cause that files alone can test is tested there first."""
 
 MODEL_BY_CAUSE: Mapping[str, ModelTest] = {test.cause: test for test in OF_MODEL}

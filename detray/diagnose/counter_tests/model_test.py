@@ -92,6 +92,8 @@ class ModelTest(ABC):
 
     cause: ClassVar[str]
     needs_light: ClassVar[bool] = False
+    refutes: ClassVar[bool] = False
+    """AP that rises speaks against the cause: another one is what was tried."""
     denies: ClassVar[bool] = True
     """AP that stays as it was speaks against the cause; not where the model would have to learn the remedy."""
 

@@ -23,6 +23,7 @@ class CounterTested(msgspec.Struct, frozen=True):
         before, after: AP without and with it; None: the class has no box.
         untested: why it was not; empty: it was.
         denies: AP that stays speaks against the cause; else it leaves it open.
+        refutes: AP that rises speaks against the cause, in place of for it.
     """
 
     done: str = ""
@@ -30,13 +31,16 @@ class CounterTested(msgspec.Struct, frozen=True):
     after: float | None = None
     untested: str = ""
     denies: bool = True
+    refutes: bool = False
 
     def verdict(self, d_ap: float | None) -> str | None:
         """Whether it confirms a cause that promises ``d_ap``; None where none was run."""
         if self.untested:
             return None
         gain = (self.after or 0.0) - (self.before or 0.0)
-        return CONFIRMED if gain >= needed(d_ap) else NOT_CONFIRMED if self.denies else UNDECIDED
+        if gain >= needed(d_ap):
+            return NOT_CONFIRMED if self.refutes else CONFIRMED
+        return NOT_CONFIRMED if self.denies else UNDECIDED
 
     def told(self, d_ap: float | None) -> str:
         """The same as words behind the sentence of the diagnosis."""
