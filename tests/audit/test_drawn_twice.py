@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from detray.audit import flow as audit_flow
 from detray.audit.drawings import one_to_one
 from detray.audit.flow import AuditInputs, audit
 from detray.audit.settings import AuditSettings
@@ -72,7 +73,10 @@ def _audited(data: Dataset, cuts: int = 1, pictured: tuple[str, ...] = ("train",
 
 @pytest.mark.parametrize("cuts", [1, 3])
 @pytest.mark.parametrize("near", [False, True])
-def test_two_drawings_of_a_picture_bound_ap(tmp_path: Path, near: bool, cuts: int) -> None:
+def test_two_drawings_of_a_picture_bound_ap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, near: bool, cuts: int
+) -> None:
+    monkeypatch.setattr(audit_flow, "KEYS_PER_BUCKET", 1_000_000 if cuts == 1 else 20)  # one bucket, or several
     run = _audited(_twice(tmp_path, near=near), cuts)
     found = run.tables["findings"].filter(pc.equal(run.tables["findings"]["rule"], RULE)).to_pylist()
     (root,) = [row for row in found if row["scope"] == "dataset"]
