@@ -24,7 +24,7 @@ from zlib import crc32
 import numpy as np
 from planted.data import Data, blood_cells, drawn
 from planted.faults import Trial, trials
-from planted.judge import HEALTHY, Judged, accusations, harmed, table, totals
+from planted.judge import HEALTHY, Judged, accusations, harmed, summary, table, totals
 from planted.plant import Case
 from planted.remedy import follow
 from planted.runs import Bench, NotTrainedError, Result
@@ -42,6 +42,7 @@ class Running:
         self.accused: list[str] = []
         self.n_healthy = 0
         self._clean: dict[tuple[str, int], Result] = {}
+        self._alone: dict[tuple[str, int], list[str]] = {}
 
     @cached_property
     def data(self) -> dict[str, Data]:
@@ -73,7 +74,10 @@ class Running:
         own = harmed(trial, seed, clean, given)
         if any(not row.causes for row in own):
             given = self.bench.run(data, case, name, model, [row.category for row in own])
-            own = harmed(trial, seed, clean, given)
+        alone = {fault.name: self._alone.get((fault.name, seed), list(given.ap)) for fault in trial.faults}
+        own = harmed(trial, seed, clean, given, alone)
+        if len(trial.faults) == 1:
+            self._alone[trial.name, seed] = [row.category for row in own]
         self.judged += own
         self._healthy(name, given, {row.category for row in own})
         for row in own:  # what takes a training comes last
@@ -145,6 +149,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=[], metavar="WORDS", help="trials whose name holds one of these")
     parser.add_argument("--cached", action="store_true", help="train nothing: leave out what is not in the cache")
+    parser.add_argument("--each", action="store_true", help="print a row for each class and seed too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="detray-trained-") as temporary:
         cache = (options.cache or Path(temporary)).resolve()
@@ -152,8 +157,11 @@ def main() -> None:
         bench.results.mkdir(parents=True, exist_ok=True)
         running = Running(bench, options.cells)
         _run_all(running, options.seeds, options.only, bench.results / "finished.txt")
-    print(table(running.judged))
+    print(summary(running.judged))
     print()
+    if options.each:
+        print(table(running.judged))
+        print()
     print(totals(running.judged, running.accused, running.n_healthy))
 
 

@@ -94,7 +94,7 @@ IN_TRAINING = (
         "drawn",
         lambda case, random: setting("train", epochs=150)(keep_pictures("train", 10)(case, random), random),
         (),
-        ("overfit", "few_examples"),
+        ("overfit", "few_examples", "absent_in_training"),
     ),
     Fault("small input", "cells", setting("detector", input_height=64, input_width=96), (), ("small_objects",)),
 )

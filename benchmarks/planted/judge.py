@@ -1,7 +1,10 @@
 """What is said of a trial's classes against what is true, and the tables of it."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from planted.faults import TRAINING_LABELS, Fault, Trial
@@ -23,6 +26,8 @@ class Judged:
     """A harmed class of a run. AP regained is NULL where nothing was promised, or nothing was done."""
 
     trial: Trial
+    faults: tuple[Fault, ...]
+    """Those of the trial that harm the class."""
     seed: int
     category: str
     clean_ap: float
@@ -40,13 +45,13 @@ class Judged:
 
     @property
     def is_right(self) -> bool:
-        """Whether the first cause names a fault that touches the class."""
-        return self.first is not None and any(names(f, self.first) for f in self.trial.touching(self.category))
+        """Whether the first cause names a fault that harms the class."""
+        return self.first is not None and any(names(fault, self.first) for fault in self.faults)
 
     @property
     def has_all(self) -> bool:
-        """Whether each fault that touches the class is among its first three causes."""
-        return all(any(names(f, row) for row in self.causes[:3]) for f in self.trial.touching(self.category))
+        """Whether each fault that harms the class is among its first three causes."""
+        return all(any(names(fault, row) for row in self.causes[:3]) for fault in self.faults)
 
     @property
     def is_kept(self) -> bool | None:
@@ -63,13 +68,18 @@ def names(fault: Fault, row: Json) -> bool:
     return fault.blames != TRAINING_LABELS or blames_training(row)
 
 
-def harmed(trial: Trial, seed: int, clean: Result, given: Result) -> list[Judged]:
-    """The classes that the faults touch and that lost AP to them."""
-    return [
-        Judged(trial, seed, category, clean.ap[category], ap, given.causes.get(category, []))
-        for category, ap in given.ap.items()
-        if trial.touching(category) and clean.ap.get(category, 0.0) - ap >= HARM
-    ]
+def harmed(
+    trial: Trial, seed: int, clean: Result, given: Result, alone: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> list[Judged]:
+    """The classes that the faults touch and that lost AP to them; ``alone``: what each fault, by name, harms alone."""
+    found = []
+    for category, ap in given.ap.items():
+        touching = trial.touching(category)
+        if touching and clean.ap.get(category, 0.0) - ap >= HARM:
+            harming = [fault for fault in touching if category in alone.get(fault.name, (category,))] or touching
+            causes = given.causes.get(category, [])
+            found.append(Judged(trial, tuple(harming), seed, category, clean.ap[category], ap, causes))
+    return found
 
 
 def accusations(given: Result, own: Iterable[str]) -> list[tuple[str, str]]:
@@ -79,6 +89,26 @@ def accusations(given: Result, own: Iterable[str]) -> list[tuple[str, str]]:
         for category, rows in given.causes.items()
         if category not in own and given.ap50.get(category, 0.0) >= HEALTHY
     ]
+
+
+def summary(judged: Sequence[Judged]) -> str:
+    """Markdown: a row for each trial, its classes and seeds together; AP is the mean of promises that were followed."""
+    lines = [
+        "| fault | data | harmed | right | first causes | AP promised | AP regained | kept |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    trials: dict[str, list[Judged]] = {}
+    for row in judged:
+        trials.setdefault(row.trial.name, []).append(row)
+    for name, rows in trials.items():
+        followed = [row for row in rows if row.is_kept is not None]
+        firsts = Counter("none" if row.first is None else row.first["cause"] for row in rows)
+        said = ", ".join(cause if n == len(rows) else f"{cause} {n}" for cause, n in firsts.most_common())
+        means = [_mean([getattr(row, which) for row in followed]) for which in ("promised", "delivered")]
+        kept = _of(bool(row.is_kept) for row in followed) if followed else "-"
+        cells = [name, rows[0].trial.data, len(rows), sum(row.is_right for row in rows), said, *map(_ap, means), kept]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
 
 
 def table(judged: Sequence[Judged]) -> str:
@@ -99,7 +129,7 @@ def totals(judged: Sequence[Judged], accused: Sequence[str], n_healthy: int) -> 
     """The sums, in sentences."""
     singles = [row for row in judged if len(row.trial.faults) == 1]
     pairs = [row for row in judged if len(row.trial.faults) > 1]
-    both = [row for row in pairs if len(row.trial.touching(row.category)) > 1]
+    both = [row for row in pairs if len(row.faults) > 1]
     promises = [row for row in judged if row.is_kept is not None]
     lines = [
         f"First cause right for {_of(row.is_right for row in singles)} harmed classes of single faults and"
@@ -116,6 +146,10 @@ def totals(judged: Sequence[Judged], accused: Sequence[str], n_healthy: int) -> 
 def _of(values: Iterable[bool]) -> str:
     found = list(values)
     return f"{sum(found)} of {len(found)}"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
 
 
 def _ap(value: float | None) -> str:

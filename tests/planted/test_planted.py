@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from planted import plant
 from planted.data import Data, blood_cells
 from planted.faults import FAULTS, PAIRS, Trial, trials
-from planted.judge import accusations, harmed, table, totals
+from planted.judge import accusations, harmed, summary, table, totals
 from planted.plant import Case, Plant
 from planted.remedy import follow
 from planted.runs import Bench, NotTrainedError, Result
@@ -155,6 +155,15 @@ def test_a_cause_of_training_labels_is_right_only_where_it_says_so():
         assert accusations(given, ["WBC"]) == [("RBC", "duplicates")]
 
 
+def test_of_a_pair_only_the_fault_that_harms_the_class_is_right():
+    trial = Trial((FAULTS["94% of training labels dropped"], FAULTS["four detections an image"]))
+    given = Result({"WBC": 0.0}, {"WBC": 0.0}, {"WBC": [a_row("max_detections")]})
+    clean = Result({"WBC": 0.8}, {"WBC": 0.9}, {})
+    assert [row.is_right for row in harmed(trial, 0, clean, given)] == [True]
+    alone = {"94% of training labels dropped": ["WBC"], "four detections an image": ["RBC"]}
+    assert [row.is_right for row in harmed(trial, 0, clean, given, alone)] == [False]
+
+
 def test_totals_count_promises_that_were_kept():
     trial = Trial((FAULTS["65% of val labels missing"],))
     given = Result({"WBC": 0.4}, {"WBC": 0.5}, {"WBC": [a_row("missing_labels")]})
@@ -162,6 +171,9 @@ def test_totals_count_promises_that_were_kept():
     rows[0].delivered, rows[1].delivered = 0.39, 0.45
     text = totals(rows, [], 4)
     assert all(words in text for words in ("right for 3 of 3", "regained: 1 of 2", "Accused: 0 of 4"))
+    assert summary(rows).splitlines()[2:] == [
+        "| 65% of val labels missing | cells | 3 | 3 | missing_labels | 0.30 | 0.42 | 1 of 2 |"
+    ]
     assert table(rows).splitlines()[2].endswith("| 0.80 | 0.40 | missing_labels | yes | 0.30 | 0.39 |")
 
 
