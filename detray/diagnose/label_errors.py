@@ -16,14 +16,14 @@ from detray import schema
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.histogram import Histogram, histograms
-from detray.diagnose.evidence.mixture import chance_of_wrong_labels
+from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
 from detray.diagnose.evidence.unlabelled import unlabelled
 from detray.diagnose.evidence.worth import worth_by_class
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.counts import MIN_HITS, ClassCounts
-from detray.diagnose.observation.rows import TIGHT_IOU, BoxRows, DetectionRows
+from detray.diagnose.observation.rows import HIT_IOU, TIGHT_IOU, BoxRows, DetectionRows
 
 LISTED = Criterion(0.01, "chance below which a suspected label error is not worth a look")
 SPURIOUS_SHARE = Criterion(
@@ -36,6 +36,7 @@ _SURE = 0.3
 of wrong labels, and the chance fades out below it."""
 _SAME_OBJECT = 0.2
 """IoU below which a detection near a missed box is likelier of a neighbour."""
+_LEAST_SAID, _LEAST_SPREAD, _ONE_DEVIATION = 1e-3, 0.5, 0.84
 _STEP = 0.1
 """The unit in which places and IoU are taken as sureness."""
 
@@ -67,6 +68,10 @@ class Ranks:
         """What the model's word is worth for each class; 0 for one without boxes."""
         classes, place = np.unique(category, return_inverse=True)
         return np.array([self.worth.get(one, 0.0) for one in classes.tolist()], float)[place]
+
+    def n_true(self, category: int) -> int:
+        """True detections of a class, 0 where they are too few to tell anything."""
+        return self.own[category].total if category in self.own else 0
 
     def place(self, category: Ints, score: Floats) -> Floats:
         """The share of each class's true detections that score at most as high; 0 where too few are true."""
@@ -101,7 +106,7 @@ def label_errors(
         run, split, model: what the rows are marked with.
     """
     ranks = Ranks.of(counts)
-    parts = [_missing(detections, ranks), _wrong_class(boxes, ranks), _bad_box(boxes, ranks), _spurious(boxes, counts)]
+    parts = [_missing(detections, ranks), _wrong_class(boxes, ranks), _bad_box(boxes, ranks), _spurious(boxes, ranks)]
     columns: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     n = len(columns["score"])
     order = np.lexsort((columns["annotation_row"], columns["image_id"], -columns["score"], columns["category_id"]))
@@ -129,22 +134,22 @@ def _missing(detections: DetectionRows, ranks: Ranks) -> dict[str, Any]:
         score.append(chance)
     found = take(detections, np.concatenate(rows))
     named = {"suggested_category_id": found.category, "suggested_box": found.box}
-    chance = np.concatenate(score) * ranks.believed(found.category)
+    free = np.maximum(1 - found.other_iou / HIT_IOU, 0.0)  # of boxes of other classes
+    chance = np.concatenate(score) * free * ranks.believed(found.category)
     return _listed("missing", found, chance, **named)
 
 
 def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     """Boxes that a sure detection of another class covers, and no detection of their own as sure.
 
-    How sure it is tells its place among the true ones of its class, and among all: a class that hardly
-    works accuses no other. A model that reports every class with low scores everywhere hits such a box
-    with its own class too, so what counts is how far one class stands above the other: of the box's own
-    class above the next where labels are right, and, were the detector never in two minds, evenly spread.
+    How sure it is tells its place among the true ones of all classes. A model that reports every class with low
+    scores everywhere hits such a box with its own class too, so what counts is how far one class stands above the
+    other: of the box's own class above the next where labels are right, and, were the detector never in two minds,
+    evenly spread.
     """
     is_hit, is_covered = boxes.outcome == o.HIT, boxes.cover_category != o.NONE
-    own = np.where(is_hit, ranks.place(boxes.category, boxes.score), 0.0)
-    other = ranks.place(boxes.cover_category, boxes.cover_score)
-    other = np.where(is_covered, np.minimum(other, ranks.place_among_all(boxes.cover_score)), 0.0)
+    own = np.where(is_hit, ranks.place_among_all(boxes.score), 0.0)
+    other = np.where(is_covered, ranks.place_among_all(boxes.cover_score), 0.0)
     right, wrong = own * (1 - other), other * (1 - own)
     score = np.zeros(len(boxes))
     for one in np.unique(boxes.category[is_covered]):
@@ -160,34 +165,47 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
 
 
 def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
-    """Boxes that a confident detection of their class meets far less tightly than usual.
+    """Boxes that a confident detection of their class meets far less tightly than usual, and none of another class.
 
     Badly drawn boxes are met at any IoU from `_SAME_OBJECT` to `TIGHT_IOU`, others the more rarely the lower it is.
+    Where a weak model meets all boxes loosely that tells little, and the surer the detection is counts as well.
     """
-    near = (boxes.iou >= _SAME_OBJECT) & (boxes.iou < TIGHT_IOU) & (boxes.outcome != o.COVERED)
-    rows = take(boxes, near)
-    place = ranks.place(rows.category, rows.score)
-    score = np.zeros(len(rows))
+    rows = take(boxes, (boxes.iou >= _SAME_OBJECT) & (boxes.iou < TIGHT_IOU))
+    place, chance = ranks.place(rows.category, rows.score), np.zeros(len(rows))
     for one in np.unique(rows.category):
         mine, n = rows.category == one, int(((boxes.category == one) & (boxes.outcome == o.HIT)).sum())
         sure = mine & (place >= CONFIDENT_QUANTILE)
-        if n >= MIN_HITS:
+        if n >= MIN_HITS and sure.any():
             even = _SAME_OBJECT + (TIGHT_IOU - _SAME_OBJECT) * _evenly(n)
-            score[sure] = chance_of_wrong_labels(-even / _STEP, -rows.iou[sure] / _STEP)
+            chance[sure] = chance_of_wrong_labels(-even / _STEP, -rows.iou[sure] / _STEP)
+    top = ranks.every.quantile(1 - CONFIDENT_QUANTILE) or 1.0
+    doubt = np.minimum(rows.score / top, 1.0) * (1 - rows.iou / TIGHT_IOU)
+    other = np.where(rows.cover_category == o.NONE, 0.0, ranks.place_among_all(rows.cover_score))
+    score = np.maximum(chance * (1 - other), np.sqrt(chance * doubt * (1 - other)))
     return _listed("bad_box", rows, score * ranks.believed(rows.category), suggested_box=rows.near_box)
 
 
-def _spurious(boxes: BoxRows, counts: ClassCounts) -> dict[str, Any]:
-    """Boxes that no detection touches, the likelier the fewer of their class are.
+def _spurious(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
+    """Boxes on which the detections say far less than on others of their class.
 
-    Nothing tells a box of nothing from an object that the model misses, so what is usual speaks: of so
-    many boxes that mark nothing, and as many that are missed as there are.
+    What they say is the score times the IoU, of whatever class. In log odds it is normal over the right boxes of a
+    class, by the upper half of these, and anything on boxes of nothing. Nothing tells these from objects that the model
+    misses, of which there are usually more: such a box is never likelier wrong than right.
     """
-    rows = take(boxes, boxes.outcome == o.UNTOUCHED)
-    classes, place, n = np.unique(rows.category, return_inverse=True, return_counts=True)
-    share = n / np.array([max(counts.boxes.get(k, 0), 1) for k in classes.tolist()])
-    score = (SPURIOUS_SHARE / (SPURIOUS_SHARE + share))[place]
-    return _listed("spurious", rows, score, model_score=np.full(len(rows), np.nan))
+    said = np.maximum(np.nan_to_num(boxes.score) * boxes.iou, np.nan_to_num(boxes.cover_score) * boxes.cover_iou)
+    odds, score = logit(said, _LEAST_SAID), np.zeros(len(boxes))
+    for one in np.unique(boxes.category):
+        mine = boxes.category == one
+        if ranks.n_true(int(one)) >= MIN_HITS:
+            middle, high = np.quantile(odds[mine], [0.5, _ONE_DEVIATION])
+            spread, most = max(float(high - middle), _LEAST_SPREAD), float(middle - logit(np.zeros(1), _LEAST_SAID)[0])
+            below = np.maximum(middle - odds[mine], 0.0)
+            usual = np.exp(-((below / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
+            nothing = SPURIOUS_SHARE / max(most, spread)
+            score[mine] = nothing / (3 * nothing + usual) * np.where(below > 0, 1.0, 0.0)
+    score *= ranks.believed(boxes.category)
+    untouched = boxes.outcome == o.UNTOUCHED
+    return _listed("spurious", boxes, score, model_score=np.where(untouched, np.nan, boxes.score))
 
 
 def _listed(kind: str, rows: BoxRows | DetectionRows, score: Floats, **stated: NDArray[Any]) -> dict[str, Any]:

@@ -107,6 +107,22 @@ def test_clean_labels_are_hardly_suspected() -> None:
             assert (np.array(chances) >= 0.5).sum() <= 0.002 * n_boxes
 
 
+@pytest.mark.parametrize("count", [3, 60])
+def test_boxes_of_nothing_come_first_among_the_spurious_and_none_is_called_likely(count: int) -> None:
+    rng = np.random.default_rng(0)
+    world = scenes.detect(rng, scenes.uniform(rng, 150, 3), scenes.Quality(recall=0.99))
+    nothing = rng.choice(len(world.gt_class), count, replace=False)
+    world.gt_box[nothing, :2] = world.gt_box[rng.permutation(nothing), :2] + rng.uniform(60, 120, (count, 2))
+    tables = scenes.tables_of(world)
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
+    seen = observe(scene, np.array(sorted(world.names)))
+    suspects = label_errors(seen.boxes, seen.detections, seen.counts, world.names, run="x", split="val", model="m")
+    own = suspects.filter(pc.equal(suspects["kind"], "spurious")).sort_by([("score", "descending")])
+    first = own["annotation_row"].to_numpy()[: count + 20]  # some objects are missed too
+    assert np.isin(nothing, first).mean() > 0.7
+    assert pc.max(own["score"]).as_py() < 0.5  # an object that is missed looks the same
+
+
 @pytest.mark.parametrize(
     "quality",
     [

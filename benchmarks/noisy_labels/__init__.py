@@ -1,0 +1,1 @@
+"""What `benchmarks/label_errors.py` is made of."""
