@@ -79,12 +79,21 @@ def read_yaml(path: Path) -> Any:
     Raises:
         UsageError: it is not there, not text, too large, or not YAML.
     """
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        UsageError: it is not there, not text or too large.
+    """
     try:
         with open_file(path) as file:
             data = file.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:
             raise UsageError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, so not a configuration file")
-        return parse_yaml(data.decode("utf-8-sig"), str(path))
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:

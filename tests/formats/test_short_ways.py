@@ -5,6 +5,7 @@ import os
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from detray.formats.picture_size import picture_size, size_of_found
 from detray.formats.source import Source
 from detray.formats.voc.plain import PlainObjects
 from detray.formats.voc.reader import Voc
+from detray.formats.yolo import plain
 from detray.picture_head import size_of_jpeg, size_of_png
 
 OBJECT = """
@@ -55,12 +57,12 @@ def test_plain_objects_are_read_as_any_others(tmp_path: Path, monkeypatch: pytes
 
 def test_most_objects_are_plain_and_leave_a_mark() -> None:
     text = "<annotation>" + 2 * OBJECT.format(name="cat", flag=0, x=1, right=2) + "</annotation>"
-    plain = PlainObjects()
-    left, objects = plain.take(text.encode(), 2) or (b"", [])
+    found = PlainObjects()
+    left, objects = found.take(text.encode(), 2) or (b"", [])
     assert left.split() == [b"<annotation>", b"<object/></annotation>"]
     assert objects[1][1:] == (b"cat", b"Left", b"0", b"0", b"1", b"007", b"2", b"-3.25")
-    assert plain.take(text.encode(), 1) is None
-    assert plain.take(text.replace("</pose>", "<a/></pose>").encode(), 2) is None
+    assert found.take(text.encode(), 1) is None
+    assert found.take(text.replace("</pose>", "<a/></pose>").encode(), 2) is None
 
 
 def encoded(mode: str, kind: str, **options: object) -> bytes:
@@ -73,6 +75,20 @@ def turned() -> Image.Exif:
     exif = Image.Exif()
     exif[pictures.ORIENTATION_TAG] = 6
     return exif
+
+
+def test_lines_with_single_spaces_are_read_as_any_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    lines = [f"{rng.integers(3)} " + " ".join(f"{side:.4g}" for side in rng.random(4)) for _ in range(300)]
+    lines[7], lines[10], lines[13] = "1 0.5 0.5 1e999 0.5", "-1 0.5 0.5 0.1 0.1", "1 .5 5. 1E-1 +0.2"
+    texts = ["\n".join(lines[at : at + 3]).encode() + b"\n" * (at % 3) for at in range(0, 300, 3)]
+    sizes = [(64, 48)] * len(texts)
+    found = plain.read_plain(texts, sizes)
+    monkeypatch.setattr(plain, "_single_spaced", lambda *_: None)
+    expected = plain.read_plain(texts, sizes)
+    assert found.is_plain.sum() == 98
+    for name in ("is_plain", "file", "row", "index", "box"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 HEADS = [

@@ -6,6 +6,7 @@ class's id, else its text is numbered as in formats that have only names. Shards
 """
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,9 @@ class TFRecord:
 
 def _first_files(path: Path) -> list[Path]:
     """Some files of a folder, or the file itself."""
-    return [file for file in sorted(path.iterdir())[:10] if file.is_file()] if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    return [path / name for name in sorted(os.listdir(path))[:10] if (path / name).is_file()]  # noqa: PTH208 - a tenth
 
 
 def _files(stated: Path) -> list[str]:

@@ -61,12 +61,11 @@ class PlainObjects:
         if start < 0 or end <= start:
             return None
         objects = data[start:end]
-        for pattern in (self._last, _pattern_of(objects)) if self._last else (_pattern_of(objects),):
-            found = pattern.object.findall(objects) if pattern else []
-            if found and len(found) <= most and sum(map(len, next(zip(*found, strict=True)))) == len(objects):
-                self._last = pattern
-                return data[:start] + MARK + data[end:], found
-        return None
+        found = _all(self._last, objects)
+        if not found:
+            self._last = _pattern_of(objects)
+            found = _all(self._last, objects)
+        return (data[:start] + MARK + data[end:], found) if 0 < len(found) <= most else None
 
     def add(self, file: int, found: Objects) -> None:
         """Keep what `take` found last, as the objects of the file with that number."""
@@ -104,18 +103,24 @@ def _columns(pattern: Pattern, rows: Objects, counts: list[tuple[int, int]]) -> 
     texts = dict(zip(("", *pattern.elements), zip(*rows, strict=True), strict=True))
     files, lengths = np.array(counts, np.int64).T
     first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    flags = b"".join(texts.get("difficult", (b"0",) * len(rows)))
     others = [name for name in pattern.elements if name not in (*CORNERS, "name", "difficult", "filename")]
-    further = lru_cache(maxsize=4096)(lambda found: as_json(others, [text.decode() for text in found]))
+    further = lru_cache(maxsize=4096)(lambda *found: as_json(others, [text.decode() for text in found]))
+    attributes = list(map(further, *(texts[name] for name in others))) if others else [None] * len(rows)
     return PlainColumns(
         np.repeat(files, lengths),
         np.arange(len(rows)) - first,
         pc.ascii_trim_whitespace(pa.array(texts["name"], pa.string())),
         np.stack([pc.cast(pa.array(texts[side], pa.string()), pa.float64()).to_numpy() for side in CORNERS]),
-        np.array([text == b"1" for text in texts["difficult"]]) if "difficult" in texts else np.zeros(len(rows), bool),
-        pa.array([further(found) for found in zip(*(texts[name] for name in others), strict=True)], pa.string())
-        if others
-        else pa.nulls(len(rows), pa.string()),
+        np.frombuffer(flags, np.uint8) == b"1"[0],
+        pa.array(attributes, pa.string()),
     )
+
+
+def _all(pattern: Pattern | None, objects: bytes) -> Objects:
+    """All objects, if they are nothing but matches of a pattern."""
+    found = pattern.object.findall(objects) if pattern else []
+    return found if sum(len(groups[0]) for groups in found) == len(objects) else []
 
 
 def as_json(names: Sequence[str], texts: Sequence[str]) -> str | None:

@@ -42,6 +42,7 @@ from detray.formats.voc.plain import CORNERS, Objects, PlainObjects
 _KNOWN = ("filename", "object", "name", "bndbox", "difficult")
 _MAX_DEPTH = 8
 _HEAD_BYTES = 4096
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 Row = dict[str, Any]
 Box = tuple[str | None, float | None, float | None, float | None, float | None, bool, str | None, Defects | None]
@@ -139,12 +140,12 @@ def _plain(data: bytes, plain: PlainObjects) -> tuple[Element, Objects] | None:
     return (root, objects) if len(root.findall("object")) == 1 else None
 
 
-_DECLARED = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)""")
+_ENCODING = re.compile(rb"""encoding\s*=\s*["']([\w.-]+)""")
 
 
 def _may_declare(data: bytes) -> bool:
     """Whether a file may declare entities: it can only within <!DOCTYPE, if that is to be seen in its encoding."""
-    stated = _DECLARED.search(data[:_HEAD_BYTES])
+    stated = _ENCODING.search(data, 0, data.find(b"?>")) if b"<?xml" in data[:8] else None
     is_plain = b"\0" not in data[:4] and (stated is None or stated[1].lower() in (b"utf-8", b"us-ascii", b"iso-8859-1"))
     return not is_plain or b"<!DOCTYPE" in data
 
@@ -197,7 +198,7 @@ def _further(item: Element) -> str | None:
     if isinstance(size := found.get("size"), dict):
         size = found["size"] = {name: value for name, value in size.items() if name not in ("width", "height")}
     found = {name: value for name, value in found.items() if value}
-    return json.dumps(found, ensure_ascii=False) if found else None
+    return _ENCODER.encode(found) if found else None
 
 
 def _children(item: Element, depth: int) -> dict[str, Any]:

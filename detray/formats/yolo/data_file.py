@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from detray.files import PICTURE_SUFFIXES
 from detray.formats.listing import as_text, listed_names, unreadable_folder
 from detray.formats.source import locate, require_inside
 from detray.formats.values import clean, describe
-from detray.settings import read_yaml
+from detray.settings import parse_yaml, read_text
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 DATA_FILES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -42,7 +43,7 @@ def is_data_file(path: Path) -> bool:
     """
     if path.suffix.lower() not in (".yaml", ".yml") or not path.is_file():
         return False
-    value = read_yaml(path)
+    value = _value(read_text(path), str(path))
     return isinstance(value, dict) and (
         "names" in value or any(isinstance(value.get(key), str | list) for keys in SPLITS.values() for key in keys)
     )
@@ -68,7 +69,7 @@ def read_data_file(path: str, allowed: tuple[str, ...]) -> YoloData:
     Raises:
         DetrayError: it names no classes or is not of this kind.
     """
-    value = read_yaml(Path(path))
+    value = _value(read_text(Path(path)), path)
     if not isinstance(value, dict):
         raise DetrayError(f"{path}: not a YOLO data file; it needs names and train, val or test")
     home = str(Path(path).parent)
@@ -90,6 +91,12 @@ def read_data_file(path: str, allowed: tuple[str, ...]) -> YoloData:
         splits = {split: (f"images/{found[0]}",) for split, found in beside.items() if found}
         whole = () if splits else ("images",)
     return YoloData(path, folder, names, splits, whole, _miscounted(value.get("nc"), names))
+
+
+@lru_cache(maxsize=4)
+def _value(text: str, path: str) -> Any:
+    """Parsed once for all chunks that ask for the classes; not to be changed."""
+    return parse_yaml(text, path)
 
 
 def _miscounted(stated: object, names: dict[int, str | None]) -> str | None:

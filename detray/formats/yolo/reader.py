@@ -68,7 +68,9 @@ class Yolo:
             return is_data_file(path)
         if data_file_in(path) is not None:
             return True
-        labels = (file for file in sorted(path.glob("*.txt")) if file.name not in _NAME_FILES)
+        labels = (
+            file for file in sorted(path.glob("*.txt"), key=lambda file: file.name) if file.name not in _NAME_FILES
+        )
         return any(_is_label(file) for file, _ in zip(labels, range(10), strict=False))
 
     def plan(self, source: Source, *, exact: bool = False) -> pa.Table:
