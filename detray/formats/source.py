@@ -91,6 +91,8 @@ def is_there(name: str, source: Source) -> bool:
 
 def _can_be(path: str) -> bool:
     """The system takes such a path; of any other every question about it raises an error."""
+    if len(path) <= _MAX_NAME_BYTES and path.isascii():
+        return True
     try:
         data = path.encode()
     except UnicodeEncodeError:  # half of a surrogate pair
