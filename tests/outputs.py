@@ -61,9 +61,9 @@ def _commit(
 
 def run_stage(definition: StageDefinition, context: Context, fingerprint: str = "test") -> Outcome:
     """Run a stage alone, whatever is stale, and commit it."""
+    definition.check(context)
     stage = Stage(context.store, definition.name)
     flow = Flow(context.store, FileKeeper(stage, stage.begin(fingerprint)), context.executor, context.progress)
-    assert definition.run is not None
     outcome = definition.run(context, flow)
     parts, files = flow.parts()
     _commit(stage, parts, outcome.facts, definition.tables, {"counts": outcome.counts}, files)

@@ -5,7 +5,7 @@ import math
 import zipfile
 from typing import IO
 
-from detray.errors import DetrayError
+from detray.errors import UsageError
 
 MAX_UNPACKED = 1 << 30
 """Bytes of all members of a model's file, and of all arrays in these: 270 million parameters."""
@@ -21,13 +21,13 @@ def require_bounded(data: bytes, place: str) -> None:
     which nothing is read of it. What is neither is left to its reader.
 
     Raises:
-        DetrayError: naming ``place``.
+        UsageError: naming ``place``.
     """
     if data.startswith(HDF5):
         try:
             _bound(_declared(io.BytesIO(data)), place)
         except (OSError, RuntimeError, ValueError) as error:
-            raise DetrayError(f"{place}: a damaged HDF5 file ({str(error)[:200]})") from None
+            raise UsageError(f"{place}: a damaged HDF5 file ({str(error)[:200]})") from None
     elif zipfile.is_zipfile(io.BytesIO(data)):
         _require(io.BytesIO(data), place)
 
@@ -43,7 +43,7 @@ def _require(file: IO[bytes], place: str) -> None:
                 elif member.filename.endswith((".h5", ".hdf5")):
                     _bound(_declared(io.BytesIO(archive.read(member))), place)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        raise DetrayError(f"{place}: a damaged archive ({str(error)[:200]})") from None
+        raise UsageError(f"{place}: a damaged archive ({str(error)[:200]})") from None
 
 
 def _declared(file: IO[bytes]) -> int:
@@ -63,7 +63,7 @@ def _declared(file: IO[bytes]) -> int:
 
 def _bound(size: int, place: str) -> None:
     if size > MAX_UNPACKED:
-        raise DetrayError(
+        raise UsageError(
             f"{place}: would fill {size / (1 << 30):,.1f} GiB when it is unpacked, and {MAX_UNPACKED >> 30} GiB is the"
             " most that is read"
         )

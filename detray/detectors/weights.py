@@ -9,7 +9,7 @@ import numpy as np
 
 from detray.arrays import Floats32
 from detray.detectors.archive import HDF5, require_bounded
-from detray.errors import DetrayError
+from detray.errors import UsageError
 
 Items = dict[str, Any]
 """The groups and datasets of an HDF5 file by path."""
@@ -37,7 +37,7 @@ def read_arrays(data: bytes, place: str) -> Arrays:
     Links are not followed, nor arrays that lie in another file.
 
     Raises:
-        DetrayError: it is no such file, damaged, or larger than what is read; ``place`` names it.
+        UsageError: it is no such file, damaged, or larger than what is read; ``place`` names it.
     """
     require_bounded(data, place)
     import h5py
@@ -52,7 +52,7 @@ def read_arrays(data: bytes, place: str) -> Arrays:
             root = _root(items)
             return _of_keras_3(items) if root is None else _of_keras_2(items, root)
     except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-        raise DetrayError(f"{place}: holds no weights of Keras that can be read ({str(error)[:200]})") from None
+        raise UsageError(f"{place}: holds no weights of Keras that can be read ({str(error)[:200]})") from None
 
 
 def _of_keras_3(items: Items) -> Arrays:

@@ -20,7 +20,7 @@ from detray.detectors.keras.model import check_keras, load_keras, read_keras_lay
 from detray.detectors.keras.package import output_names, read_package
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, NmsSettings, PredictSettings
-from detray.errors import DetrayError, UsageError
+from detray.errors import UsageError
 
 SIDES = (64, 96)
 PREDICT = PredictSettings(batch_size=2, score_threshold=0.0, max_detections=50)
@@ -101,8 +101,8 @@ def test_code_of_a_file_is_not_run(api: Path, tmp_path: Path) -> None:
         layer["config"] = {"name": layer["config"]["name"], "function": code}
 
     path = changed(api, tmp_path, lambda_layer)
-    with pytest.raises(DetrayError, match=r"changed\.keras: does not load in Keras's safe mode"):
-        load_keras(DetectorSettings(kind="keras"), path, PREDICT, trust_model=True)
+    with pytest.raises(UsageError, match=r"changed\.keras: has a Lambda layer, which is code"):
+        check_keras(DetectorSettings(kind="keras"), path, trust_model=True)
 
 
 def test_boxes_that_may_be_read_in_two_ways_are_asked_about(tmp_path: Path) -> None:

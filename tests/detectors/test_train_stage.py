@@ -29,7 +29,6 @@ from detray.evaluate.shard.inputs import read_scene
 from detray.flow import epochs
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
-from detray.flow.flow import Flow
 from detray.flow.keeper import MemoryKeeper
 from detray.formats.settings import DatasetSettings, SplitSettings
 from detray.store import Store
@@ -188,7 +187,7 @@ def test_what_the_history_says_is_what_predict_and_evaluate_find(trained):
     for row in last:
         own = truth.category == row["category_id"]
         gt = GroundTruth(truth.image[own], truth.category[own], truth.box[own], truth.area[own], truth.crowd[own])
-        found = store.read("predictions", filters=[("category_id", "=", row["category_id"])])
+        found = store.read("predictions", filters=[("category_id", "=", row["category_id"]), ("split", "=", "val")])
         columns = (tables.numpy(found, name) for name in ("image_id", "category_id", "score", "rank"))
         image, category, score, rank = columns
         ap = class_average_precision(gt, Detections(image, category, tables.boxes(found), score, rank.astype(np.int64)))
@@ -330,13 +329,12 @@ def test_what_is_missing_is_said_before_work_starts(tmp_path, untrained):
 
 
 def test_a_file_of_detections_is_of_one_split(tmp_path):
-    flow = Flow(MemoryData(()), MemoryKeeper(), InProcess(threads=1))
     nowhere = Store(str(tmp_path))
     for path, splits, words in (("d.json", ("train", "val"), "names 2"), (None, ("val",), r"detector\.path")):
         detector = DetectorSettings(kind="predictions", path=path)
         config = _config(detector=detector, predict=PredictSettings(splits=splits))
         with pytest.raises(UsageError, match=words):
-            predict.run(Context(config, nowhere, InProcess()), flow)
+            predict.check(Context(config, nowhere, InProcess()))
 
 
 def test_model_names():

@@ -70,8 +70,7 @@ def read_package(path: str) -> Package:
     """The file at ``path``, local or a URI.
 
     Raises:
-        DetrayError: there is none, or it is larger unpacked than what is read.
-        UsageError: it is no ``.keras`` file.
+        UsageError: there is none, it is no ``.keras`` file, holds code, or is larger unpacked than what is read.
     """
     data = read_model(path, "a .keras file")
     if _is_ours(path):
@@ -91,6 +90,8 @@ def read_package(path: str) -> Package:
         config = None
     if not isinstance(config, dict) or "class_name" not in config:
         raise UsageError(f"{path}: its {CONFIG} cannot be read; save it as .keras with model.save")
+    if any(part.get("class_name") == "Lambda" for part in _parts(config)):
+        raise UsageError(f"{path}: has a Lambda layer, which is code and is not run; export a SavedModel")
     hub = any(str(part.get("module", "")).startswith(HUB) for part in _parts(config))
     return Package(path, data, config, hub)
 

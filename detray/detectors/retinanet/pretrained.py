@@ -11,7 +11,7 @@ from detray.detectors.retinanet.layers import class_name
 from detray.detectors.retinanet.network import build_network
 from detray.detectors.settings import DetectorSettings
 from detray.detectors.weights import Arrays, read_arrays
-from detray.errors import DetrayError, UsageError
+from detray.errors import UsageError
 from detray.files import open_file
 
 NETWORK_FILE = "model.keras"
@@ -25,8 +25,8 @@ def require_weights(detector: DetectorSettings) -> None:
     """Refuse ``detector.weights`` that are of another backbone than ``detector.backbone``, before it is needed.
 
     Raises:
-        UsageError: they are not there.
-        DetrayError: they cannot be read, or are of another backbone: which layers fit, and how many do not.
+        UsageError: they are not there, cannot be read, or are of another backbone: which layers fit, and how many do
+            not.
     """
     if detector.weights is not None:
         _fitting(backbone_layers(build_network(_plain(detector), 1)), detector)
@@ -89,7 +89,7 @@ def _fitting(layers: Sequence[Any], detector: DetectorSettings) -> Weights:
     fit = [layer.name for layer in layers if layer.name not in wrong]
     known = f" ({', '.join(fit[:3])}{', ...' if len(fit) > 3 else ''})" if fit else ""
     first, why = next(iter(wrong.items()))
-    raise DetrayError(
+    raise UsageError(
         f"{place}: not of the backbone {detector.backbone}: {len(fit)} of its {len(layers)} layers with weights"
         f" fit{known} and {len(wrong)} do not, of which the first, {first}, {why}"
     )
