@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.settings import parse_yaml
 from planted.data import Data
 from planted.plant import Case
@@ -16,6 +17,7 @@ RENAMED = ("absent_in_training",)
 LIMITS = {"score_threshold": "score_threshold", "max_detections": "max_detections"}
 """Causes that a setting of predict is at fault, which is left at its default then."""
 LONGER = ("undertrained",)
+DEFAULTS = {"train": TrainSettings(), "detector": DetectorSettings()}
 TRAINING_WORDS = ("training labels", "training boxes", "training annotations", "labels of train")
 
 
@@ -55,8 +57,8 @@ def _with_first(case: Case, category: str, space: Json) -> Case | None:
     for key, values in space.items():
         section, name = key.split(".", 1) if key.startswith("detector.") else ("train", key)
         by_class = name in ("oversample", "undersample", "class_weights")
-        usual = {"oversample": 1, "freeze_units": 0, "focal_gamma": 2.0, "focal_alpha": 0.25, "augmentation": "default"}
-        own = getattr(case, section).get(name, usual.get(name))
+        usual = 1 if name.endswith("sample") else getattr(DEFAULTS[section], name.split(".")[0])
+        own = getattr(case, section).get(name, usual)
         for value in values:
             if value == own or (isinstance(value, str) and value == "none"):
                 continue

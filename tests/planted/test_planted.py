@@ -193,6 +193,10 @@ def test_remedies_mend_what_they_speak_of():
     again = follow(a_row("few_examples", remedy_config=json.dumps(searched)), faulty, data())
     assert again
     assert again.train == {"epochs": 5, "seed": 0, "oversample": {"a": 4}}
+    searched = {"tune": {"space": {"box_loss_weight": [1.0, 2.0, 4.0]}}}
+    again = follow(a_row("localization", remedy_config=json.dumps(searched)), faulty, data())
+    assert again
+    assert again.train == {"epochs": 5, "seed": 0, "box_loss_weight": 2.0}
     assert follow(a_row("missed_objects"), faulty, data()) is None
 
 
