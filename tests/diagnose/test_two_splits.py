@@ -196,6 +196,20 @@ def test_a_confusion_in_both_splits_is_no_wrong_name() -> None:
     assert row["cause"] == "class_confusion"
 
 
+def test_what_a_model_learnt_by_heart_does_not_accuse_the_labels_here() -> None:
+    val, train = worlds(17)
+    rng = np.random.default_rng(117)
+    train.dt_score = np.where(train.dt_score > 0.3, rng.uniform(0.9, 1, len(train.dt_score)), train.dt_score)
+    val.dt_score = np.where(val.dt_score > 0.3, rng.uniform(0.4, 1, len(val.dt_score)), val.dt_score)
+    taken = (val.dt_class == ONE) & (rng.random(len(val.dt_class)) < 0.6)
+    val.dt_class[taken] = OTHER
+    image = np.repeat(val.image, 2)
+    box = scenes.background_boxes(rng, val, image)
+    val.add_dt(image, ONE, box, rng.uniform(0.4, 1, len(image)))
+    row = first(val, train, findings=findings())
+    assert row["cause"] == "overfit", row["all"]
+
+
 def loosened(world: World, category: int, most: float) -> None:
     """Each side of the class's boxes lies outside by up to a share of the box."""
     rng = np.random.default_rng(106)

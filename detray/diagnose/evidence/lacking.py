@@ -57,7 +57,7 @@ class Lacking:
 
 def find_lacking(sides: Sides) -> Lacking | None:
     """The split that lacks labels of the class; None where neither does."""
-    found = [lacking for side, other in sides.both_ways() if (lacking := _lacking(side, other)) is not None]
+    found = [lacking for side, other in sides.to_accuse() if (lacking := _lacking(side, other)) is not None]
     best = max(found, key=lambda one: one.errors, default=None)
     return _thinned(sides.train, sides.evaluated) if best is None else best
 

@@ -9,7 +9,7 @@ from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.chance import CHANCE_ERRORS, Auc
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
 from detray.diagnose.evidence.result import ClassResult
-from detray.diagnose.evidence.sides import EVALUATED, Side, Sides
+from detray.diagnose.evidence.sides import AS_SURE_AUC, EVALUATED, Side, Sides
 from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.counts import FEW_BOXES, MIN_HITS
 from detray.diagnose.observation.rows import COVERED, NONE
@@ -18,7 +18,6 @@ LARGER = Criterion(1.1, f"sides of a box for each of its detection, by what they
 LARGER_AUC = Criterion(0.7, f"chance that a box of one split is larger for its detection, or less tight: {SUITE}")
 WIDER = Criterion(1.25, f"spread of the boxes' aspects for each of the detections', by the other split's: {SUITE}")
 LESS_TIGHT = Criterion(0.1, f"median IoU with its detections below that in the other split: {SUITE}")
-AS_SURE_AUC = Criterion(0.65, f"chance that a detection of the other split is surer: {SUITE}")
 LOOSE_MEDIAN = Criterion(0.8, f"median IoU with its detections from which a class is not weak by its boxes: {SUITE}")
 
 

@@ -50,7 +50,7 @@ class Renamed:
 
 def find_renamed(sides: Sides, category: int) -> Renamed | None:
     """The split in which names of the class are wrong; None where neither's are."""
-    for side, other in sides.both_ways():
+    for side, other in sides.to_accuse():
         for is_covered in (True, False):
             found = _renamed(side, other, category, is_covered=is_covered)
             if found is not None:

@@ -9,12 +9,14 @@ import numpy as np
 
 from detray.arrays import Flags
 from detray.diagnose.criterion import SUITE, Criterion
-from detray.diagnose.evidence.chance import CHANCE_ERRORS
+from detray.diagnose.evidence.chance import CHANCE_ERRORS, Auc
 from detray.diagnose.evidence.histogram import Histogram, histograms
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.observation.counts import ClassCounts
 
 TOLD_BY = Criterion(5, f"true detections of a side from which it tells how sure the model is: {SUITE}")
+
+AS_SURE_AUC = Criterion(0.65, f"chance that a true detection of the other split is surer: {SUITE}")
 
 EVALUATED, TRAIN = "evaluated", "train"
 
@@ -78,9 +80,17 @@ class Sides:
     evaluated: Side
     train: Side
 
-    def both_ways(self) -> tuple[tuple[Side, Side], tuple[Side, Side]]:
+    def both_ways(self) -> tuple[tuple[Side, Side], ...]:
         """Each side, with the other one that it is held against."""
         return (self.train, self.evaluated), (self.evaluated, self.train)
+
+    def to_accuse(self) -> tuple[tuple[Side, Side], ...]:
+        """The same, without the evaluated side where true detections are less sure there than in training: what a
+        model has learnt by heart it contradicts elsewhere by itself."""
+        train, here = (side.result.true_scores for side in (self.train, self.evaluated))
+        auc = Auc.of(train, here) if min(len(train), len(here)) >= TOLD_BY else None
+        is_surer = auc is not None and auc.value > AS_SURE_AUC and auc.value - 0.5 >= CHANCE_ERRORS * auc.error
+        return self.both_ways()[: 1 if is_surer else 2]
 
 
 def errors_apart(k: int, n: int, other_k: int, other_n: int) -> float:
