@@ -50,8 +50,10 @@ class Renamed:
 
 def find_renamed(sides: Sides, category: int) -> Renamed | None:
     """The split in which names of the class are wrong; None where neither's are."""
-    for side, other in sides.to_accuse():
-        for is_covered in (True, False):
+    accused = [side.split for side, _ in sides.to_accuse()]
+    for side, other in sides.both_ways():
+        # boxes of another class, met by weak detections of this one, make its true scores low here
+        for is_covered in (True, False) if side.split in accused else (True,):
             found = _renamed(side, other, category, is_covered=is_covered)
             if found is not None:
                 return found
