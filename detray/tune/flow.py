@@ -13,6 +13,7 @@ from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow, Results
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Resources, Step
+from detray.pipeline.read import PipelineFile
 from detray.tune import prepare, rows, summary
 from detray.tune.auto import Auto, Grounds, auto_space, read_remedies
 from detray.tune.bench import Bench, Tables
@@ -25,6 +26,7 @@ from detray.tune.settings import TuneSettings
 from detray.tune.space import Space, require_whole_grid, search_space
 from detray.tune.survey import survey
 from detray.tune.trial import MODEL, End, Trial, described, place, run_trial
+from detray.tune.winner import as_pipeline, changes, sentence
 
 BEST = "best"
 """The folder of the winner below the stage's: ``model/`` and ``config.yaml``."""
@@ -42,7 +44,7 @@ class Request:
     """The settings; ``gpus`` are those that a trial holds.
 
     ``configure`` gives the configuration of a whole run with settings of both kinds, tuned for some classes,
-    as YAML text.
+    as YAML text. ``pipeline`` is a pipeline.config that the winner's settings are also written to.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Request:
     tune: TuneSettings
     gpus: float
     configure: Callable[[TrainSettings, DetectorSettings, tuple[str, ...]], str]
+    pipeline: PipelineFile | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Finish:
     candidate: Candidate | None
     best: Trial
     configuration: str
+    pipeline: str | None
 
 
 def prove(bench: Bench, trial: Trial) -> Output[End]:
@@ -74,6 +78,9 @@ def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
     """The tables, and the best trial's model and configuration."""
     ends = [*task.search.ends.values(), *task.proofs]
     files = {f"{BEST}/model/{name}": _model_file(bench, task.best, name) for name in MODEL_FILES}
+    files[f"{BEST}/config.yaml"] = task.configuration.encode()
+    if task.pipeline is not None:
+        files[f"{BEST}/pipeline.config"] = task.pipeline.encode()
     return Output(
         NoFacts(),
         {
@@ -81,7 +88,7 @@ def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
             "trial_class_metrics": rows.trial_class_metrics(bench, ends),
             "class_deltas": rows.class_deltas(bench, task.candidate),
         },
-        files=files | {f"{BEST}/config.yaml": task.configuration.encode()},
+        files=files,
     )
 
 
@@ -114,9 +121,6 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     if not focus:
         return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
     space, told = _space(flow, request, {classes.all[number]: number for number in focus})
-    if request.tune.search == "grid":
-        require_whole_grid(space, request.tune.trials)
-    _require_budget(request)
     for settings in space.neighbours:
         check_class_names(settings, classes.trained)
     work = prepare.Work(
@@ -150,28 +154,38 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     with _epochs(flow, search, proven):
         proofs = flow.map(PROVE, bench, proven, resources=Resources(flow.cpus, request.gpus)).facts
     candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
-    best = candidate.trial if candidate is not None and candidate.proof.is_win else search.baseline
+    winner = candidate if candidate is not None and candidate.proof.is_win else None
+    best = winner.trial if winner is not None else search.baseline
     configuration = request.configure(best.settings, best.detector, bench.focus_names)
-    flow.reduce(FINISH, bench, Finish(search, proofs, candidate, best, configuration))
-    images_in = sum(facts.images_in for facts in first)
-    kept = sum(facts.images for facts in first)
+    pipeline: str | None = None
+    lines: list[str] = []
+    if request.pipeline is not None and winner is not None:
+        pipeline, lines = as_pipeline(request.pipeline, changes(search, winner), best.detector)
+    flow.reduce(FINISH, bench, Finish(search, proofs, candidate, best, configuration, pipeline))
+    facts = {
+        "is_win": winner is not None,
+        "best": best.trial_id,
+        "focus": list(bench.focus_names),
+        "proof_split": stage.name,
+        "sentence": sentence(search, candidate, stage.name),
+        "pipeline": lines,
+    }
     return Outcome(
-        counts={"in": images_in, "kept": kept, "quarantined": images_in - kept},
-        facts={"is_win": best is not search.baseline, "best": best.trial_id, "focus": list(bench.focus_names)}
-        | {"proof_split": stage.name}
-        | summary.space_facts(told),
+        counts=_counts(first),
+        facts=facts | summary.space_facts(told),
         seeds={"search": request.tune.seed, "train": request.train.seed},
-        summary=[
-            summary.trials_table(search),
-            *([summary.classes_table(bench, candidate)] if candidate is not None else []),
-        ],
+        summary=summary.summary(search, candidate),
         notes=[
-            *summary.space_notes(told),
-            *stage.notes,
-            *summary.budget_notes(search),
-            summary.verdict(search, candidate),
+            *(*summary.space_notes(told), *stage.notes, *summary.budget_notes(search)),
+            *(sentence(search, candidate, stage.name), *lines),
         ],
     )
+
+
+def _counts(prepared: Sequence[prepare.Prepared]) -> dict[str, int]:
+    """Pictures in, kept and in quarantine."""
+    images_in, kept = sum(one.images_in for one in prepared), sum(one.images for one in prepared)
+    return {"in": images_in, "kept": kept, "quarantined": images_in - kept}
 
 
 def _require_budget(request: Request) -> None:
@@ -181,13 +195,17 @@ def _require_budget(request: Request) -> None:
 
 
 def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Space, Auto | None]:
-    """The space, and where it follows from the diagnosis, what is said about it."""
-    if request.tune.space != "auto":
-        return search_space(request.tune, request.train, tuple(focus), request.detector), None
-    ids = tuple(focus.values())
-    grounds = Grounds(request.train, request.detector, survey(flow, ids), focus)
-    auto = auto_space(read_remedies(flow.data, ids), grounds)
-    return auto.space, auto
+    """The space, and where it follows from the diagnosis, what is said about it; a budget that it breaks is refused."""
+    _require_budget(request)
+    auto = None
+    if request.tune.space == "auto":
+        ids = tuple(focus.values())
+        grounds = Grounds(request.train, request.detector, survey(flow, ids), focus)
+        auto = auto_space(read_remedies(flow.data, ids), grounds)
+    space = auto.space if auto else search_space(request.tune, request.train, tuple(focus), request.detector)
+    if request.tune.search == "grid":
+        require_whole_grid(space, request.tune.trials)
+    return space, auto
 
 
 def _splits(space: Space, stage: ProofStage) -> dict[str, Split]:

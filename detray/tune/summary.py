@@ -34,6 +34,11 @@ def budget_notes(search: Search) -> list[str]:
     return [f"the search ended after {ran} of {search.size} trials: {end}"] if end and is_cut else []
 
 
+def summary(search: Search, candidate: Candidate | None) -> list[Table]:
+    """The trials, and what the finalist changed of each class."""
+    return [trials_table(search), *([classes_table(search.bench, candidate)] if candidate is not None else [])]
+
+
 def trials_table(search: Search) -> Table:
     """The trials of the search, and what each changed."""
     shown = []
@@ -62,19 +67,3 @@ def classes_table(bench: Bench, candidate: Candidate) -> Table:
         ("class", "AP before", "AP after", "change", "low", "high", "verdict"),
         [[row[column] for column in columns] for row in deltas],
     )
-
-
-def verdict(search: Search, candidate: Candidate | None) -> str:
-    """What came of it, in a sentence."""
-    if candidate is None:
-        return "no trial but the baseline ran to its end: best/ holds the baseline"
-    name, focus = candidate.trial.trial_id, candidate.proof.focus
-    gain = f"mean AP of the focus classes {focus.delta[0]:+.3f} [{focus.low[0]:+.3f}, {focus.high[0]:+.3f}]"
-    if candidate.proof.is_win:
-        return f"{name} wins: {gain}, and every other class is kept; best/ holds it"
-    if len(candidate.seeds) < 2:
-        return f"{name} is best on the search's seed, which proves nothing: best/ holds the baseline"
-    if focus.low[0] > 0:
-        drop = search.settings.guard.max_drop
-        return f"{name} gains, {gain}, but another class may fall by over {drop:g}: best/ holds the baseline"
-    return f"{name} is not distinguishable from the baseline: {gain}; best/ holds the baseline"

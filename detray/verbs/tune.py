@@ -19,6 +19,7 @@ from detray.tune.proof_stage import TEST
 from detray.verbs.base import Context, Outcome, StageDefinition
 from detray.verbs.config import Config
 from detray.verbs.pictures import read_pictures, require_pictures
+from detray.verbs.pipeline import read_stated
 
 
 def check(context: Context) -> None:
@@ -37,7 +38,10 @@ def run(context: Context, flow: Flow) -> Outcome:
     require_pictures(config, flow.data, (TRAIN, VAL, config.tune.proof_split or TEST))
     gpus = config.cluster.gpus_per_actor
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
-    request = Request(config.name, config.detector, config.predict, config.train, config.tune, gpus, configure)
+    request = Request(
+        *(config.name, config.detector, config.predict, config.train, config.tune, gpus, configure),
+        pipeline=read_stated(config),
+    )
     return tune(flow, request, _searcher(context.executor))
 
 

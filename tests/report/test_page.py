@@ -37,6 +37,16 @@ def test_every_section_is_there(full: Page) -> None:
         assert any(heading.startswith(start) for heading in headings), start
 
 
+def test_a_tuning_is_told_in_sentences(full: Page) -> None:
+    (tuning,) = [section for section in full.all("section") if section.attributes.get("id") == "tuning"]
+    text = " ".join(tuning.text.split())
+    assert "trial-3 (oversample target x8) wins: AP of target +0.074." in text
+    assert "oversample: searched (target x4, target x8) because target: class_imbalance" in text
+    assert "focal gamma: left alone because no cause that holds asks for it" in text
+    assert "promises 0.210 AP" in text
+    assert "gamma: 1.5 # <in> loss" in text
+
+
 def test_links_within_the_page_lead_somewhere(full: Page) -> None:
     ids = [element.attributes["id"] for element in full.elements if "id" in element.attributes]
     assert len(ids) == len(set(ids))

@@ -130,7 +130,9 @@ def tune(store: Store, config: Config, **changes: Mapping[str, Any]) -> Outcome:
     values = msgspec.to_builtins(config)
     for section, fields in changes.items():
         values[section] |= fields
-    return run_stage(STAGE, Context(convert(values, Config, "test"), store, InProcess()))
+    context = Context(convert(values, Config, "test"), store, InProcess())
+    STAGE.check(context)
+    return run_stage(STAGE, context)
 
 
 def tables_of(store: Store) -> dict[str, pa.Table]:
@@ -143,6 +145,13 @@ def test_a_gain_is_found_proven_and_saved(store: Store, config: Config, play: Ca
     tables = tables_of(store)
     trials = tables["trials"].to_pylist()
     assert outcome.facts["is_win"]
+    assert outcome.facts["sentence"] == outcome.notes[-1]
+    pattern = (
+        r"search-000\d \(.*oversample blue x2\) wins: AP of blue \+0\.\d{3}, 95% interval \[\+0\.\d+, \+0\.\d+\],"
+        r" over 2 fresh seeds, judged on val, which the search saw too; that it gains nothing has a probability of"
+        r" (under )?\d\.\d%; that red fell by over 0\.02, of the other classes the likeliest to, has .*%"
+    )
+    assert re.fullmatch(pattern, outcome.notes[-1])
     assert [row["trial_id"] for row in trials if row["is_baseline"]] == ["search-0000"]
     (best,) = [row for row in trials if row["is_best"]]
     assert best["oversample_factor"] == 2
@@ -173,6 +182,23 @@ def test_the_winner_runs_from_its_own_configuration(store: Store, config: Config
     assert Path(found.dataset.root).is_absolute()
     assert Path(found.output).is_absolute()
     assert found.output != config.output
+
+
+def test_the_winner_is_written_to_the_pipeline_config(
+    store: Store, config: Config, play: Callable[..., Played], tmp_path: Path
+) -> None:
+    play(lambda settings, label: 0.3 if label == 1 and settings.focal_gamma == 1.5 else 0.0)
+    own = (Path(__file__).parents[1] / "pipeline" / "ssd.config").read_text()
+    (tmp_path / "own.config").write_text(own)
+    stated = {"pipeline": "own.config", "root": str(tmp_path)}
+    space = {"focal_gamma": [1.5], "freeze_units": [1]}
+    outcome = tune(store, config, dataset=stated, tune={"space": space, "trials": 4})
+    assert outcome.facts["is_win"]
+    written = Path(store.root, "tune/best/pipeline.config").read_text()
+    assert "gamma: 1.5" in written
+    assert len(written.splitlines()) == len(own.splitlines())
+    assert any("gamma: 1.5" in line for line in outcome.facts["pipeline"])
+    assert outcome.facts["pipeline"] == outcome.notes[-len(outcome.facts["pipeline"]) :]
 
 
 def test_a_trial_may_change_its_input_and_a_part_of_its_augmentation(

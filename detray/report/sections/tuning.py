@@ -26,7 +26,12 @@ def build(reader: Reader) -> Content | None:
         key=lambda row: (not row["is_best"], not row["is_baseline"], -(row["objective"] or 0.0), row["trial_id"]),
     )
     deltas = reader.rows("class_deltas")
+    facts = (reader.manifest("tune") or {}).get("facts", {})
     return {
+        "sentence": facts.get("sentence"),
+        "levers": facts.get("levers", []),
+        "second_trial": facts.get("second_trial"),
+        "pipeline": facts.get("pipeline", []),
         "trials": ranked[:MAX_TRIALS],
         "n_trials": len(trials),
         "left_out": max(len(trials) - MAX_TRIALS, 0),
