@@ -43,20 +43,7 @@ def outcome(
         looked: whether any pictures were looked at.
         pipeline: the pipeline.config that was checked, too.
     """
-    findings_of: Counter[tuple[str, int]] = Counter()
-    to_look_at: Counter[tuple[str, int]] = Counter()
-    total: Counter[int] = Counter()
-    heads = _heads(conclusion, groups)
-    for group in groups.to_pylist():
-        key = group["rule"], group["severity"]
-        findings_of[key] += group["n"]
-        to_look_at[key] += 0 if group["group"] in conclusion.roots else group["n"]
-        total[group["severity"]] += group["n"]
-    for row in conclusion.findings:
-        key = row["rule"], row["severity"]
-        findings_of[key] += row["finding_id"] not in heads
-        to_look_at[key] += row.get("root_cause_id") is None
-        total[row["severity"]] += 1
+    findings_of, to_look_at, total = _counted(conclusion, groups)
     by_rule = [
         [code, schema.SEVERITIES[severity], to_look_at[code, severity], findings_of[code, severity]]
         for code, severity in sorted(findings_of, key=lambda key: (-key[1], -findings_of[key], key[0]))
@@ -80,6 +67,27 @@ def outcome(
         advice=advice,
         next_step=next_step,
     )
+
+
+def _counted(
+    conclusion: Conclusion, groups: pa.Table
+) -> tuple[Counter[tuple[str, int]], Counter[tuple[str, int]], Counter[int]]:
+    """Findings by rule and severity, those of them that no root explains, and all by severity."""
+    findings_of: Counter[tuple[str, int]] = Counter()
+    to_look_at: Counter[tuple[str, int]] = Counter()
+    total: Counter[int] = Counter()
+    heads = _heads(conclusion, groups)
+    for group in groups.to_pylist():
+        key = group["rule"], group["severity"]
+        findings_of[key] += group["n"]
+        to_look_at[key] += 0 if group["group"] in conclusion.roots else group["n"]
+        total[group["severity"]] += group["n"]
+    for row in conclusion.findings:
+        key = row["rule"], row["severity"]
+        findings_of[key] += row["finding_id"] not in heads
+        to_look_at[key] += row.get("root_cause_id") is None
+        total[row["severity"]] += 1
+    return findings_of, to_look_at, total
 
 
 def _notes(n_classes: int, formats: Mapping[str, str], pictured: Collection[str], looked: bool) -> list[str]:

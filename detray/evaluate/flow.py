@@ -82,9 +82,8 @@ def evaluate(
     predicted = flow.data.manifest("predict") or {}
     facts, keys = predicted.get("facts", {}), flow.data.shards(splits)
     expected = [parse(name, value) for name, value in expect.items()]
-    name = other.name if other is not None else None
-    work = Work(flow.data, run, facts.get("model", "detections"), settings, other=name, marks=bool(expected))
-    work = _completed(flow, work, keys, aliases)
+    work = Work(flow.data, run, facts.get("model", "detections"), settings, marks=bool(expected))
+    work = _completed(flow, replace(work, other=other.name if other is not None else None), keys, aliases)
     load = 1 + sum(chosen.copies for chosen in work.slices) / COPIES
     pieces = cut(keys, load * sum(part["rows"] for part in flow.data.files("predictions", "predict")))
     matched = flow.map(steps.MATCH, work, {piece.name: piece for piece in pieces})
@@ -100,7 +99,6 @@ def evaluate(
     ranked = _rank_images(flow, work, pieces, matched, classes)
     found = _summaries(flow, work, splits, matched, classes, ranked)
     elsewhere = _elsewhere(flow, work, pieces, keys, matched, expected)
-    names = [] if settings.iou_type == "segm" else [number.name for number in work.protocol.numbers]
     return Outcome(
         counts={name: count + compared.counts.get(name, 0) for name, count in unscored.counts(n, left_out).items()},
         facts={"model": work.model, "left_out": left_out},
@@ -109,7 +107,7 @@ def evaluate(
         notes=[
             *unscored.nothing_left(read, n),
             *(note for split in found for note in summary.notes(split, settings.bootstrap > 0)),
-            *(note for split in splits for note in noise_of(flow.data, split, names)),
+            *_noise(flow, work, splits),
             *unscored.fates(left_out),
             *elsewhere,
             *unscored.capped(matched.facts, work.data, work.protocol.cap),
@@ -117,6 +115,12 @@ def evaluate(
         ],
         next_step="run detray diagnose with the same arguments: it says why classes are weak, and what to do",
     )
+
+
+def _noise(flow: Flow, work: Work, splits: Sequence[str]) -> list[str]:
+    """What two drawings of one picture say of the numbers of boxes."""
+    names = [] if work.settings.iou_type == "segm" else [number.name for number in work.protocol.numbers]
+    return [note for split in splits for note in noise_of(flow.data, split, names)]
 
 
 def _completed(flow: Flow, work: Work, keys: Sequence[ShardKey], aliases: Mapping[str, int]) -> Work:

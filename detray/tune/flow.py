@@ -154,7 +154,21 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     with _epochs(flow, search, proven):
         proofs = flow.map(PROVE, bench, proven, resources=Resources(flow.cpus, request.gpus)).facts
     candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
-    winner = candidate if candidate is not None and candidate.proof.is_win else None
+    return _concluded(flow, request, search, proofs, candidate, stage, _counts(first), told)
+
+
+def _concluded(
+    flow: Flow,
+    request: Request,
+    search: Search,
+    proofs: list[End],
+    candidate: Candidate | None,
+    stage: ProofStage,
+    counts: dict[str, int],
+    told: Auto | None,
+) -> Outcome:
+    """Write the tables and the best trial's model, and say what came of the search."""
+    bench, winner = search.bench, candidate if candidate is not None and candidate.proof.is_win else None
     best = winner.trial if winner is not None else search.baseline
     configuration = request.configure(best.settings, best.detector, bench.focus_names)
     pipeline: str | None = None
@@ -171,7 +185,7 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         "pipeline": lines,
     }
     return Outcome(
-        counts=_counts(first),
+        counts=counts,
         facts=facts | summary.space_facts(told),
         seeds={"search": request.tune.seed, "train": request.train.seed},
         summary=summary.summary(search, candidate),

@@ -95,7 +95,6 @@ def learn(work: Work, task: Training) -> Output[Trained]:
     from detray.detectors.training.step import require_precision
 
     require_precision(work.settings)
-
     shard = _read(work.data, TRAIN, task.train, columns(work.settings))
     classes = class_names(own_classes(shard.categories))
     if not classes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detray.arrays import Flags
-from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.criterion import REASONED, Criterion
 from detray.diagnose.evidence.chance import CHANCE_ERRORS
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.evidence.sides import TOLD_BY, Side, Sides, count, errors_apart, is_far_above
@@ -13,11 +13,13 @@ from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.counts import FEW_BOXES
 from detray.diagnose.observation.rows import BACKGROUND, first_of_each_place
 
-LACKING_SHARE = Criterion(0.3, f"of the boxes that the detections of a split stand for, those that it lacks: {SUITE}")
-THINNER = Criterion(0.25, f"boxes an image for each in the other split, where detections are as many: {SUITE}")
-AS_MANY = Criterion(0.75, f"detections an image for each in the other split: {SUITE}")
-OTHERS_ALIKE = Criterion(1.5, f"times the other split's boxes an image, of all other classes: {SUITE}")
-BARE_MORE = Criterion(0.25, f"share of sure detections without a box above that of the other split: {SUITE}")
+LACKING_SHARE = Criterion(
+    0.3, f"of the boxes that the detections of a split stand for, those that it lacks: {REASONED}"
+)
+THINNER = Criterion(0.25, f"boxes an image for each in the other split, where detections are as many: {REASONED}")
+AS_MANY = Criterion(0.75, f"detections an image for each in the other split: {REASONED}")
+OTHERS_ALIKE = Criterion(1.5, f"times the other split's boxes an image, of all other classes: {REASONED}")
+BARE_MORE = Criterion(0.25, f"share of sure detections without a box above that of the other split: {REASONED}")
 
 
 @dataclass(frozen=True)

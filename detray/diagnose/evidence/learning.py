@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from detray.boxes import RECALL_POINTS
-from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.criterion import REASONED, Criterion
 from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, histograms
 from detray.diagnose.observation.counts import FEW_BOXES, ClassCounts
 
 FEW_EPOCHS = Criterion(2, "epochs after which no schedule has ended")
-STILL_FALLING = Criterion(0.1, f"share of the training loss that the last epoch took off: {SUITE}")
+STILL_FALLING = Criterion(0.1, f"share of the training loss that the last epoch took off: {REASONED}")
 
 
 @dataclass(frozen=True)

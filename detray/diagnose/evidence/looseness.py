@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detray.arrays import Floats
-from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.criterion import REASONED, Criterion
 from detray.diagnose.evidence.chance import CHANCE_ERRORS, Auc
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
 from detray.diagnose.evidence.result import ClassResult
@@ -14,11 +14,11 @@ from detray.diagnose.observation.columns import take
 from detray.diagnose.observation.counts import FEW_BOXES, MIN_HITS
 from detray.diagnose.observation.rows import COVERED, NONE
 
-LARGER = Criterion(1.1, f"sides of a box for each of its detection, by what they are in the other split: {SUITE}")
-LARGER_AUC = Criterion(0.7, f"chance that a box of one split is larger for its detection, or less tight: {SUITE}")
-WIDER = Criterion(1.25, f"spread of the boxes' aspects for each of the detections', by the other split's: {SUITE}")
-LESS_TIGHT = Criterion(0.1, f"median IoU with its detections below that in the other split: {SUITE}")
-LOOSE_MEDIAN = Criterion(0.8, f"median IoU with its detections from which a class is not weak by its boxes: {SUITE}")
+LARGER = Criterion(1.1, f"sides of a box for each of its detection, by what they are in the other split: {REASONED}")
+LARGER_AUC = Criterion(0.7, f"chance that a box of one split is larger for its detection, or less tight: {REASONED}")
+WIDER = Criterion(1.25, f"spread of the boxes' aspects for each of the detections', by the other split's: {REASONED}")
+LESS_TIGHT = Criterion(0.1, f"median IoU with its detections below that in the other split: {REASONED}")
+LOOSE_MEDIAN = Criterion(0.8, f"median IoU with its detections from which a class is not weak by its boxes: {REASONED}")
 
 
 @dataclass(frozen=True)

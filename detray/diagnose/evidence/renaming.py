@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from detray.arrays import Flags
-from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.criterion import REASONED, Criterion
 from detray.diagnose.evidence.confusion import dominant_class
 from detray.diagnose.evidence.sides import TOLD_BY, Side, Sides, count, is_far_above
 from detray.diagnose.observation.rows import HIT_IOU, ON_OTHER
 
-CONTRADICTED = Criterion(0.2, f"share of boxes, or of sure detections, above that of the other split: {SUITE}")
-CONTRADICTED_OF_ALL = Criterion(0.12, f"share of all boxes of the class, as it would be: {SUITE}")
-SURE_QUANTILE = Criterion(0.25, f"share of the true detections of the other split below which none is sure: {SUITE}")
-ONE_SPLIT = Criterion(3, f"times the share in the other split: what looks alike is mixed up in both: {SUITE}")
+CONTRADICTED = Criterion(0.2, f"share of boxes, or of sure detections, above that of the other split: {REASONED}")
+CONTRADICTED_OF_ALL = Criterion(0.12, f"share of all boxes of the class, as it would be: {REASONED}")
+SURE_QUANTILE = Criterion(0.25, f"share of the true detections of the other split below which none is sure: {REASONED}")
+ONE_SPLIT = Criterion(3, f"times the share in the other split: what looks alike is mixed up in both: {REASONED}")
 
 
 @dataclass(frozen=True)

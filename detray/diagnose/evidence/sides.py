@@ -8,15 +8,15 @@ from functools import cached_property
 import numpy as np
 
 from detray.arrays import Flags
-from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.criterion import REASONED, Criterion
 from detray.diagnose.evidence.chance import CHANCE_ERRORS, Auc
 from detray.diagnose.evidence.histogram import Histogram, histograms
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.observation.counts import ClassCounts
 
-TOLD_BY = Criterion(5, f"true detections of a side from which it tells how sure the model is: {SUITE}")
+TOLD_BY = Criterion(5, f"true detections of a side from which it tells how sure the model is: {REASONED}")
 
-AS_SURE_AUC = Criterion(0.65, f"chance that a true detection of the other split is surer: {SUITE}")
+AS_SURE_AUC = Criterion(0.65, f"chance that a true detection of the other split is surer: {REASONED}")
 
 EVALUATED, TRAIN = "evaluated", "train"
 
