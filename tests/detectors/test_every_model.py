@@ -191,7 +191,7 @@ def test_what_cannot_be_trained_is_refused() -> None:
 
 def test_a_kind_may_bound_its_batches(made: Made) -> None:
     kind = made.kind
-    single = DetectorKind("single", kind.load, kind.read_classes, kind.read_prepare, largest_batch=1)
+    single = DetectorKind("single", ".single", kind.load, kind.read_classes, kind.read_prepare, largest_batch=1)
     assert single.batch_size(16) == 1
 
 
