@@ -49,12 +49,12 @@ class Hosts:
             raise error
         self.in_a_row[answer.node] += 1
         if answer.node not in self.left_out and self.in_a_row[answer.node] >= IN_A_ROW:
-            self.left_out[answer.node] = answer.host
-            if not self.nodes().keys() - self.left_out.keys():
-                names = ", ".join(dict.fromkeys(self.left_out.values()))
+            if not self.nodes().keys() - self.left_out.keys() - {answer.node}:
+                names = ", ".join(dict.fromkeys([*self.left_out.values(), answer.host]))
                 raise _told(
                     error, f"{error} (on {answer.host}; {IN_A_ROW} tasks in a row failed on each host: {names})"
                 )
+            self.left_out[answer.node] = answer.host  # never the last one: what runs next would wait for ever
             self.note(f"{answer.host} is left out, {IN_A_ROW} tasks in a row failed there: {error}")
         if answer.node not in self.left_out:
             self.tries[answer.key] += 1

@@ -69,7 +69,7 @@ def _thinned(side: Side, other: Side) -> Lacking | None:
     classes as many boxes as here."""
     floor = other.middle or 0.0
     n, m = (_n_scoring(each, floor) for each in (side, other))
-    if not side.n_images or not other.n_images or min(n, m) < FEW_BOXES:
+    if not side.n_images or not other.n_images or not other.result.n_boxes or min(n, m) < FEW_BOXES:
         return None
     images = side.n_images / other.n_images
     rest, rest_there = (sum(each.counts.boxes.values()) - each.result.n_boxes for each in (other, side))
@@ -84,7 +84,7 @@ def _thinned(side: Side, other: Side) -> Lacking | None:
 
 def _lacking(side: Side, other: Side) -> Lacking | None:
     floor = other.middle
-    if floor is None:
+    if floor is None or not other.n_images:
         return None
     (bare, n_true), (other_bare, other_true) = (_sure(each.result, floor) for each in (side, other))
     n, m = count(bare), count(other_bare)

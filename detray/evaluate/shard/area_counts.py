@@ -47,7 +47,8 @@ def count_areas(annotations: pa.Table, protocol: Protocol) -> AreaCounts:
         return AreaCounts()
     width, height, area = (tables.numpy(annotations, name).astype(np.float64) for name in ("width", "height", "area"))
     single = ~tables.numpy(annotations, "is_crowd") & (np.minimum(width, height) > 0)
-    box, area = (width * height)[single], area[single]
+    with np.errstate(over="ignore"):  # sides of 1e308 are larger than any range, and so is infinity
+        box, area = width[single] * height[single], area[single]
     by_area, by_sides = _within(area, limits), _within(box, limits)
     moved = (by_area != by_sides).any(axis=1)
     wrong = moved & ((area > 1.01 * box + 1) | (area <= MAX_FILL * box))
