@@ -91,7 +91,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("data", type=Path)
     arguments.add_argument("weights", type=Path)
-    arguments.add_argument("--epochs", type=int, default=5)
+    arguments.add_argument("--epochs", type=int, default=10)
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--learning-rate", type=float, default=TrainSettings().learning_rate, help="of MobileNetV2")
     options = arguments.parse_args()
