@@ -48,12 +48,13 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
     bench = search.bench
     bench.workspace.below(RAY).clear()
     resources = {"cpu": 1.0} | ({"gpu": bench.gpus} if bench.gpus else {})
+    proposals = _Proposals(search, on_trial)
     tuner = Tuner(
         tune.with_resources(functools.partial(_train, bench=bench), resources),
         tune_config=TuneConfig(
             metric=METRIC,
             mode="max",
-            search_alg=_Proposals(search, on_trial),
+            search_alg=proposals,
             scheduler=_scheduler(search),
             num_samples=search.size,
             max_concurrent_trials=None if bench.gpus else workers,
@@ -67,11 +68,11 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
             verbose=0,
         ),
     )
-    for result in tuner.fit():
-        if result.error is not None:  # not one of the trial's own, which `run_trial` records
-            trial = result.config["trial"]
-            reason = f"its process died {MAX_FAILURES + 1} times: {str(result.error).strip().splitlines()[-1][:300]}"
-            search.finish(conclude(bench, trial, "failed", error=reason))
+    errors = [result.error for result in tuner.fit() if result.error is not None]
+    # not a trial's own, which `run_trial` records; where it died before its first report its result does not name it
+    for trial, error in zip(proposals.died, errors, strict=True):
+        reason = f"its process died {MAX_FAILURES + 1} times: {str(error).strip().splitlines()[-1][:300]}"
+        search.finish(conclude(bench, trial, "failed", error=reason))
 
 
 def _train(config: dict[str, Any], bench: Bench) -> None:
@@ -95,6 +96,8 @@ class _Proposals(Searcher):
         self._search = search
         self._on_trial = on_trial
         self._running: dict[str, Trial] = {}
+        self.died: list[Trial] = []
+        """Trials whose processes died too often."""
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune saves a copy to restore from, which is never used; the callback may hold a terminal
@@ -109,7 +112,9 @@ class _Proposals(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         trial = self._running.pop(trial_id)
-        if not error:
+        if error:
+            self.died.append(trial)
+        else:
             bench = self._search.bench
             # a trial that the scheduler stops does not come to write its end
             self._search.finish(read_end(bench, trial) or conclude(bench, trial, "stopped"))
