@@ -1,6 +1,6 @@
 """Label errors that were planted before the training are found: precision and speed, beside ObjectLab and hotcoco.
 
-``python benchmarks/label_errors.py [BCCD] [--cache /tmp/label_errors] [--objectlab PYTHON] [--hotcoco PYTHON]``
+``python benchmarks/label_errors.py [BCCD] [--cache FOLDER] [--objectlab PYTHON] [--hotcoco PYTHON]``
 
 Of the labels of the split train a tenth each is left out, moved and relabelled, and as many boxes of nothing are added.
 Two detectors are trained, each on half of the pictures with these labels, and predict the other half: trainings are

@@ -65,12 +65,6 @@ class Sizes:
         return float(self.n[rows].sum() / self.n.sum())
 
 
-def unreached(histogram: Histogram, reach: Reach) -> tuple[float, float]:
-    """The share of boxes that no anchor reaches, and the median side in px at the input."""
-    sizes = Sizes.of(histogram)
-    return sizes.share(sizes.unreached(np.array(reach.anchors))), sizes.median_side()
-
-
 def better_input(sizes: Sizes, reach: Reach) -> tuple[int, int, float] | None:
     """The input (width, height) at which the fewest boxes are unreached, and their share there.
 
