@@ -176,15 +176,17 @@ def bad_reads(bench: Bench, rng: random.Random) -> Ended:
 
 
 def killed_worker(bench: Bench, rng: random.Random) -> Ended:
-    """On Ray: one of its own workers dies while the run goes on."""
-    process = start(bench.command("--address", "local"))
-    end = time.monotonic() + rng.uniform(4, 12)
-    while time.monotonic() < end and process.poll() is None:
+    """On Ray: one of its own workers dies while it does a task."""
+    shutil.rmtree(bench.output, ignore_errors=True)  # a run that finds every stage current starts no worker
+    process, seen = start(bench.command("--address", "local")), False
+    while process.poll() is None:
+        if workers := _workers(process.pid):
+            if seen and rng.random() < 0.3:
+                os.kill(rng.choice(workers), signal.SIGKILL)
+                return finish(process)
+            seen = True
         time.sleep(0.2)
-    workers = _workers(process.pid)
-    if workers and process.poll() is None:
-        os.kill(rng.choice(workers), signal.SIGKILL)
-    return finish(process)
+    raise Chaos(f"the run ended before one of its workers was killed: {finish(process).errors[-2000:]}")
 
 
 def _workers(ancestor: int) -> list[int]:
@@ -204,8 +206,12 @@ def _workers(ancestor: int) -> list[int]:
         return pid == ancestor
 
     # with an agent of its node's dies the node, and Ray ends the driver on it
-    named = (pid for pid, title in titles.items() if title.startswith("ray::") and "Agent" not in title)
-    return [pid for pid in named if is_below(pid)]
+    busy = (
+        pid
+        for pid, title in titles.items()
+        if title.startswith("ray::") and "Agent" not in title and "IDLE" not in title
+    )
+    return [pid for pid in busy if is_below(pid)]
 
 
 # faults between two runs
