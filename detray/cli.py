@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from detray import __version__
 from detray.errors import DetrayError, UsageError
-from detray.signals import Termination
+from detray.signals import Termination, interrupt_within
 from detray.startup import start_quickly
 
 if TYPE_CHECKING:
@@ -171,15 +171,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"detray: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
-    except (KeyboardInterrupt, SystemExit) as error:  # Ray makes the latter of SIGTERM while it starts
-        is_told = termination.came or isinstance(error, SystemExit)
-        what, code = ("terminated", 143) if is_told else ("interrupted", 130)
-        print(f"detray: {what}; the same command goes on where it stopped", file=sys.stderr)
-        return code
+    except (KeyboardInterrupt, SystemExit) as error:
+        return _interrupted(error, termination)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        if (interrupt := interrupt_within(error)) is not None:
+            return _interrupted(interrupt, termination)
         if options.debug:
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
@@ -188,6 +187,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 3
+
+
+def _interrupted(error: BaseException, termination: Termination) -> int:
+    is_told = termination.came or isinstance(error, SystemExit)  # Ray makes the latter of SIGTERM while it starts
+    what, code = ("terminated", 143) if is_told else ("interrupted", 130)
+    print(f"detray: {what}; the same command goes on where it stopped", file=sys.stderr)
+    return code
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -23,3 +23,15 @@ class Termination:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # another one would cut short what is being closed
         self.came = True
         raise KeyboardInterrupt
+
+
+def interrupt_within(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
+    """The interrupt that an error was made of: Python wraps what is raised while a class sets its names."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        if isinstance(at, (KeyboardInterrupt, SystemExit)):
+            return at
+        seen.add(id(at))
+        at = at.__cause__
+    return None

@@ -138,3 +138,19 @@ def test_a_process_that_is_ended_without_a_word_has_last_words(end: str, said: s
     code = f"import os\nfrom detray.streams import last_words\nwith last_words('it ended'):\n    {end}\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == said
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_an_interrupt_while_a_class_is_made_is_one_though_python_wraps_it(number: str, code: int, said: str) -> None:
+    program = (
+        "import os, signal, detray.__main__ as start, detray.cli as cli\n"
+        "class Field:\n"
+        f"    def __set_name__(self, owner, name): os.kill(os.getpid(), signal.{number})\n"
+        "def run(options):\n"
+        "    class Record: field = Field()\n"
+        "cli._run = run\n"
+        "os._exit(start.main())\n"
+    )
+    command = [sys.executable, "-c", program, "audit", "nothing.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (code, f"detray: {said}; the same command goes on where it stopped\n")
