@@ -34,6 +34,7 @@ VERBS = {
     "evaluate": "exact COCO metrics per class",
     "diagnose": "say why each weak class is weak, and what to do",
     "tune": "search training settings; a gain is proven on fresh seeds",
+    "folds": "suspect labels by detectors that have not seen the pictures (clean.folds)",
     "clean": "write a corrected data set",
     "report": "write the HTML page",
     "run": "all stages that the configuration asks for",

@@ -1,5 +1,7 @@
 """A data set of a few small pictures, as ingest leaves it, and the configuration that goes with it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ from outputs import write_data_set
 from PIL import Image
 
 from detray import schema
+from detray.detectors.runtime import tensorflow
 from detray.settings import convert
 from detray.store import Store
 from detray.tables import Shard
@@ -105,3 +108,14 @@ def make_config(store: Store) -> Config:
         },
     }
     return convert(values, Config, "test")
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Run TensorFlow without tracing: of a step or two, tracing is most of the time."""
+    tf, _ = tensorflow()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)

@@ -21,3 +21,16 @@ class CleanSettings(Section, frozen=True):
         Meta(description="how the data set is written: in its own format with nothing else changed, or as COCO files"),
     ] = "same"
     min_score: Annotated[float, Meta(ge=0, le=1, description="label errors below it are left alone")] = 0.9
+    folds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=20,
+            description="label errors of train and val are told by so many detectors, each trained (train) on the other"
+            " folds of their pictures, so that none judges what it has seen; 0: by the detector that diagnose judges",
+        ),
+    ] = 0
+
+    def __post_init__(self) -> None:
+        if self.folds == 1:
+            raise ValueError("one of folds leaves nothing to learn from: 2 or more, or 0 for none")

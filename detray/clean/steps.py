@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detray import __version__, schema
+from detray import __version__
 from detray.changes import CHANGES
 from detray.clean import coco
 from detray.clean.apply import apply
@@ -43,7 +43,7 @@ class Work:
     """What all tasks share.
 
     Attributes:
-        suspects: whether there are label errors of the data as it now is.
+        suspects: the stage whose label errors are of the data as it now is, if there is one.
         roots: faults that many boxes share.
         formats: the data set's own files; None where all is written as COCO.
     """
@@ -51,9 +51,16 @@ class Work:
     data: Data
     settings: CleanSettings
     run: str
-    suspects: bool
+    suspects: str | None
     roots: Roots = field(default_factory=Roots)
     formats: Formats | None = None
+
+    def label_errors(self, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
+        """Those of a shard."""
+        files = self.data.files("label_errors", self.suspects) if self.suspects else []
+        return self.data.read_files(
+            [part for part in files if key.may_hold(part)], "label_errors", columns, key.filters()
+        )
 
 
 class Ids(msgspec.Struct, frozen=True):
@@ -120,21 +127,20 @@ def count_ids(work: Work, key: ShardKey) -> Output[Ids]:
     ids = work.data.read_shard(key, columns={"images": ["image_id"], "annotations": ["annotation_id"]}).annotations
     highest = pc.max(ids["annotation_id"]).as_py() or 0
     additions = 0
-    if work.suspects and "add" in work.settings.actions:
-        additions = count_additions(work.data.read_range("label_errors", key, ["kind", "score"]), work.settings)
+    if "add" in work.settings.actions:
+        additions = count_additions(work.label_errors(key, ["kind", "score"]), work.settings)
     return Output(Ids(min(max(highest, 0), MAX_KNOWN_ID), additions))
 
 
 def read(work: Work, task: Correction) -> dict[str, pa.Table]:
     """A shard, and what audit and diagnose say of it."""
     shard = work.data.read_shard(task.key)
-    label_errors = work.data.read_range("label_errors", task.key) if work.suspects else schema.empty("label_errors")
     return {
         "images": shard.images,
         "annotations": shard.annotations,
         "categories": shard.categories,
         "findings": work.data.read_range("findings", task.key, FINDING_COLUMNS),
-        "label_errors": label_errors,
+        "label_errors": work.label_errors(task.key),
     }
 
 

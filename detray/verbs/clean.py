@@ -42,7 +42,7 @@ def run(context: Context, flow: Flow) -> Outcome:
                 unsaid += [source.split] if found is None else []
                 described[source.split] = found or {}
                 back[source.split] = _below(found, folder)
-    work = Work(data, config.clean, config.name, _has_label_errors(data), find_roots(data), formats)
+    work = Work(data, config.clean, config.name, _suspects(config, data), find_roots(data), formats)
     merged = {split for split in splits if _is_merged(config, split)}
     mended = _mended_label_map(data, label_map, splits)
     stated = f"{folder}/{LABEL_MAP}" if mended else config.dataset.label_map
@@ -69,10 +69,13 @@ def _below(found: Mapping[str, Any] | None, folder: str) -> str:
     return path.removeprefix(f"{folder}/")
 
 
-def _has_label_errors(data: Data) -> bool:
-    """Whether diagnose has run on the data as it now is; suspects of other data would name other rows."""
+def _suspects(config: Config, data: Data) -> str | None:
+    """The stage whose label errors are of the data as it now is; suspects of other data would name other rows."""
+    if config.clean.folds:
+        return "folds"
     diagnose, ingest = data.manifest("diagnose"), data.manifest("ingest")
-    return diagnose is not None and ingest is not None and diagnose["created"] >= ingest["created"]
+    is_current = diagnose is not None and ingest is not None and diagnose["created"] >= ingest["created"]
+    return "diagnose" if is_current else None
 
 
 def _is_merged(config: Config, split: str) -> bool:
@@ -130,7 +133,9 @@ def _dataset(config: Config, splits: Mapping[str, Mapping[str, Any]], label_map:
 
 
 def _needs(config: Config) -> tuple[str, ...]:
-    """Where a trained detector is named its suspects are worth having; nothing is trained for their sake."""
+    """Where a trained detector is named its suspects are worth having; only folds are trained for their sake."""
+    if config.clean.folds:
+        return ("audit", "folds")
     follows_suspects = not set(LABEL_ERRORS.values()).isdisjoint(config.clean.actions)
     return ("audit", "diagnose") if config.detector.path is not None and follows_suspects else ("audit",)
 

@@ -251,6 +251,8 @@ def stages_of(config: Config) -> tuple[str, ...]:
         asked |= {"train", "tune"}
     if trains or has_detector:
         asked |= {"predict", "evaluate", "diagnose", "clean"}
+    if config.clean.folds and "clean" in asked:
+        asked |= {"folds"}
     return tuple(name for name in catalogue.STAGES if name in asked)
 
 

@@ -78,6 +78,10 @@ def _tune(config: Config, data: Data) -> float:
     return TRIAL * (config.tune.trials - 1)
 
 
+def _folds(config: Config, data: Data) -> float:
+    return TRIAL * config.clean.folds
+
+
 def _clean(config: Config, data: Data) -> float:
     return sum(key.n_annotations for key in data.shards()) / CLEAN_ROWS
 
@@ -89,6 +93,7 @@ ESTIMATES: Mapping[str, Callable[[Config, Data], float]] = {
     "evaluate": _evaluate,
     "diagnose": _diagnose,
     "tune": _tune,
+    "folds": _folds,
     "clean": _clean,
 }
 """By stage; training runs in one process anyway, and the page is written in a second."""

@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
-from drawn import CLASSES, DETECTOR, draw, eagerly
+from drawn import CLASSES, DETECTOR, draw
+from tiny import eagerly
 
 from detray.detectors.data import TrainingData, load
 from detray.tables import Shard

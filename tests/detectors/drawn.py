@@ -1,7 +1,6 @@
 """Pictures of coloured shapes, small enough that a network learns them in seconds."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from outputs import write_data_set
 from PIL import Image
 
 from detray import schema
-from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings
 from detray.flow.data import cut as cut_shard
 from detray.store import Store
@@ -21,17 +19,6 @@ COLOURS = {3: (220, 40, 40), 7: (40, 200, 60)}
 DETECTOR = DetectorSettings(input_height=64, input_width=96)
 SIZE = (144, 96)
 """Width and height of the pictures in px: half as wide and as high again as the input."""
-
-
-@contextmanager
-def eagerly() -> Iterator[None]:
-    """Run TensorFlow without tracing: of a step or two, tracing is most of the time."""
-    tf, _ = tensorflow()
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 def draw(folder: Path, count: int, split: str = "train", seed: int = 0) -> Shard:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from drawn import CLASSES, DETECTOR, draw, eagerly
+from drawn import CLASSES, DETECTOR, draw
+from tiny import eagerly
 
 from detray.detectors import flow as inference
 from detray.detectors.retinanet.model import RetinaNet

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import saved_models
-from drawn import eagerly
 from PIL import Image
+from tiny import eagerly
 
 from detray import cli
 from detray.detectors.runtime import tensorflow

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from drawn import CLASSES, DETECTOR, draw, eagerly, ingest
+from drawn import CLASSES, DETECTOR, draw, ingest
 from msgspec import structs
 from outputs import run_stage
+from tiny import eagerly
 
 from detray import schema, tables
 from detray.console import Bar

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from drawn import CLASSES, DETECTOR, eagerly
+from drawn import CLASSES, DETECTOR
 from msgspec.structs import replace
+from tiny import eagerly
 
 from detray.boxes import from_corners, paired_iou
 from detray.detectors.augmentation.settings import AugmentationSettings, CopyPaste, Flip

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from detray import schema
+from detray.audit.alike import grouped, shared_out
 from detray.flow.data import MemoryData
 from detray.tables import Shard
-from detray.tune.cut import cut, grouped, shared_out
+from detray.tune.cut import cut
 
 PICTURES = {1: "clip_01_001.png", 2: "a.png", 3: "clip_01_002.png", 4: "b.png", 5: "c.png", 6: "d.png"}
 HASHES = {1: 0xFF, 2: 0xF0F0F0F0, 3: 0xFF00, 4: 0xF0F0F0F1, 5: 0x0F0F0F0F0F, 6: 0xAAAAAAAA}
@@ -68,7 +69,7 @@ def test_groups_are_what_links_reach() -> None:
 def test_each_class_is_shared_out_evenly(seed: int) -> None:
     random = np.random.default_rng(seed)
     counts = random.poisson([0.05, 0.5, 5.0], (400, 3))
-    is_proof = shared_out(counts, np.ones(400, np.int64))
+    is_proof = shared_out(counts, np.ones(400, np.int64), 2) == 1
     share = counts[is_proof].sum(axis=0) / counts.sum(axis=0)
     assert (np.abs(share - 0.5) < [0.1, 0.05, 0.05]).all()
     assert abs(is_proof.mean() - 0.5) < 0.15

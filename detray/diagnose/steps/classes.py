@@ -106,7 +106,7 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
     ]
     suspects = label_errors(*rows, known.repaired, work.names, run=work.run, split=work.split, model=work.model)
     found = schema.from_rows("diagnoses", diagnoses, run=work.run)
-    named = _with_files(work.data, suspects, known.keys)
+    named = with_files(work.data, suspects, known.keys)
     likely = pc.sum(pc.greater_equal(suspects["score"], LIKELY)).as_py() or 0
     facts = Judged(shown_of(diagnoses), suspects.num_rows, likely)
     if work.settings.confirm:  # counter-tests come first
@@ -172,7 +172,7 @@ def _result(seen: Observation, category: int) -> ClassResult:
     return ClassResult(take(boxes, boxes.category == category), take(found, found.category == category))
 
 
-def _with_files(data: Data, suspects: pa.Table, keys: Sequence[ShardKey]) -> pa.Table:
+def with_files(data: Data, suspects: pa.Table, keys: Sequence[ShardKey]) -> pa.Table:
     """The suspects with the file names of their images, and the source files of their annotations."""
     ids = pc.unique(suspects["image_id"])
     if not len(ids):

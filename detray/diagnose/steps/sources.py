@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema
@@ -13,7 +14,7 @@ from detray.diagnose.mapping.pairing import Pairing
 from detray.diagnose.observation.columns import from_arrow, join, take, to_arrow
 from detray.diagnose.observation.image_set import read_detections, sort_detections
 from detray.evaluate.kernel import Detections
-from detray.flow.data import Data
+from detray.flow.data import Data, unseen_images
 from detray.flow.flow import Flow, Results
 from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step
@@ -60,6 +61,10 @@ class DetectionSource:
         if self.parts is None:
             return read_detections(self.data.read_range("predictions", key, DETECTION_COLUMNS))
         return joined([part.of(key) for part in self.parts if part.meets(key)])
+
+    def unseen(self, key: ShardKey) -> pa.ChunkedArray:
+        """The images of a shard that the detector could not read."""
+        return unseen_images(self.data, key)["image_id"]
 
     def naming(self, images: Ints) -> Detections:
         """The detections that name some images."""

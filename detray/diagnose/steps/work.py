@@ -13,7 +13,7 @@ from detray.diagnose.observation.image_set import ImageSet, read_image_set
 from detray.diagnose.settings import DiagnoseSettings
 from detray.diagnose.steps.sources import DetectionSource
 from detray.evaluate.kernel import Detections
-from detray.flow.data import Data, unseen_images
+from detray.flow.data import Data
 from detray.flow.sample import Sample
 from detray.pipeline.read import PipelineFile
 from detray.store import ShardKey
@@ -73,7 +73,7 @@ class ShardTask:
 def read_tables(work: Work, task: ShardTask) -> dict[str, pa.Table]:
     """Images, annotations and detections of a shard, without images that the detector has not seen."""
     shard = work.data.read_shard(task.key, columns={"images": IMAGE_COLUMNS, "annotations": BOX_COLUMNS})
-    shard = shard.without(unseen_images(work.data, task.key)["image_id"])
+    shard = shard.without(task.source.unseen(task.key))
     if work.sample is not None:
         ids = pc.unique(pa.chunked_array([*shard.images["image_id"].chunks, *shard.annotations["image_id"].chunks]))
         shard = shard.without(ids.filter(pa.array(~work.sample.holds(ids.fill_null(-1).to_numpy()))))
