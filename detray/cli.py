@@ -92,8 +92,8 @@ def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
             "files", nargs="*", metavar="FILE", help="ground truth, then detections (COCO results JSON) or a model"
         )
     else:
-        parser.add_argument("files", nargs="*", metavar="FILE", help="annotation files, or a Pascal VOC folder")
-    plain.add_argument("--images", metavar="DIR", help="folder of the pictures; without it none is opened")
+        parser.add_argument("files", nargs="*", metavar="FILE", help="annotation files, or the folder of a data set")
+    plain.add_argument("--images", metavar="DIR", help="folder of the pictures; beside files none is opened without it")
     plain.add_argument("--train", metavar="FILE", help="training annotations: the split train")
     plain.add_argument("--format", metavar="NAME", help="the annotations' format, where it is not recognised")
     plain.add_argument("--label-map", metavar="FILE", help="label map of the model: .pbtxt, .yaml, .txt or .json")
@@ -168,9 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DetrayError as error:
         if options.debug:
             traceback.print_exc()
-        from detray.console import printable
-
-        print(f"detray: {printable(str(error))}", file=sys.stderr)
+        _say(str(error))
         return error.exit_code
     except (KeyboardInterrupt, SystemExit) as error:
         return _interrupted(error, termination)
@@ -195,6 +193,14 @@ def _interrupted(error: BaseException, termination: Termination) -> int:
     what, code = ("terminated", 143) if is_told else ("interrupted", 130)
     print(f"detray: {what}; the same command goes on where it stopped", file=sys.stderr)
     return code
+
+
+def _say(text: str) -> None:
+    """A message on standard error."""
+    from detray.console import printable
+
+    first, *others = text.splitlines()
+    print(f"detray: {printable(first)}", *map(printable, others), sep="\n", file=sys.stderr)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -239,13 +245,15 @@ def load_config(options: argparse.Namespace) -> Config:
         loaded = settings.read_yaml(Path(source))
         if loaded is not None and not isinstance(loaded, dict):
             raise UsageError(f"{source}: a configuration is a mapping of sections, see configs/")
-        values = plain.with_config(plain.values_from_files(options), loaded or {}, source) if files else loaded or {}
+        values = (
+            plain.with_config(plain.values_from_files(options, _say), loaded or {}, source) if files else loaded or {}
+        )
     elif options.verb == "demo":
         from detray.verbs import demo
 
         source, values = "demo", demo.values(options.output)
     elif files or getattr(options, "pipeline", None):
-        source, values = "command line", plain.values_from_files(options)
+        source, values = "command line", plain.values_from_files(options, _say)
     else:
         source, values = plain.values_from_output(options)
     values = settings.override(values, options.assignments)

@@ -1,7 +1,7 @@
 """Configurations for commands that name files instead of a configuration."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from detray.detectors.catalogue import recognise
 from detray.errors import UsageError
 from detray.formats.configured import dataset_of_pipeline
+from detray.formats.discover.said import SeveralFit
 from detray.formats.plain import dataset_from_files
 from detray.formats.resolve import stated_path
 from detray.settings import read_yaml
@@ -22,10 +23,10 @@ DATA_ONLY = ("ingest", "audit", "clean", "report")
 """Verbs that are about data: with plain files there is no detector to judge these by."""
 
 
-def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
+def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
     """Configuration values for plain files: annotations, then, where the verb reads them, detections or a model.
 
-    Without files those that a stated pipeline.config names.
+    Without files those that a stated pipeline.config names. ``tell`` is called with what was taken of a folder.
 
     Raises:
         UsageError: a file is missing, or there are more than the verb takes.
@@ -57,11 +58,17 @@ def values_from_files(options: argparse.Namespace) -> dict[str, Any]:
             format=options.format or "auto",
             label_map=_there(options.label_map) if options.label_map else None,
             pipeline=_there(pipeline) if pipeline else None,
+            tell=tell,
         )
+    except SeveralFit as error:
+        raise error.question(options.verb, options.files[1:]) from None
     except UsageError as error:
         if "detector" not in values:
             raise
         raise UsageError(f"{error}; the order is: ground truth, then detections or a model") from error
+    splits = tuple(values["dataset"].splits)
+    if "val" not in splits:
+        values["predict"] = {"splits": ["test" if "test" in splits else splits[-1]]}
     return values
 
 

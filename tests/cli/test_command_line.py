@@ -142,6 +142,20 @@ def test_long_tables_of_stages_on_the_way_are_left_to_their_verb(
     assert "\nclass 14 " in capsys.readouterr().out
 
 
+def test_a_folder_is_asked_about_where_two_data_sets_fit(
+    document: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("A", "B"):
+        (tmp_path / "kits" / name).mkdir(parents=True)
+        (tmp_path / "kits" / name / "labels.json").write_text(json.dumps(document))
+    monkeypatch.chdir(tmp_path)
+    assert detray("audit", "kits", "--serial") == 2
+    *_, first, second = capsys.readouterr().err.splitlines()
+    assert [first, second] == [f"  detray audit kits/{name}  # coco: val in {name}/labels.json" for name in "AB"]
+    assert detray("audit", "kits/A", "--serial") == 0
+    assert "kits/A: took coco: val from labels.json, pictures not found" in capsys.readouterr().err
+
+
 def test_a_verb_goes_on_from_the_folder_of_an_earlier_run(truth: Path, tmp_path: Path) -> None:
     assert detray("ingest", truth, "--serial", "--output", tmp_path / "out") == 0
     assert detray("audit", "--serial", "--output", tmp_path / "out") == 0
