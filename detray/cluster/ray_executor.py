@@ -140,6 +140,10 @@ class RayExecutor:
             f"{waited}; {mend}"
         )
 
+    def require(self, resources: Resources) -> None:
+        if not self._wait:  # a machine that is waited for would idle until it is needed
+            self._await_room(resources, lambda text: None)
+
     def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
         ask = ray.remote(_ask)
         asked = {}

@@ -158,7 +158,7 @@ def infer(flow: Flow, work: Work, splits: Sequence[str], gpus: float, meanings: 
     chunks, sampled = dict(_cut(keys, size)), {}
     if work.sample is not None:
         sampled = dict(_cut(flow.data.shards([work.sample.split]), round(size / work.sample.share)))
-    results: Results[Counts] = flow.map(step, work, chunks | sampled, resources=Resources(gpus=gpus))
+    results: Results[Counts] = flow.map(step, work, chunks | sampled, resources=Resources(flow.cpus, gpus))
     own = [results[name].facts for name in chunks]
     images, detections = (sum(getattr(facts, name) for facts in own) for name in ("images", "detections"))
     unreadable = sum((facts.unreadable for facts in own), Unreadable())

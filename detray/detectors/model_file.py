@@ -1,5 +1,7 @@
 """Reading a model that is one file."""
 
+import pyarrow.fs as pafs
+
 from detray.detectors.archive import MAX_UNPACKED
 from detray.errors import DamagedError, UsageError
 from detray.store import Store
@@ -11,9 +13,7 @@ def read_model(path: str, what: str) -> bytes:
     Raises:
         UsageError: there is no such file, or it is larger than `MAX_UNPACKED`.
     """
-    folder, _, name = path.rstrip("/").rpartition("/")
-    store = Store(folder or ("/" if path.startswith("/") else "."))
-    info = store.fs.get_file_info(store.path(name))
+    store, name, info = _place(path)
     if info.is_file and info.size > MAX_UNPACKED:
         raise UsageError(f"{path}: larger than {MAX_UNPACKED >> 30} GiB, which is the most that is read")
     try:
@@ -24,3 +24,16 @@ def read_model(path: str, what: str) -> bytes:
         there = "a folder" if info.type.name == "Directory" else "not there"
         raise UsageError(f"{path}: {there}; detector.path names {what}")
     return data
+
+
+def version_of(path: str) -> tuple[int, int]:
+    """Size in bytes and time of the last change of a file, which tell whether it is another one now."""
+    info = _place(path)[2]
+    return info.size or 0, info.mtime_ns or 0
+
+
+def _place(path: str) -> tuple[Store, str, pafs.FileInfo]:
+    """The folder of a file, its name there, and what is known of it."""
+    folder, _, name = path.rstrip("/").rpartition("/")
+    store = Store(folder or ("/" if path.startswith("/") else "."))
+    return store, name, store.fs.get_file_info(store.path(name))

@@ -17,10 +17,10 @@ from detray.detectors.io import Layout
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.errors import UsageError
 from detray.flow.data import Data
+from detray.meaning.hits import HIT_IOU
 from detray.pictures import PictureError, read_picture
 
 PICTURES = 8
-HIT_IOU = 0.5
 
 Sample = Sequence[tuple[Pixels, Floats]]
 """Pictures, and the boxes ``[n, 4]`` of their objects: x, y, width, height in px."""

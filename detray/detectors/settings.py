@@ -269,8 +269,8 @@ class NmsSettings(Section, frozen=True):
     mode: Annotated[
         Literal["class", "across", "none"],
         Meta(
-            description="class: classes never suppress each other; across: they do; none: nothing is suppressed. A"
-            " model that suppresses by itself does so too"
+            description="class: classes never suppress each other; across: they do; none: nothing is suppressed, nor"
+            " merged of tiles and mirrored pictures. A model that suppresses by itself does so too"
         ),
     ] = "class"
 

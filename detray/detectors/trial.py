@@ -77,6 +77,6 @@ def meaning_of(
 
     def ask() -> Hits:
         task = Trial(tuple(flow.data.shards([split])))
-        return flow.reduce(TRY, replace(work, labels={}), task, split, resources=Resources(gpus=gpus)).facts
+        return flow.reduce(TRY, replace(work, labels={}), task, split, resources=Resources(flow.cpus, gpus)).facts
 
     return settle_model(work.path, classes, names_of(flow.data, split), stated, ask, counts_from)

@@ -81,8 +81,8 @@ def _starts(side: int, tile: int, overlap: float) -> list[int]:
 def merge(corners: Floats, scores: Floats, classes: Ints, is_cut: Flags, nms: NmsSettings, top: int) -> Ints:
     """The positions of the detections in all views of a picture that stay, best first.
 
-    Whole boxes suppress each other, across classes where ``nms`` says so; a cut one goes where most of it lies in a
-    whole one that stays, or in a better cut one.
+    Where ``nms`` suppresses nothing all do. Else whole boxes suppress each other, across classes where ``nms`` says so;
+    a cut one goes where most of it lies in a whole one that stays, or in a better cut one.
 
     Args:
         corners: ``[n, 4]`` in pixels of the picture.
@@ -91,6 +91,8 @@ def merge(corners: Floats, scores: Floats, classes: Ints, is_cut: Flags, nms: Nm
         nms: how much whole boxes may overlap.
         top: how many may stay.
     """
+    if nms.mode == "none":
+        return np.argsort(-scores, kind="stable")[:top]
     across = nms.mode == "across"
     whole, cut = np.flatnonzero(~is_cut), np.flatnonzero(is_cut)
     rows = suppress(corners[whole], scores[whole], classes[whole], iou=nms.iou, across=across, top=len(whole))

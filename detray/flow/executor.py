@@ -61,6 +61,14 @@ class Executor(Protocol):
         """
         ...
 
+    def require(self, resources: Resources) -> None:
+        """Refuse resources that no machine has, and none will start with.
+
+        Raises:
+            UsageError: naming the setting.
+        """
+        ...
+
     def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
         """The answers of a function on each machine of a cluster, with the machine's name; without one, none.
 
@@ -99,6 +107,9 @@ class InProcess:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def require(self, resources: Resources) -> None:
+        pass
 
     def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
         return []

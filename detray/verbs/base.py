@@ -34,7 +34,7 @@ class StageDefinition:
     reads where they are complete (``stage/table``: that table, where it has rows). ``sections``
     names the configuration sections that its result depends on; ``inputs`` the outside files and
     folders it reads; ``pictures`` the folders of the data set's pictures, if it looks at these;
-    ``gpus``: its tasks hold GPUs. ``is_for_people``: no other stage reads its files beside the
+    ``gpus``: whether its tasks hold GPUs. ``is_for_people``: no other stage reads its files beside the
     tables, so a change of these is an edit and no damage.
     """
 
@@ -48,7 +48,7 @@ class StageDefinition:
     uses: tuple[str, ...] = ()
     inputs: Callable[[Config], Sequence[str]] = lambda config: ()
     pictures: Callable[[Config], Sequence[str]] = lambda config: ()
-    gpus: bool = False
+    gpus: Callable[[Config], bool] = lambda config: False
     is_for_people: bool = False
 
 

@@ -115,7 +115,7 @@ STAGE = StageDefinition(
     run=run,
     check=check,
     pictures=lambda config: () if config.detector.is_precomputed else read_pictures(config),
-    gpus=True,
+    gpus=lambda config: not config.detector.is_precomputed,
     needs=_needs,
     inputs=lambda config: tuple(
         path

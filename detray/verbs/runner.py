@@ -21,6 +21,7 @@ from detray.errors import DamagedError, DetrayError, UsageError, reason
 from detray.flow.executor import Executor, InProcess
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
+from detray.flow.step import Resources
 from detray.settings import to_yaml
 from detray.store import Json, Lock, Stage
 from detray.verbs import catalogue, work
@@ -98,6 +99,25 @@ class _Line:
                 stage = catalogue.definition(name)
                 require_there(stage.inputs(self.context.config), self.context.store)
                 stage.check(self.context)
+        self._require_gpus()
+
+    def _require_gpus(self) -> None:
+        """Refuse GPUs that are asked for and not there; in this process none is asked for."""
+        context, cluster = self.context, self.context.config.cluster
+        stages = [catalogue.definition(name) for name in self._planned if name not in self.results]
+        holding = [stage for stage in stages if stage.gpus(context.config)]
+        if not (holding and cluster.gpus_per_actor):
+            return
+        if context.engine is not None:
+            context = replace(context, executor=context.engine.executor(0.0))
+        if isinstance(context.executor, InProcess):
+            context.progress.note(
+                f"cluster.gpus_per_actor is {cluster.gpus_per_actor:g}, which is for Ray: with --serial TensorFlow"
+                " takes the GPUs that it sees, or none"
+            )
+            return
+        context.executor.require(Resources(cluster.cpus_per_task, cluster.gpus_per_actor))
+        _check_machines(holding[0], context)
 
     def mend(self, error: DamagedError) -> bool:
         """Discard what is damaged in this folder, so that it runs again; whether this may help."""
@@ -213,7 +233,7 @@ def _check_machines(stage: StageDefinition, context: Context) -> None:
     """Refuse to start where a machine cannot do what the stage will ask of it."""
     settings = context.config.cluster
     paths = [*stage.inputs(context.config), *stage.pictures(context.config)]
-    has_gpus = stage.gpus and settings.gpus_per_actor > 0
+    has_gpus = stage.gpus(context.config) and settings.gpus_per_actor > 0
     asked = probe.probe_of(context.store, paths, free_gib=settings.min_free_gib, gpu=has_gpus)
     probe.check(asked, context.executor)
 

@@ -72,7 +72,7 @@ STAGE = StageDefinition(
     run=run,
     check=check,
     pictures=read_pictures,
-    gpus=True,
+    gpus=lambda config: True,
     needs=lambda config: ("ingest",),
     inputs=lambda config: (config.detector.weights,) if config.detector.weights else (),
 )

@@ -81,7 +81,7 @@ STAGE = StageDefinition(
     run=run,
     check=check,
     pictures=read_pictures,
-    gpus=True,
+    gpus=lambda config: True,
     needs=lambda config: (
         ("ingest", "diagnose") if not config.tune.focus or config.tune.space == "auto" else ("ingest",)
     ),

@@ -15,9 +15,10 @@ from detray.detectors.io import IoSettings
 from detray.detectors.raw.anchors import ssd_anchors
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.detectors.tflite import layout as layout_module
 from detray.detectors.tflite.layout import scaling_of
 from detray.detectors.tflite.metadata import Metadata, read_metadata
-from detray.detectors.tflite.model import Values, load_tflite, read_tflite_classes, read_tflite_layout
+from detray.detectors.tflite.model import Values, check_tflite, load_tflite, read_tflite_classes, read_tflite_layout
 from detray.detectors.tflite.program import Program, Tensor
 from detray.errors import DetrayError, UsageError
 
@@ -254,6 +255,25 @@ def test_damaged_files_end_in_a_sentence(tmp_path: Path, exported: bytes) -> Non
             detect(tmp_path, bytes(data))
         if data[4:8] == b"TFL3":
             assert isinstance(read_metadata(bytes(data)), Metadata)
+
+
+def test_a_file_is_opened_once_until_it_changes(
+    tmp_path: Path, exported: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Program] = []
+
+    def program(data: bytes, place: str) -> Program:
+        opened.append(Program(data, place))
+        return opened[-1]
+
+    monkeypatch.setattr(layout_module, "Program", program)
+    for count in (1, 2):
+        stated = settings(tmp_path, exported)
+        path = str(stated.path)
+        check_tflite(stated, path, trust_model=False)
+        assert read_tflite_classes(stated, path) == {}
+        assert load_tflite(stated, path, PREDICT).layout == read_tflite_layout(stated, path)
+        assert len(opened) == count
 
 
 def test_large_texts_behind_a_model_are_not_read(exported: bytes) -> None:

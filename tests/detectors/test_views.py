@@ -9,6 +9,7 @@ from colours import GREEN, INPUT, RED, Colours, picture
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from detray.boxes import to_corners
 from detray.detectors.settings import NmsSettings, PredictSettings, TilesSettings
@@ -155,3 +156,12 @@ def test_merging(scores: list[float], classes: list[int], cut: list[bool], kept:
         merge(to_corners(BOXES), np.array(scores), np.array(classes), np.array(cut), NmsSettings(), 1).tolist()
         == kept[:1]
     )
+
+
+def test_where_nothing_is_suppressed_nothing_is_merged() -> None:
+    pixels = picture(200, 100, (60, 20, 60, 60, RED))
+    tiles = settings(width=100, height=100, overlap=0.0)
+    assert wrapped(Colours(), tiles).detect([as_it_is(pixels)]).category_id.tolist() == [0]
+    found = wrapped(Colours(), replace(tiles, nms=NmsSettings(mode="none"))).detect([as_it_is(pixels)])
+    assert found.category_id.tolist() == [0, 0, 0]
+    assert sorted(found.scores, reverse=True) == found.scores.tolist()

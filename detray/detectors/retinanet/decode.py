@@ -2,12 +2,12 @@
 
 from typing import Any
 
+import numpy as np
+
+from detray.detectors.raw.decode import from_deltas
 from detray.detectors.retinanet.anchors import VARIANCE, make_anchors
 from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, PredictSettings
-
-MAX_LOG_SIZE = 4.0
-"""Boxes are at most e^4 times their anchor: an untrained box head could otherwise overflow."""
 
 
 def make_decoder(detector: DetectorSettings, predict: PredictSettings) -> Any:
@@ -28,19 +28,15 @@ def make_decoder(detector: DetectorSettings, predict: PredictSettings) -> Any:
 
 def make_box_decoder(detector: DetectorSettings) -> Any:
     """A function from encoded boxes ``[b, a, 4]`` to ymin, xmin, ymax, xmax in fractions of the image, inside it."""
-    tf, _ = tensorflow()
-    anchors = make_anchors(detector)
-    centres = tf.constant((anchors[:, :2] + anchors[:, 2:]) / 2)
-    sizes = tf.constant(anchors[:, 2:] - anchors[:, :2])
-    extent = tf.constant([detector.input_width, detector.input_height], tf.float32)
+    tf, keras = tensorflow()
+    low, high = np.split(make_anchors(detector), 2, axis=1)
+    anchors = tf.constant(np.concatenate([(low + high) / 2, high - low], axis=1))
+    extent = tf.constant([detector.input_width, detector.input_height] * 2, tf.float32)
 
     def decode(encoded: Any) -> Any:
-        encoded = encoded * VARIANCE
-        middle = centres + encoded[..., :2] * sizes
-        half = tf.exp(tf.minimum(encoded[..., 2:], MAX_LOG_SIZE)) * sizes / 2
-        low = tf.clip_by_value((middle - half) / extent, 0, 1)
-        high = tf.clip_by_value((middle + half) / extent, 0, 1)
-        return tf.concat([low[..., ::-1], high[..., ::-1]], axis=-1)
+        corners = from_deltas(encoded, anchors, VARIANCE, ops=keras.ops)
+        inside = tf.clip_by_value(corners / extent, 0, 1)
+        return tf.concat([inside[..., 1::-1], inside[..., :1:-1]], axis=-1)
 
     return decode
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from detray.arrays import Bytes, Floats32, Pixels
 from detray.detectors.answers import detections
 from detray.detectors.detector import Detections, Prepare, Prepared
-from detray.detectors.io import Layout
-from detray.detectors.model_file import read_model
+from detray.detectors.io import IoSettings, Layout
+from detray.detectors.model_file import read_model, version_of
 from detray.detectors.ranges import RANGES, Scaling
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.detectors.tflite.layout import TfliteModel
@@ -48,8 +49,9 @@ class TfliteDetector:
         answers = []
         for start in range(0, len(pictures), size):
             batch = [picture.pixels for picture in pictures[start : start + size]]
-            padded = [*batch, *(np.zeros_like(batch[0]),) * (size - len(batch))]
-            found = self.model.program.run(self._values(np.stack(padded)))
+            full = np.zeros((size, *batch[0].shape), np.uint8)
+            np.stack(batch, out=full[: len(batch)])
+            found = self.model.program.run(self._values(full))
             for number in range(len(batch)):
                 of_picture = {index: _row(values, number, size) for index, values in found.items()}
                 answers.append(self.model.family.answer(of_picture, self.predict))
@@ -127,4 +129,10 @@ def read_tflite_layout(detector: DetectorSettings, path: str) -> Layout:
 
 
 def _read(detector: DetectorSettings, path: str) -> TfliteModel:
-    return TfliteModel(read_model(path, WHAT), path, detector.io)
+    return _opened(path, version_of(path), msgspec.json.encode(detector.io))
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, version: tuple[int, int], io: bytes) -> TfliteModel:
+    """Kept: a stage asks for classes, layout and detector one after the other, and a trial may be a part of each."""
+    return TfliteModel(read_model(path, WHAT), path, msgspec.json.decode(io, type=IoSettings))

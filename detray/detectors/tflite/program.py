@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Tensor:
 
 
 class Program:
-    """The first subgraph of a TFLite file, on one thread. It does not pickle, and is for one thread at a time."""
+    """The first subgraph of a TFLite file, on one thread. It does not pickle."""
 
     def __init__(self, data: bytes, place: str) -> None:
         """The file's content; ``place`` names it.
@@ -53,6 +54,7 @@ class Program:
             UsageError: it is damaged, or needs what LiteRT lacks.
         """
         self.place = place
+        self._turn = Lock()
         if data[4:8] != b"TFL3":
             raise UsageError(f"{place}: no TFLite file; detector.path names one")
         try:
@@ -84,12 +86,13 @@ class Program:
         Raises:
             DetrayError: the model fails.
         """
-        self._interpreter.set_tensor(self.inputs[0].index, values)
-        try:
-            self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise DetrayError(self._refusal(error)) from None
-        return {tensor.index: self._real(tensor) for tensor in self.outputs}
+        with self._turn:
+            self._interpreter.set_tensor(self.inputs[0].index, values)
+            try:
+                self._interpreter.invoke()
+            except (ValueError, RuntimeError) as error:
+                raise DetrayError(self._refusal(error)) from None
+            return {tensor.index: self._real(tensor) for tensor in self.outputs}
 
     def _real(self, tensor: Tensor) -> Floats32:
         values = self._interpreter.get_tensor(tensor.index).astype(np.float32)

@@ -169,7 +169,7 @@ def training(flow: Flow, work: Work, gpus: float) -> Outcome:
         name = "patience" if work.settings.patience is not None else "focus"
         raise UsageError(f"train.{name} asks which epoch is best, which only a split {VAL} can tell; add one")
     with Epochs({"": task.workspace}, work.settings.epochs, described, flow.progress):
-        facts = flow.reduce(LEARN, work, task, resources=Resources(gpus=gpus)).facts
+        facts = flow.reduce(LEARN, work, task, resources=Resources(flow.cpus, gpus)).facts
     which = "the best" if facts.epoch < facts.epochs else "the last"
     title = f"epoch {facts.epoch} of {facts.epochs}, {which}, on the split {VAL}"
     rows = [[score.category_name, score.ap, score.ap50] for score in facts.scores]
