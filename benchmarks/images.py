@@ -37,19 +37,19 @@ if __name__ == "__main__":
 """
 
 
-def write_pictures(folder: Path, count: int) -> Path:
-    """JPEGs of smooth colours under fine grain, about 90 kB each, and a COCO file with a box in each."""
+def write_pictures(folder: Path, count: int, width: int = WIDTH, height: int = HEIGHT) -> Path:
+    """JPEGs of smooth colours under fine grain (90 kB at 640 x 480 px), and a COCO file with a box in each."""
     rng = np.random.default_rng(0)
     (folder / "images").mkdir(parents=True)
-    grain = rng.normal(0, 8, (HEIGHT, WIDTH, 3))
+    grain = rng.normal(0, 8, (height, width, 3))
     for number in range(count):
         colours = rng.uniform(0, 255, (6, 8, 3)).astype(np.float32)
-        picture = cv2.resize(colours, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) + np.roll(grain, number, axis=1)
+        picture = cv2.resize(colours, (width, height), interpolation=cv2.INTER_CUBIC) + np.roll(grain, number, axis=1)
         name = str(folder / "images" / f"{number:06d}.jpg")
         cv2.imwrite(name, np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
     data = {
         "images": [
-            {"id": number, "file_name": f"{number:06d}.jpg", "width": WIDTH, "height": HEIGHT}
+            {"id": number, "file_name": f"{number:06d}.jpg", "width": width, "height": height}
             for number in range(count)
         ],
         "annotations": [

@@ -45,7 +45,7 @@ def folds(flow: Flow, work: FoldsWork, gpus: float = 0) -> Outcome:
     }
     runs = {f"fold {task.number + 1} of {work.n}": task.workspace for task in tasks.values()}
     with Epochs(runs, work.settings.epochs, described, flow.progress):
-        told = flow.map(TELL, work, tasks, resources=Resources(gpus=gpus))
+        told = flow.map(TELL, work, tasks, resources=Resources(flow.cpus, gpus))
     found = [count for split in work.splits for count in _suspects(flow, work, split, told)]
     return _outcome(work, cut.facts, told, found)
 

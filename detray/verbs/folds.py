@@ -55,7 +55,7 @@ STAGE = StageDefinition(
     run=run,
     check=check,
     pictures=read_pictures,
-    gpus=True,
+    gpus=lambda config: True,
     needs=lambda config: ("ingest", "audit"),
     inputs=lambda config: (config.detector.weights,) if config.detector.weights else (),
 )
