@@ -9,14 +9,15 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detray import __version__
+from detray.arguments import VERBS, flags_of, parser_for
 from detray.errors import DetrayError, UsageError
 from detray.signals import Termination, interrupt_within
 from detray.startup import start_quickly
@@ -26,144 +27,24 @@ if TYPE_CHECKING:
     from detray.verbs.config import Config
     from detray.verbs.runner import Result
 
-VERBS = {
-    "ingest": "read annotation files into canonical Parquet tables",
-    "audit": "validate every annotation, class and picture: findings",
-    "train": "train the small RetinaNet",
-    "predict": "run the detector over pictures, or read a detections file",
-    "evaluate": "exact COCO metrics per class",
-    "diagnose": "say why each weak class is weak, and what to do",
-    "tune": "search training settings; a gain is proven on fresh seeds",
-    "folds": "suspect labels by detectors that have not seen the pictures (clean.folds)",
-    "clean": "write a corrected data set",
-    "report": "write the HTML page",
-    "run": "all stages that the configuration asks for",
-}
-
 MAX_ROWS_UNASKED = 12
 """Rows up to which the tables of stages on the way to the one that was asked for are shown."""
-
-EXAMPLES = """examples:
-  detray audit annotations.json --images pictures/
-  detray evaluate gt.json dets.json --against other.json
-  detray diagnose gt.json dets.json --train train.json --label-map map.pbtxt
-  detray diagnose gt.json exported/saved_model --images pictures/
-  detray run --config configs/voc.yaml --set dataset.root=VOC2012
-  detray demo
-
-exit codes: 0 done, 1 findings at or above --fail-on, 2 usage, configuration or a path that is not
-there, 3 anything that failed later
-"""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="detray",
-        description="Why is this class at zero? Audit, evaluate, diagnose and tune object detectors.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"detray {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, text in VERBS.items():
-        one = verbs.add_parser(verb, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        _add_files(one, verb)
-        _add_common(one)
-    demo = verbs.add_parser(
-        "demo",
-        help="draw a data set, plant faults, run everything on it",
-        description="Draw a data set of real pictures, plant known faults in a copy, run everything on both, and say"
-        " which faults were found and what the tuning gained. Everything lands under out/demo.",
-    )
-    _add_common(demo)
-    schema = verbs.add_parser(
-        "schema", help="print every table: columns, types, units, meaning", description="Print the tables' columns."
-    )
-    schema.add_argument("table", nargs="?", help="one table only")
-    schema.add_argument("--json", action="store_true", help="as JSON")
-    schema.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
-    return parser
-
-
-def _add_files(parser: argparse.ArgumentParser, verb: str) -> None:
-    plain = parser.add_argument_group("plain files (--config may then hold the rest)")
-    if verb in ("evaluate", "diagnose", "predict", "clean", "report", "run"):
-        parser.add_argument(
-            "files", nargs="*", metavar="FILE", help="ground truth, then detections (COCO results JSON) or a model"
-        )
-    else:
-        parser.add_argument("files", nargs="*", metavar="FILE", help="annotation files, or the folder of a data set")
-    plain.add_argument("--images", metavar="DIR", help="folder of the pictures; beside files none is opened without it")
-    plain.add_argument("--train", metavar="FILE", help="training annotations: the split train")
-    plain.add_argument("--format", metavar="NAME", help="the annotations' format, where it is not recognised")
-    plain.add_argument("--label-map", metavar="FILE", help="label map of the model: .pbtxt, .yaml, .txt or .json")
-    plain.add_argument(
-        "--pipeline",
-        metavar="FILE",
-        help="pipeline.config of the TF2 Object Detection API to check; without FILES the data are what it reads",
-    )
-    if verb == "evaluate":
-        plain.add_argument("--against", metavar="FILE", help="another model's detections to compare with")
-        parser.add_argument(
-            "--expect",
-            action="append",
-            default=[],
-            metavar="NAME=VALUE",
-            help="a figure of another tool (AP50=0.43): which difference of rules explains it is said",
-        )
-        parser.add_argument(
-            "--expect-file", metavar="FILE", help="such figures: TensorBoard's events, or what an evaluator printed"
-        )
-    if verb == "diagnose":
-        plain.add_argument("--train-detections", metavar="FILE", help="the model's detections on the training split")
-        plain.add_argument("--base-detections", metavar="FILE", help="detections of the model it was tuned from")
-        parser.add_argument(
-            "--confirm", action="store_true", help="try the remedies of the first causes, and say what AP comes of it"
-        )
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="YAML configuration")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="override key.path=value (YAML)",
-    )
-    parser.add_argument("--output", metavar="DIR", help="folder or URI of the results")
-    parser.add_argument(
-        "--address", metavar="ADDRESS", help="Ray cluster to join (or RAY_ADDRESS); local: start one here"
-    )
-    parser.add_argument("--serial", action="store_true", help="one process, never Ray, same results")
-    parser.add_argument("--force", action="store_true", help="run the verb even if its results are current")
-    parser.add_argument("--fail-on", metavar="SEVERITY", type=_severity, help="exit 1 on such findings: 0-4 or a name")
-    parser.add_argument("--trust-model", action="store_true", help="run a model whose graph reads files or the network")
-    parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
-
-
-def _severity(text: str) -> int:
-    from detray.schema import SEVERITIES
-
-    if text.isdigit() and int(text) < len(SEVERITIES):
-        return int(text)
-    if text in SEVERITIES:
-        return SEVERITIES.index(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is no severity: 0 to 4, or {', '.join(SEVERITIES)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    options = _parser().parse_args(arguments)
+    stated = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None and stated and stated[0] in VERBS:  # the process is this command's alone
+        start_quickly()
+    options = parser_for(stated).parse_args(stated)
     termination = Termination()
     try:
         if options.verb == "schema":
             return _schema(options)
-        if arguments is None:  # the process is this command's alone
+        if options.verb == "init":
+            return _init(options)
+        if arguments is None:
             termination.listen()
-            start_quickly()
         return _run(options)
     except DetrayError as error:
         if options.debug:
@@ -245,9 +126,8 @@ def load_config(options: argparse.Namespace) -> Config:
         loaded = settings.read_yaml(Path(source))
         if loaded is not None and not isinstance(loaded, dict):
             raise UsageError(f"{source}: a configuration is a mapping of sections, see configs/")
-        values = (
-            plain.with_config(plain.values_from_files(options, _say), loaded or {}, source) if files else loaded or {}
-        )
+        loaded = {key: value for key, value in (loaded or {}).items() if value is not None}
+        values = plain.with_config(plain.values_from_files(options, _say), loaded, source) if files else loaded
     elif options.verb == "demo":
         from detray.verbs import demo
 
@@ -256,7 +136,9 @@ def load_config(options: argparse.Namespace) -> Config:
         source, values = "command line", plain.values_from_files(options, _say)
     else:
         source, values = plain.values_from_output(options)
+    values, said = _with_flags(values, options)
     values = settings.override(values, options.assignments)
+    said |= {one.partition("=")[0]: f"--set {one}" for one in options.assignments}
     pipeline = getattr(options, "pipeline", None)
     beside = str(Path(pipeline).absolute()) if pipeline and options.config and not files else None
     if getattr(options, "expect", None):
@@ -274,7 +156,22 @@ def load_config(options: argparse.Namespace) -> Config:
     for key, value in given.items():
         if value is not None:
             values = settings.override(values, [f"{key}={json.dumps(value)}"])
-    return anchored(plain.with_own_splits(settings.convert(values, Config, source)))
+    return anchored(plain.with_own_splits(settings.convert(values, Config, source, said=said)))
+
+
+def _with_flags(values: Mapping[str, Any], options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    """``values`` with the keys of stated flags, and by key how it was stated."""
+    from detray import settings
+
+    result, said = dict(values), {}
+    stated = getattr(options, "flags", None) or []
+    known = flags_of(options.verb) if stated else {}
+    for flag, text in stated:
+        for key in known[flag]:
+            said[key.path] = f"{flag} {text}"
+            value = settings.flag_value(key, text, said[key.path])
+            result = settings.put(result, key.path, value, said[key.path])
+    return result, said
 
 
 def _print_summary(
@@ -347,6 +244,21 @@ def _print_stage(result: Result, *, is_asked: bool) -> None:
         print()
         for line in result.manifest["advice"]:
             print(console.printable(line))
+
+
+def _init(options: argparse.Namespace) -> int:
+    from detray.verbs import plain
+    from detray.verbs.init import configuration
+
+    values = plain.values_from_files(options, _say)
+    path = Path(options.output or Path("configs", f"{values['name']}.yaml"))
+    if path.exists() and not options.force:
+        raise UsageError(f"{path} is there already; --force writes it anew, --output FILE another one")
+    command = shlex.join(["detray", "run", "--config", str(path)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(configuration(values, command), "utf-8")
+    print(f"configuration: {path}\nnext: {command}")
+    return 0
 
 
 def _schema(options: argparse.Namespace) -> int:

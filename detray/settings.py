@@ -19,6 +19,7 @@ import yaml
 
 from detray.errors import UsageError
 from detray.files import open_file
+from detray.keys import Key, keys
 from detray.refusals import Refusal, find_refusal
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -111,37 +112,66 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
         path, equals, text = assignment.partition("=")
         if not equals or not path:
             raise UsageError(f"--set {assignment}: write it as key.path=value")
-        keys = path.split(".")
-        place = result
-        for key in keys[:-1]:
-            if place.get(key) is None:
-                place[key] = {}
-            place = place[key]
-            if not isinstance(place, dict):
-                raise UsageError(f"--set {assignment}: '{key}' is a value, not a section")
-        place[keys[-1]] = parse_yaml(text, f"--set {assignment}") if text else None
+        said = f"--set {assignment}"
+        result = put(result, path, parse_yaml(text, said) if text else None, said)
     return result
 
 
-def convert(values: object, section: type[S], source: str, prefix: str = "") -> S:
+def flag_value(key: Key, text: str, said: str) -> object:
+    """What the text of a flag means: names with commas between, a text as it is, else YAML."""
+    if key.is_list_of_text:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text if key.is_text else parse_yaml(text, said)
+
+
+def put(values: Mapping[str, Any], path: str, value: object, said: str) -> dict[str, Any]:
+    """``values`` with one at a ``path`` of keys with dots; ``said`` is how it was stated.
+
+    Raises:
+        UsageError: the path runs through a value.
+    """
+    result: dict[str, Any] = msgspec.to_builtins(dict(values))
+    keys = path.split(".")
+    place = result
+    for key in keys[:-1]:
+        if place.get(key) is None:
+            place[key] = {}
+        place = place[key]
+        if not isinstance(place, dict):
+            raise UsageError(f"{said}: '{key}' is a value, not a section")
+    place[keys[-1]] = value
+    return result
+
+
+def convert(
+    values: object, section: type[S], source: str, prefix: str = "", said: Mapping[str, str] | None = None
+) -> S:
     """``values`` validated as ``section``; ``source`` names the file and ``prefix`` the place in errors.
+
+    ``said`` has by key how it was stated on the command line, which errors about it begin with.
 
     Raises:
         UsageError: an unknown key (with the nearest known one) or a value out of its range (with
             its meaning and range).
     """
     if refusal := find_refusal(values, section):
-        raise UsageError(f"{source}: {_sentence(refusal, prefix)}")
+        key = ".".join([part for part in (prefix, *refusal.path) if part])
+        stated = [how for path, how in (said or {}).items() if f"{key}.".startswith(f"{path}.")]
+        stated = stated[-1:] or [how for path, how in (said or {}).items() if path.startswith(f"{key}.")]
+        sentence = _sentence(refusal, key, section, with_known=bool(stated))
+        raise UsageError(f"{', '.join(stated) or source}: {sentence}")
     return msgspec.convert(values, section)
 
 
-def _sentence(refusal: Refusal, prefix: str) -> str:
-    key = ".".join([part for part in (prefix, *refusal.path) if part])
+def _sentence(refusal: Refusal, key: str, section: type[S], *, with_known: bool) -> str:
     if refusal.known is None:
         return f"{key or 'the file'}: {refusal.reason}{f' ({refusal.meaning})' if refusal.meaning else ''}"
-    near = difflib.get_close_matches(refusal.path[-1], refusal.known, 1, 0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(refusal.known)}"
-    return f"unknown key '{key}'; {hint}"
+    last = refusal.path[-1]
+    elsewhere = [one.path for one in keys(section) if one.path.endswith(f".{last}")]
+    near = elsewhere[:1] or difflib.get_close_matches(last, refusal.known, 1, 0.5)
+    hint = f"did you mean '{near[0]}'?" if near else ""
+    known = f"known keys: {', '.join(refusal.known)}" if with_known or not near else ""
+    return f"unknown key '{key}'; {'; '.join(filter(None, (hint, known)))}"
 
 
 def to_yaml(values: object) -> str:

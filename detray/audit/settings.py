@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from detray.keys import FLAG
 from detray.settings import Section
 
 
@@ -13,7 +14,9 @@ class AuditSettings(Section, frozen=True):
     rules: Annotated[
         dict[str, dict[str, Any]], Meta(description="thresholds by rule code: {tiny-box: {min_side: 2}}")
     ] = {}
-    disable: Annotated[tuple[str, ...], Meta(description="codes of rules that do not run")] = ()
+    disable: Annotated[
+        tuple[str, ...], Meta(description="codes of rules that do not run", extra={FLAG: "--disable"})
+    ] = ()
     detector: Annotated[
         bool,
         Meta(

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from detray.keys import FLAG
 from detray.settings import Section
 
 Action = Literal["drop", "clip", "relabel", "move", "add", "renumber"]
@@ -14,13 +15,18 @@ class CleanSettings(Section, frozen=True):
 
     actions: Annotated[
         tuple[Action, ...],
-        Meta(description="kinds of edits that are made: drop, clip, relabel, move, add, renumber (ids that collide)"),
+        Meta(
+            description="kinds of edits that are made: drop, clip, relabel, move, add, renumber (ids that collide)",
+            extra={FLAG: "--actions"},
+        ),
     ] = ("drop", "clip", "relabel", "move")
     format: Annotated[
         Literal["same", "coco"],
         Meta(description="how the data set is written: in its own format with nothing else changed, or as COCO files"),
     ] = "same"
-    min_score: Annotated[float, Meta(ge=0, le=1, description="label errors below it are left alone")] = 0.9
+    min_score: Annotated[
+        float, Meta(ge=0, le=1, description="label errors below it are left alone", extra={FLAG: "--min-score"})
+    ] = 0.9
     folds: Annotated[
         int,
         Meta(
@@ -28,6 +34,7 @@ class CleanSettings(Section, frozen=True):
             le=20,
             description="label errors of train and val are told by so many detectors, each trained (train) on the other"
             " folds of their pictures, so that none judges what it has seen; 0: by the detector that diagnose judges",
+            extra={FLAG: "--folds"},
         ),
     ] = 0
 

@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from detray.detectors.augmentation.settings import AugmentationSettings, Policy
 from detray.detectors.io import IoSettings
+from detray.keys import FLAG
 from detray.settings import Section
 
 LEVELS = range(3, 8)
@@ -74,17 +75,26 @@ class DetectorSettings(Section, frozen=True):
     ] = None
     backbone: Annotated[
         BackboneName,
-        Meta(description="network below the feature pyramid: tiny, for few images and CPUs, or one of Keras's"),
+        Meta(
+            description="network below the feature pyramid: tiny, for few images and CPUs, or one of Keras's",
+            extra={FLAG: "--backbone"},
+        ),
     ] = "tiny"
     weights: Annotated[
         str | None,
         Meta(
             description="what the backbone starts from: weights of Keras (.h5, .weights.h5, .keras) or a model folder;"
-            " null: at random"
+            " null: at random",
+            extra={FLAG: "--weights"},
         ),
     ] = None
-    input_height: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 192
-    input_width: Annotated[int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32")] = 256
+    input_height: Annotated[
+        int,
+        Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32", extra={FLAG: "--input-height"}),
+    ] = 192
+    input_width: Annotated[
+        int, Meta(ge=32, le=4096, multiple_of=32, description="pixels, a multiple of 32", extra={FLAG: "--input-width"})
+    ] = 256
     top_level: Annotated[
         Literal[5, 6, 7] | None,
         Meta(description="highest level of the pyramid, from 3; null: the last with four cells along each side, or 5"),
@@ -130,12 +140,16 @@ DEFAULT_DECAY = 1.0e-4
 class TrainSettings(Section, frozen=True):
     """How the RetinaNet is trained."""
 
-    epochs: Annotated[int, Meta(ge=1, le=10_000, description="passes over the training split, at most")] = 20
-    batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 8
+    epochs: Annotated[
+        int, Meta(ge=1, le=10_000, description="passes over the training split, at most", extra={FLAG: "--epochs"})
+    ] = 20
+    batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step", extra={FLAG: "--batch-size"})] = 8
     accumulate: Annotated[
         int, Meta(ge=1, le=1024, description="steps whose gradients the optimizer takes together, their mean")
     ] = 1
-    seed: Annotated[int, Meta(ge=0, lt=2**31, description="of weights, order and augmentation")] = 0
+    seed: Annotated[
+        int, Meta(ge=0, lt=2**31, description="of weights, order and augmentation", extra={FLAG: "--seed"})
+    ] = 0
     precision: Annotated[
         Literal["float32", "mixed_bfloat16", "mixed_float16"],
         Meta(description="of computing; weights are float32 always. mixed_float16 needs a GPU"),
@@ -143,7 +157,9 @@ class TrainSettings(Section, frozen=True):
     optimizer: Annotated[
         Literal["adamw", "adam", "sgd", "rmsprop"], Meta(description="sgd and rmsprop with momentum .9")
     ] = "adamw"
-    learning_rate: Annotated[float, Meta(gt=0, le=10, description="peak, after the warm-up")] = 3.0e-3
+    learning_rate: Annotated[
+        float, Meta(gt=0, le=10, description="peak, after the warm-up", extra={FLAG: "--learning-rate"})
+    ] = 3.0e-3
     weight_decay: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(description="decoupled, not of norms and biases; null: 1e-4, but for adam none"),
@@ -216,7 +232,8 @@ class TrainSettings(Section, frozen=True):
         Policy | AugmentationSettings,
         Meta(
             description="none; default: flips and colour; strong: more of both, and place and size; or each change by"
-            " its strength and probability: {flip: {p: 0.5}, rotate: {degrees: 10}}"
+            " its strength and probability: {flip: {p: 0.5}, rotate: {degrees: 10}}",
+            extra={FLAG: "--augmentation"},
         ),
     ] = "default"
     keep: Annotated[
@@ -289,14 +306,20 @@ class TilesSettings(Section, frozen=True):
 class PredictSettings(Section, frozen=True):
     """How detections are made."""
 
-    splits: Annotated[tuple[str, ...], Meta(description="splits that are predicted and evaluated")] = ("val",)
+    splits: Annotated[
+        tuple[str, ...], Meta(description="splits that are predicted and evaluated", extra={FLAG: "--splits"})
+    ] = ("val",)
     batch_size: Annotated[int, Meta(ge=1, le=4096, description="images a step")] = 16
-    score_threshold: Annotated[float, Meta(ge=0, le=1, description="detections that score no more are not kept")] = 0.01
+    score_threshold: Annotated[
+        float, Meta(ge=0, le=1, description="detections that score no more are not kept", extra={FLAG: "--threshold"})
+    ] = 0.01
     score_thresholds: Annotated[
         dict[str, Annotated[float, Meta(ge=0, le=1)]],
         Meta(description="the same by class name, in the place of score_threshold; max_detections counts before it"),
     ] = {}
-    max_detections: Annotated[int, Meta(ge=1, le=10_000, description="detections kept an image")] = 100
+    max_detections: Annotated[
+        int, Meta(ge=1, le=10_000, description="detections kept an image", extra={FLAG: "--max-detections"})
+    ] = 100
     nms: Annotated[NmsSettings, Meta(description="non-maximum suppression")] = NmsSettings()
     tiles: Annotated[
         TilesSettings | None,

@@ -4,15 +4,21 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from detray.keys import FLAG
 from detray.settings import Section
 
 
 class DiagnoseSettings(Section, frozen=True):
     """Which classes are weak: AP50 or AP below these, or no AP at all, or named."""
 
-    weak_below: Annotated[float, Meta(ge=0, le=1, description="a class with AP50 below it is weak")] = 0.5
+    weak_below: Annotated[
+        float, Meta(ge=0, le=1, description="a class with AP50 below it is weak", extra={FLAG: "--weak-below"})
+    ] = 0.5
     weak_ap_below: Annotated[float, Meta(ge=0, le=1, description="a class with AP below it is weak")] = 0.25
-    classes: Annotated[tuple[str, ...], Meta(description="names of classes that are diagnosed whatever their AP")] = ()
+    classes: Annotated[
+        tuple[str, ...],
+        Meta(description="names of classes that are diagnosed whatever their AP", extra={FLAG: "--classes"}),
+    ] = ()
     train_detections: Annotated[
         str | None, Meta(description="COCO results JSON of the model's detections on the training split, or null")
     ] = None

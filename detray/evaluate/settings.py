@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from detray.boxes import AREA_LIMITS
+from detray.keys import FLAG
 from detray.settings import Section
 
 Threshold = Annotated[float, Meta(gt=0, le=1)]
@@ -30,9 +31,14 @@ class EvaluateSettings(Section, frozen=True):
 
     protocol: Annotated[
         Literal["coco", "lvis", "open_images", "pascal"],
-        Meta(description="whose rules: what matches, what is ignored, and what AP is (docs/evaluation.md)"),
+        Meta(
+            description="whose rules: what matches, what is ignored, and what AP is (docs/evaluation.md)",
+            extra={FLAG: "--protocol"},
+        ),
     ] = "coco"
-    iou_type: Annotated[Literal["bbox", "segm"], Meta(description="boxes, or masks")] = "bbox"
+    iou_type: Annotated[Literal["bbox", "segm"], Meta(description="boxes, or masks", extra={FLAG: "--iou-type"})] = (
+        "bbox"
+    )
     iou_thresholds: Annotated[
         Annotated[tuple[Threshold, ...], Meta(min_length=1, max_length=14)] | None,
         Meta(
@@ -67,7 +73,9 @@ class EvaluateSettings(Section, frozen=True):
             " classes that an image has neither label nor box of take no part"
         ),
     ] = None
-    bootstrap: Annotated[int, Meta(ge=0, le=10_000, description="resamples for intervals; 0: none")] = 200
+    bootstrap: Annotated[
+        int, Meta(ge=0, le=10_000, description="resamples for intervals; 0: none", extra={FLAG: "--bootstrap"})
+    ] = 200
     seed: Annotated[int, Meta(ge=0, lt=2**31, description="of the bootstrap")] = 0
     confusion_score: Annotated[
         float, Meta(ge=0, le=1, description="detections below it are left out of the confusion table")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from detray.detectors.settings import DetectorSettings, TrainSettings
+from detray.keys import FLAG
 from detray.settings import Section
 from detray.tune.dotted import DETECTOR, read
 
@@ -57,16 +58,24 @@ class Axis(Section, frozen=True):
 class TuneSettings(Section, frozen=True):
     """What is searched, for which classes, and how a win is proven."""
 
-    focus: Annotated[tuple[str, ...], Meta(description="class names to gain; empty: the diagnosed classes")] = ()
+    focus: Annotated[
+        tuple[str, ...],
+        Meta(description="class names to gain; empty: the diagnosed classes", extra={FLAG: "--classes"}),
+    ] = ()
     guard: GuardSettings = GuardSettings()
-    trials: Annotated[int, Meta(ge=2, le=10_000, description="trials of the search, the baseline included")] = 16
+    trials: Annotated[
+        int, Meta(ge=2, le=10_000, description="trials of the search, the baseline included", extra={FLAG: "--trials"})
+    ] = 16
     max_epochs: Annotated[
         Annotated[int, Meta(ge=2)] | None,
         Meta(description="epochs of all trials of the search together, after which it ends; null: any"),
     ] = None
     minutes: Annotated[
         Annotated[float, Meta(gt=0)] | None,
-        Meta(description="after which the search ends, at the end of an epoch; its proof follows; null: any"),
+        Meta(
+            description="after which the search ends, at the end of an epoch; its proof follows; null: any",
+            extra={FLAG: "--minutes"},
+        ),
     ] = None
     search: Annotated[
         Literal["optuna", "random", "grid"],
@@ -96,7 +105,9 @@ class TuneSettings(Section, frozen=True):
             " there is one, else half of val, near-duplicates held together; val: what the search saw"
         ),
     ] = None
-    proof_seeds: Annotated[int, Meta(ge=0, le=100, description="fresh seeds of the proof; 0: none")] = 4
+    proof_seeds: Annotated[
+        int, Meta(ge=0, le=100, description="fresh seeds of the proof; 0: none", extra={FLAG: "--proof-seeds"})
+    ] = 4
     seed: Annotated[int, Meta(ge=0, lt=2**31, description="of the search")] = 0
 
     def __post_init__(self) -> None:

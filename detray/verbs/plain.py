@@ -42,7 +42,9 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
             values["detector"] = _detector(_there(files.pop()))
         elif options.verb in ("predict", "evaluate", "diagnose"):
             raise UsageError(f"detray {options.verb} needs ground truth, and detections or a model, or --config")
-    if options.verb in DATA_ONLY and not any(text.startswith(("detector.", "train.")) for text in options.assignments):
+    if options.verb in DATA_ONLY and not any(
+        text.startswith(("detector.", "train.")) for text in getattr(options, "assignments", [])
+    ):
         values["audit"] = {"detector": False}
     for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
         if getattr(options, option, None):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from detray import cli, schema
+from detray.arguments import VERBS
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", [*cli.VERBS, "demo", "schema"])
+@pytest.mark.parametrize("verb", [*VERBS, "demo", "init", "schema"])
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         detray(verb, "--help")

@@ -76,7 +76,7 @@ def test_a_job_that_fails_says_why(submit, tmp_path: Path) -> None:  # type: ign
 
 
 def test_there_is_a_job_file_for_each_verb_but_demo_and_schema() -> None:
-    from detray.cli import VERBS
+    from detray.arguments import VERBS
 
     files = {path.stem for path in (ROOT / "jobs").glob("[!_]*.py")}
     assert files == set(VERBS)
