@@ -36,6 +36,8 @@ BOXES = pa.schema(
         ("second_split", pa.string()),
         ("row", pa.int64()),
         ("other", pa.string()),
+        ("other_file_name", pa.string()),
+        ("other_split", pa.string()),
         ("class", pa.uint64()),
         ("category_id", pa.int64()),
         ("order", pa.int64()),
@@ -45,7 +47,8 @@ BOXES = pa.schema(
 """Boxes of pairs of drawings, as shares of their picture; half_x and half_y are half a pixel of it.
 
 ``picture`` is one where several pairs are of one; ``row`` that of the image in its shard; ``other`` says in words
-whom the image is compared with (NULL: the image is told of by the first drawing); ``class`` is the same in both splits.
+whom the image is compared with (NULL: the image is told of by the first drawing), and ``other_file_name`` and
+``other_split`` name the other picture, if there is one; ``class`` is the same in both splits.
 """
 
 PICTURES = pa.schema(
@@ -53,6 +56,8 @@ PICTURES = pa.schema(
         ("shard", pa.string()),
         ("row", pa.int64()),
         ("other", pa.string()),
+        ("other_file_name", pa.string()),
+        ("other_split", pa.string()),
         ("splits", pa.string()),
         *((name, pa.int64()) for name in ("mine", "theirs", "matched", "close", "differing")),
         ("median", pa.float64()),
@@ -228,7 +233,7 @@ def _pictures(
         {
             "shard": chosen["shard"],
             "row": chosen["row"],
-            "other": chosen["other"],
+            **{name: chosen[name] for name in ("other", "other_file_name", "other_split")},
             "splits": pa.repeat(pa.scalar(" and ".join(splits)), len(rows)),
             "mine": np.where(is_second, sides[1][own], sides[0][own]),
             "theirs": np.where(is_second, sides[0][own], sides[1][own]),

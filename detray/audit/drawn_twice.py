@@ -66,6 +66,8 @@ def _of_annotators(view: View) -> pa.Table:
                 first_split=_same(view.split, len(mine)),
                 second_split=_same(view.split, len(mine)),
                 other=pa.nulls(len(mine), pa.string()) if side else pa.array(said[pair], pa.string()),
+                other_file_name=pa.nulls(len(mine), pa.string()),
+                other_split=pa.nulls(len(mine), pa.string()),
             )
         )
     return pa.concat_tables(parts)
@@ -142,6 +144,8 @@ def _of_images(view: View, like: pa.Table, images: Ints, kinds: Ints) -> pa.Tabl
         first_split=pa.array(splits[0][own], pa.string()),
         second_split=pa.array(splits[1][own], pa.string()),
         other=said.take(pa.array(own)),
+        other_file_name=like["other_file_name"].take(pa.array(own)),
+        other_split=like["other_split"].take(pa.array(own)),
     )
 
 
@@ -209,7 +213,8 @@ def describe(view: View, active: Active, pictures: pa.Table) -> pa.Table:
         rows = tables.numpy(told, "row")
         hits = Hits(
             rows, "images", observed=_whole(observed), severity=severity, share=_whole(told["splits"]),
-            extra=_whole(told["other"]),
+            extra=_whole(told["other"]), other_file_name=_whole(told["other_file_name"]),
+            other_split=_whole(told["other_split"]),
         )  # fmt: skip
         raw.append(findings.build(rule, limits, view, hits))
     return pa.concat_tables(raw)

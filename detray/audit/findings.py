@@ -67,6 +67,8 @@ def build(rule: Rule, limits: dict[str, float], view: View, hits: Hits) -> pa.Ta
     }
     columns |= shared | _threshold(rule, limits, k)
     subject = _named(file_name, rows["image_id"], None if about_boxes else rows["image_row"])
+    pair = {"other_file_name": hits.other_file_name, "other_split": hits.other_split}
+    columns |= {name: texts for name, texts in pair.items() if texts is not None}
     if about_boxes:
         columns |= _of_boxes(view, hits, rows)
         subject = join(pc.fill_null(columns["category_name"], "a box"), " in ", subject)
@@ -96,8 +98,9 @@ def _of_boxes(view: View, hits: Hits, rows: pa.Table) -> dict[str, pa.Array | pa
     columns = {name: rows[name] for name in own}
     columns["category_name"] = view.names(rows["category_id"].combine_chunks())
     if hits.other is not None:
-        other = view.annotations.select(["annotation_id", "category_id"]).take(pa.array(hits.other))
+        other = view.annotations.select(["annotation_id", "annotation_row", "category_id"]).take(pa.array(hits.other))
         columns["other_annotation_id"] = other["annotation_id"]
+        columns["other_annotation_row"] = other["annotation_row"]
         columns["other_category_name"] = view.names(other["category_id"].combine_chunks())
     return columns
 

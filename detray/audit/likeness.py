@@ -217,5 +217,7 @@ def _hits(rule: LikenessRule, mine: pa.Table, rows: Ints, kinds: Ints) -> Hits:
         observed=observed,
         severity=np.maximum(rule.severity - kinds, 1).astype(np.int8),
         confidence=np.where(kinds == KINDS.index(EXACT), 1.0, (65 - distance) / 66),
+        other_file_name=mine["other_file_name"].combine_chunks(),
+        other_split=mine["other_split"].combine_chunks(),
         share=pa.array(_SHARED).take(pa.array(kinds)),
     )

@@ -45,6 +45,7 @@ class Hits:
         severity: int8 ``[k]`` where it is not the rule's.
         confidence: float64 ``[k]``; None where proven.
         other: positions of the other annotation of each pair, int64 ``[k]``.
+        other_file_name, other_split: of the other picture of each pair, text ``[k]``.
         share: text ``[k]``: rows of one rule and split with the same text have one fault in common.
             With ``share_name`` it is what the root finding names: the field ``area``, the id ``7``.
         extra: text ``[k]`` that tells apart several findings of one rule on one row.
@@ -57,6 +58,8 @@ class Hits:
     severity: Ints8 | None = None
     confidence: Floats | None = None
     other: Rows | None = None
+    other_file_name: pa.Array | None = None
+    other_split: pa.Array | None = None
     share: pa.Array | None = None
     extra: pa.Array | None = None
 
