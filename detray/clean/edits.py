@@ -17,6 +17,7 @@ from detray import schema, tables
 from detray.arrays import Flags, Floats, Ints, Rows
 from detray.boxes import to_corners
 from detray.clean.coco import annotation_objects
+from detray.clean.decisions import Decided
 from detray.clean.requests import collect, first_by_annotation, image_sizes, positions, repeated_box
 from detray.clean.rows import new_rows, replace_rows, with_columns
 from detray.clean.segmentation import holds
@@ -58,6 +59,7 @@ def plan(
     *,
     run: str,
     roots: Roots | None = None,
+    decided: Decided | None = None,
 ) -> Plan:
     """The edits that ``findings`` and ``label_errors`` ask for, as far as ``settings`` allow them.
 
@@ -69,8 +71,10 @@ def plan(
         fresh: ids for annotations that are added or renumbered.
         run: for the column run.
         roots: the faults that many boxes share.
+        decided: what a person decided about them.
     """
-    requests, not_followed = collect(shard, findings, label_errors, settings, roots or Roots())
+    decided = decided or Decided([], [], [], frozenset())
+    requests, not_followed = collect(shard, findings, label_errors, settings, roots or Roots(), decided)
     draft = _Draft(shard, run, not_followed)
     draft.relabel(first_by_annotation(requests, "relabel"))
     draft.move(first_by_annotation(requests, "move"))

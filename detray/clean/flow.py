@@ -99,6 +99,9 @@ def _outcome(
     notes = [] if edits else [_why_nothing(not_followed)]
     notes += [f"not followed, {reason}: {count}" for reason, count in sorted(not_followed.items())]
     notes += [f"split {split} comes from several files: its annotations are numbered anew" for split in merged]
+    refused = _refused(work, shards)
+    if work.decisions:
+        notes.append(f"decisions: {len(work.decisions) - len(refused)} followed, {len(refused)} refused")
     if not work.suspects:
         notes.append("no label errors were used: diagnose has not run on this data")
     if count := everything["segmentations_left_out"]:
@@ -116,6 +119,7 @@ def _outcome(
                 ("split", "class", "action", "reason", "annotations"),
                 [[*by, count] for by, count in sorted(edits.items())],
             ),
+            *([Table("Decisions that are not followed", ("decision", "about", "why"), refused)] if refused else []),
             Table(
                 "Corrected data set",
                 ("split", "file", "images", "annotations"),
@@ -124,6 +128,14 @@ def _outcome(
         ],
         notes=notes,
     )
+
+
+def _refused(work: Work, shards: Sequence[Corrected]) -> list[list[str]]:
+    """The decisions that are not followed, by name."""
+    why = {refused.number: refused.why for found in shards for refused in found.refused}
+    seen = {number for found in shards for number in found.decided}
+    why |= dict.fromkeys(work.decisions.keys() - seen, "there is no such image any more")
+    return [[work.decisions[n].decision, work.decisions[n].about.name, why[n]] for n in sorted(why)]
 
 
 def _why_nothing(not_followed: Mapping[str, int]) -> str:

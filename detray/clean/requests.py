@@ -11,6 +11,7 @@ from detray import tables
 from detray.arrays import Floats, Rows
 from detray.boxes import paired_iou
 from detray.clean import shared
+from detray.clean.decisions import MENDS, Decided
 from detray.clean.rows import NOT_FOUND, locate
 from detray.clean.settings import Action, CleanSettings
 from detray.clean.shared import Roots
@@ -58,7 +59,7 @@ FINDING_COLUMNS = (
 
 INFO = SEVERITIES.index("info")
 
-_REASONS = (*shared.WHOLE, shared.EXCHANGED, *RULES, *NEAR, *LABEL_ERRORS)
+_REASONS = (*shared.WHOLE, shared.EXCHANGED, *RULES, *NEAR, *LABEL_ERRORS, *MENDS)
 _BOX = ("x", "y", "width", "height")
 _SCHEMA = pa.schema(
     [
@@ -76,11 +77,18 @@ _SCHEMA = pa.schema(
 
 
 def collect(
-    shard: Shard, findings: pa.Table, label_errors: pa.Table, settings: CleanSettings, roots: Roots
+    shard: Shard,
+    findings: pa.Table,
+    label_errors: pa.Table,
+    settings: CleanSettings,
+    roots: Roots,
+    decided: Decided,
 ) -> tuple[pa.Table, Counter[str]]:
     """The requests that ``settings`` allow, by image, the weightiest first; how many are not followed, by reason.
 
-    What follows from a fault that many boxes share asks for what mends the fault, and for nothing else.
+    What a person decided goes before what is allowed: what was accepted is asked for, and beside new ids nothing else
+    of that annotation; what was rejected is not. What follows from a fault that many boxes share asks for what mends
+    the fault, and for nothing else.
 
     A request has the columns at (position of the annotation; `NOT_FOUND` for add), action, reason,
     reason_id, image_id and, from a label error, score, suggested_category_id and the suggested box.
@@ -90,6 +98,8 @@ def collect(
     annotations = shard.annotations
     own = pc.and_(pc.equal(findings["scope"], "annotation"), pc.greater(findings["severity"], INFO))
     findings = findings.filter(own)
+    findings = findings.filter(~decided.is_about(findings, "rule"))
+    label_errors = label_errors.filter(~decided.is_about(label_errors, "kind"))
     sizes = image_sizes(annotations, shard.images)
     moves = [*shared.conversions(annotations, sizes, shard.split, roots, not_followed)]
     shared.unsettled(findings, roots, roots.formats.get(shard.split, ""), not_followed)
@@ -115,6 +125,9 @@ def collect(
     for action in found.filter(pc.invert(allowed))["action"].to_pylist():
         not_followed[f"{action} is not in clean.actions"] += 1
     found = found.filter(allowed)
+    settled = pa.array({at for _, at in decided.accepted} - {NOT_FOUND}, pa.int64())
+    is_settled = pc.and_(pc.is_in(found["at"], value_set=settled), pc.not_equal(found["action"], "renumber"))
+    found = pa.concat_tables([_accepted(decided), found.filter(pc.invert(is_settled))])
     placed = pc.or_(pc.equal(found["action"], "add"), pc.not_equal(found["at"], NOT_FOUND))
     not_followed["it names no single annotation"] += found.num_rows - (pc.sum(placed).as_py() or 0)
     order = ("image_id", "at", "priority", "score", "reason_id", "suggested_category_id", *_BOX)
@@ -145,6 +158,23 @@ def _exchanges(
     shared.left(int((flat & ~mended).sum()), not_followed)
     ids = findings["finding_id"].filter(mended).combine_chunks()
     return findings.filter(~flat), shared.exchange(annotations, at[mended], ids)
+
+
+def _accepted(decided: Decided) -> pa.Table:
+    """What a person accepted, as requests."""
+    rows = [
+        {
+            "at": at,
+            "action": about.action,
+            "reason": about.kind,
+            "priority": -1,
+            "image_id": about.image_id,
+            "suggested_category_id": about.suggested_category_id,
+            **dict(zip(_BOX, about.suggested_box or (None,) * 4, strict=True)),
+        }
+        for about, at in decided.accepted
+    ]
+    return pa.Table.from_pylist(rows, _SCHEMA)
 
 
 def _moves(annotations: pa.Table, moves: shared.Moves) -> pa.Table:

@@ -24,6 +24,14 @@ class CleanSettings(Section, frozen=True):
         Literal["same", "coco"],
         Meta(description="how the data set is written: in its own format with nothing else changed, or as COCO files"),
     ] = "same"
+    decisions: Annotated[
+        str | None,
+        Meta(
+            description="JSON file that the review page exported: what it accepts is done and what it rejects is not,"
+            " whatever the other keys say",
+            extra={FLAG: "--decisions"},
+        ),
+    ] = None
     min_score: Annotated[
         float, Meta(ge=0, le=1, description="label errors below it are left alone", extra={FLAG: "--min-score"})
     ] = 0.9

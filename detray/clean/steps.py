@@ -20,6 +20,7 @@ from detray.changes import CHANGES
 from detray.clean import coco
 from detray.clean.apply import apply
 from detray.clean.back import Formats, changes_of
+from detray.clean.decisions import Decision, Refused, decide
 from detray.clean.edits import FreshIds, plan
 from detray.clean.requests import FINDING_COLUMNS, count_additions
 from detray.clean.rows import with_ids
@@ -46,6 +47,7 @@ class Work:
         suspects: the stage whose label errors are of the data as it now is, if there is one.
         roots: faults that many boxes share.
         formats: the data set's own files; None where all is written as COCO.
+        decisions: what a person decided, by number.
     """
 
     data: Data
@@ -54,6 +56,7 @@ class Work:
     suspects: str | None
     roots: Roots = field(default_factory=Roots)
     formats: Formats | None = None
+    decisions: Mapping[int, Decision] = field(default_factory=dict)
 
     def label_errors(self, key: ShardKey, columns: Sequence[str] | None = None) -> pa.Table:
         """Those of a shard."""
@@ -81,7 +84,8 @@ class EditCount(msgspec.Struct, frozen=True):
 
 
 class Corrected(msgspec.Struct, frozen=True):
-    """What became of a shard; ``not_followed`` counts findings and label errors by reason."""
+    """What became of a shard; ``not_followed`` counts findings and label errors by reason, ``decided`` are the numbers
+    of a person's decisions about it, and ``refused`` those of them that are not followed."""
 
     annotations_in: int
     annotations: int
@@ -90,6 +94,8 @@ class Corrected(msgspec.Struct, frozen=True):
     segmentations_left_out: int
     edits: list[EditCount]
     not_followed: dict[str, int]
+    decided: list[int]
+    refused: list[Refused]
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,10 @@ def count_ids(work: Work, key: ShardKey) -> Output[Ids]:
     additions = 0
     if "add" in work.settings.actions:
         additions = count_additions(work.label_errors(key, ["kind", "score"]), work.settings)
+    for found in work.decisions.values():
+        about = found.about
+        is_here = (key.low is None or key.low <= about.image_id) and (key.high is None or about.image_id < key.high)
+        additions += is_here and about.split == key.split and found.decision == "accept" and about.action == "add"
     return Output(Ids(min(max(highest, 0), MAX_KNOWN_ID), additions))
 
 
@@ -151,7 +161,8 @@ def correct(work: Work, task: Correction, found: Mapping[str, pa.Table]) -> Outp
     if not task.is_back:
         shard = replace(shard, annotations=with_ids(shard.annotations, task.fresh.rows, anew=task.anew))
     asked = (found["findings"], found["label_errors"])
-    planned = plan(shard, *asked, work.settings, task.fresh, run=work.run, roots=work.roots)
+    decided = decide(shard, work.decisions)
+    planned = plan(shard, *asked, work.settings, task.fresh, run=work.run, roots=work.roots, decided=decided)
     edits = planned.edits
     tables: dict[str, pa.Table] = {"edits": edits}
     kept: dict[str, pa.Table | Sequence[pa.Table]]
@@ -176,6 +187,8 @@ def correct(work: Work, task: Correction, found: Mapping[str, pa.Table]) -> Outp
         segmentations_left_out=planned.segmentations_left_out,
         edits=_count(edits),
         not_followed=dict(planned.not_followed),
+        decided=decided.seen,
+        refused=decided.refused,
     )
     return Output(facts, tables, kept)
 

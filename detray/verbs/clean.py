@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from detray import tables
 from detray.clean.back import FOLDER
+from detray.clean.decisions import read_decisions
 from detray.clean.flow import clean
 from detray.clean.requests import LABEL_ERRORS
 from detray.clean.steps import DATASET, Work, find_roots
@@ -42,7 +43,8 @@ def run(context: Context, flow: Flow) -> Outcome:
                 unsaid += [source.split] if found is None else []
                 described[source.split] = found or {}
                 back[source.split] = _below(found, folder)
-    work = Work(data, config.clean, config.name, _suspects(config, data), find_roots(data), formats)
+    decisions = dict(enumerate(read_decisions(config.clean.decisions))) if config.clean.decisions else {}
+    work = Work(data, config.clean, config.name, _suspects(config, data), find_roots(data), formats, decisions)
     merged = {split for split in splits if _is_merged(config, split)}
     mended = _mended_label_map(data, label_map, splits)
     stated = f"{folder}/{LABEL_MAP}" if mended else config.dataset.label_map
@@ -140,12 +142,20 @@ def _needs(config: Config) -> tuple[str, ...]:
     return ("audit", "diagnose") if config.detector.path is not None and follows_suspects else ("audit",)
 
 
+def _check(context: Context) -> None:
+    """Refuse a file of decisions that is none."""
+    if context.config.clean.decisions:
+        read_decisions(context.config.clean.decisions)
+
+
 STAGE = StageDefinition(
     name="clean",
     tables=("edits",),
     sections=("clean", "dataset"),
     run=run,
+    check=_check,
     needs=_needs,
     uses=("diagnose",),
+    inputs=lambda config: [config.clean.decisions] if config.clean.decisions else [],
     is_for_people=True,
 )
