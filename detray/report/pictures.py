@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from detray.arrays import Pixels
 from detray.pictures import PictureError, read_picture
 
 MAX_SIDE = 400
@@ -182,15 +183,38 @@ def draw(figures: Sequence[Figure]) -> pa.Table:
     return pa.Table.from_pylist([_draw_one(figure) for figure in figures], SCHEMA)
 
 
-def _draw_one(figure: Figure) -> dict[str, object]:
+def read(path: str | None) -> tuple[Pixels | None, str | None]:
+    """A picture, or why there is none."""
+    if path is None:
+        return None, "no image folder is stated"
+    try:
+        return read_picture(path), None
+    except PictureError as error:
+        return None, error.reason.replace("_", " ")
+
+
+def encode(picture: Pixels) -> bytes:
+    """A JPEG of moderate quality."""
     import cv2
 
-    if figure.path is None:
-        return {"key": figure.key, "problem": "no image folder is stated"}
-    try:
-        picture = read_picture(figure.path)
-    except PictureError as error:
-        return {"key": figure.key, "problem": error.reason.replace("_", " ")}
+    return bytes(cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes())
+
+
+def shrink(picture: Pixels, side: int) -> Pixels:
+    """The picture with its longer side at most ``side`` pixels."""
+    import cv2
+
+    scale = min(1.0, side / max(picture.shape[:2]))
+    if scale == 1:
+        return picture
+    size = [max(round(length * scale), 1) for length in picture.shape[1::-1]]
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def _draw_one(figure: Figure) -> dict[str, object]:
+    picture, problem = read(figure.path)
+    if picture is None:
+        return {"key": figure.key, "problem": problem}
     height, width = picture.shape[:2]
     x, y, wide, high = region(figure.focus, width, height)
     left, top = max(int(np.floor(x)), 0), max(int(np.floor(y)), 0)
@@ -198,13 +222,8 @@ def _draw_one(figure: Figure) -> dict[str, object]:
     row: dict[str, object] = {"key": figure.key, "full_width": float(width), "full_height": float(height)}
     if right <= left or bottom <= top:
         return row | {"problem": "the box lies outside of the picture"}
-    part = picture[top:bottom, left:right]
-    scale = min(1.0, MAX_SIDE / max(part.shape[:2]))
-    if scale < 1:
-        part = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", part[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
     place = {"x": float(left), "y": float(top), "width": float(right - left), "height": float(bottom - top)}
-    return row | place | {"jpeg": encoded.tobytes()}
+    return row | place | {"jpeg": encode(shrink(picture[top:bottom, left:right], MAX_SIDE))}
 
 
 def place(figures: Sequence[Figure], rows: pa.Table) -> dict[int, Drawn]:

@@ -12,7 +12,7 @@ from detray.verbs.pictures import read_pictures
 
 def run(context: Context, flow: Flow) -> Outcome:
     """Hand the flow the output folder, all of which the page is about."""
-    return report(flow, context.store, context.config.name, context.config.report.max_pictures)
+    return report(flow, context.store, context.config.name, context.config.report)
 
 
 def _inputs(config: Config) -> Sequence[str]:

@@ -9,6 +9,8 @@ from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.report import pictures
 from detray.report.flow import report
+from detray.report.review import thumbnails
+from detray.report.settings import ReportSettings
 from detray.store import Stage, Store
 from detray.verbs.base import Context
 from detray.verbs.config import Config
@@ -33,14 +35,15 @@ def test_the_page_is_written_with_its_manifest(store: Store) -> None:
 
 def test_pictures_that_were_drawn_are_not_drawn_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     first = _flow(store)
-    outcome = report(first, store, "sample", 200)
+    outcome = report(first, store, "sample", ReportSettings())
     assert len(first.receipts) > 2
 
     def refuse(figures: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr(pictures, "draw", refuse)
-    assert report(_flow(store), store, "sample", 200).facts == outcome.facts
+    monkeypatch.setattr(thumbnails, "draw", refuse)
+    assert report(_flow(store), store, "sample", ReportSettings()).facts == outcome.facts
 
 
 def _flow(store: Store) -> Flow:

@@ -1,0 +1,1 @@
+"""The review page: suspects, findings and misses as a gallery in which a person decides."""
