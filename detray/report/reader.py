@@ -74,17 +74,18 @@ class Reader:
         count: int,
         filters: pc.Expression | None = None,
         also: Sequence[str] = (),
+        stage: str | None = None,
     ) -> list[Row]:
         """The ``count`` rows of highest ``value`` for each combination of the columns ``by``, best first.
 
         NULL counts as the lowest value; of equal rows the first in the table come first. ``filters``
-        may use ``by``, ``value`` and ``also``.
+        may use ``by``, ``value`` and ``also``. ``stage``: whose table it is, where several write it.
         """
         kept: pa.Table | None = None
-        for batch in self.batches(table, list(dict.fromkeys((*by, value, *also)))):
+        for batch in self.batches(table, list(dict.fromkeys((*by, value, *also))), stage):
             rows = batch if filters is None else batch.filter(filters)
             kept = _highest(rows if kept is None else pa.concat_tables([kept, rows]), by, value, count)
-        return [] if kept is None else self._at(table, kept)
+        return [] if kept is None else self._at(table, kept, stage or schema.TABLES[table].stage)
 
     def of_images(
         self, table: str, split: str, image_ids: Sequence[int], filters: pc.Expression | None = None
@@ -105,9 +106,9 @@ class Reader:
         stream = self.store.fs.open_input_file(self.store.path(file["file"]))
         return pq.ParquetFile(stream, page_checksum_verification=True)
 
-    def _at(self, table: str, places: pa.Table) -> list[Row]:
+    def _at(self, table: str, places: pa.Table, stage: str) -> list[Row]:
         """The whole rows at ``_part`` and ``_row`` of ``places``, in its order."""
-        files = self.store.files(table, schema.TABLES[table].stage)
+        files = self.store.files(table, stage)
         wanted = list(zip(*(places[name].to_pylist() for name in _PLACE), strict=True))
         found: dict[tuple[int, int], Row] = {}
         for part in sorted({part for part, _ in wanted}):

@@ -29,6 +29,6 @@ STAGE = StageDefinition(
     sections=("report",),
     run=run,
     inputs=_inputs,
-    uses=("ingest", "audit", "train", "predict", "evaluate", "diagnose", "tune", "clean"),
+    uses=("ingest", "audit", "train", "predict", "evaluate", "diagnose", "tune", "folds", "clean"),
     is_for_people=True,
 )

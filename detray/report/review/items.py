@@ -132,11 +132,17 @@ def _shares(sizes: Mapping[Any, int], most: int) -> dict[Any, int]:
 
 def _count(reader: Reader, group: str) -> int:
     table, by, wanted = _COUNTED[group]
-    return sum(row["n"] for row in reader.counts(table, by) if wanted(row))
+    stage = _suspecting(reader) if group == "suspect" else None
+    return sum(row["n"] for row in reader.counts(table, by, stage) if wanted(row))
+
+
+def _suspecting(reader: Reader) -> str:
+    """The stage whose suspects are reviewed: detectors that have not seen the pictures, where there are some."""
+    return "folds" if reader.manifest("folds") else "diagnose"
 
 
 def _suspects(reader: Reader, most: int) -> list[Row]:
-    rows = reader.best("label_errors", ("split",), "score", most)
+    rows = reader.best("label_errors", ("split",), "score", most, stage=_suspecting(reader))
     rows.sort(key=lambda row: -row["score"])
     return [row for row in rows if row["image_id"] is not None][:most]
 
