@@ -5,8 +5,8 @@ Run ``python benchmarks/audit.py`` (about half an hour). ``--sizes 1 4 10`` give
 whether detray runs on Ray, in one process, or both. ``--datumaro PYTHON`` names an interpreter that has Datumaro
 (tried with 1.13), which needs other library versions than detray; it then runs at the smallest size and the first
 class count, with an empty mask in each annotation, which it requires. The marginal cost of a million is that
-between the two smallest sizes. CPU is of all processes of a run, memory their proportional set size, both sampled
-ten times a second.
+between the two smallest sizes. CPU is of all processes of a run, memory their proportional set size, sampled ten
+times a second and twice.
 """
 
 import argparse
@@ -34,6 +34,8 @@ MOST_FOR_FLOOR = 4
 """Million annotations: the floor holds everything in memory."""
 MARK = "DETRAY_BENCHMARK"
 """In the environment of a run's processes, so that those of Ray are found, too."""
+MEMORY_EVERY = 5
+"""Looks at the processes, of which each takes the kernel milliseconds to add up."""
 
 
 def write_dataset(path: Path, annotations: int, classes: int, more: str = "") -> None:
@@ -164,14 +166,18 @@ def measure(command: Sequence[str], folder: Path) -> Cost:
     )
     peak = 0.0
     cpu: dict[Path, float] = {}
+    known: dict[Path, bool] = {}
     done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
+        looks = 0
         while not done.wait(0.1):
-            found = _marked(mark)
-            peak = max(peak, sum(_memory(one) for one in found))
+            found = _marked(mark, known)
             cpu.update({one: seconds for one in found if (seconds := _cpu(one))})
+            if looks % MEMORY_EVERY == 0:
+                peak = max(peak, sum(_memory(one) for one in found))
+            looks += 1
 
     watcher = threading.Thread(target=watch)
     start = time.perf_counter()
@@ -185,14 +191,17 @@ def measure(command: Sequence[str], folder: Path) -> Cost:
     return Cost(seconds, sum(cpu.values()), peak)
 
 
-def _marked(mark: str) -> list[Path]:
+def _marked(mark: str, known: dict[Path, bool]) -> list[Path]:
+    """The folders of the run's processes. ``known``: those that were looked at before, and whether they are its."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
-                found.append(folder)
+            if folder not in known and (environment := (folder / "environ").read_bytes()):
+                known[folder] = f"{MARK}={mark}".encode() in environment
         except OSError:
             continue
+        if known.get(folder):
+            found.append(folder)
     return found
 
 
