@@ -133,6 +133,7 @@ class Flow:
             job = Job(step, work, self.keeper, tasks, buckets)
             for receipt in self.executor.run(job, left, resources or Resources(self.cpus), self.progress.note):
                 found[receipt.key] = receipt
+                self.keeper.finished(receipt)
                 self.progress.advance()
         self.receipts.update({names[key]: receipt for key, receipt in found.items()})
         return Results(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +22,9 @@ from detray.flow.workspace import Workspace
 from detray.store import PARTIAL, Part, Stage, Store, Stored
 from detray.store.integrity import stored
 
+BETWEEN = 5.0
+"""Seconds between two files of receipts in an object store: a driver that is killed loses no more than that."""
+
 
 class Keeper(Protocol):
     """Stores what tasks give back, and finds it again."""
@@ -31,6 +35,14 @@ class Keeper(Protocol):
 
     def store(self, step: Step[Any, Any, Any], key: str, output: Output[Any], buckets: int) -> Receipt:
         """Store an output; its receipt is stored last. Kept tables that are exchanged are divided into ``buckets``."""
+        ...
+
+    def finished(self, receipt: Receipt) -> None:
+        """Told on the driver of each task that is whole: receipts go to an object store some at a time."""
+        ...
+
+    def flush(self) -> None:
+        """Store the receipts that are not yet."""
         ...
 
     def forget(self, shard: str) -> None:
@@ -72,15 +84,22 @@ def _receipt(
     return Receipt(step.name, key, tables, rows, scratch, files, facts)
 
 
-@dataclass(frozen=True)
+@dataclass
 class FileKeeper:
     """Keeps outputs in a stage's ``_partial``, from where a run that was cut off goes on."""
 
     stage: Stage
     done: Mapping[str, bytes] = field(default_factory=dict)
+    _pending: dict[str, bytes] = field(default_factory=dict)
+    _written: float = field(default_factory=monotonic)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"stage": self.stage, "done": {}}  # tasks do not ask what was done before
+        return {
+            "stage": self.stage,
+            "done": {},
+            "_pending": {},
+            "_written": 0.0,
+        }  # tasks do not ask what was done before
 
     def receipts(self, note: Callable[[str], None]) -> dict[str, Receipt]:
         found: dict[str, Receipt] = {}
@@ -117,16 +136,31 @@ class FileKeeper:
         }
         files = {path: self.stage.write_file(path, content) for path, content in output.files.items()}
         receipt = _receipt(step, key, output, tables, kept, scratch, files)
-        self.stage.write_receipt(shard, receipt.encode())
+        if self.stage.store.is_local:
+            self.stage.write_receipt(shard, receipt.encode())
         return receipt
 
+    def finished(self, receipt: Receipt) -> None:
+        if not self.stage.store.is_local:
+            self._pending[receipt.shard] = receipt.encode()
+            if monotonic() > self._written + BETWEEN:
+                self.flush()
+
+    def flush(self) -> None:
+        if self._pending:
+            self.stage.write_receipts(self._pending)
+            self._pending.clear()
+        self._written = monotonic()
+
     def forget(self, shard: str) -> None:
+        self._pending.pop(shard, None)
         self.stage.forget(shard)
 
     def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
         keep = step.keep(name)
         rows = tuple(receipt.kept.get(name, ()))
-        return InFile(self.stage, scratch_name(step.name, name, receipt.key), rows, keep.schema)
+        file = receipt.scratch.get(name)
+        return InFile(self.stage, scratch_name(step.name, name, receipt.key), rows, keep.schema, whole=file)
 
     def workspace(self, name: str) -> Workspace:
         return Workspace(self.stage.store, (self.stage.name, PARTIAL, "work", name))
@@ -154,6 +188,12 @@ class MemoryKeeper:
             self.files[path] = content if isinstance(content, bytes) else b"".join(_pieces(content))
         files = {path: stored(len(self.files[path]), self.files[path]) for path in output.files}
         return _receipt(step, key, output, {}, kept, {}, files)
+
+    def finished(self, receipt: Receipt) -> None:
+        """Nothing is kept for another run."""
+
+    def flush(self) -> None:
+        """Nothing is kept for another run."""
 
     def forget(self, shard: str) -> None:
         """Nothing is kept for another run."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from detray.store import Stage
+from detray.store import Stage, Stored
 
 
 class Kept(Protocol):
@@ -55,13 +55,14 @@ class InMemory:
 
 @dataclass(frozen=True)
 class InFile:
-    """A kept table in the stage's scratch; ``chosen``: its batches that are given, None: all."""
+    """A kept table in the stage's scratch; ``chosen``: its batches that are given, None: all; ``whole``: its file."""
 
     stage: Stage
     name: str
     batch_rows: tuple[int, ...]
     schema: pa.Schema | None
     chosen: tuple[int, ...] | None = None
+    whole: Stored | None = None
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -74,7 +75,7 @@ class InFile:
         if self.schema is not None and not sum(self.rows):
             rows = self.schema.empty_table()
             return rows if columns is None else rows.select(list(columns))
-        return self.stage.read_scratch(self.name, columns, batches=self.chosen)
+        return self.stage.read_scratch(self.name, columns, batches=self.chosen, whole=self.whole)
 
     def batch(self, number: int) -> "InFile":
         return replace(self, chosen=(number,))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from detray import schema
-from detray.store import Json, Store
+from detray.store import Json, Store, Stored
 
 BATCH_ROWS = 64 * 1024
 """Rows that are held at once while a large table is gone through."""
@@ -103,7 +103,8 @@ class Reader:
         return self.store.read_files(files, table, filters=wanted if filters is None else wanted & filters)
 
     def _open(self, file: Json) -> pq.ParquetFile:
-        stream = self.store.fs.open_input_file(self.store.path(file["file"]))
+        place = self.store.local(file["file"], Stored(file["bytes"], file["digest"]))
+        stream = place or self.store.fs.open_input_file(self.store.path(file["file"]))
         return pq.ParquetFile(stream, page_checksum_verification=True)
 
     def _at(self, table: str, places: pa.Table, stage: str) -> list[Row]:

@@ -108,7 +108,13 @@ class Lock:
         if self._owner is not None:
             with contextlib.suppress(DetrayError):
                 if self._is_ours(self._read()):
-                    self._store.delete(LOCK)
+                    self._give_back()
+
+    def _give_back(self) -> None:
+        if self._store.is_local:
+            self._store.delete(LOCK)
+        else:
+            self._store.write_bytes(b"", LOCK)  # one request; where pyarrow deletes an object it leaves a folder
 
     def take(self) -> bool:
         """Take the lock; whether this call did, or this process had it already.
@@ -173,7 +179,11 @@ class Lock:
         """Who has the lock; None where nobody has."""
         data = self._store.read_bytes(LOCK)
         try:
-            return None if data is None else msgspec.json.decode(data, type=Owner)
+            return (
+                None
+                if data is None or (not data and not self._store.is_local)
+                else msgspec.json.decode(data, type=Owner)
+            )
         except msgspec.DecodeError:  # it is being written, or damaged: its time says whether anybody keeps it fresh
             written = (self._store.fs.get_file_info(self._place).mtime_ns or 0) / 1e9
             return Owner("", "an unknown host", "", 0, "", "its lock is not readable", written, written)

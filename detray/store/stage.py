@@ -7,8 +7,11 @@ stage that died goes on from its receipts. On object stores moving is copying.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -24,6 +27,10 @@ from detray.store.parts import MAX_PART_ROWS, Part, encode, part_of
 from detray.store.store import Store, readable_errors
 
 PARTIAL = "_partial"
+BATCH = "batch "
+"""What the name of a file begins with that holds the receipts of several shards: no shard is called so."""
+COPIES = 16
+"""Objects that are copied at once."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class Stage:
 
     def discard(self) -> None:
         """Delete what makes the stage complete, and what a run that was cut off left."""
+        self.store.forget(self.name)
         self.store.delete(self.name, PARTIAL)
         self.store.delete(self.name, MANIFEST)
 
@@ -61,15 +69,21 @@ class Stage:
 
     def receipts(self) -> dict[str, bytes]:
         """The receipts of the shards that are whole, by shard; empty where damaged."""
-        folder = pafs.FileSelector(self.store.path(self.name, PARTIAL, "receipts"), allow_not_found=True)
-        names = [info.base_name for info in self.store.fs.get_file_info(folder) if info.path.endswith(".json")]
-        found = ((name.removesuffix(".json"), self.receipt(name.removesuffix(".json"))) for name in sorted(names))
-        return {shard: receipt for shard, receipt in found if receipt is not None}
+        found: dict[str, bytes] = {}
+        for name in self.store.names(self.name, PARTIAL, "receipts"):  # batches come in their order
+            shard, is_json, _ = name.rpartition(".json")
+            receipt = self._receipt(name) if is_json else None
+            if receipt is not None and name.startswith(BATCH):
+                with contextlib.suppress(msgspec.DecodeError):  # its tasks are done again
+                    found.update(msgspec.json.decode(receipt, type=dict[str, msgspec.Raw]))
+            elif receipt is not None:
+                found[shard] = receipt
+        return {shard: bytes(receipt) for shard, receipt in found.items() if bytes(receipt) != b"null"}
 
-    def receipt(self, shard: str) -> bytes | None:
-        """The receipt of a shard; None if there is none, empty if it is damaged."""
+    def _receipt(self, name: str) -> bytes | None:
+        """The content of a file of receipts; None if there is none, empty if it is damaged."""
         try:
-            found = self.store.read_bytes(self.name, PARTIAL, "receipts", f"{shard}.json")
+            found = self.store.read_bytes(self.name, PARTIAL, "receipts", name)
         except DamagedError:
             return b""
         return None if found is None else unsealed(found) or b""
@@ -77,6 +91,11 @@ class Stage:
     def write_receipt(self, shard: str, receipt: bytes) -> None:
         """Say that a shard is whole, with what there is to say of it."""
         self.store.write_bytes(sealed(receipt), self.name, PARTIAL, "receipts", f"{shard}.json")
+
+    def write_receipts(self, receipts: Mapping[str, bytes]) -> None:
+        """Say so of several shards at once, with JSON; ``null`` takes back what was said."""
+        batch = msgspec.json.encode({shard: msgspec.Raw(receipt) for shard, receipt in receipts.items()})
+        self.write_receipt(f"{BATCH}{time.time_ns():020d}", batch)
 
     def changed(self, files: Mapping[str, Stored]) -> set[str]:
         """Those of some files below ``_partial`` that are not as they were written.
@@ -95,6 +114,9 @@ class Stage:
 
     def forget(self, shard: str) -> None:
         """Take back that a shard is whole."""
+        if not self.store.is_local:
+            self.write_receipts({shard: b"null"})
+            return
         self.store.delete(self.name, PARTIAL, "receipts", f"{shard}.json")
 
     # tables and files
@@ -116,20 +138,18 @@ class Stage:
     def _write_part(self, table: str, name: str, rows: pa.Table, number: int | None = None) -> Part:
         data = encode(rows)
         file = f"{name}.parquet"
-        self.store.write_bytes(data, self.name, PARTIAL, table, file)
+        self.store.write(lambda stream: stream.write(data), self.name, PARTIAL, table, file)
         return part_of(file, rows, data, number)
 
     def write_file(self, path: str, content: bytes | Iterable[bytes]) -> Stored:
         """Write a file of the stage that is no table; it appears below its folder with the commit."""
         pieces = [content] if isinstance(content, bytes) else content
-        self.store.write_chunks(pieces, self.name, PARTIAL, "files", *path.split("/"))
-        return self._stored("files", path)
 
-    def _stored(self, *parts: str) -> Stored:
-        found = self.store.stored(self.name, PARTIAL, *parts)
-        if found is None:
-            raise self._gone(*parts)
-        return found
+        def fill(stream: Any) -> None:
+            for piece in pieces:
+                stream.write(piece)
+
+        return self.store.write(fill, self.name, PARTIAL, "files", *path.split("/"))
 
     def _gone(self, *parts: str) -> DamagedError:
         return self.store.damaged("/".join((self.name, PARTIAL, *parts)), "gone")
@@ -144,33 +164,41 @@ class Stage:
         columns = batches[0].schema
         # on a local disk scratch is mapped, which compression would prevent
         options = pa.ipc.IpcWriteOptions(compression=None if self.store.is_local else "lz4")
-        with (
-            self.store.writing(self.name, PARTIAL, "scratch", f"{name}.arrow") as stream,
-            pa.ipc.new_file(stream, columns, options=options) as writer,
-        ):
-            for batch in batches:
-                # combining copies even a single chunk
-                arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in batch.columns]
-                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
-        return self._stored("scratch", f"{name}.arrow")
+
+        def fill(stream: Any) -> None:
+            with pa.ipc.new_file(stream, columns, options=options) as writer:
+                for batch in batches:
+                    # combining copies even a single chunk
+                    arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in batch.columns]
+                    writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))
+
+        return self.store.write(fill, self.name, PARTIAL, "scratch", f"{name}.arrow")
 
     def read_scratch(
-        self, name: str, columns: Sequence[str] | None = None, *, batches: Sequence[int] | None = None
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        *,
+        batches: Sequence[int] | None = None,
+        whole: Stored | None = None,
     ) -> pa.Table:
         """What `write_scratch` kept under ``name``, or some of its columns; of a mapped file only the
         pages that are used are read.
 
         ``batches`` reads only those by number, and maps nothing: mapped pages count as memory of every
-        process that touches them.
+        process that touches them. ``whole``: what `write_scratch` said of it.
 
         Raises:
             DamagedError: nothing is kept under that name, or it cannot be read.
         """
         file = f"{self.name}/{PARTIAL}/scratch/{name}.arrow"
-        path = self.store.path(file)
+        path = self.store.local(file, whole)
         with self.store.reading(file):
-            is_mapped = self.store.is_local and batches is None
-            source = pa.memory_map(path) if is_mapped else self.store.fs.open_input_file(path)
+            source: pa.NativeFile
+            if path is None:
+                source = self.store.fs.open_input_file(self.store.path(file))
+            else:
+                source = pa.memory_map(path) if batches is None else pa.OSFile(path)
             with contextlib.closing(source) if batches is not None else contextlib.nullcontext():
                 reader = pa.ipc.open_file(source)
                 if batches is None:
@@ -203,38 +231,50 @@ class Stage:
         """
         names = tuple(dict.fromkeys((*tables, *parts)))
         # a commit that was cut off goes on: what it moved stays, what the run before left is already gone
-        if self.store.read_bytes(self.name, PARTIAL, "committing") is None:
-            tops = sorted({path.partition("/")[0] for path in files})
-            for leftover in (MANIFEST, "config.yaml", "quarantine", *names, *tops):
+        is_new = self.store.read_bytes(self.name, PARTIAL, "committing") is None
+        if is_new:
+            tops = {path.partition("/")[0] for path in files}
+            leftovers = {MANIFEST, "config.yaml", "quarantine", *names, *tops}.intersection(self.store.names(self.name))
+            for leftover in sorted(leftovers, key=lambda name: name != MANIFEST):
                 self.store.delete(self.name, leftover)
             self.store.write_bytes(b"", self.name, PARTIAL, "committing")
+        moves: list[tuple[str, str, Stored]] = [
+            (f"files/{path}", f"{self.name}/{path}", file) for path, file in files.items()
+        ]
         listed: dict[str, Json] = {}
         for table in names:
             own = parts.get(table) or [self._write_part(table, "empty", schema.empty(table))]
-            moved = [
-                self._move_part(table, part, place if part.number is None else part.number)
-                for place, part in enumerate(own)
-            ]
+            moved = []
+            for place, part in enumerate(own):
+                number = place if part.number is None else part.number
+                target = f"{self.name}/{table}/part-{number:05d}.parquet"
+                moves.append((f"{table}/{part.file}", target, part.stored))
+                moved.append(msgspec.structs.replace(part, file=target, number=None))
             listed[table] = {"rows": sum(part.rows for part in moved), "files": msgspec.to_builtins(moved)}
-        for path, file in files.items():
-            self._move(f"files/{path}", f"{self.name}/{path}", file)
+        self._move_all(moves, is_new)
         self.store.write_bytes(config.encode(), self.name, "config.yaml")
         complete = {"stage": self.name} | manifest | {"files": msgspec.to_builtins(files), "tables": listed}
         self.store.write_bytes(manifests.encode(complete), self.name, MANIFEST)
+        self.store.forget(self.name)
         self.store.delete(self.name, PARTIAL)
         return complete
 
-    def _move_part(self, table: str, part: Part, number: int) -> Part:
-        file = f"{self.name}/{table}/part-{number:05d}.parquet"
-        self._move(f"{table}/{part.file}", file, part.stored)
-        return msgspec.structs.replace(part, file=file, number=None)
+    def _move_all(self, moves: Sequence[tuple[str, str, Stored]], is_new: bool) -> None:
+        """Move files from ``_partial`` to their places below the root; ``is_new``: none of them was before."""
+        if self.store.is_local:
+            for move in moves:
+                self._move(*move, is_new)
+            return
+        with ThreadPoolExecutor(COPIES) as pool:
+            for _ in pool.map(lambda move: self._move(*move, is_new), moves):
+                pass
 
-    def _move(self, name: str, target: str, written: Stored) -> None:
-        """Move a file from ``_partial`` to its place below the root."""
+    def _move(self, name: str, target: str, written: Stored, is_new: bool) -> None:
         source, place = self.store.path(self.name, PARTIAL, name), self.store.path(target)
         fs = self.store.fs
         with readable_errors(place):
-            if fs.get_file_info(source).type == pafs.FileType.NotFound:
+            is_asked = self.store.is_local or not is_new
+            if is_asked and fs.get_file_info(source).type == pafs.FileType.NotFound:
                 if self.store.stored(target) != written:
                     raise self._gone(name)
                 return  # moved by the commit that was cut off
@@ -243,3 +283,4 @@ class Stage:
                 fs.move(source, place)
             else:
                 fs.copy_file(source, place)
+                self.store.copied(f"{self.name}/{PARTIAL}/{name}", target, written)

@@ -1,14 +1,14 @@
 """The output folder: files that appear whole, and the tables of complete stages.
 
-Any place that pyarrow.fs opens will do, object stores too. Readers go by the manifest, which is
-written last: a stage is complete once that stands.
+Any place that pyarrow or fsspec opens will do, object stores too. Readers go by the manifest, which is
+written last: a stage is complete once that stands. Of what lies in an object store each machine keeps copies.
 """
 
 import contextlib
 import errno
 import stat
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from detray import schema
+from detray import cache, remote, schema
 from detray.errors import DamagedError, DetrayError, HostError, UsageError, reason
 from detray.store import manifest as manifests
 from detray.store.integrity import TAIL, Stored, stored
@@ -32,6 +32,8 @@ Content = TypeVar("Content")
 
 CHECKS = 16
 """Files whose ends are read at once."""
+COPIED = 64 << 20
+"""Bytes up to which an object is copied to the machine that reads it; of larger ones ranges are read."""
 
 
 @contextlib.contextmanager
@@ -59,16 +61,22 @@ class Store:
     def _opened(self) -> tuple[pafs.FileSystem, str]:
         try:
             if "://" in self.root:
-                return pafs.FileSystem.from_uri(self.root)
+                return remote.opened(self.root)
             return pafs.LocalFileSystem(), str(Path(self.root).absolute())
-        except (pa.ArrowInvalid, OSError) as error:
+        except (ValueError, OSError) as error:
             raise UsageError(f"output {self.root}: cannot be opened ({str(error).splitlines()[0]})") from None
 
-    def __getstate__(self) -> dict[str, str]:
-        return {"root": self.root}
+    def __getstate__(self) -> dict[str, Any]:
+        # tasks of an object store need not ask for the manifests again that the driver has read
+        return {"root": self.root} | ({} if self.is_local else {"_known": dict(self._known)})
 
-    def __setstate__(self, state: dict[str, str]) -> None:
-        object.__setattr__(self, "root", state["root"])
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @cached_property
+    def _known(self) -> dict[str, bytes | None]:
+        """Manifests as they were when this process saw them last; None where there is none."""
+        return {}
 
     @property
     def fs(self) -> pafs.FileSystem:
@@ -93,33 +101,70 @@ class Store:
 
     def write_bytes(self, data: bytes, *parts: str) -> None:
         """Write a file whole or not at all."""
-        self.write_chunks([data], *parts)
+        self._write(lambda stream: stream.write(data), self.path(*parts))
 
-    def write_chunks(self, chunks: Iterable[bytes], *parts: str) -> int:
-        """Write a file whole or not at all, piece by piece, and return its size in bytes."""
-        with self.writing(*parts) as stream:
-            for chunk in chunks:
-                stream.write(chunk)
-            size: int = stream.tell()
-        return size
+    def write(self, fill: Callable[[Any], object], *parts: str) -> Stored:
+        """Write a file whole or not at all: ``fill`` is given the file. What tells whether it is whole.
 
-    @contextlib.contextmanager
-    def writing(self, *parts: str) -> Iterator[pa.NativeFile]:
-        """A file to write that appears whole or not at all."""
-        target = self.path(*parts)
-        place = f"{target}.{uuid.uuid4().hex}.tmp" if self.is_local else target
+        Of an object a copy is kept on this machine, as what is written is mostly read again.
+        """
+        file = "/".join(parts)
+        found = self._write(fill, self.path(*parts), file) or self.stored(file)
+        if found is None:
+            raise self.damaged(file, "gone")
+        return found
+
+    def _write(self, fill: Callable[[Any], object], target: str, copied: str | None = None) -> Stored | None:
+        """As `write`; of objects alone what tells that they are whole is known without reading."""
         with readable_errors(target):
             self.fs.create_dir(target.rpartition("/")[0], recursive=True)
+            if not self.is_local:
+                with remote.Upload(self.fs, target) as upload:
+                    fill(upload)
+                    size = upload.tell()
+                    whole = stored(size, upload.end(TAIL))
+                    if copied is not None and size <= COPIED:
+                        cache.keep(self._key(copied, whole), upload.end(size))
+                return whole
+            place = f"{target}.{uuid.uuid4().hex}.tmp"
             try:
                 with self.fs.open_output_stream(place) as stream:
-                    yield stream
-                if place != target:
-                    self.fs.move(place, target)
+                    fill(stream)
+                self.fs.move(place, target)
             except BaseException:
-                if place != target:
-                    with contextlib.suppress(OSError):
-                        self.fs.delete_file(place)
+                with contextlib.suppress(OSError):
+                    self.fs.delete_file(place)
                 raise
+        return None
+
+    def _key(self, file: str, whole: Stored) -> str:
+        return f"{self.root}\n{file}\n{whole.bytes}\n{whole.digest}"
+
+    def local(self, file: str, whole: Stored | None) -> str | None:
+        """Where a file that is as it was written can be opened on this machine; None: only on `fs`.
+
+        Of an object it is a copy, which is fetched where there is none and it is not larger than `COPIED`.
+
+        Raises:
+            DamagedError: it is not as it was written.
+        """
+        if self.is_local:
+            return self.path(file)
+        if whole is None or whole.bytes > COPIED:
+            return None
+        key = self._key(file, whole)
+        place = cache.find(key)
+        if place is None:
+            with self.reading(file), self.fs.open_input_file(self.path(file)) as stream:
+                content = stream.read_buffer()
+            if stored(content.size, memoryview(content)) != whole:
+                raise self.damaged(file, "not as written")
+            place = cache.keep(key, memoryview(content))
+        return None if place is None else str(place)
+
+    def copied(self, source: str, target: str, whole: Stored) -> None:
+        """Say that an object was copied, so that what this machine has of the one is found as the other."""
+        cache.link(self._key(source, whole), self._key(target, whole))
 
     def read_bytes(self, *parts: str) -> bytes | None:
         """A file's content; None if it is not there.
@@ -153,16 +198,38 @@ class Store:
             raise DetrayError(f"{path}: {str(error).splitlines()[0]}") from None
 
     def changed(self, files: Mapping[str, Stored]) -> dict[str, bool]:
-        """Those of some files below the root that are not as they were written, and whether they are still there."""
-        with ThreadPoolExecutor(CHECKS) as pool:
-            found = zip(files.items(), pool.map(self.stored, files), strict=True)
-            return {path: now is not None for (path, then), now in found if now != then}
+        """Those of some files below the root that are not as they were written, and whether they are still there.
+
+        Of objects only sizes are compared: a store answers for their content, which is checked when it is fetched.
+        """
+        if self.is_local or not files:
+            with ThreadPoolExecutor(CHECKS) as pool:
+                found = zip(files.items(), pool.map(self.stored, files), strict=True)
+                return {path: now is not None for (path, then), now in found if now != then}
+        sizes: dict[str, int] = {}
+        for top in {path.partition("/")[0] for path in files}:
+            sizes |= self._sizes(top)
+        return {path: path in sizes for path, then in files.items() if sizes.get(path) != then.bytes}
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        """The files below a folder, by path below the root, and their sizes in bytes."""
+        root = self.path()
+        selector = pafs.FileSelector(self.path(folder), recursive=True, allow_not_found=True)
+        with readable_errors(selector.base_dir):
+            found = self.fs.get_file_info(selector)
+        return {info.path.removeprefix(root).lstrip("/"): info.size for info in found if info.is_file}
+
+    def names(self, *parts: str) -> list[str]:
+        """What lies in a folder; nothing where there is none."""
+        selector = pafs.FileSelector(self.path(*parts), allow_not_found=True)
+        with readable_errors(selector.base_dir):
+            return sorted(info.base_name for info in self.fs.get_file_info(selector))
 
     def delete(self, *parts: str) -> None:
         """Delete a file or folder, if it is there."""
         target = self.path(*parts)
-        kind = self.fs.get_file_info(target).type
         with readable_errors(target):
+            kind = self.fs.get_file_info(target).type
             if kind == pafs.FileType.Directory:
                 self.fs.delete_dir(target)
             elif kind != pafs.FileType.NotFound:
@@ -173,14 +240,23 @@ class Store:
     def manifest(self, stage: str) -> Json | None:
         """The manifest of a complete stage (see `Manifest`); None if the stage is not complete.
 
+        An object store is asked once, until `forget`: who writes there holds the lock.
+
         Raises:
             DamagedError: it is not as it was written.
         """
         try:
-            data = self.read_bytes(stage, MANIFEST)
+            data = self._known[stage] if stage in self._known else self.read_bytes(stage, MANIFEST)
+            if not self.is_local:
+                self._known[stage] = data
             return None if data is None else manifests.decode(data, stage)
         except ValueError as error:
             raise self.damaged(f"{stage}/{MANIFEST}", f"damaged ({error})") from None
+
+    def forget(self, *stages: str) -> None:
+        """Ask again for the manifests of some stages, or of all: another process may have written them."""
+        for stage in stages or tuple(self._known):
+            self._known.pop(stage, None)
 
     def damaged(self, file: str, why: str) -> DamagedError:
         """The error that says that a file of a stage is not as it was written."""
@@ -247,16 +323,18 @@ class Store:
         """
         names = list(columns) if columns is not None else schema.schema(table).names
         target = pa.schema([schema.schema(table).field(name) for name in names])
-        found = [self._read(part["file"], target, filters) for part in files if part.get("rows") != 0]
+        found = [self._read(part, target, filters) for part in files if part.get("rows") != 0]
         return pa.concat_tables(found).combine_chunks() if found else target.empty_table()
 
-    def _read(self, file: str, target: pa.Schema, filters: Any) -> pa.Table:
+    def _read(self, part: Json, target: pa.Schema, filters: Any) -> pa.Table:
+        file = part["file"]
+        place = self.local(file, Stored(part["bytes"], part["digest"]) if "digest" in part else None)
         with self.reading(file):
             rows = pq.read_table(
-                self.path(file),
+                place or self.path(file),
                 columns=target.names,
                 filters=filters,
-                filesystem=self.fs,
+                filesystem=None if place else self.fs,
                 partitioning=None,
                 page_checksum_verification=True,
             )
@@ -278,11 +356,16 @@ class Store:
     ) -> Shard:
         """The tables of one range of images; ``columns`` may restrict each table's."""
         wanted = columns or {}
-        part = {name: [{"file": f"ingest/{name}/part-{key.name}.parquet"}] for name in ("images", "annotations")}
+
+        def own(table: str) -> pa.Table:
+            file = f"ingest/{table}/part-{key.name}.parquet"
+            part = [{"file": file}] if self.is_local else [p for p in self.files(table, "ingest") if p["file"] == file]
+            return self.read_files(part, table, wanted.get(table))
+
         return Shard(
             split=key.split,
-            images=self.read_files(part["images"], "images", wanted.get("images")),
-            annotations=self.read_files(part["annotations"], "annotations", wanted.get("annotations")),
+            images=own("images"),
+            annotations=own("annotations"),
             categories=self.read("categories", filters=[("split", "=", key.split)]),
             predictions=self.read_range("predictions", key, wanted.get("predictions"))
             if predictions

@@ -1,5 +1,6 @@
 """Running stages: what is stale, in which order, and what its manifest says."""
 
+import contextlib
 import hashlib
 import json
 import uuid
@@ -152,6 +153,7 @@ class _Line:
         inputs = fingerprints(stage.inputs(self.context.config), self.context.store)
         fingerprint, manifest, damage = self._standing(stage, inputs)
         if (manifest is None or again) and self.lock.take():  # another run may have ended meanwhile
+            self.context.store.forget()
             fingerprint, manifest, damage = self._standing(stage, inputs)
         if manifest is None or again:
             if damage is not None:
@@ -200,7 +202,12 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         context.progress,
         cpus=context.config.cluster.cpus_per_task,
     )
-    outcome = stage.run(context, flow)
+    try:
+        outcome = stage.run(context, flow)
+    except BaseException:
+        with contextlib.suppress(DetrayError):  # what it is about is said first
+            flow.keeper.flush()
+        raise
     manifest = {
         "run": context.config.name,
         "id": uuid.uuid4().hex,

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 import yaml
 from outputs import run_stage, write_data_set, write_stage
-from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pycocotools.coco import COCO
 
 from detray import schema
@@ -114,13 +113,10 @@ def test_any_cut_gives_the_same_file_and_edits(tmp_path: Path, at: int) -> None:
 
 def test_any_file_system_will_do(tmp_path: Path) -> None:
     cleaned(ingested(tmp_path / "local", [t.shard(ROWS)], FINDINGS, SUSPECTS))
-    (tmp_path / "bucket").mkdir()
-    store = Store("bucket")
-    vars(store)["_opened"] = (SubTreeFileSystem(str(tmp_path / "bucket"), LocalFileSystem()), "out")
+    store = Store(f"memory://bucket{tmp_path}/out")
     assert not store.is_local
     cleaned(ingested(store, [t.shard(ROWS)], FINDINGS, SUSPECTS))
-    files = [tmp_path / folder / "clean" / "val.json" for folder in ("local", "bucket/out")]
-    assert files[0].read_bytes() == files[1].read_bytes()
+    assert (tmp_path / "local" / "clean" / "val.json").read_bytes() == store.read_bytes("clean", "val.json")
 
 
 def test_an_empty_split_is_a_valid_file(tmp_path: Path) -> None:

@@ -155,10 +155,10 @@ def test_what_a_commit_that_was_cut_off_had_moved_is_looked_at(
     output = runs.copy("cut-evaluate", tmp_path / "out")
     move, moved = Stage._move, []
 
-    def cut_off(self: Stage, name: str, target: str, written: Stored) -> None:
+    def cut_off(self: Stage, name: str, target: str, written: Stored, is_new: bool) -> None:
         if len(moved) == 3:
             raise KeyboardInterrupt
-        move(self, name, target, written)
+        move(self, name, target, written, is_new)
         moved.append(output / target)
 
     with monkeypatch.context() as patch:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
@@ -76,8 +75,7 @@ def test_folders_are_apart_and_cleared_alone(tmp_path: Path) -> None:
 
 
 def test_on_an_object_store_there_is_no_folder(tmp_path: Path) -> None:
-    store = Store("bucket")
-    vars(store)["_opened"] = (SubTreeFileSystem(str(tmp_path), LocalFileSystem()), "out")
+    store = Store(f"memory://bucket{tmp_path}/out")
     workspace = opened(store)[1].workspace("walk")
     workspace.write("steps", b"[]")
     assert workspace.folder is None

@@ -60,7 +60,7 @@ def test_a_lock_is_given_back_whatever_happens(store: Store) -> None:
         assert not own.take()
         assert store.read_bytes(lock.LOCK)
         raise KeyboardInterrupt
-    assert store.read_bytes(lock.LOCK) is None
+    assert not store.read_bytes(lock.LOCK)
 
 
 def test_the_second_is_refused_with_who_runs(store: Store) -> None:
@@ -140,7 +140,7 @@ def test_the_owner_gives_signs_of_life(store: Store, monkeypatch: pytest.MonkeyP
                 break
         assert beat() > first
         own.check()
-    assert store.read_bytes(lock.LOCK) is None
+    assert not store.read_bytes(lock.LOCK)
 
 
 def test_a_run_whose_lock_was_taken_over_writes_nothing_more(store: Store) -> None:

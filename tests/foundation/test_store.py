@@ -99,19 +99,19 @@ def test_a_commit_that_was_cut_off_is_finished_by_the_next(store: Store, monkeyp
     stage.begin("f")
     parts = write(stage, "r0", "r1", "r2")
     moved = []
-    original = type(stage)._move_part
+    original = type(stage)._move
 
-    def cut_off(self, table, part, number):  # type: ignore[no-untyped-def]
+    def cut_off(self, name, *more):  # type: ignore[no-untyped-def]
         if len(moved) == 2:
             raise KeyboardInterrupt
-        moved.append(number)
-        return original(self, table, part, number)
+        moved.append(name)
+        return original(self, name, *more)
 
-    monkeypatch.setattr(type(stage), "_move_part", cut_off)
+    monkeypatch.setattr(type(stage), "_move", cut_off)
     with pytest.raises(KeyboardInterrupt):
         stage.commit(parts, {}, {}, "", ["quarantine"])
     assert store.manifest("audit") is None
-    monkeypatch.setattr(type(stage), "_move_part", original)
+    monkeypatch.setattr(type(stage), "_move", original)
     Stage(store, "audit").begin("f")
     Stage(store, "audit").commit(parts, {}, {}, "", ["quarantine"])
     assert sorted(store.read("quarantine", "audit")["reason"].to_pylist()) == ["r0", "r1", "r2"]

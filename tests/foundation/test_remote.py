@@ -1,0 +1,179 @@
+"""Objects by URI: requests that fail are tried again, in few requests, and copies of them are kept up to a bound."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pytest
+
+from detray import cache, remote
+from detray.errors import DetrayError
+from detray.store import Stage, Store
+from detray.store.integrity import stored
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import s3
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[s3.Server]:
+    with s3.running() as found, pytest.MonkeyPatch.context() as patch:
+        for name, value in found.environment.items():
+            patch.setenv(name, value)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+class Flaky:
+    """A request that fails some times before it answers."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.asked = 0
+
+    def __call__(self) -> int:
+        self.asked += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return 7
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    found: list[float] = []
+    monkeypatch.setattr(remote.time, "sleep", found.append)
+    return found
+
+
+def test_a_request_is_tried_again_after_growing_waits(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote.random, "uniform", lambda low, high: high)
+    request = Flaky(*(OSError("AWS Error INTERNAL_FAILURE during GetObject operation") for _ in range(4)))
+    assert remote.attempt(request) == 7
+    assert waits == [0.1, 0.2, 0.4, 0.8]
+
+
+def test_it_ends_at_last_and_says_how_often_it_was_tried(waits: list[float]) -> None:
+    request = Flaky(*(OSError("AWS Error SLOW_DOWN\nmore") for _ in range(99)))
+    with pytest.raises(OSError, match=rf"^AWS Error SLOW_DOWN \(tried {remote.ATTEMPTS} times\)$"):
+        remote.attempt(request)
+    assert request.asked == remote.ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "gone"),
+        PermissionError(13, "no"),
+        OSError("When reading: AWS Error ACCESS_DENIED during HeadObject operation: No response body."),
+        OSError("AWS Error UNKNOWN (HTTP status 403) during HeadObject operation"),
+    ],
+)
+def test_what_no_repetition_mends_is_said_at_once(error: OSError, waits: list[float]) -> None:
+    with pytest.raises(type(error)):
+        remote.attempt(Flaky(error))
+    assert not waits
+
+
+@pytest.mark.parametrize(
+    ("uri", "name", "joined"),
+    [
+        ("s3://b", "x.jpg", "s3://b/x.jpg"),
+        ("s3://b/", "x.jpg", "s3://b/x.jpg"),
+        ("s3://b/a/", "c/x y#1.jpg", "s3://b/a/c/x y#1.jpg"),
+        ("s3://b/a?scheme=http", "x.jpg", "s3://b/a/x.jpg?scheme=http"),
+    ],
+)
+def test_names_are_joined_before_the_parameters(uri: str, name: str, joined: str) -> None:
+    assert remote.join(uri, name) == joined
+
+
+def test_small_objects_take_one_request_to_write_and_two_to_read_and_no_folder_is_made(server: s3.Server) -> None:
+    store = Store(f"s3://{s3.BUCKET}/few")
+    store.write_bytes(b"1", "first")  # finds the region
+    server.counts()
+    store.write_bytes(b"x" * 50, "deep", "er", "name with #.txt")
+    assert server.counts() == {"PUT": 1}
+    assert store.read_bytes("deep", "er", "name with #.txt") == b"x" * 50
+    assert server.counts() == {"HEAD": 1, "GET": 1}
+
+
+def test_one_request_in_three_may_fail(server: s3.Server) -> None:
+    """Also where the object is smaller than the error, which pyarrow alone does not try again."""
+    store = Store(f"s3://{s3.BUCKET}/flaky")
+    rows = pa.table({"a": [1, 2, 3]})
+    server.behave(fail=0.33)
+    try:
+        for number in range(8):
+            store.write_bytes(b"x" * 50, f"{number}")
+            assert store.read_bytes(f"{number}") == b"x" * 50
+        stage = Stage(store, "audit")
+        stage.begin("one")
+        stage.write_scratch("step/rows/1", [rows])
+        assert stage.read_scratch("step/rows/1").equals(rows)
+        stage.write_receipts({"step-1": b'"whole"', "step-2": b'"whole"'})
+        stage.forget("step-2")
+        assert Stage(store, "audit").begin("one") == {"step-1": b'"whole"'}
+        assert server.counts()["503"] > 8
+    finally:
+        server.behave()
+
+
+def test_an_error_names_the_object(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise OSError("AWS Error INTERNAL_FAILURE during GetObject operation")
+
+    monkeypatch.setattr(remote.Patient, "_read", fail)
+    monkeypatch.setattr(remote.Upload, "_send", fail)
+    store = Store("memory://errors/of")
+    with pytest.raises(DetrayError, match=rf"errors/of/first: AWS .*tried {remote.ATTEMPTS} times"):
+        store.read_bytes("first")
+    with pytest.raises(DetrayError, match=rf"errors/of/second: AWS .*tried {remote.ATTEMPTS} times"):
+        store.write_bytes(b"2", "second")
+
+
+def test_nothing_appears_of_a_file_whose_writing_fails() -> None:
+    fs, path = remote.opened("memory://half/file")
+
+    def fail(upload: remote.Upload) -> None:
+        upload.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), remote.Upload(fs, path) as upload:
+        fail(upload)
+    assert fs.get_file_info(path).type == pafs.FileType.NotFound
+
+
+def test_a_copy_is_read_where_there_is_one_and_checked_when_it_is_fetched(tmp_path: Path) -> None:
+    store = Store(f"memory://{tmp_path}")
+    whole = store.write(lambda stream: stream.write(b"first"), "file")
+    place = store.local("file", whole)
+    assert place is not None
+    assert Path(place).read_bytes() == b"first"
+    Path(place).unlink()
+    assert Path(store.local("file", whole) or "").read_bytes() == b"first"
+    Path(place).unlink()
+    store.write_bytes(b"other", "file")
+    with pytest.raises(DetrayError, match="file: not as written"):
+        store.local("file", whole)
+    assert store.local("file", stored(5, b"other")) is not None
+
+
+def test_what_was_used_longest_ago_goes(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "bound", lambda: 1000)
+    for number in range(12):
+        place = cache.keep(f"key {number}", b"x" * 100)
+        assert place is not None
+        os.utime(place, (number, number))
+    found = [number for number in range(12) if cache.find(f"key {number}")]
+    assert found[-1] == 11
+    assert 0 not in found
+    assert sum(path.stat().st_size for path in own_cache.glob("*/*")) <= 1000
+    assert cache.keep("too large", b"x" * 500) is None
