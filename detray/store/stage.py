@@ -261,12 +261,16 @@ class Stage:
 
     def _move_all(self, moves: Sequence[tuple[str, str, Stored]], is_new: bool) -> None:
         """Move files from ``_partial`` to their places below the root; ``is_new``: none of them was before."""
+
+        def move(one: tuple[str, str, Stored]) -> None:
+            self._move(*one, is_new)
+
         if self.store.is_local:
-            for move in moves:
-                self._move(*move, is_new)
+            for one in moves:
+                move(one)
             return
         with ThreadPoolExecutor(COPIES) as pool:
-            for _ in pool.map(lambda move: self._move(*move, is_new), moves):
+            for _ in pool.map(move, moves):
                 pass
 
     def _move(self, name: str, target: str, written: Stored, is_new: bool) -> None:
