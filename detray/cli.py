@@ -93,6 +93,16 @@ def _run(options: argparse.Namespace) -> int:
     from detray.verbs.engine import Engine
 
     store = Store(config.output)
+    tables: list[Table] = []
+    lines: list[str] = []
+
+    def show(further: list[Table], said: list[str]) -> None:
+        tables.extend(further)
+        lines.extend(said)
+        if not options.json:
+            bar.close()
+            _print_closing(further, said)
+
     with (
         own_error() as stream,
         contextlib.closing(Bar(stream)) as bar,
@@ -103,13 +113,13 @@ def _run(options: argparse.Namespace) -> int:
         if options.verb == "demo":
             from detray.verbs.demo import run_demo
 
-            results, closing, lines = run_demo(context, force=options.force, on_stage=bar.stage)
+            results = run_demo(context, force=options.force, on_stage=bar.stage, show=show)
         else:
             verbs = runner.stages_of(config) if options.verb == "run" else (options.verb,)
-            results, closing, lines = runner.run(context, verbs, force=options.force, on_stage=bar.stage), [], []
+            results = runner.run(context, verbs, force=options.force, on_stage=bar.stage)
     worst = None if options.fail_on is None else runner.worst_severity(context)
     code = 1 if worst is not None and worst >= options.fail_on else 0
-    _print_summary(options, config, results, (closing, lines), code)
+    _print_summary(options, config, results, (tables, lines), code)
     return code
 
 
@@ -209,16 +219,23 @@ def _print_summary(
         return
     for result in results:
         _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
-    for table in closing[0]:
-        print()
-        console.show(table.title, table.columns, table.rows)
     print()
-    for line in closing[1]:
-        print(line)
     print(f"results: {config.output}")
     steps = [result.manifest["next_step"] for result in results if options.verb in (result.stage, "run")]
     for step in [step for step in steps if step][-1:]:
         print(f"next: {console.printable(step)}")
+
+
+def _print_closing(tables: list[Table], lines: list[str]) -> None:
+    from detray import console
+
+    for table in tables:
+        print()
+        console.show(table.title, table.columns, table.rows)
+    print()
+    for line in lines:
+        print(line)
+    sys.stdout.flush()
 
 
 def _print_stage(result: Result, *, is_asked: bool) -> None:

@@ -21,6 +21,7 @@ OUTPUT = "out/demo"
 DRAWN = "drawn.json"
 
 OnStage = Callable[[str, str], None]
+Show = Callable[[list[Table], list[str]], None]
 
 
 def values(output: str | None) -> dict[str, Any]:
@@ -34,41 +35,50 @@ def values(output: str | None) -> dict[str, Any]:
     return plan.main(output or OUTPUT).values
 
 
-def run_demo(context: Context, *, force: bool, on_stage: OnStage) -> tuple[list[runner.Result], list[Table], list[str]]:
-    """Draw, plant, run: the results of the main run, the closing tables and the closing lines."""
+def run_demo(context: Context, *, force: bool, on_stage: OnStage, show: Show) -> list[runner.Result]:
+    """Draw, plant, run; ``show`` gets the planted faults as soon as they are looked for, and at last what tuning did.
+
+    Returns:
+        The results of the main run.
+    """
     output = context.config.output
     _draw(context, Path(plan.main(output).root), force)
-    results = runner.run(context, runner.stages_of(context.config), force=force, on_stage=on_stage)
-    predictions = context.store.read("predictions")
-    planted, off_by_one = plan.write_copies(output, predictions)
+    first = runner.run(context, plan.FIRST, force=force, on_stage=on_stage)
+    show(*_planted(context, on_stage))
+    done = {result.stage for result in first}
+    rest = [stage for stage in runner.stages_of(context.config) if stage not in done]
+    last = runner.run(context, rest, force=force, on_stage=on_stage)
+    show(*_tuned(context))
+    return [*first, *(result for result in last if result.stage not in done)]
+
+
+def _planted(context: Context, on_stage: OnStage) -> tuple[list[Table], list[str]]:
+    """The faults that were planted in a copy, and which of them its findings, suspects and diagnoses name."""
+    output = context.config.output
+    planted, off_by_one = plan.write_copies(output, context.store.read("predictions"))
     faulty = _side_run(context, plan.faulty(output), on_stage)
     shifted = _side_run(context, plan.shifted(output), on_stage)
-    tables = {
-        "findings": faulty.read("findings"),
-        "label_errors": faulty.read("label_errors"),
-        "diagnoses": faulty.read("diagnoses"),
-    }
+    tables = {name: faulty.read(name) for name in ("findings", "label_errors", "diagnoses")}
     checks = [
         *verify.verify(planted, tables),
         *verify.verify([off_by_one], {"diagnoses": shifted.read("diagnoses")}),
     ]
     false_alarms = verify.unexplained(planted, tables["findings"]).num_rows
-    summary = [
-        Table("Planted faults", closing.FAULT_COLUMNS, closing.fault_rows(checks)),
-        Table(
-            "Classes, before and after tuning",
-            closing.CLASS_COLUMNS,
-            closing.class_rows(context.store.read("class_deltas")),
-        ),
+    found = sum(check.found for check in checks)
+    edits = (faulty.manifest("clean") or {})["facts"]["edits"]
+    return [Table("Planted faults", closing.FAULT_COLUMNS, closing.fault_rows(checks))], [
+        f"{found} of {len(checks)} planted faults found, {false_alarms} findings of"
+        f" severity error or fatal where nothing was planted; {edits} proven ones corrected in {faulty.path('clean')}",
+        f"page of the faulty copy: {faulty.path('report', 'index.html')}",
     ]
-    lines = [
-        f"{sum(check.found for check in checks)} of {len(checks)} planted faults found, {false_alarms} findings of"
-        " severity error or fatal where nothing was planted",
-        f"page: {Path(output, 'report', 'index.html')}",
-        f"page of the faulty copy: {Path(plan.faulty(output).values['output'], 'report', 'index.html')}",
-        f'try: duckdb -c "{closing.query(output)}"',
+
+
+def _tuned(context: Context) -> tuple[list[Table], list[str]]:
+    deltas = closing.class_rows(context.store.read("class_deltas"))
+    return [Table("Classes, before and after tuning", closing.CLASS_COLUMNS, deltas)], [
+        f"page: {context.store.path('report', 'index.html')}",
+        f'try: duckdb -c "{closing.query(context.config.output)}"',
     ]
-    return results, summary, lines
 
 
 def _draw(context: Context, root: Path, force: bool) -> None:
