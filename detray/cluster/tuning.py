@@ -39,7 +39,7 @@ MAX_FAILURES = 3
 def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> None:
     """Run every trial of ``search`` on the cluster that this process is connected to.
 
-    Each trial holds one CPU, and the GPUs that `Bench` asks for; at most ``workers`` run at once.
+    Each trial holds the CPUs and GPUs that `Bench` asks for; at most ``workers`` run at once.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the workspace and tables
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it prints the traceback of each process that dies
@@ -47,7 +47,7 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output prints boxes even with verbose=0
     bench = search.bench
     bench.workspace.below(RAY).clear()
-    resources = {"cpu": 1.0} | ({"gpu": bench.gpus} if bench.gpus else {})
+    resources = {"cpu": bench.cpus} | ({"gpu": bench.gpus} if bench.gpus else {})
     proposals = _Proposals(search, on_trial)
     tuner = Tuner(
         tune.with_resources(functools.partial(_train, bench=bench), resources),
@@ -57,7 +57,7 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
             search_alg=proposals,
             scheduler=_scheduler(search),
             num_samples=search.size,
-            max_concurrent_trials=None if bench.gpus else workers,
+            max_concurrent_trials=None if bench.gpus else max(int(workers / bench.cpus), 1),
             reuse_actors=True,  # importing TensorFlow costs a process seconds
         ),
         run_config=RunConfig(

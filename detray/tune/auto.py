@@ -1,6 +1,6 @@
 """``tune.space: auto``: what the diagnosis of the focus classes asks for, and a sentence about each lever."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,12 +58,14 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Grounds:
-    """By what values are judged: the settings as given, the training split, and the focus by class name."""
+    """By what values are judged: the settings as given, the training split, the focus by class name, and what the
+    trainer cannot set and why."""
 
     baseline: TrainSettings
     detector: DetectorSettings
     survey: Survey
     focus: Mapping[str, int]
+    refusal: Callable[[str, Any], str | None] = lambda lever, value: None
 
 
 class Lever(msgspec.Struct, frozen=True):
@@ -186,7 +188,12 @@ def _taken(name: str, option: Any, classes: Sequence[str], grounds: Grounds) -> 
         put(grounds.baseline, name, value)
     except (ValueError, msgspec.ValidationError) as error:
         return None, str(error)
-    return value, None
+    return value, _unsettable(name, value, grounds)
+
+
+def _unsettable(name: str, value: Any, grounds: Grounds) -> str | None:
+    reason = grounds.refusal(name, value)
+    return None if reason is None else f"the trainer cannot set it: {reason}"
 
 
 def _repeated(factor: float, classes: Sequence[str], share: float, grounds: Grounds) -> tuple[Any, str | None]:
@@ -201,7 +208,8 @@ def _repeated(factor: float, classes: Sequence[str], share: float, grounds: Grou
     both = sorted(set(classes) & set(grounds.baseline.undersample))
     if both:
         return None, f"{both[0]} stands in train.undersample"
-    return option_value(grounds.baseline, "oversample", factor, classes), None
+    value = option_value(grounds.baseline, "oversample", factor, classes)
+    return value, _unsettable("oversample", value, grounds)
 
 
 def _arm(remedies: Sequence[Remedy], space: Space, grounds: Grounds) -> tuple[str | None, Choice]:

@@ -1,51 +1,37 @@
-"""What all trials of a tuning share: the resized pictures and the ground truth, prepared once."""
+"""What all trials of a tuning share: who trains, the classes, and the ground truth that they are judged by."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from detray.arrays import Flags
-from detray.detectors.data import TrainingData
-from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.arrays import Flags, Ints
 from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.scores import ImageGroups
 from detray.flow.kept import Kept
 from detray.flow.workspace import Workspace
-from detray.tune.prepare import Size, read_data, read_truth, size_of
+from detray.tune.prepare import read_truth
 from detray.tune.proof import GROUPS
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What `prepare` kept: by input size, height and width, images and boxes of each split; and the truth of val and of
-    what is proven on."""
-
-    train: Mapping[Size, tuple[Kept, Kept]]
-    val: Mapping[Size, tuple[Kept, Kept]]
-    truth: Kept
-    proof: Mapping[Size, tuple[Kept, Kept]]
-    proof_truth: Kept
+from detray.tune.trainer import Trainer
 
 
 @dataclass(frozen=True)
 class Bench:
     """Small and picklable: what a trial needs beside its own settings.
 
-    Classes are category_id to name: ``trained`` those of the training split, ``classes`` these and
-    those of the validation split; ``focus`` are the ids of those that are tuned for. In ``workspace``
-    every trial keeps what it came to.
+    ``classes`` are those of the training and the validation split, category_id to name; ``focus`` are the ids of those
+    that are tuned for. ``truth_kept`` and ``proof_kept`` are the boxes of val and of what is proven on. In
+    ``workspace`` every trial keeps what it came to; it holds ``cpus`` and ``gpus``.
     """
 
     run: str
-    detector: DetectorSettings
-    predict: PredictSettings
-    trained: dict[int, str]
+    trainer: Trainer
     classes: dict[int, str]
     focus: tuple[int, ...]
-    tables: Tables
+    truth_kept: Kept
+    proof_kept: Kept
     workspace: Workspace
+    cpus: float = 1
     gpus: float = 0
 
     @property
@@ -62,30 +48,14 @@ class Bench:
         return tuple(self.classes[number] for number in self.focus)
 
     @cached_property
-    def _read(self) -> dict[Size, tuple[TrainingData, TrainingData]]:
-        return {}
-
-    def data(self, detector: DetectorSettings) -> tuple[TrainingData, TrainingData]:
-        """Both splits at the input size of a detector; one size at a time is held."""
-        size = size_of(detector)
-        if size not in self._read:
-            self._read.clear()
-            self._read[size] = (read_data(*self.tables.train[size]), read_data(*self.tables.val[size]))
-        return self._read[size]
-
-    @cached_property
     def truth(self) -> GroundTruth:
-        return read_truth(self.tables.truth)
+        return read_truth(self.truth_kept)
 
     @cached_property
     def proof_truth(self) -> GroundTruth:
-        return read_truth(self.tables.proof_truth)
+        return read_truth(self.proof_kept)
 
-    def proof(self, detector: DetectorSettings) -> TrainingData:
-        """What finalists are judged on, at the input size of a detector."""
-        return read_data(*self.tables.proof[size_of(detector)])
-
-    def image_groups(self, data: TrainingData) -> ImageGroups:
-        """Of the proof."""
-        images = np.union1d(data.image_ids, self.proof_truth.image)
+    def image_groups(self, image_ids: Ints) -> ImageGroups:
+        """Of the proof, by the pictures that were looked at."""
+        images = np.union1d(image_ids, self.proof_truth.image)
         return ImageGroups(images, min(GROUPS, len(images)))

@@ -11,6 +11,8 @@ from detray.refusals import find_refusal
 from detray.settings import Section
 
 DETECTOR, AUGMENTATION = "detector.", "augmentation."
+OWN = "config."
+"""How the names of values begin that stand in the trainer's own configuration, and that detray does not know."""
 
 S = TypeVar("S", bound=Section)
 

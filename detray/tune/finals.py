@@ -43,7 +43,7 @@ def finals(search: Search) -> dict[str, Trial]:
 
 def _again(trial: Trial, seed: int) -> Trial:
     trial_id = f"proof-{trial.trial_id.removeprefix('search-')}-seed-{seed}"
-    return Trial(trial_id, "proof", msgspec.structs.replace(trial.settings, seed=seed), trial.detector)
+    return Trial(trial_id, "proof", msgspec.structs.replace(trial.settings, seed=seed), trial.detector, own=trial.own)
 
 
 def best_candidate(search: Search, ends: Mapping[str, End]) -> Candidate | None:
@@ -61,12 +61,25 @@ def _candidate(search: Search, trial: Trial, ends: Mapping[str, End]) -> Candida
         for seed in fresh_seeds(search)
     }
     whole = {seed: pair for seed, pair in pairs.items() if all(end.status == "completed" for end in pair)}
+    whole = _different(whole)
     compared = list(whole.values()) or [(search.ends[search.baseline.trial_id], search.ends[trial.trial_id])]
     baseline, runs = (_runs([pair[side] for pair in compared]) for side in (0, 1))
     proof = prove(
         baseline, runs, search.bench.is_focus, search.settings.guard.max_drop, candidates=len(search.finalists())
     )
     return Candidate(trial, tuple(whole), baseline, runs, proof)
+
+
+def _different(pairs: Mapping[int, tuple[End, End]]) -> dict[int, tuple[End, End]]:
+    """Pairs of runs, of those that came to exactly the same the first: a trainer that is not told its seed, and has one
+    of its own, repeats a run and proves nothing by it."""
+    found: dict[int, tuple[End, End]] = {}
+    for seed, pair in pairs.items():
+        judged = [end.judgement for end in pair]
+        is_at_zero = not any(any(one.ap) for one in judged if one is not None)
+        if is_at_zero or all(judged != [end.judgement for end in other] for other in found.values()):
+            found[seed] = pair
+    return found
 
 
 def _runs(ends: Sequence[End]) -> Runs:

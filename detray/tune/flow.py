@@ -1,37 +1,34 @@
 """``detray tune``: search the train settings for the focus classes, and prove the gain on fresh seeds."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
-from detray.detectors.training.flow import columns
-from detray.detectors.training.history import TRAIN, VAL
-from detray.detectors.training.loop import check_class_names
 from detray.errors import DetrayError, UsageError
 from detray.flow.epochs import Epochs
-from detray.flow.flow import Flow, Results
+from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Resources, Step
 from detray.pipeline.read import PipelineFile
-from detray.tune import prepare, rows, summary
+from detray.tune import rows, summary
 from detray.tune.auto import Auto, Grounds, auto_space, read_remedies
-from detray.tune.bench import Bench, Tables
+from detray.tune.bench import Bench
 from detray.tune.finals import Candidate, best_candidate, finals
 from detray.tune.focus import find_focus, read_classes
-from detray.tune.prepare import PREPARE, Split, size_of
-from detray.tune.proof_stage import PROOF, ProofStage, proof_stage, require_boxes
+from detray.tune.proof_stage import ProofStage, proof_stage, require_boxes
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
-from detray.tune.space import Space, require_whole_grid, search_space
+from detray.tune.space import Space, require_settable, require_whole_grid, search_space
 from detray.tune.survey import survey
-from detray.tune.trial import MODEL, End, Trial, described, place, run_trial
+from detray.tune.trainer import Preparation, TrainerKind
+from detray.tune.trial import LOG, End, Trial, described, place, read_model, run_trial
 from detray.tune.winner import as_pipeline, changes, sentence
 
 BEST = "best"
 """The folder of the winner below the stage's: ``model/`` and ``config.yaml``."""
-
-MODEL_FILES = ("model.keras", "model.json")
+LOGS = "logs"
+"""The folder of what programs printed that trained, by trial."""
 
 NOT_TUNED = "no class to tune: tune.focus is empty, and diagnose found no weak class that has an AP in the split val"
 
@@ -41,10 +38,11 @@ RunSearch = Callable[[Search, Callable[[], None]], None]
 
 @dataclass(frozen=True)
 class Request:
-    """The settings; ``gpus`` are those that a trial holds.
+    """The settings, and who trains.
 
-    ``configure`` gives the configuration of a whole run with settings of both kinds, tuned for some classes,
-    as YAML text. ``pipeline`` is a pipeline.config that the winner's settings are also written to.
+    ``configure`` gives the configuration of a whole run with settings of both kinds, tuned for some classes, and
+    the files of a model, as YAML text. ``pipeline`` is a pipeline.config that the winner's settings are also written
+    to.
     """
 
     run: str
@@ -52,8 +50,8 @@ class Request:
     predict: PredictSettings
     train: TrainSettings
     tune: TuneSettings
-    gpus: float
-    configure: Callable[[TrainSettings, DetectorSettings, tuple[str, ...]], str]
+    trainer: TrainerKind
+    configure: Callable[[TrainSettings, DetectorSettings, tuple[str, ...], Sequence[str]], str]
     pipeline: PipelineFile | None = None
 
 
@@ -65,7 +63,7 @@ class Finish:
     proofs: Sequence[End]
     candidate: Candidate | None
     best: Trial
-    configuration: str
+    configure: Callable[[Sequence[str]], str]
     pipeline: str | None
 
 
@@ -77,8 +75,12 @@ def prove(bench: Bench, trial: Trial) -> Output[End]:
 def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
     """The tables, and the best trial's model and configuration."""
     ends = [*task.search.ends.values(), *task.proofs]
-    files = {f"{BEST}/model/{name}": _model_file(bench, task.best, name) for name in MODEL_FILES}
-    files[f"{BEST}/config.yaml"] = task.configuration.encode()
+    model = read_model(bench, task.best)
+    files = {f"{BEST}/model/{name}": content for name, content in model.items()}
+    files[f"{BEST}/config.yaml"] = task.configure(list(model)).encode()
+    for end in ends:
+        if (log := place(bench, end.trial).read(LOG)) is not None:
+            files[f"{LOGS}/{end.trial.trial_id}.log"] = log
     if task.pipeline is not None:
         files[f"{BEST}/pipeline.config"] = task.pipeline.encode()
     return Output(
@@ -90,14 +92,6 @@ def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
         },
         files=files,
     )
-
-
-def _model_file(bench: Bench, trial: Trial, name: str) -> bytes:
-    workspace = place(bench, trial).below(MODEL)
-    content = workspace.read(name)
-    if content is None:
-        raise workspace.damaged(name, "gone")
-    return content
 
 
 def _same(bench: Bench) -> Bench:
@@ -116,31 +110,20 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         UsageError: a focus class is not there, or nothing can be varied.
         DetrayError: a focus class cannot be judged, or the baseline cannot be trained.
     """
+    request = replace(request, train=request.trainer.baseline(request.train))
     classes = read_classes(flow.data)
     focus = find_focus(flow.data, request.tune.focus, classes.all)
     if not focus:
         return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
     space, told = _space(flow, request, {classes.all[number]: number for number in focus})
-    for settings in space.neighbours:
-        check_class_names(settings, classes.trained)
-    work = prepare.Work(
-        flow.data, request.run, request.detector, classes.trained, request.predict.max_unreadable, _columns(space)
-    )
     stage = proof_stage(flow.data, request.tune)
-    splits = _splits(space, stage)
-    prepared = flow.map(PREPARE, work, splits)
-    first = [prepared[key].facts for key, split in splits.items() if split.is_first]
-    require_boxes(focus, classes.all, {key: prepared[key].facts.classes for key in stage.splits if key != TRAIN}, stage)
+    ready = request.trainer.prepare(
+        flow, Preparation(request.run, request.detector, request.predict, classes.trained, space, stage)
+    )
+    require_boxes(focus, classes.all, ready.found, stage)
     bench = Bench(
-        request.run,
-        request.detector,
-        request.predict,
-        classes.trained,
-        classes.all,
-        focus,
-        _tables(splits, prepared),
-        flow.workspace("trials"),
-        request.gpus,
+        *(request.run, ready.trainer, classes.all, focus, ready.truth, ready.proof_truth, flow.workspace("trials")),
+        *(request.trainer.cpus, request.trainer.gpus),
     )
     search = Search(bench, space, request.tune)
     flow.progress.step("search", search.size)
@@ -152,9 +135,9 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         raise DetrayError(f"the baseline, the configuration as given, could not be trained: {end.error}")
     proven = finals(search)
     with _epochs(flow, search, proven):
-        proofs = flow.map(PROVE, bench, proven, resources=Resources(flow.cpus, request.gpus)).facts
+        proofs = flow.map(PROVE, bench, proven, resources=Resources(bench.cpus, bench.gpus)).facts
     candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
-    return _concluded(flow, request, search, proofs, candidate, stage, _counts(first), told)
+    return _concluded(flow, request, search, proofs, candidate, stage, dict(ready.counts), told)
 
 
 def _concluded(
@@ -170,12 +153,12 @@ def _concluded(
     """Write the tables and the best trial's model, and say what came of the search."""
     bench, winner = search.bench, candidate if candidate is not None and candidate.proof.is_win else None
     best = winner.trial if winner is not None else search.baseline
-    configuration = request.configure(best.settings, best.detector, bench.focus_names)
+    configure = partial(request.configure, best.settings, best.detector, bench.focus_names)
     pipeline: str | None = None
     lines: list[str] = []
     if request.pipeline is not None and winner is not None:
         pipeline, lines = as_pipeline(request.pipeline, changes(search, winner), best.detector)
-    flow.reduce(FINISH, bench, Finish(search, proofs, candidate, best, configuration, pipeline))
+    flow.reduce(FINISH, bench, Finish(search, proofs, candidate, best, configure, pipeline))
     facts = {
         "is_win": winner is not None,
         "best": best.trial_id,
@@ -196,12 +179,6 @@ def _concluded(
     )
 
 
-def _counts(prepared: Sequence[prepare.Prepared]) -> dict[str, int]:
-    """Pictures in, kept and in quarantine."""
-    images_in, kept = sum(one.images_in for one in prepared), sum(one.images for one in prepared)
-    return {"in": images_in, "kept": kept, "quarantined": images_in - kept}
-
-
 def _require_budget(request: Request) -> None:
     most, epochs = request.tune.max_epochs, request.train.epochs
     if most is not None and most <= epochs:
@@ -214,38 +191,18 @@ def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Spac
     auto = None
     if request.tune.space == "auto":
         ids = tuple(focus.values())
-        grounds = Grounds(request.train, request.detector, survey(flow, ids), focus)
+        grounds = Grounds(request.train, request.detector, survey(flow, ids), focus, request.trainer.refusal)
         auto = auto_space(read_remedies(flow.data, ids), grounds)
-    space = auto.space if auto else search_space(request.tune, request.train, tuple(focus), request.detector)
+    trainer = request.trainer
+    space = (
+        auto.space
+        if auto
+        else search_space(request.tune, request.train, tuple(focus), request.detector, own=trainer.own)
+    )
+    require_settable(space, trainer.refusal)
     if request.tune.search == "grid":
         require_whole_grid(space, request.tune.trials)
     return space, auto
-
-
-def _splits(space: Space, stage: ProofStage) -> dict[str, Split]:
-    """All splits at the baseline's input size, and then at the others of the space."""
-    found: dict[str, Split] = {}
-    for size in dict.fromkeys(size_of(detector) for detector in space.detectors):
-        is_first = not found
-        for name, (keys, images) in stage.splits.items():
-            key = name if is_first else f"{name}-{size[0]}x{size[1]}"
-            found[key] = Split(name, keys, size, is_first, images)
-    return found
-
-
-def _tables(splits: Mapping[str, Split], prepared: Results[prepare.Prepared]) -> Tables:
-    images, boxes = prepared.kept("images"), prepared.kept("boxes")
-    last = PROOF if PROOF in splits else VAL
-    train, val, proof = (
-        {split.size: (images[key], boxes[key]) for key, split in splits.items() if split.name == name}
-        for name in (TRAIN, VAL, last)
-    )
-    return Tables(train, val, prepared[VAL]["truth"], proof, prepared[last]["truth"])
-
-
-def _columns(space: Space) -> Mapping[str, Sequence[str]]:
-    """What any trial reads."""
-    return max((columns(settings) for settings in space.neighbours), key=lambda found: len(found["annotations"]))
 
 
 def _epochs(flow: Flow, search: Search, trials: Iterable[str]) -> Epochs:

@@ -88,9 +88,8 @@ def prepare(work: Work, split: Split) -> Output[Prepared]:
         else []
     )
     truths = [read_scene(shard, EvaluateSettings()).gt for shard in seen]
-    counted = {int(number) for truth in truths for number in np.unique(truth.category[~truth.crowd])}
     return Output(
-        Prepared(len(data) + data.quarantine.num_rows, len(data), sorted(counted)),
+        Prepared(len(data) + data.quarantine.num_rows, len(data), _counted(truths)),
         {"quarantine": data.quarantine} if split.is_first else {},
         {
             "images": _image_rows(data),
@@ -99,7 +98,7 @@ def prepare(work: Work, split: Split) -> Output[Prepared]:
                 | {"label": data.labels}
                 | ({"outline": pa.array(data.outlines, pa.string())} if len(data.outlines) else {})
             ),
-            "truth": pa.concat_tables([TRUTH.empty_table(), *map(_truth_rows, truths)]),
+            "truth": _truth_table(truths),
         },
     )
 
@@ -157,6 +156,36 @@ def read_truth(truth: Kept) -> GroundTruth:
     )
 
 
+@dataclass(frozen=True)
+class TruthWork:
+    """The data set."""
+
+    data: Data
+
+
+TruthPart = tuple[Sequence[ShardKey], Ints | None]
+"""Shards, and the ids of the images that count; None: all."""
+
+
+def truth_of(work: TruthWork, part: TruthPart) -> Output[Prepared]:
+    """The ground truth of some shards, without their pictures."""
+    keys, images = part
+    shards = [_part(work.data.read_shard(key), images) for key in keys]
+    truths = [read_scene(shard, EvaluateSettings()).gt for shard in shards]
+    count = sum(shard.images.num_rows for shard in shards)
+    return Output(Prepared(count, count, _counted(truths)), kept={"truth": _truth_table(truths)})
+
+
+def _counted(truths: Sequence[GroundTruth]) -> list[int]:
+    """Classes that have a box which counts."""
+    return sorted({int(number) for truth in truths for number in np.unique(truth.category[~truth.crowd])})
+
+
+def _truth_table(truths: Sequence[GroundTruth]) -> pa.Table:
+    return pa.concat_tables([TRUTH.empty_table(), *map(_truth_rows, truths)])
+
+
+TRUTH_STEP = Step[TruthWork, TruthPart, Prepared]("truth", truth_of, Prepared, (Keep("truth", TRUTH),))
 PREPARE = Step[Work, Split, Prepared](
     "prepare", prepare, Prepared, (Keep("images"), Keep("boxes"), Keep("truth", TRUTH))
 )

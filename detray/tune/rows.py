@@ -56,7 +56,7 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
 def _changes(search: Search, trial: Trial) -> dict[str, Any]:
     found = differences(search.space.baseline, trial.settings)
     found.pop("seed", None)  # it has a column, and is no change
-    return found | differences(search.space.detector, trial.detector, DETECTOR)
+    return found | differences(search.space.detector, trial.detector, DETECTOR) | trial.own
 
 
 def _strength(chosen: str | AugmentationSettings) -> float | None:

@@ -145,7 +145,8 @@ class Search:
             workspace.write_json(CHOICE, choice)
         self.choices.append(choice)
         settings, detector = self.space.train_settings(choice), self.space.detector_settings(choice)
-        self.trials.append(Trial(trial_id, "search", settings, detector, is_baseline=number == 0))
+        own = self.space.own_values(choice)
+        self.trials.append(Trial(trial_id, "search", settings, detector, is_baseline=number == 0, own=own))
         return self.trials[-1]
 
     def _propose(self) -> Choice:

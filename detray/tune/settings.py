@@ -8,7 +8,8 @@ from msgspec import Meta
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.keys import FLAG
 from detray.settings import Section
-from detray.tune.dotted import DETECTOR, read
+from detray.tune.command.settings import CommandSettings
+from detray.tune.dotted import DETECTOR, OWN, read
 
 FIXED = ("seed", "epochs", "keep", "best_by", "focus", "patience")
 """Train settings that are the same in every trial: trials are compared epoch by epoch on one seed."""
@@ -58,6 +59,11 @@ class Axis(Section, frozen=True):
 class TuneSettings(Section, frozen=True):
     """What is searched, for which classes, and how a win is proven."""
 
+    trainer: Annotated[
+        Literal["retinanet", "command"],
+        Meta(description="who trains: detray its own network, or any program, as tune.command says"),
+    ] = "retinanet"
+    command: CommandSettings = CommandSettings()
     focus: Annotated[
         tuple[str, ...],
         Meta(description="class names to gain; empty: the diagnosed classes", extra={FLAG: "--classes"}),
@@ -94,7 +100,7 @@ class TuneSettings(Section, frozen=True):
             description="auto: what the diagnosis of the focus classes asks for; or the values to try by setting:"
             " {focal_gamma: [1, 2, 3], learning_rate: {low: 1e-4, high: 1e-2, log: true},"
             " l2: {choice: [0, 1e-4], when: {optimizer: sgd}}, detector.input_height: [192, 320]}; a number for"
-            " oversample repeats the images of the focus classes"
+            " oversample repeats the images of the focus classes; config.NAME is a value of tune.command.config"
         ),
     ] = "auto"
     finalists: Annotated[int, Meta(ge=1, le=10, description="best trials that are proven against the baseline")] = 1
@@ -156,12 +162,16 @@ def _require_conditions(name: str, axis: Axis, before: list[str], space: Mapping
 
 
 def _require_setting(name: str) -> None:
+    if name.startswith(OWN):
+        return
     owner: type[Section] = DetectorSettings if name.startswith(DETECTOR) else TrainSettings
     if name.removeprefix(DETECTOR).split(".")[0] not in owner.__struct_fields__:
         raise ValueError(f"space: there is no setting '{name}' to wait for")
 
 
 def _require_known(name: str) -> None:
+    if name.startswith(OWN):
+        return
     owner: type[Section] = DetectorSettings if name.startswith(DETECTOR) else TrainSettings
     fixed = FIXED_OF_DETECTOR if owner is DetectorSettings else FIXED
     first = name.removeprefix(DETECTOR).split(".")[0]
@@ -180,6 +190,8 @@ def space_value(name: str, value: object, focus: tuple[str, ...]) -> Any:
     Raises:
         ValueError: it is not in the setting's range.
     """
+    if name.startswith(OWN):
+        return value
     if name == "oversample" and isinstance(value, int | float):
         value = dict.fromkeys(focus, value)
     try:

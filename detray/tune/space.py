@@ -1,6 +1,6 @@
 """The search space: which values of which settings a trial may take."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, islice, product
@@ -10,7 +10,7 @@ import msgspec
 
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.errors import UsageError
-from detray.tune.dotted import DETECTOR, get, put
+from detray.tune.dotted import DETECTOR, OWN, get, put
 from detray.tune.settings import Axis, TuneSettings, space_value
 
 Choice = dict[str, int | float]
@@ -47,15 +47,17 @@ class Space:
     """The values of each setting that varies, by dotted name: a list, the first of which is the baseline's own, or a
     range.
 
-    ``guesses`` are points that the search tries before any other but the baseline. ``when`` holds the settings that
-    vary only where others, which stand before them, have one of some values; ``unlisted`` those whose list did not
-    name the baseline's own value, which a grid leaves out.
+    ``own`` are the baseline's values of names that only the trainer knows, `OWN`. ``guesses`` are points that the
+    search tries before any other but the baseline. ``when`` holds the settings that vary only where others, which
+    stand before them, have one of some values; ``unlisted`` those whose list did not name the baseline's own value,
+    which a grid leaves out.
     """
 
     baseline: TrainSettings
     values: Mapping[str, tuple[Any, ...] | Range]
     guesses: tuple[Choice, ...] = ()
     detector: DetectorSettings = field(default_factory=DetectorSettings)
+    own: Mapping[str, Any] = field(default_factory=dict)
     when: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
     unlisted: frozenset[str] = frozenset()
 
@@ -87,6 +89,8 @@ class Space:
     def value(self, name: str, choice: Choice) -> Any:
         """What a setting, of the space or not, is at ``choice``."""
         if name not in choice:
+            if name.startswith(OWN):
+                return self.own[name]
             is_detector = name.startswith(DETECTOR)
             return get(self.detector, name.removeprefix(DETECTOR)) if is_detector else get(self.baseline, name)
         axis = self.values[name]
@@ -116,9 +120,13 @@ class Space:
         """All train settings of a trial: the baseline's with the values at ``choice``."""
         settings = self.baseline
         for name, value in self.changed(choice).items():
-            if not name.startswith(DETECTOR):
+            if not name.startswith((DETECTOR, OWN)):
                 settings = put(settings, name, value)
         return settings
+
+    def own_values(self, choice: Choice) -> dict[str, Any]:
+        """What a trial changes of the trainer's own configuration."""
+        return {name: value for name, value in self.changed(choice).items() if name.startswith(OWN)}
 
     def detector_settings(self, choice: Choice) -> DetectorSettings:
         """All detector settings of a trial."""
@@ -166,17 +174,20 @@ def search_space(
     baseline: TrainSettings,
     focus: tuple[str, ...],
     detector: DetectorSettings = DetectorSettings(),  # noqa: B008 - immutable
+    own: Callable[[str], Any] | None = None,
 ) -> Space:
     """The space that is written out in ``settings.space``, around ``baseline`` and ``detector``.
 
-    ``focus`` names the classes whose images a number for ``oversample`` repeats.
+    ``focus`` names the classes whose images a number for ``oversample`` repeats; ``own`` gives the value that a name
+    beginning with `OWN` has in the trainer's own configuration.
 
     Raises:
         UsageError: no setting has a value other than the baseline's, or two values do not go together.
     """
     if isinstance(settings.space, str):
         raise TypeError("auto follows from the diagnosis: see auto.auto_space")
-    fixed = Space(baseline, {}, detector=detector)
+    stated = {name: own(name) for name in settings.space if name.startswith(OWN)} if own else {}
+    fixed = Space(baseline, {}, detector=detector, own=stated)
     values: dict[str, tuple[Any, ...] | Range] = {}
     when: dict[str, dict[str, tuple[Any, ...]]] = {}
     unlisted = set()
@@ -190,15 +201,15 @@ def search_space(
         if axis.choice is None:
             values[name] = _range(name, axis)
             continue
-        own = fixed.value(name, {})
+        first = fixed.value(name, {})
         listed = [option_value(baseline, name, option, focus) for option in axis.choice]
-        found = list_without_repeats([own, *listed])
+        found = list_without_repeats([first, *listed])
         if len(found) > 1:
             values[name] = tuple(found)
-            unlisted |= set() if own in listed else {name}
+            unlisted |= set() if first in listed else {name}
     if not values:
         raise UsageError("tune.space holds no value that differs from the train section; add one to try")
-    space = Space(baseline, values, (), detector, when, frozenset(unlisted))
+    space = Space(baseline, values, (), detector, stated, when, frozenset(unlisted))
     require_agreement(space)
     return space
 
@@ -226,6 +237,18 @@ def _range(name: str, axis: Axis) -> Range:
     low, high = (space_value(name, end, ()) for end in (axis.low, axis.high))
     step = axis.step if axis.step is None or isinstance(low, float) else int(axis.step)
     return Range(low, high, axis.log, step)
+
+
+def require_settable(space: Space, refusal: Callable[[str, Any], str | None]) -> None:
+    """Refuse what the trainer cannot set: ``refusal`` says why, None where it can.
+
+    Raises:
+        UsageError: naming the setting.
+    """
+    for name, axis in space.values.items():
+        for value in (axis.low, axis.high) if isinstance(axis, Range) else axis[1:]:
+            if (reason := refusal(name, value)) is not None:
+                raise UsageError(f"tune.space: {name}: the trainer cannot set it to {value}: {reason}")
 
 
 def require_whole_grid(space: Space, trials: int) -> None:

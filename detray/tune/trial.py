@@ -7,23 +7,23 @@ whole epoch, wherever it is run again.
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from detray.arrays import Floats
 from detray.detectors.settings import DetectorSettings, TrainSettings
-from detray.detectors.training.loop import EpochResult, detections, train
 from detray.errors import DamagedError, DetrayError
-from detray.evaluate.scores import ImageGroups, class_scores
+from detray.evaluate.scores import class_scores
 from detray.flow.epochs import epoch_file
 from detray.flow.workspace import Workspace
 from detray.tune.bench import Bench
 from detray.tune.objective import focus_ap
+from detray.tune.trainer import Model, Reported
 
 Status = Literal["completed", "stopped", "failed"]
 Values = list[float | None]
@@ -33,19 +33,23 @@ Report = Callable[[int, Values], bool]
 
 CHECKPOINT, MODEL, END = "checkpoint", "model", "end.json"
 """In a trial's workspace: two folders and its end."""
+NAMES, LOG = "files.json", "program.log"
+"""In the folder of the model the names of its files; and what the program that trains has printed, if one does."""
 
 AP50, AP75 = 0, 5
 """Positions of these among the ten IoU thresholds."""
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """A configuration to train. ``phase``: search on the configured seed, or proof on a fresh one."""
+    """A configuration to train. ``phase``: search on the configured seed, or proof on a fresh one; ``own`` are values
+    of the trainer's own configuration, by dotted name."""
 
     trial_id: str
     phase: Literal["search", "proof"]
     settings: TrainSettings
     detector: DetectorSettings
     is_baseline: bool = False
+    own: dict[str, Any] = {}
 
 
 class Epoch(msgspec.Struct, frozen=True):
@@ -54,8 +58,8 @@ class Epoch(msgspec.Struct, frozen=True):
     ap: Values
     ap50: Values
     ap75: Values
-    class_loss: float
-    box_loss: float
+    class_loss: float | None
+    box_loss: float | None
     seconds: float
 
 
@@ -99,7 +103,7 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Tru
     workspace = place(bench, trial)
     start = perf_counter() - (before[-1].seconds if before else 0.0)
 
-    def on_epoch(result: EpochResult) -> float | None:
+    def on_epoch(result: Reported) -> float | None:
         if result.epoch <= len(before):
             return goodness(bench, trial, before[result.epoch - 1])
         epoch = _scored(bench, result, perf_counter() - start)
@@ -110,21 +114,11 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Tru
 
     judgement = None
     try:
-        model = train(
-            *bench.data(trial.detector),
-            trial.detector,
-            trial.settings,
-            bench.trained,
-            predict=bench.predict,
-            on_epoch=on_epoch,
-            checkpoint=workspace.below(CHECKPOINT).folder,
-        ).model
+        model = bench.trainer.train(trial, workspace, on_epoch)
         if trial.phase == "search":
-            for name, data in model.files().items():
-                workspace.below(MODEL).write(name, data)
+            _keep(model, workspace.below(MODEL))
         else:
-            unseen = bench.proof(trial.detector)
-            judgement = _judged(bench, detections(model, unseen), bench.image_groups(unseen))
+            judgement = _judged(bench, model)
     except DamagedError:
         raise
     except _Stopped:
@@ -154,14 +148,36 @@ def kept_among(bench: Bench, trial: Trial, whole: Sequence[Epoch]) -> int:
     return scores.index(max(known)) + 1 if known and trial.settings.keep == "best" else len(whole)
 
 
-def _judged(bench: Bench, found: pa.Table, groups: ImageGroups) -> Judgement:
-    scores = class_scores(bench.proof_truth, found, bench.class_ids, groups)
+def _keep(model: Model, folder: Workspace) -> None:
+    files = model.files()
+    for name, data in files.items():
+        folder.write(name, data)
+    folder.write_json(NAMES, list(files))
+
+
+def read_model(bench: Bench, trial: Trial) -> dict[str, bytes]:
+    """The files of the model that a completed trial of the search left.
+
+    Raises:
+        DamagedError: one is gone.
+    """
+    folder = place(bench, trial).below(MODEL)
+    found = {name: folder.read(name) for name in folder.read_json(NAMES, list[str]) or ()}
+    lost = [name for name, content in found.items() if content is None]
+    if lost or not found:
+        raise folder.damaged(lost[0] if lost else NAMES, "gone")
+    return {name: content for name, content in found.items() if content is not None}
+
+
+def _judged(bench: Bench, model: Model) -> Judgement:
+    found, image_ids = model.proven()
+    scores = class_scores(bench.proof_truth, found, bench.class_ids, bench.image_groups(image_ids))
     return Judgement(
         as_json(scores.ap.mean(axis=1)), as_json(scores.ap[:, AP50]), [as_json(row) for row in scores.left_out]
     )
 
 
-def _scored(bench: Bench, result: EpochResult, seconds: float) -> Epoch:
+def _scored(bench: Bench, result: Reported, seconds: float) -> Epoch:
     scores = class_scores(bench.truth, result.detections, bench.class_ids)
     return Epoch(
         as_json(scores.ap.mean(axis=1)),
@@ -182,7 +198,8 @@ def conclude(
     last, kept = (whole[-1], whole[number - 1]) if whole else (NO_EPOCH, NO_EPOCH)
     end = End(trial, status, len(whole), last, number, kept, bench.gpus * last.seconds, error, judgement)
     workspace = place(bench, trial)
-    workspace.below(CHECKPOINT).clear()
+    with suppress(OSError):  # a process that was told to stop may still write there; the folder goes with the commit
+        workspace.below(CHECKPOINT).clear()
     workspace.write_json(END, end)
     return end
 
@@ -219,7 +236,9 @@ def described(bench: Bench, content: bytes, before: bytes | None) -> str:
     start = msgspec.json.decode(before, type=Epoch).seconds if before else 0.0
     score = focus_ap(as_array(epoch.ap), bench.is_focus)
     focus = f", focus AP {score:.3f}" if score is not None else ""
-    return f"loss {epoch.class_loss + epoch.box_loss:.3f}{focus}, {epoch.seconds - start:.1f} s"
+    known = [part for part in (epoch.class_loss, epoch.box_loss) if part is not None]
+    loss = f"loss {sum(known):.3f}" if known else "no loss known"
+    return f"{loss}{focus}, {epoch.seconds - start:.1f} s"
 
 
 def as_json(values: Sequence[float] | Floats) -> list[float | None]:

@@ -19,7 +19,8 @@ from detray.flow.kept import InMemory
 from detray.flow.workspace import Workspace
 from detray.settings import convert
 from detray.store import Store
-from detray.tune.bench import Bench, Tables
+from detray.tune.bench import Bench
+from detray.tune.retinanet import RetinaNetTrainer
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
 from detray.tune.space import Space
@@ -70,8 +71,8 @@ def played(monkeypatch: pytest.MonkeyPatch, ray_executor: Executor) -> Iterator[
 def make_search(folder: Path, settings: dict[str, Any] | None = None) -> Search:
     config, workspace = Config(), Workspace(Store(str(folder)), ("trials",))
     classes, nothing = {1: "common", 2: "rare"}, InMemory(())
-    tables = Tables({}, {}, nothing, {}, nothing)
-    bench = Bench("played", config.detector, config.predict, classes, classes, (2,), tables, workspace)
+    trainer = RetinaNetTrainer(config.predict, classes, {}, {}, {})
+    bench = Bench("played", trainer, classes, (2,), nothing, nothing, workspace)
     gammas = tuple(QUALITY)
     space = Space(
         TrainSettings(epochs=EPOCHS),

@@ -24,7 +24,7 @@ from detray.flow.executor import InProcess
 from detray.flow.workspace import Workspace
 from detray.settings import convert, read_yaml
 from detray.store import Store
-from detray.tune import trial as trial_module
+from detray.tune import retinanet
 from detray.tune.budget import Budget
 from detray.verbs.base import Context, Outcome
 from detray.verbs.config import Config
@@ -118,8 +118,8 @@ def sharp(settings: TrainSettings, label: int) -> float:
 def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Played]:
     def start(sharpness: Sharpness, wanes: float = 0.0) -> Played:
         played = Played(sharpness, wanes)
-        monkeypatch.setattr(trial_module, "train", played)
-        monkeypatch.setattr(trial_module, "detections", lambda model, data: model.detect(data))
+        monkeypatch.setattr(retinanet, "train", played)
+        monkeypatch.setattr(retinanet, "detections", lambda model, data: model.detect(data))
         return played
 
     return start

@@ -2,15 +2,28 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detray.arrays import Floats, Ints
-from detray.detectors.data import TrainingData
 from detray.detectors.settings import TrainSettings
 
 
-def image_factors(data: TrainingData, names: list[str], settings: TrainSettings) -> Floats:
+class Labelled(Protocol):
+    """Pictures with the labels of their boxes, as `TrainingData` has them."""
+
+    @property
+    def labels(self) -> NDArray[Any]: ...
+
+    @property
+    def offsets(self) -> Ints: ...
+
+    def __len__(self) -> int: ...
+
+
+def image_factors(data: Labelled, names: list[str], settings: TrainSettings) -> Floats:
     """How often an epoch shows each image, ``[n]``; ``names`` of the classes by label.
 
     The largest of the factors that its classes have in ``oversample`` and by ``repeat_factor``, at least 1; and of an
@@ -29,18 +42,18 @@ def _by_class(names: list[str], chosen: Mapping[str, float]) -> Floats:
     return np.array([chosen.get(name, 1.0) for name in names] + [1.0])
 
 
-def _largest(data: TrainingData, by_label: Floats, least: float) -> Floats:
+def _largest(data: Labelled, by_label: Floats, least: float) -> Floats:
     """The largest of the values that an image's labels have, at least ``least``, ``[n]``."""
     result = np.full(len(data), float(least))
     np.maximum.at(result, _image_of(data), by_label[data.labels])
     return result
 
 
-def _image_of(data: TrainingData) -> Ints:
+def _image_of(data: Labelled) -> Ints:
     return np.repeat(np.arange(len(data)), np.diff(data.offsets))
 
 
-def _repeat_factors(data: TrainingData, n_classes: int, settings: TrainSettings) -> Floats:
+def _repeat_factors(data: Labelled, n_classes: int, settings: TrainSettings) -> Floats:
     """LVIS's factors by label, from the share of the images that hold the class."""
     if settings.repeat_factor is None:
         return np.ones(n_classes + 1)

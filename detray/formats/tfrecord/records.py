@@ -39,6 +39,12 @@ def checksum(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
+def framed(content: bytes) -> bytes:
+    """A record: its length and data, each with its checksum."""
+    head = _HEADER.pack(len(content), 0)[:8]
+    return head + _FOOTER.pack(checksum(head)) + content + _FOOTER.pack(checksum(content))
+
+
 def map_file(path: str) -> memoryview:
     """The bytes of a file, read only where they are looked at; unmapped once no view of them is left.
 

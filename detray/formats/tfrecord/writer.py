@@ -9,7 +9,7 @@ from detray.changes import Change, Changes
 from detray.formats.listing import MAX_BOXES
 from detray.formats.tfrecord.example import BrokenExample, message, parse_example
 from detray.formats.tfrecord.reader import count_boxes
-from detray.formats.tfrecord.records import checksum, map_file
+from detray.formats.tfrecord.records import checksum, framed, map_file
 
 _LENGTH, _CHECK = Struct("<Q"), Struct("<I")
 _COPY_BYTES = 1 << 20
@@ -44,8 +44,7 @@ def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
         own = {index: found for index in range(count or 0) if (found := changes.take(row + index))}
         if count is not None and (own or of_record[number]):
             content = _edited(content, count, own, of_record[number])
-            head = _LENGTH.pack(len(content))
-            yield head + _CHECK.pack(checksum(head)) + content + _CHECK.pack(checksum(content))
+            yield framed(content)
         else:
             yield bytes(data[position : end + _CHECK.size])
         row += count or 0

@@ -1,0 +1,1 @@
+"""The trainer ``command``: any training program, started as a process."""

@@ -1,0 +1,107 @@
+"""TensorBoard's event files of a program: its losses, read without TensorBoard or TensorFlow."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from detray.formats.tfrecord.records import map_file, records, spans
+from detray.pipeline.fields import In, from_protobuf, message_class
+
+CLASS_LOSS = ("classification_loss", "class_loss", "cls_loss")
+BOX_LOSS = ("localization_loss", "box_loss", "regularization_free_box_loss")
+"""In the names of curves: the Object Detection API's first, then what others call them."""
+DEPTH = 4
+"""Folders below the output in which event files are looked for."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of one number (tensorflow/core/framework/tensor.proto)."""
+
+    dtype: Annotated[int, In(1)] = 0
+    tensor_content: Annotated[bytes, In(4, "bytes")] = b""
+    float_val: Annotated[tuple[float, ...], In(5)] = ()
+    double_val: Annotated[tuple[float, ...], In(6, "double")] = ()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A point of a curve (tensorflow/core/framework/summary.proto)."""
+
+    tag: Annotated[str, In(1)] = ""
+    simple_value: Annotated[float | None, In(2)] = None
+    tensor: Annotated[Tensor | None, In(8)] = None
+
+    @property
+    def number(self) -> float | None:
+        """It, if it is one."""
+        if self.simple_value is not None or self.tensor is None:
+            return self.simple_value
+        tensor = self.tensor
+        stated = tensor.float_val or tensor.double_val
+        if stated:
+            return stated[0]
+        size = {1: "<f", 2: "<d"}.get(tensor.dtype)
+        is_one = size is not None and len(tensor.tensor_content) == struct.calcsize(size)
+        return float(struct.unpack(size, tensor.tensor_content)[0]) if size is not None and is_one else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Points of some curves."""
+
+    value: Annotated[tuple[Value, ...], In(1)] = ()
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened at a step (tensorflow/core/util/event.proto)."""
+
+    step: Annotated[int, In(2, "int64")] = 0
+    summary: Annotated[Summary | None, In(5)] = None
+
+
+@dataclass
+class Curves:
+    """The last point of each curve whose name says that it is a loss, in the event files below a folder."""
+
+    folder: Path
+    last: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _read: dict[Path, int] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Read what is new."""
+        for file in event_files(self.folder):
+            data = map_file(str(file))
+            start = self._read.get(file, 0)
+            (span, *_) = spans(data[start:], len(data), len(data))
+            for _, content in records(data[start:], span.start, span.end):
+                for tag, step, value in _points(content or b""):
+                    self.last[tag] = (step, value)
+            self._read[file] = start + span.end
+
+    def loss(self, names: tuple[str, ...]) -> float | None:
+        """The last value of the first curve that has one of some names."""
+        found = (value for name in names for tag, (_, value) in sorted(self.last.items()) if name in tag.lower())
+        return next(found, None)
+
+
+def event_files(folder: Path) -> list[Path]:
+    """Event files below a folder."""
+    patterns = ["*/" * depth + "*tfevents*" for depth in range(DEPTH)]
+    return sorted(file for pattern in patterns for file in folder.glob(pattern) if file.is_file())
+
+
+def _points(content: bytes) -> Iterator[tuple[str, int, float]]:
+    from google.protobuf.message import DecodeError
+
+    try:
+        read: Any = message_class(Event).FromString(content)
+    except DecodeError:
+        return
+    event: Event = from_protobuf(Event, read)
+    for value in event.summary.value if event.summary is not None else ():
+        if "loss" in value.tag.lower() and value.number is not None:
+            yield value.tag, event.step, value.number
