@@ -15,6 +15,7 @@ import standin
 from msgspec.structs import replace
 from test_command import RUN, run_tuning
 
+from detray.detectors.runtime import tensorflow
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.errors import UsageError
 from detray.formats.tfrecord.records import framed, map_file, records
@@ -131,7 +132,7 @@ def test_what_a_pipeline_config_has_no_field_for() -> None:
 def test_a_pipeline_config_is_tuned(store: Store, config: Config, tmp_path: Path) -> None:
     place = tmp_path / "own.config"
     place.write_text(SSD.read_text())
-    command = {"run": RUN, "config": str(place)}
+    command = {"run": [*RUN, "--seed", "{seed}"], "config": str(place)}
     freezing = {"config.train_config.freeze_variables": [["FeatureExtractor/Conv/.*"]]}
     space = {"focal_gamma": [1.5], **freezing}
     outcome = run_tuning(
@@ -164,7 +165,7 @@ def test_curves_are_read_as_they_grow(tmp_path: Path) -> None:
 
 @pytest.mark.slow  # TensorFlow, which writes what is read
 def test_curves_are_read_as_tensorflow_writes_them(tmp_path: Path) -> None:
-    import tensorflow as tf
+    tf, _ = tensorflow()
 
     with tf.summary.create_file_writer(str(tmp_path)).as_default():
         tf.summary.write("Loss/classification_loss", tf.constant(0.5), step=3)
@@ -187,7 +188,7 @@ for epoch in (1, 2):
 @pytest.mark.slow  # TensorFlow, which runs the model
 def test_an_exported_model_is_run(store: Store, config: Config, tmp_path: Path) -> None:
     """A model that sees the same two boxes in each picture."""
-    import tensorflow as tf
+    tf, _ = tensorflow()
 
     class Two(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])

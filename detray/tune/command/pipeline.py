@@ -60,7 +60,7 @@ class Pipeline:
 
     def own(self, name: str) -> Any:
         place = name.removeprefix(OWN)
-        apply("", {place: None})  # which refuses what is no field
+        apply(self.file.text, {place: None})  # which refuses what is no field
         found: Any = self.file.config
         for part in place.split("."):
             found = getattr(found, part, None)
