@@ -161,8 +161,10 @@ class _Watch:
         start = monotonic()
         while True:
             code = program.poll()  # before its reports: what it wrote last is not missed
-            self._curves()
-            if self._look(is_over=code is not None) or code == 0:
+            self.curves.look()
+            is_enough = self._look(is_over=code is not None)
+            self._require_finite()
+            if is_enough or code == 0:
                 break
             if code is not None:
                 raise DetrayError(ended(code, clock.log))
@@ -174,8 +176,7 @@ class _Watch:
                 ended(0, clock.log, f"the program ended without a report: it wrote no {kind} into {{output}}")
             )
 
-    def _curves(self) -> None:
-        self.curves.look()
+    def _require_finite(self) -> None:
         for tag, (step, value) in self.curves.last.items():
             if not math.isfinite(value):
                 raise DetrayError(f"{tag} is {value} at step {step}, in the program's event files")
