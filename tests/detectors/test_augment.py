@@ -46,6 +46,19 @@ def policy(request):
     return Augmentation(POLICIES[request.param])
 
 
+@pytest.mark.parametrize("name", [name for name, chosen in POLICIES.items() if not loses_boxes(chosen)])
+def test_boxes_that_cannot_be_lost_need_no_look_after_each_change(name, monkeypatch):
+    scene = Scene(
+        _scene().pixels, np.array([[30, 20, 70, 40], [0, 0, 96, 9.3]], np.float32), np.array([5, 6], np.int32)
+    )
+    spared = [Augmentation(POLICIES[name])(*scene, (0, seed)) for seed in range(20)]
+    monkeypatch.setattr(augment, "loses_boxes", lambda chosen: True)
+    looked = [Augmentation(POLICIES[name])(*scene, (0, seed)) for seed in range(20)]
+    for ours, theirs in zip(spared, looked, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_the_box_goes_with_the_pixels(policy, request):
     name = request.node.callspec.params["policy"]
     for seed in range(30):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detray.arrays import Floats32, Ints32, Pixels
-from detray.detectors.augmentation.settings import AugmentationSettings, Policy
+from detray.detectors.augmentation.settings import AugmentationSettings, Policy, loses_boxes
 from detray.detectors.augmentation.transforms import albumentations, transforms
 from detray.errors import DetrayError
 
@@ -54,13 +54,17 @@ class Augmentation:
         found: dict[tuple[int, int], Any] = self._own.composed
         if (height, width) not in found:
             found[height, width] = compose(
-                lambda library: transforms(library, self._chosen, height, width), str(self._chosen)
+                lambda library: transforms(library, self._chosen, height, width),
+                str(self._chosen),
+                checks_boxes=loses_boxes(self._chosen),
             )
         return found[height, width]
 
 
-def compose(make: Callable[[Any], list[Any]], name: str) -> Any:
+def compose(make: Callable[[Any], list[Any]], name: str, *, checks_boxes: bool = True) -> Any:
     """The library's composition of the transforms that ``make(library)`` gives.
+
+    ``checks_boxes``: after each of them, not only at the end: for those that move boxes out of the picture.
 
     Raises:
         DetrayError: it takes no such argument; ``name`` says whose.
@@ -72,7 +76,11 @@ def compose(make: Callable[[Any], list[Any]], name: str) -> Any:
             return library.Compose(
                 make(library),
                 bbox_params=library.BboxParams(
-                    format="pascal_voc", label_fields=["labels"], clip=True, min_visibility=MIN_VISIBILITY
+                    format="pascal_voc",
+                    label_fields=["labels"],
+                    clip=True,
+                    min_visibility=MIN_VISIBILITY,
+                    check_each_transform=checks_boxes,
                 ),
             )
         except UserWarning as warning:
