@@ -126,6 +126,12 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     _add_common(demo)
     _add_init(verbs.add_parser("init", help="write a configuration for a data set", description=_INIT))
+    _add_compare(
+        verbs.add_parser(
+            "compare", help="output folders side by side: before and after", description=_COMPARE,
+            epilog=_COMPARE_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )  # fmt: skip
     schema = verbs.add_parser(
         "schema", help="print every table: columns, types, units, meaning", description="Print the tables' columns."
     )
@@ -133,6 +139,31 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     schema.add_argument("--json", action="store_true", help="as JSON")
     schema.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     return parser
+
+
+_COMPARE = (
+    "Compare output folders: classes, causes, findings, settings and annotations, as tables and one page.\n"
+    "Every difference is a later folder less the first one."
+)
+_COMPARE_EXAMPLES = """examples:
+  detray compare out/before out/after
+  detray compare out/today --baseline out/main --fail-if-worse .01
+
+exit codes: as of the other verbs, and 1 where a class is worse than --fail-if-worse allows"""
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folders", nargs="+", metavar="OUT", help="output folders, the earliest first")
+    parser.add_argument("--baseline", metavar="OUT", help="the folder before all others")
+    parser.add_argument(
+        "--fail-if-worse",
+        metavar="AP",
+        type=float,
+        help="exit 1 where the AP of a class, or their mean, fell by more, and its interval leaves no doubt of it",
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder of the results (default: out/compare)")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 _INIT = (

@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _schema(options)
         if options.verb == "init":
             return _init(options)
+        if options.verb == "compare":
+            return _compare(options)
         if arguments is None:
             termination.listen()
         return _run(options)
@@ -276,6 +278,22 @@ def _init(options: argparse.Namespace) -> int:
     path.write_text(configuration(values, command), "utf-8")
     print(f"configuration: {path}\nnext: {command}")
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from detray import console
+    from detray.verbs import compare
+
+    code, output, tables, lines = compare.run(options)
+    if options.json:
+        print(compare.as_json(output, tables, lines, code))
+        return code
+    for table in tables:
+        console.show(table.title, table.columns, table.rows)
+        print()
+    for line in lines:
+        print(console.printable(line))
+    return code
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -86,6 +86,10 @@ IMAGE = (
     _text("file_name", "The picture, below its split's image folder"),
 )
 CLASS = (_id("category_id", "The class", required=True), _text("category_name", "The class's name"))
+FOLDERS = (
+    _text("earlier", "The output folder that is compared against", required=True),
+    _text("later", "The output folder that is compared with it", required=True),
+)
 MAYBE_CLASS = (_id("category_id", "The class, where it is about one"), _text("category_name", "The class's name"))
 BOX = (
     _number("x", "Left edge; NULL where not finite", "px"),
@@ -675,6 +679,94 @@ _TABLES = (
             _text("after", "The annotation after, as JSON; NULL for drop"),
             _text("reason", "The rule or label error kind that asked for it", required=True),
             _text("reason_id", "finding_id, where a finding asked for it"),
+        ),
+    ),
+    Table(
+        "compared_classes",
+        "compare",
+        "class of two output folders, and their mean",
+        (
+            RUN,
+            *FOLDERS,
+            SPLIT,
+            *MAYBE_CLASS,
+            _number("ap_earlier", "AP as the earlier folder has it, on all its images", "0 to 1"),
+            _number("ap_later", "AP as the later folder has it, on all its images", "0 to 1"),
+            _count("n_images", "Images with boxes of the class that both folders have"),
+            _number("paired_earlier", "The earlier model's AP on these, by the later folder's annotations", "0 to 1"),
+            _number("paired_later", "The later model's AP on these", "0 to 1"),
+            _number("delta", "paired_later - paired_earlier; where no image is shared ap_later - ap_earlier"),
+            _number("delta_low", "Lower end of the paired interval; NULL without shared images", INTERVAL_UNIT),
+            _number("delta_high", "Upper end of the paired interval; NULL without shared images", INTERVAL_UNIT),
+            _text("verdict", "Of the later folder: better, worse or unclear; NULL without an interval"),
+        ),
+    ),
+    Table(
+        "compared_causes",
+        "compare",
+        "class and cause of two output folders",
+        (
+            RUN,
+            *FOLDERS,
+            SPLIT,
+            *CLASS,
+            _text("cause", "The cause's name", required=True),
+            _text("change", "new, gone or stays", required=True),
+            Column("rank_earlier", pa.int32(), "Its rank in the earlier folder"),
+            Column("rank_later", pa.int32(), "Its rank in the later folder"),
+            _number("confidence_earlier", "Its confidence in the earlier folder", "0 to 1"),
+            _number("confidence_later", "Its confidence in the later folder", "0 to 1"),
+        ),
+    ),
+    Table(
+        "compared_findings",
+        "compare",
+        "rule, severity and split of two output folders",
+        (
+            RUN,
+            *FOLDERS,
+            _text("rule", "The rule's code", required=True),
+            Column("severity", pa.int8(), "0 info, 1 suspect, 2 warning, 3 error, 4 fatal", required=True),
+            _text("severity_name", "The severity in words", required=True),
+            _text("split", "The data split; NULL where it is about several"),
+            _count("n_earlier", "Findings in the earlier folder"),
+            _count("n_later", "Findings in the later folder"),
+            _count("delta", "n_later - n_earlier"),
+        ),
+    ),
+    Table(
+        "compared_settings",
+        "compare",
+        "configuration key that differs",
+        (
+            RUN,
+            *FOLDERS,
+            _text("key", "The key, dotted", required=True),
+            _text("value_earlier", "Its value in the earlier folder; NULL where not set"),
+            _text("value_later", "Its value in the later folder; NULL where not set"),
+        ),
+    ),
+    Table(
+        "compared_annotations",
+        "compare",
+        "annotation of a shared image that differs",
+        (
+            RUN,
+            *FOLDERS,
+            SPLIT,
+            _text("file_name", "The picture", required=True),
+            _text("change", "added, removed, moved, relabelled, or relabelled and moved (from IoU .5)", required=True),
+            *(
+                column
+                for when in ("earlier", "later")
+                for column in (
+                    _text(f"category_name_{when}", f"Its class in the {when} folder"),
+                    *(
+                        _number(f"{side}_{when}", f"Its box there: {side}", "px")
+                        for side in ("x", "y", "width", "height")
+                    ),
+                )
+            ),
         ),
     ),
     Table(

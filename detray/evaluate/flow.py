@@ -11,6 +11,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 
 from detray.evaluate import steps, summary, unscored
@@ -101,7 +102,8 @@ def evaluate(
     elsewhere = _elsewhere(flow, work, pieces, keys, matched, expected)
     return Outcome(
         counts={name: count + compared.counts.get(name, 0) for name, count in unscored.counts(n, left_out).items()},
-        facts={"model": work.model, "left_out": left_out},
+        facts={"model": work.model, "left_out": left_out}
+        | {"gains": {split.split: msgspec.to_builtins(split.gain) for split in found if split.gain is not None}},
         seeds={"bootstrap": settings.seed},
         summary=[*summary.tables(found, work.other, work.protocol.title), *compared.summary],
         notes=[

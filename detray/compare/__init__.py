@@ -1,0 +1,1 @@
+"""Output folders side by side: what changed from the earlier to the later one."""
