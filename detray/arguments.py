@@ -38,6 +38,11 @@ VERBS = {
         ("audit",),
         ("dataset/", "annotations.json --images pictures/ --fail-on error"),
     ),
+    "split": Verb(
+        "divide a data set into train, val and test that share no scene",
+        ("split", "audit"),
+        ("dataset/ --val .2 --test 0", "annotations.json --images pictures/ --group prefix:_"),
+    ),
     "train": Verb(
         "train the small RetinaNet",
         ("train", "detector"),

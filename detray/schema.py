@@ -278,6 +278,20 @@ _TABLES = (
         ),
     ),
     Table(
+        "divided",
+        "split",
+        "image and the part it goes to",
+        (
+            RUN,
+            SPLIT,
+            _id("image_id", "The image; NULL where its source gives none"),
+            _text("file_name", "The picture, below its split's image folder"),
+            _text("part", "The part it goes to: train, val or test", required=True),
+            _count("group", "Images of one group are in one part: near-duplicates, bursts, what split.group names"),
+            _count("group_images", "Images of the group"),
+        ),
+    ),
+    Table(
         "drawn_twice",
         "audit",
         "pair of splits, class and IoU threshold of pictures that are drawn twice",

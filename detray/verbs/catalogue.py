@@ -4,7 +4,7 @@ from importlib import import_module
 
 from detray.verbs.base import StageDefinition
 
-STAGES = ("ingest", "audit", "train", "predict", "evaluate", "diagnose", "tune", "folds", "clean", "report")
+STAGES = ("ingest", "audit", "split", "train", "predict", "evaluate", "diagnose", "tune", "folds", "clean", "report")
 
 
 def definition(name: str) -> StageDefinition:

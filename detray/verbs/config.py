@@ -14,6 +14,7 @@ from detray.evaluate.settings import EvaluateSettings
 from detray.formats.settings import DatasetSettings
 from detray.report.settings import ReportSettings
 from detray.settings import Section
+from detray.split.settings import DivideSettings
 from detray.store import absolute
 from detray.tune.settings import TuneSettings
 
@@ -28,6 +29,7 @@ class Config(Section, frozen=True):
     dataset: DatasetSettings = DatasetSettings()
     cluster: ClusterSettings = ClusterSettings()
     audit: AuditSettings = AuditSettings()
+    split: DivideSettings = DivideSettings()
     detector: DetectorSettings = DetectorSettings()
     train: TrainSettings = TrainSettings()
     predict: PredictSettings = PredictSettings()

@@ -19,7 +19,7 @@ from detray.verbs.config import Config
 
 WITH_DETECTIONS = ("predict", "evaluate", "diagnose", "clean", "report", "run")
 """Verbs whose second file holds detections, or the model that makes them."""
-DATA_ONLY = ("ingest", "audit", "clean", "report")
+DATA_ONLY = ("ingest", "audit", "split", "clean", "report")
 """Verbs that are about data: with plain files there is no detector to judge these by."""
 
 

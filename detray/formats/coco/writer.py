@@ -1,7 +1,8 @@
 """COCO JSON written back, part by part: what is not changed keeps its very bytes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -43,6 +44,73 @@ def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
             is_first = False
         position = found.end - 1
     yield from _copied(file, position, file.size)
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What is taken of a file.
+
+    Attributes:
+        path: the file.
+        images, annotations: their places in its lists.
+        image_shift, annotation_shift: what is added to ids.
+        below: a folder that is put before file names.
+    """
+
+    path: str
+    images: frozenset[int]
+    annotations: frozenset[int]
+    image_shift: int = 0
+    annotation_shift: int = 0
+    below: str = ""
+
+
+def select(sources: Sequence[Taking]) -> Iterator[bytes]:
+    """One file of some images and annotations of several, with all else that the first holds, piece by piece.
+
+    Raises:
+        DetrayError: one cannot be read.
+    """
+    first = open_json(sources[0].path)
+    position = 0
+    for found in find_lists(first, ("images", "annotations"), exact=True):
+        yield from _copied(first, position, found.start + 1)
+        is_first = True
+        for source in sources:
+            for element in _taken(source, found.name):
+                yield (b"" if is_first else b",") + element
+                is_first = False
+        position = found.end - 1
+    yield from _copied(first, position, first.size)
+
+
+def _taken(source: Taking, name: str) -> Iterator[bytes]:
+    """The elements of the list ``name`` that are taken."""
+    wanted = source.images if name == "images" else source.annotations
+    file, row = open_json(source.path), 0
+    for found in find_lists(file, ("images", "annotations", "categories"), exact=True):
+        for start, end in cut(file, found, exact=True) if found.name == name else ():
+            text = file.read(start, end)
+            for one, last in elements(text) or []:
+                element = text[one:last]
+                if element.strip():
+                    if row in wanted:
+                        yield _moved(element, source, name)
+                    row += 1
+
+
+def _moved(element: bytes, source: Taking, name: str) -> bytes:
+    """An element with its ids and its file name as they are in the new file."""
+    if not (source.image_shift or source.annotation_shift or source.below):
+        return element
+    fields: dict[str, Any] = dict(_FIELDS.decode(element))
+    shifts = {"id": source.image_shift} if name == "images" else {
+        "id": source.annotation_shift, "image_id": source.image_shift
+    }  # fmt: skip
+    fields |= {key: msgspec.json.decode(fields[key]) + shift for key, shift in shifts.items() if key in fields}
+    if name == "images" and source.below:
+        fields["file_name"] = f"{source.below}/{msgspec.json.decode(fields['file_name'])}"
+    return msgspec.json.encode(fields)
 
 
 def _copied(file: JsonFile, start: int, end: int) -> Iterator[bytes]:

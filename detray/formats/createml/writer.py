@@ -1,18 +1,23 @@
 """CreateML JSON written back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from detray.changes import Change, Changes
 from detray.formats.byte_edits import Edit
 from detray.formats.createml.reader import boxes_of
 from detray.formats.json.places import Path, Place, put
-from detray.formats.json.rewriting import Drawing, rewrite_drawing
+from detray.formats.json.rewriting import Drawing, rewrite_drawing, select_records
 
 
 def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     """A file with some of its boxes changed."""
     return rewrite_drawing(path, changes, _DRAWING)
+
+
+def select(path: str, kept: Set[int]) -> Iterator[bytes]:
+    """A file with some of its images only."""
+    return select_records(path, kept, lambda top: (top, list(top.spans)))
 
 
 def _boxes(value: Any) -> list[Path]:

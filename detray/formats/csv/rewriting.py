@@ -74,6 +74,22 @@ def rewrite_lines(path: str, changes: Changes, how: Writing) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
+def select_lines(path: str, taken: Mapping[str, bool], how: Writing) -> Iterator[bytes]:
+    """The lines of a file whose image is ``taken``, piece by piece: all images, by the end of the path that a line
+    states."""
+    with open_file(path) as file:
+        if how.has_header:
+            yield file.readline(MAX_LINE_BYTES)
+        for line in file:
+            if next((taken[end] for end in _ends(_name(line, how)) if end in taken), False):
+                yield line
+
+
+def _ends(path: str) -> Iterator[str]:
+    parts = path.replace("\\", "/").split("/")
+    return ("/".join(parts[start:]) for start in range(len(parts)))
+
+
 def corner_fields(change: Change, was: Fields, columns: tuple[str, str, str, str]) -> dict[str, bytes]:
     """What a change sets of corners in pixels."""
     if change.box is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import quoteattr
@@ -44,6 +44,24 @@ def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
             yield _edited(text, own, new[number]) if own or new[number] else text
         while piece := file.read(_COPY_BYTES):
             yield piece
+
+
+def select(path: str, kept: Set[int]) -> Iterator[bytes]:
+    """A file with some of its images only, piece by piece.
+
+    Raises:
+        DetrayError: it cannot be read.
+    """
+    with open_file(path) as file:
+        starts, size, _ = starts_of(path)
+        yield file.read(starts[0] if starts else -1)
+        for number, (start, end) in enumerate(pairwise([*starts, size])):
+            text = file.read(end - start)
+            content = element_text(text)
+            if number in kept:
+                yield text
+            elif end == size:
+                yield text[len(content) :]
 
 
 def _shapes(text: bytes) -> list[int]:

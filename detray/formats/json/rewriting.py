@@ -1,7 +1,7 @@
 """JSON of drawing tools written back: what is not changed keeps its very bytes."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,25 @@ def rewrite_drawing(path: str, changes: Changes, how: Drawing) -> Iterator[bytes
     data = apply_edits(text, edits)
     for at in range(0, len(data), _COPY_BYTES):
         yield data[at : at + _COPY_BYTES]
+
+
+def select_records(
+    path: str, kept: Set[int], images: Callable[[Place], tuple[Place, list[str | int]]]
+) -> Iterator[bytes]:
+    """A file with some of its records only, piece by piece.
+
+    Args:
+        path: the file.
+        kept: numbers of records.
+        images: the list or object that holds the records, and the steps that lead to them, in their order.
+
+    Raises:
+        DetrayError: it cannot be read.
+    """
+    file = open_json(path)
+    text = file.read(file.start, file.size)
+    place, steps = images(whole_place(text))
+    yield apply_edits(text, relist(place, [step for number, step in enumerate(steps) if number not in kept]))
 
 
 def _boxes(record: Place, how: Drawing) -> tuple[Any, list[Path]]:

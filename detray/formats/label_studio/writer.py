@@ -1,13 +1,13 @@
 """Label Studio JSON written back. What has a result's id, such as its text or choices, goes with it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from detray.changes import Change, Changes
 from detray.errors import DetrayError
 from detray.formats.byte_edits import Edit
 from detray.formats.json.places import Path, Place, put
-from detray.formats.json.rewriting import Drawing, rewrite_drawing
+from detray.formats.json.rewriting import Drawing, rewrite_drawing, select_records
 from detray.formats.label_studio.reader import DONE, PARTS, SIZE, is_box, results_of
 from detray.formats.outline import points, redrawn
 from detray.formats.values import Defects
@@ -18,6 +18,11 @@ _NEW = "rectanglelabels"
 def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     """A file with some of its results changed."""
     return rewrite_drawing(path, changes, _DRAWING)
+
+
+def select(path: str, kept: Set[int]) -> Iterator[bytes]:
+    """A file with some of its images only."""
+    return select_records(path, kept, lambda top: (top, list(top.spans)))
 
 
 def _boxes(task: Any) -> list[Path]:

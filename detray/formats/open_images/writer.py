@@ -1,11 +1,11 @@
 """Open Images CSV written back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from detray.changes import Change, Changes
 from detray.files import PICTURE_SUFFIXES
 from detray.formats.csv.lines import header
-from detray.formats.csv.rewriting import Fields, Writing, rewrite_lines
+from detray.formats.csv.rewriting import Fields, Writing, rewrite_lines, select_lines
 
 _SIDES = ("XMin", "YMin", "XMax", "YMax")
 
@@ -13,6 +13,11 @@ _SIDES = ("XMin", "YMin", "XMax", "YMax")
 def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     """A file with some of its lines changed, piece by piece."""
     return rewrite_lines(path, changes, Writing(header(path), "ImageID", _values, _name))
+
+
+def select(path: str, taken: Mapping[str, bool]) -> Iterator[bytes]:
+    """The lines of images that are taken."""
+    return select_lines(path, taken, Writing(header(path), "ImageID", _values))
 
 
 def _values(change: Change, was: Fields) -> dict[str, bytes]:

@@ -3,11 +3,11 @@
 An image whose last box is dropped is in it no more: the tools that read it want a box in each line.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from detray.changes import Change, Changes
 from detray.formats.csv.lines import header
-from detray.formats.csv.rewriting import Fields, Writing, corner_fields, rewrite_lines
+from detray.formats.csv.rewriting import Fields, Writing, corner_fields, rewrite_lines, select_lines
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -15,6 +15,11 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     """A file with some of its lines changed, piece by piece."""
     return rewrite_lines(path, changes, Writing(header(path), "filename", _values))
+
+
+def select(path: str, taken: Mapping[str, bool]) -> Iterator[bytes]:
+    """The lines of images that are taken."""
+    return select_lines(path, taken, Writing(header(path), "filename", _values))
 
 
 def _values(change: Change, was: Fields) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """TFRecords written back, record by record: features that are not changed keep their very bytes."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from struct import Struct
 from typing import Any
 
@@ -51,6 +51,23 @@ def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
         position, number = end + _CHECK.size, number + 1
     for at in range(position, len(data), _COPY_BYTES):
         yield bytes(data[at : at + _COPY_BYTES])
+
+
+def select(path: str, kept: Set[int]) -> Iterator[bytes]:
+    """A file with some of its records only, piece by piece.
+
+    Raises:
+        DetrayError: it cannot be read.
+    """
+    data = map_file(path)
+    position = number = 0
+    while (start := position + _LENGTH.size + _CHECK.size) <= len(data):
+        end = start + _LENGTH.unpack_from(data, position)[0] + _CHECK.size
+        if end > len(data):
+            break
+        if number in kept:
+            yield bytes(data[position:end])
+        position, number = end, number + 1
 
 
 def _count(content: bytes) -> int | None:

@@ -1,12 +1,12 @@
 """VIA JSON written back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from detray.changes import Change, Changes
 from detray.formats.byte_edits import Edit
 from detray.formats.json.places import Path, Place, put, relist
-from detray.formats.json.rewriting import Drawing, rewrite_drawing
+from detray.formats.json.rewriting import Drawing, rewrite_drawing, select_records
 from detray.formats.outline import redrawn
 from detray.formats.values import Defects
 from detray.formats.via.reader import OWN, PROJECT, box_of, class_field, regions_of
@@ -19,9 +19,19 @@ def rewrite(path: str, changes: Changes) -> Iterator[bytes]:
     return rewrite_drawing(path, changes, _DRAWING)
 
 
-def _records(top: Place) -> list[Place]:
+def select(path: str, kept: Set[int]) -> Iterator[bytes]:
+    """A file with some of its images only."""
+    return select_records(path, kept, _images)
+
+
+def _images(top: Place) -> tuple[Place, list[str | int]]:
     images = top.at((PROJECT,)) or top
-    return [found for name in images.spans if not str(name).startswith(OWN) and (found := images.at((name,)))]
+    return images, [name for name in images.spans if not str(name).startswith(OWN)]
+
+
+def _records(top: Place) -> list[Place]:
+    images, names = _images(top)
+    return [found for name in names if (found := images.at((name,)))]
 
 
 def _boxes(value: Any) -> list[Path]:
