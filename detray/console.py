@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.table import Table as RichTable
+
+    from detray.flow.outcome import Table
 
 EVERY = 10.0
 """Seconds between two lines of progress where the output is no terminal."""
@@ -44,6 +47,8 @@ class Bar:
         self._before: int | None = None
         self._first: tuple[int, float] | None = None
         self._told = ""
+        self._left: tuple[float, float] | None = None
+        self._table: Table | None = None
 
     def stage(self, name: str, status: str) -> None:
         """A stage has begun or ended."""
@@ -57,7 +62,7 @@ class Bar:
         """A step of ``total`` tasks begins."""
         self.close()
         self._label, self._total, self._done = printable(label), total, 0
-        self._before = self._first = None
+        self._before = self._first = self._left = self._table = None
         self._told = ""
         self._start = self._shown = time.monotonic()
         if self._stream.isatty():
@@ -86,10 +91,22 @@ class Bar:
 
     def tell(self, text: str, left: float | None = None) -> None:
         """What has happened in the step that goes on; ``left``: seconds until its end."""
-        self._told = printable(text) + (f", about {_duration(left)} left" if left is not None else "")
+        self._told = printable(text)
+        self._left = None if left is None else (time.monotonic(), left)
         if self._live is None:
-            self._print(f"  {self._told}")
+            self._print(f"  {self._news()}")
             self._shown = time.monotonic()
+
+    def show(self, table: Table) -> None:
+        """What is known in the step that goes on, below its line; on terminals only."""
+        self._table = table
+
+    def _news(self) -> str:
+        """What was told last; the time left goes on to shrink until there is more to tell."""
+        if self._left is None:
+            return self._told
+        at, left = self._left
+        return f"{self._told}, about {_duration(max(left - (time.monotonic() - at), 0.0))} left"
 
     def close(self) -> None:
         """End the step that is open, if one is."""
@@ -112,15 +129,19 @@ class Bar:
 
     def _drawing(self) -> RenderableType:
         from rich.progress_bar import ProgressBar
-        from rich.table import Table
+        from rich.table import Table as RichTable
         from rich.text import Text
 
-        line = Table.grid(padding=(0, 1))
+        line = RichTable.grid(padding=(0, 1))
         for _ in range(3):
             line.add_column(no_wrap=True)
         bar = ProgressBar(max(self._total, 1), self._done if self._total else 1, width=BAR_WIDTH)
-        line.add_row(Text(f"  {self._label}"), bar, Text(self._told or self._state()))
-        return line
+        line.add_row(Text(f"  {self._label}"), bar, Text(self._news() if self._told else self._state()))
+        if self._table is None:
+            return line
+        from rich.console import Group
+
+        return Group(line, Text(printable(self._table.title), "bold"), _drawn(self._table.columns, self._table.rows))
 
     def _print(self, text: str) -> None:
         self._stream.write(f"{text}\n")
@@ -166,18 +187,25 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], stre
     if not stream.isatty():
         stream.write(f"{table(title, columns, rows)}\n")
         return
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    drawn = _drawn(columns, rows)
+    console = _terminal(stream)
+    console.print(Text(printable(title), "bold"), drawn if rows else "(none)", sep="\n")
+
+
+def _drawn(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RichTable:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for name, is_number in zip(columns, _are_numbers(columns, rows), strict=True):
         justify: Literal["left", "right"] = "right" if is_number else "left"
         drawn.add_column(Text(name), justify=justify, no_wrap=is_number, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(_cell(value, MAX_LAST_CELL)) for value in row))
-    console = _terminal(stream)
-    console.print(Text(printable(title), "bold"), drawn if rows else "(none)", sep="\n")
+    return drawn
 
 
 def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[bool]:

@@ -646,7 +646,7 @@ _TABLES = (
             RUN,
             TRIAL,
             EPOCH,
-            _flag("is_kept", "The epoch that the trial is", required=True),
+            _flag("is_kept", "The epoch that the trial is; while it runs (tune/_partial) false", required=True),
             *CLASS,
             _number("ap", "COCO AP on the validation split", "0 to 1"),
             _number("ap50", "AP at IoU .5", "0 to 1"),

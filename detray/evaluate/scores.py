@@ -38,11 +38,16 @@ class Scores:
 
 
 def class_scores(
-    gt: GroundTruth, detections: pa.Table, class_ids: Sequence[int], groups: ImageGroups | None = None
+    gt: GroundTruth,
+    detections: pa.Table,
+    class_ids: Sequence[int],
+    groups: ImageGroups | None = None,
+    grouped: Sequence[int] | None = None,
 ) -> Scores:
     """Score ``detections`` (columns of the table predictions) against ``gt``.
 
-    Classes other than ``class_ids`` are left out.
+    Classes other than ``class_ids`` are left out. What is without each group is computed of ``grouped`` only, of the
+    others NaN; None: of all.
     """
     dt = Detections(
         numpy(detections, "image_id"),
@@ -60,12 +65,12 @@ def class_scores(
         )
 
     ap = np.empty((len(class_ids), len(IOU_THRESHOLDS)))
-    left_out = np.empty((groups.number if groups else 0, len(class_ids)))
+    left_out = np.full((groups.number if groups else 0, len(class_ids)), np.nan)
     for place, category in enumerate(class_ids):
         rows = np.flatnonzero(found.kept & (dt.category == category))
         boxes_of_class = np.flatnonzero(truth & (gt.category == category))
         ap[place] = score(rows, len(boxes_of_class))
-        if groups:
+        if groups and (grouped is None or category in grouped):
             row_group, box_group = groups.of(dt.image[rows]), groups.of(gt.image[boxes_of_class])
             for group in range(groups.number):
                 left_out[group, place] = score(rows[row_group != group], int((box_group != group).sum())).mean()

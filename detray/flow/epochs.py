@@ -30,6 +30,7 @@ class Epochs:
         total: epochs of each.
         describe: an epoch in words, by its file and the one of the epoch before.
         progress: who is told.
+        seen: called with each epoch, by the name of its training, those that were there before too.
         ended: whether a training, by name, has come to its end, maybe before its last epoch.
     """
 
@@ -38,6 +39,7 @@ class Epochs:
     describe: Callable[[bytes, bytes | None], str]
     progress: Progress
     ended: Callable[[str], bool] = lambda name: False
+    seen: Callable[[str, bytes], None] = lambda name, content: None
     _seen: dict[str, int] = field(default_factory=dict)
     _last: dict[str, bytes] = field(default_factory=dict)
     _first: tuple[int, float] | None = None
@@ -52,8 +54,7 @@ class Epochs:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
-        if error[0] is None:
-            self._look()
+        self._look(tell=error[0] is None)
 
     def _watch(self) -> None:
         is_local = all(run.store.is_local for run in self.runs.values())
@@ -66,6 +67,7 @@ class Epochs:
                 while (content := run.read(epoch_file(self._seen.get(name, 0) + 1))) is not None:
                     before = self._last.get(name)
                     self._seen[name], self._last[name] = self._seen.get(name, 0) + 1, content
+                    self.seen(name, content)
                     if tell:
                         self._tell(name, self.describe(content, before))
 

@@ -52,6 +52,10 @@ class Progress(Protocol):
         """What has happened in the step that goes on; ``left``: seconds until its end."""
         ...
 
+    def show(self, table: Table) -> None:
+        """What is known in the step that goes on, in the place of what was shown before; on terminals only."""
+        ...
+
 
 class Silent:
     """No progress at all."""
@@ -63,3 +67,5 @@ class Silent:
     def note(self, text: str) -> None: ...
 
     def tell(self, text: str, left: float | None = None) -> None: ...
+
+    def show(self, table: Table) -> None: ...

@@ -14,6 +14,8 @@ from detray.tune.prepare import read_truth
 from detray.tune.proof import GROUPS
 from detray.tune.trainer import Trainer
 
+NO_IMAGES: Ints = np.zeros(0, np.int64)
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -55,7 +57,7 @@ class Bench:
     def proof_truth(self) -> GroundTruth:
         return read_truth(self.proof_kept)
 
-    def image_groups(self, image_ids: Ints) -> ImageGroups:
-        """Of the proof, by the pictures that were looked at."""
-        images = np.union1d(image_ids, self.proof_truth.image)
+    def image_groups(self, truth: GroundTruth, image_ids: Ints = NO_IMAGES) -> ImageGroups:
+        """Of the pictures with ground truth, and of further ones that were looked at."""
+        images = np.union1d(image_ids, truth.image)
         return ImageGroups(images, min(GROUPS, len(images)))

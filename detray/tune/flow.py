@@ -1,19 +1,23 @@
 """``detray tune``: search the train settings for the focus classes, and prove the gain on fresh seeds."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
+from detray.detectors.training.events import event_file
+from detray.detectors.training.history import EVENTS
 from detray.errors import DetrayError, UsageError
 from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
 from detray.flow.step import NoFacts, Output, Resources, Step
 from detray.pipeline.read import PipelineFile
-from detray.tune import rows, summary
+from detray.tune import live, rows, summary
 from detray.tune.auto import Auto, Grounds, auto_space, read_remedies
 from detray.tune.bench import Bench
+from detray.tune.board import Board
 from detray.tune.finals import Candidate, best_candidate, finals
 from detray.tune.focus import find_focus, read_classes
 from detray.tune.proof_stage import ProofStage, proof_stage, require_boxes
@@ -22,7 +26,7 @@ from detray.tune.settings import TuneSettings
 from detray.tune.space import Space, require_settable, require_whole_grid, search_space
 from detray.tune.survey import survey
 from detray.tune.trainer import Preparation, TrainerKind
-from detray.tune.trial import LOG, End, Trial, described, place, read_model, run_trial
+from detray.tune.trial import LOG, End, Trial, described, epochs, place, read_model, run_trial
 from detray.tune.winner import as_pipeline, changes, sentence
 
 BEST = "best"
@@ -79,6 +83,8 @@ def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
     files = {f"{BEST}/model/{name}": content for name, content in model.items()}
     files[f"{BEST}/config.yaml"] = task.configure(list(model)).encode()
     for end in ends:
+        if points := [live.point(bench, number, one) for number, one in enumerate(epochs(bench, end.trial), 1)]:
+            files[f"{live.CURVES}/{end.trial.trial_id}/{EVENTS}"] = event_file(points)
         if (log := place(bench, end.trial).read(LOG)) is not None:
             files[f"{LOGS}/{end.trial.trial_id}.log"] = log
     if task.pipeline is not None:
@@ -129,12 +135,13 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
     flow.progress.step("search", search.size)
     flow.progress.advance(0)
     search.budget.begin()
-    with flow.timed("search"), _epochs(flow, search, search.ids):
+    board = Board(search, lambda: {trial.trial_id: trial for trial in search.trials})
+    with flow.timed("search"), _told(flow, board), _epochs(flow, board, search.ids):
         run_search(search, flow.progress.advance)
     if (end := search.ends[search.baseline.trial_id]).status != "completed":
         raise DetrayError(f"the baseline, the configuration as given, could not be trained: {end.error}")
     proven = finals(search)
-    with _epochs(flow, search, proven):
+    with _told(flow, board := Board(search, lambda: proven)), _epochs(flow, board, proven):
         proofs = flow.map(PROVE, bench, proven, resources=Resources(bench.cpus, bench.gpus)).facts
     candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
     return _concluded(flow, request, search, proofs, candidate, stage, dict(ready.counts), told)
@@ -205,9 +212,27 @@ def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Spac
     return space, auto
 
 
-def _epochs(flow: Flow, search: Search, trials: Iterable[str]) -> Epochs:
-    """Tells each epoch of some trials."""
+@contextmanager
+def _told(flow: Flow, board: Board) -> Iterator[None]:
+    """Who interrupts is told all that is known by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for line in board.lines():
+            flow.note(line)
+        flow.note("all this is kept, and the same command goes on from there")
+        raise
+
+
+def _epochs(flow: Flow, board: Board, trials: Iterable[str]) -> Epochs:
+    """Tells each epoch of some trials, and shows what is known of all."""
+    search = board.search
     bench = search.bench
+
+    def seen(trial_id: str, content: bytes) -> None:
+        board.take(trial_id, content)
+        flow.progress.show(board.table())
+
     runs = {trial: bench.workspace.below(trial) for trial in trials}
     epochs = search.space.baseline.epochs
-    return Epochs(runs, epochs, partial(described, bench), flow.progress, search.ends.__contains__)
+    return Epochs(runs, epochs, partial(described, bench), flow.progress, search.ends.__contains__, seen)

@@ -25,3 +25,14 @@ def objective(ap: Floats, baseline: Floats | None, focus: Flags, max_drop: float
         return score
     shortfall = (baseline - max_drop - ap)[~focus]
     return score - float(np.nanmax(np.append(shortfall, 0.0)))
+
+
+def jackknife_error(left_out: Floats, focus: Flags) -> float | None:
+    """The standard error of the focus classes' mean AP over the images; None where it is not known.
+
+    ``left_out`` ``[g, c]`` holds AP without the images of each group: the delete-a-group jackknife, see `proof`.
+    """
+    known = left_out[:, focus & ~np.isnan(left_out).any(axis=0)]
+    if known.size == 0 or len(known) < 2:
+        return None
+    return float(np.sqrt((len(known) - 1) * known.mean(axis=1).var()))

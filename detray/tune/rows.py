@@ -12,6 +12,7 @@ from detray.detectors.augmentation.settings import AugmentationSettings
 from detray.tune.bench import Bench
 from detray.tune.dotted import DETECTOR, differences
 from detray.tune.finals import Candidate
+from detray.tune.live import epoch_rows
 from detray.tune.search import Search
 from detray.tune.trial import End, Trial, as_json, epochs
 
@@ -66,22 +67,10 @@ def _strength(chosen: str | AugmentationSettings) -> float | None:
 def trial_class_metrics(bench: Bench, ends: Iterable[End]) -> pa.Table:
     """The table trial_class_metrics: every whole epoch of the trials with these ``ends``."""
     rows: list[dict[str, object]] = [
-        {
-            "trial_id": end.trial.trial_id,
-            "epoch": number,
-            "is_kept": number == end.kept_epoch,
-            "category_id": category,
-            "category_name": bench.classes[category],
-            "ap": ap,
-            "ap50": ap50,
-            "ap75": ap75,
-            "class_loss": epoch.class_loss,
-            "box_loss": epoch.box_loss,
-            "seconds": epoch.seconds,
-        }
+        row
         for end in sorted(ends, key=lambda end: end.trial.trial_id)
         for number, epoch in enumerate(epochs(bench, end.trial), 1)
-        for category, ap, ap50, ap75 in zip(bench.class_ids, epoch.ap, epoch.ap50, epoch.ap75, strict=True)
+        for row in epoch_rows(bench, end.trial.trial_id, number, epoch, is_kept=number == end.kept_epoch)
     ]
     return schema.from_rows("trial_class_metrics", rows, run=bench.run)
 

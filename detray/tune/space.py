@@ -165,6 +165,17 @@ class Space:
         return {name: value for name in choice if (value := self.value(name, choice)) != self.value(name, {})}
 
 
+def in_words(changed: Mapping[str, Any]) -> str:
+    """Settings and their values."""
+    return ", ".join(f"{name} {_value(value)}" for name, value in changed.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(f"{name} x{factor:g}" for name, factor in value.items()) if isinstance(value, dict) else str(value)
+
+
 def _others(axis: tuple[Any, ...] | Range) -> Sequence[int | float]:
     return (axis.low, axis.high) if isinstance(axis, Range) else range(1, len(axis))
 

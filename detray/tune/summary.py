@@ -10,6 +10,7 @@ from detray.tune.auto import UNASKED, Auto
 from detray.tune.bench import Bench
 from detray.tune.finals import Candidate
 from detray.tune.search import Search
+from detray.tune.space import in_words
 
 
 def space_facts(auto: Auto | None) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def trials_table(search: Search) -> Table:
     shown = []
     for trial, choice in zip(search.trials, search.choices, strict=True):
         end = search.ends[trial.trial_id]
-        changed = ", ".join(f"{key} {value}" for key, value in search.space.changed(choice).items())
+        changed = in_words(search.space.changed(choice))
         shown.append(
             [
                 trial.trial_id,

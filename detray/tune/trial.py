@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, Literal
 
 import msgspec
@@ -21,8 +21,9 @@ from detray.errors import DamagedError, DetrayError
 from detray.evaluate.scores import class_scores
 from detray.flow.epochs import epoch_file
 from detray.flow.workspace import Workspace
+from detray.tune import live
 from detray.tune.bench import Bench
-from detray.tune.objective import focus_ap
+from detray.tune.objective import focus_ap, jackknife_error
 from detray.tune.trainer import Model, Reported
 
 Status = Literal["completed", "stopped", "failed"]
@@ -53,7 +54,10 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Epoch(msgspec.Struct, frozen=True):
-    """What an epoch came to: by class, in the order of their ids; seconds since the trial's beginning."""
+    """What an epoch came to: by class, in the order of their ids; seconds since the trial's beginning.
+
+    ``error`` is the standard error of the focus classes' mean AP over the images; ``ended`` in seconds since 1970.
+    """
 
     ap: Values
     ap50: Values
@@ -61,6 +65,8 @@ class Epoch(msgspec.Struct, frozen=True):
     class_loss: float | None
     box_loss: float | None
     seconds: float
+    error: float | None = None
+    ended: float = 0.0
 
 
 NO_EPOCH = Epoch([], [], [], 0.0, 0.0, 0.0)
@@ -171,14 +177,15 @@ def read_model(bench: Bench, trial: Trial) -> dict[str, bytes]:
 
 def _judged(bench: Bench, model: Model) -> Judgement:
     found, image_ids = model.proven()
-    scores = class_scores(bench.proof_truth, found, bench.class_ids, bench.image_groups(image_ids))
+    scores = class_scores(bench.proof_truth, found, bench.class_ids, bench.image_groups(bench.proof_truth, image_ids))
     return Judgement(
         as_json(scores.ap.mean(axis=1)), as_json(scores.ap[:, AP50]), [as_json(row) for row in scores.left_out]
     )
 
 
 def _scored(bench: Bench, result: Reported, seconds: float) -> Epoch:
-    scores = class_scores(bench.truth, result.detections, bench.class_ids)
+    groups = bench.image_groups(bench.truth)
+    scores = class_scores(bench.truth, result.detections, bench.class_ids, groups, bench.focus)
     return Epoch(
         as_json(scores.ap.mean(axis=1)),
         as_json(scores.ap[:, AP50]),
@@ -186,6 +193,8 @@ def _scored(bench: Bench, result: Reported, seconds: float) -> Epoch:
         result.class_loss,
         result.box_loss,
         seconds,
+        jackknife_error(scores.left_out, bench.is_focus),
+        time(),
     )
 
 
@@ -217,6 +226,7 @@ def read_end(bench: Bench, trial: Trial) -> End | None:
 def write_epoch(bench: Bench, trial: Trial, number: int, epoch: Epoch) -> None:
     """Keep what epoch ``number`` of a trial came to."""
     place(bench, trial).write_json(epoch_file(number), epoch)
+    live.write(bench, trial.trial_id, number, epoch)
 
 
 def read_epoch(bench: Bench, trial: Trial, number: int) -> Epoch | None:

@@ -11,6 +11,7 @@ from detray.pipeline.remedies import apply_settings, remedy_lines
 from detray.tune.dotted import DETECTOR
 from detray.tune.finals import Candidate
 from detray.tune.search import Search
+from detray.tune.space import in_words
 
 SIDES = ("input_height", "input_width")
 LEAST_SAID = 0.001
@@ -21,7 +22,7 @@ def sentence(search: Search, candidate: Candidate | None, split: str) -> str:
     """What came of it; ``split`` is what the proof was judged on, in words."""
     if candidate is None:
         return "no trial but the baseline ran to its end: best/ holds the baseline"
-    name = f"{candidate.trial.trial_id} ({_changed(search, candidate)})"
+    name = f"{candidate.trial.trial_id} ({in_words(changes(search, candidate))})"
     seeds = len(candidate.seeds)
     if seeds < 2:
         return f"{name} is best on the search's seed, which proves nothing: best/ holds the baseline"
@@ -36,14 +37,6 @@ def sentence(search: Search, candidate: Candidate | None, split: str) -> str:
     if focus.low[0] > 0:
         return f"{name} gains, {gain}, but another class may fall{_guard(search, candidate)}: best/ holds the baseline"
     return f"{name} is not distinguishable from the baseline: {gain}; best/ holds the baseline"
-
-
-def _changed(search: Search, candidate: Candidate) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in changes(search, candidate).items())
-
-
-def _value(value: Any) -> str:
-    return ", ".join(f"{name} x{factor:g}" for name, factor in value.items()) if isinstance(value, dict) else str(value)
 
 
 def changes(search: Search, candidate: Candidate) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from detray import console
+from detray.flow.outcome import Table
 
 
 class Terminal(io.StringIO):
@@ -152,3 +153,24 @@ def test_progress_without_a_terminal_is_one_line_a_step() -> None:
         "  findings: 1/1",
         "report: current",
     ]
+
+
+def test_what_is_known_stands_below_the_line_and_time_runs_on(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    clock = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: clock[0])
+    bar = console.Bar(terminal)
+    bar.step("search", 3)
+    bar.tell("search-0001, epoch 2/3", 30.0)
+    bar.show(Table("trials so far", ("trial", "AP"), [["search-0001", 0.25]]))
+    bar._live.refresh()
+    clock[0] = 120.0
+    bar._live.refresh()
+    bar.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert "about 30 s left" in text
+    assert "about 10 s left" in text
+    assert "trials so far" in text
+    assert re.search(r"search-0001 +0\.250", text)

@@ -254,7 +254,8 @@ def write_tuning(store: Store, names: tuple[str, ...]) -> None:
                 "phase": "search",
                 "status": "completed" if number else "failed",
                 "seed": 0,
-                "config": "{}",
+                "config": '{"freeze_units": 0, "augmentation": {"flip": {"p": 0.5}}}',
+                "changes": json.dumps({"freeze_units": number, "augmentation.flip.p": 0.25} if number else {}),
             }
             | {"focal_alpha": 0.25, "focal_gamma": 2.0, "freeze_units": number, "oversample_factor": 2.0**number}
             | {"epochs": 6, "kept_epoch": 5, "seconds": 20.0 + number, "cost_share": 0.25, "objective": 0.05 * number}

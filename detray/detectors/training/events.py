@@ -1,8 +1,60 @@
-"""TensorBoard's event files, written without TensorBoard: records of protocol buffers that TensorFlow brings along."""
+"""TensorBoard's event files without TensorBoard or TensorFlow: records of protocol buffers, which are declared here."""
 
 import struct
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
+
+from detray.pipeline.fields import In, message_class
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of one number (tensorflow/core/framework/tensor.proto)."""
+
+    dtype: Annotated[int, In(1)] = 0
+    tensor_content: Annotated[bytes, In(4, "bytes")] = b""
+    float_val: Annotated[tuple[float, ...], In(5)] = ()
+    double_val: Annotated[tuple[float, ...], In(6, "double")] = ()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A point of a curve (tensorflow/core/framework/summary.proto)."""
+
+    tag: Annotated[str, In(1)] = ""
+    simple_value: Annotated[float | None, In(2)] = None
+    tensor: Annotated[Tensor | None, In(8)] = None
+
+    @property
+    def number(self) -> float | None:
+        """It, if it is one."""
+        if self.simple_value is not None or self.tensor is None:
+            return self.simple_value
+        tensor = self.tensor
+        stated = tensor.float_val or tensor.double_val
+        if stated:
+            return stated[0]
+        size = {1: "<f", 2: "<d"}.get(tensor.dtype)
+        is_one = size is not None and len(tensor.tensor_content) == struct.calcsize(size)
+        return float(struct.unpack(size, tensor.tensor_content)[0]) if size is not None and is_one else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Points of some curves."""
+
+    value: Annotated[tuple[Value, ...], In(1)] = ()
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened at a step (tensorflow/core/util/event.proto); the first of a file names its version."""
+
+    wall_time: Annotated[float, In(1, "double")] = 0.0
+    step: Annotated[int, In(2, "int64")] = 0
+    file_version: Annotated[str, In(3)] = ""
+    summary: Annotated[Summary | None, In(5)] = None
 
 
 class Point(NamedTuple):
@@ -22,16 +74,12 @@ def event_file(points: Iterable[Point]) -> bytes:
 
 def event(point: Point) -> bytes:
     """The part of an event file that adds an epoch."""
-    from tensorflow.core.framework.summary_pb2 import Summary
-
-    values = [Summary.Value(tag=name, simple_value=value) for name, value in point.values.items()]
-    return _record(_event(wall_time=point.ended, step=point.epoch, summary=Summary(value=values)))
+    values = [{"tag": name, "simple_value": value} for name, value in point.values.items()]
+    return _record(_event(wall_time=point.ended, step=point.epoch, summary={"value": values}))
 
 
 def _event(**fields: Any) -> bytes:
-    from tensorflow.core.util.event_pb2 import Event
-
-    content: bytes = Event(**fields).SerializeToString()
+    content: bytes = message_class(Event)(**fields).SerializeToString()
     return content
 
 

@@ -1,5 +1,6 @@
 """What was tried for the weak classes and what it gained; and how the training went."""
 
+import json
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +14,8 @@ MAX_TRIALS = 40
 MAX_CLASSES = 60
 MAX_CURVES = 8
 
-SETTINGS = ("focal_alpha", "focal_gamma", "freeze_units", "augmentation_strength", "oversample_factor")
+MAX_SETTINGS = 8
+"""Columns of levers that were searched; the others stand in the table trials."""
 
 
 def build(reader: Reader) -> Content | None:
@@ -26,22 +28,46 @@ def build(reader: Reader) -> Content | None:
         key=lambda row: (not row["is_best"], not row["is_baseline"], -(row["objective"] or 0.0), row["trial_id"]),
     )
     deltas = reader.rows("class_deltas")
+    settings = list(dict.fromkeys(name for row in trials for name in _changes(row)))[:MAX_SETTINGS]
     facts = (reader.manifest("tune") or {}).get("facts", {})
     return {
         "sentence": facts.get("sentence"),
         "levers": facts.get("levers", []),
         "second_trial": facts.get("second_trial"),
         "pipeline": facts.get("pipeline", []),
-        "trials": ranked[:MAX_TRIALS],
+        "trials": [row | {"values": _values(row, settings)} for row in ranked[:MAX_TRIALS]],
         "n_trials": len(trials),
         "left_out": max(len(trials) - MAX_TRIALS, 0),
-        "settings": [name for name in SETTINGS if any(row[name] is not None for row in trials)],
+        "settings": settings,
         "phases": len({row["phase"] for row in trials}) > 1,
         "failed": sum(row["status"] == "failed" for row in trials),
         "seconds": sum(row["seconds"] or 0.0 for row in trials),
         "forest": _forest(deltas),
         "curves": _curves(reader, deltas, trials),
     }
+
+
+def _changes(row: Row) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(row["changes"] or "{}")
+    return found
+
+
+def _values(row: Row, settings: list[str]) -> list[str]:
+    """What a trial has for each lever that was searched; of one that it does not change, what its settings say."""
+    changes, config = _changes(row), json.loads(row["config"])
+    return [_value(changes[name] if name in changes else _at(config, name)) for name in settings]
+
+
+def _at(values: Any, name: str) -> Any:
+    for key in name.split("."):
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "–" if value is None or value == {} else str(value)
 
 
 def _forest(deltas: list[Row]) -> Content | None:

@@ -1,66 +1,19 @@
 """TensorBoard's event files of a program: its losses, read without TensorBoard or TensorFlow."""
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+from detray.detectors.training.events import Event
 from detray.formats.tfrecord.records import map_file, records, spans
-from detray.pipeline.fields import In, from_protobuf, message_class
+from detray.pipeline.fields import from_protobuf, message_class
 
 CLASS_LOSS = ("classification_loss", "class_loss", "cls_loss")
 BOX_LOSS = ("localization_loss", "box_loss", "regularization_free_box_loss")
 """In the names of curves: the Object Detection API's first, then what others call them."""
 DEPTH = 4
 """Folders below the output in which event files are looked for."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor of one number (tensorflow/core/framework/tensor.proto)."""
-
-    dtype: Annotated[int, In(1)] = 0
-    tensor_content: Annotated[bytes, In(4, "bytes")] = b""
-    float_val: Annotated[tuple[float, ...], In(5)] = ()
-    double_val: Annotated[tuple[float, ...], In(6, "double")] = ()
-
-
-@dataclass(frozen=True)
-class Value:
-    """A point of a curve (tensorflow/core/framework/summary.proto)."""
-
-    tag: Annotated[str, In(1)] = ""
-    simple_value: Annotated[float | None, In(2)] = None
-    tensor: Annotated[Tensor | None, In(8)] = None
-
-    @property
-    def number(self) -> float | None:
-        """It, if it is one."""
-        if self.simple_value is not None or self.tensor is None:
-            return self.simple_value
-        tensor = self.tensor
-        stated = tensor.float_val or tensor.double_val
-        if stated:
-            return stated[0]
-        size = {1: "<f", 2: "<d"}.get(tensor.dtype)
-        is_one = size is not None and len(tensor.tensor_content) == struct.calcsize(size)
-        return float(struct.unpack(size, tensor.tensor_content)[0]) if size is not None and is_one else None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Points of some curves."""
-
-    value: Annotated[tuple[Value, ...], In(1)] = ()
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened at a step (tensorflow/core/util/event.proto)."""
-
-    step: Annotated[int, In(2, "int64")] = 0
-    summary: Annotated[Summary | None, In(5)] = None
 
 
 @dataclass
