@@ -223,7 +223,8 @@ def _print_summary(
         _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
     print()
     print(f"results: {config.output}")
-    steps = [result.manifest["next_step"] for result in results if options.verb in (result.stage, "run")]
+    telling = ("audit", "diagnose", "tune") if options.verb == "run" else (options.verb,)
+    steps = [result.manifest["next_step"] for result in results if result.stage in telling]
     for step in [step for step in steps if step][-1:]:
         print(f"next: {console.printable(step)}")
 

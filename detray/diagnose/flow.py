@@ -170,7 +170,9 @@ class SplitDiagnosis:
         suspects, likely = sum(facts.suspects for facts in judged), sum(facts.likely for facts in judged)
         detections = given.counts.detections
         outcome.counts["in"] = outcome.counts.get("in", 0) + sum(detections.values())
-        outcome.facts[split] = {"weak": len(work.not_working), "diagnoses": len(shown), "label_errors": suspects}
+        tuned = sum(row.asks_to_tune for row in shown)
+        weak = len(work.not_working)
+        outcome.facts[split] = {"weak": weak, "diagnoses": len(shown), "tuned": tuned, "label_errors": suspects}
         table, lines, step = summary(split, shown)
         outcome.summary.append(table)
         outcome.advice += lines

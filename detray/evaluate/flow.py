@@ -115,7 +115,6 @@ def evaluate(
             *unscored.capped(matched.facts, work.data, work.protocol.cap),
             *compared.notes,
         ],
-        next_step="run detray diagnose with the same arguments: it says why classes are weak, and what to do",
     )
 
 

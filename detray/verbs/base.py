@@ -1,5 +1,6 @@
 """What a stage is, and what it is given."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -35,7 +36,7 @@ class StageDefinition:
     names the configuration sections that its result depends on; ``inputs`` the outside files and
     folders it reads; ``pictures`` the folders of the data set's pictures, if it looks at these;
     ``gpus``: whether its tasks hold GPUs. ``is_for_people``: no other stage reads its files beside the
-    tables, so a change of these is an edit and no damage.
+    tables, so a change of these is an edit and no damage. ``then`` says with which command a person goes on.
     """
 
     name: str
@@ -50,6 +51,12 @@ class StageDefinition:
     pictures: Callable[[Config], Sequence[str]] = lambda config: ()
     gpus: Callable[[Config], bool] = lambda config: False
     is_for_people: bool = False
+    then: Callable[[Config, Outcome], str | None] = lambda config, outcome: None
 
 
-__all__ = ["Context", "Outcome", "Progress", "Silent", "StageDefinition", "Table"]
+def command(verb: str, config: Config) -> str:
+    """The command that goes on with another verb from the same results."""
+    return f"detray {verb} --output {shlex.quote(config.output)}"
+
+
+__all__ = ["Context", "Outcome", "Progress", "Silent", "StageDefinition", "Table", "command"]

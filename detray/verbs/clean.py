@@ -1,5 +1,6 @@
 """The stage ``clean``."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,14 @@ def _check(context: Context) -> None:
         read_decisions(context.config.clean.decisions)
 
 
+def _then(config: Config, outcome: Outcome) -> str | None:
+    """The corrected data set, looked at again; its own folder keeps these results."""
+    if not outcome.facts["edits"]:
+        return None
+    place, output = (f"{config.output.rstrip('/')}/{name}" for name in (outcome.facts["dataset"], "corrected"))
+    return f"detray audit --config {shlex.quote(place)} --output {shlex.quote(output)}: what is left after the edits"
+
+
 STAGE = StageDefinition(
     name="clean",
     tables=("edits",),
@@ -158,4 +167,5 @@ STAGE = StageDefinition(
     uses=("diagnose",),
     inputs=lambda config: [config.clean.decisions] if config.clean.decisions else [],
     is_for_people=True,
+    then=_then,
 )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from detray.detectors import flow as inference
-from detray.detectors.catalogue import detector_kind
+from detray.detectors.catalogue import detector_kind, is_trainable
 from detray.diagnose.flow import diagnose
 from detray.diagnose.request import ModelAtHand, Request
 from detray.evaluate.protocol import protocol_of
@@ -14,7 +14,7 @@ from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.meaning.settle import elsewhere
 from detray.store import absolute
-from detray.verbs.base import Context, StageDefinition
+from detray.verbs.base import Context, StageDefinition, command
 from detray.verbs.classes import settled_ids, stated
 from detray.verbs.config import Config
 from detray.verbs.pictures import pictured, read_pictures
@@ -74,6 +74,14 @@ def inputs(config: Config) -> tuple[str, ...]:
     return tuple(path for path in read if path is not None)
 
 
+def _then(config: Config, outcome: Outcome) -> str | None:
+    """Tuning, where a remedy is a search and the detector is trained here."""
+    trains = config.detector.path is None and is_trainable(config.detector) and "train" in config.dataset.splits
+    if not trains or not any(facts["tuned"] for facts in outcome.facts.values()):
+        return None
+    return f"{command('tune', config)} searches what the remedies name, and proves a gain on fresh seeds"
+
+
 STAGE = StageDefinition(
     name="diagnose",
     tables=("diagnoses", "label_errors"),
@@ -86,4 +94,5 @@ STAGE = StageDefinition(
     pictures=lambda config: (
         read_pictures(config) if config.diagnose.confirm and not config.detector.is_precomputed else ()
     ),
+    then=_then,
 )

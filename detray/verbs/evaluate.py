@@ -14,7 +14,7 @@ from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.meaning.settle import Stated
 from detray.store import Store, absolute
-from detray.verbs.base import Context, Outcome, StageDefinition
+from detray.verbs.base import Context, Outcome, StageDefinition, command
 from detray.verbs.classes import stated
 
 
@@ -74,4 +74,5 @@ STAGE = StageDefinition(
         )
         if path is not None
     ),
+    then=lambda config, outcome: f"{command('diagnose', config)}: says why classes are weak, and what to do",
 )

@@ -7,7 +7,7 @@ from detray.flow.outcome import Outcome
 from detray.formats.flow import TABLES, ingest
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import input_paths, picture_places, resolve, stated_path
-from detray.verbs.base import Context, StageDefinition
+from detray.verbs.base import Context, StageDefinition, command
 from detray.verbs.config import Config
 
 
@@ -30,4 +30,5 @@ STAGE = StageDefinition(
     sections=("dataset",),
     run=run,
     inputs=_inputs,
+    then=lambda config, outcome: f"{command('audit', config)}: validates every annotation",
 )

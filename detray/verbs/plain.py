@@ -41,7 +41,11 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
         if len(files) == 2:
             values["detector"] = _detector(_there(files.pop()))
         elif options.verb in ("predict", "evaluate", "diagnose"):
-            raise UsageError(f"detray {options.verb} needs ground truth, and detections or a model, or --config")
+            raise UsageError(
+                f"detray {options.verb} needs ground truth, and detections or a model, or --config; without a model:"
+                " detray run FOLDER trains one and does it all, and after detray train FOLDER --output OUT there is"
+                f" detray {options.verb} --output OUT"
+            )
     if options.verb in DATA_ONLY and not any(
         text.startswith(("detector.", "train.")) for text in getattr(options, "assignments", [])
     ):

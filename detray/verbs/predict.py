@@ -15,7 +15,7 @@ from detray.flow.outcome import Outcome
 from detray.flow.sample import Sample
 from detray.formats.detections.flow import take_over
 from detray.store import absolute
-from detray.verbs.base import Context, StageDefinition
+from detray.verbs.base import Context, StageDefinition, command
 from detray.verbs.classes import stated
 from detray.verbs.config import Config
 from detray.verbs.pictures import pictured, read_pictures, require_pictures
@@ -122,4 +122,5 @@ STAGE = StageDefinition(
         for path in (config.detector.path, config.detector.io.anchors, config.predict.category_map)
         if isinstance(path, str)
     ),
+    then=lambda config, outcome: f"{command('diagnose', config)}: says which classes are weak, why, and what to do",
 )

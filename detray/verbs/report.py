@@ -31,4 +31,5 @@ STAGE = StageDefinition(
     inputs=_inputs,
     uses=("ingest", "audit", "train", "predict", "evaluate", "diagnose", "tune", "folds", "clean"),
     is_for_people=True,
+    then=lambda config, outcome: f"open {config.output.rstrip('/')}/report/index.html in a browser",
 )

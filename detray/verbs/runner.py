@@ -225,10 +225,14 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         "summary": [asdict(table) for table in outcome.summary],
         "notes": outcome.notes,
         "advice": outcome.advice,
-        "next_step": outcome.next_step,
+        "next_step": _next(outcome.next_step, stage.then(context.config, outcome)),
     }
     lock.check()
     return writer.commit(*flow.parts(), manifest, to_yaml(context.config), stage.tables)
+
+
+def _next(step: str | None, command: str | None) -> str | None:
+    return f"{step.rstrip('.')}; {command}" if step and command else step or command
 
 
 def _cluster(executor: Executor) -> Json:

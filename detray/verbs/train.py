@@ -20,7 +20,7 @@ from detray.evaluate.shard.inputs import read_scene
 from detray.flow.flow import Flow
 from detray.store import absolute
 from detray.tables import Shard
-from detray.verbs.base import Context, Outcome, StageDefinition
+from detray.verbs.base import Context, Outcome, StageDefinition, command
 from detray.verbs.pictures import read_pictures, require_pictures
 
 
@@ -75,4 +75,5 @@ STAGE = StageDefinition(
     gpus=lambda config: True,
     needs=lambda config: ("ingest",),
     inputs=lambda config: (config.detector.weights,) if config.detector.weights else (),
+    then=lambda config, outcome: f"{command('diagnose', config)}: says which classes are weak, why, and what to do",
 )

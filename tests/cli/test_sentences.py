@@ -93,7 +93,7 @@ def test_diagnose_prints_the_remedy_under_each_cause_and_the_one_that_helps_most
     assert lines[-1].startswith("next: for kind")
     assert "Map the class ids of the detections" in lines[-1]
     assert _printed(capsys, "evaluate", gt, str(dt), "--output", str(tmp_path / "out"))[-1].startswith(
-        "next: run detray diagnose"
+        f"next: detray diagnose --output {tmp_path / 'out'}: "
     )
 
 

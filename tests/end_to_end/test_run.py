@@ -91,6 +91,16 @@ def test_the_manifest_lists_every_part_with_its_rows(runs: dict[str, Path]) -> N
                 assert pq.ParquetFile(runs["ray"] / part["file"]).metadata.num_rows == part["rows"]
 
 
+def test_each_stage_names_the_command_that_goes_on(runs: dict[str, Path]) -> None:
+    output = runs["serial"]
+    then = {path.parent.name: json.loads(path.read_text())["next_step"] for path in output.glob("*/manifest.json")}
+    assert then["ingest"].startswith(f"detray audit --output {output}: ")
+    for stage in ("train", "predict", "evaluate"):
+        assert then[stage].startswith(f"detray diagnose --output {output}: ")
+    assert f"; detray tune --output {output} searches" in then["diagnose"]
+    assert then["report"] == f"open {output}/report/index.html in a browser"
+
+
 def test_duckdb_polars_and_pandas_read_every_table_as_it_is(runs: dict[str, Path]) -> None:
     for key, folder in written(runs["ray"]).items():
         rows = pq.read_table(folder).num_rows

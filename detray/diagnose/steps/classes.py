@@ -27,6 +27,7 @@ from detray.diagnose.steps.work import Work
 from detray.diagnose.weak import is_weak
 from detray.flow.data import Data
 from detray.flow.step import Keep, Output, Step
+from detray.settings import parse_yaml
 from detray.store import ShardKey
 
 NAMED_BY = ["image_id", "annotation_row"]
@@ -55,7 +56,7 @@ class SomeClasses:
     trained: tuple[ShardRows, ...] = ()
 
 
-SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline", "counter_test")
+SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline", "counter_test", "asks_to_tune")
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -71,12 +72,16 @@ class Shown(msgspec.Struct, frozen=True):
     remedy: str
     pipeline: str | None = None
     counter_test: str | None = None
+    asks_to_tune: bool = False
 
 
 def shown_of(rows: Iterable[dict[str, Any]]) -> list[Shown]:
     """What the summary shows of rows of ``diagnoses``."""
-    untested = {"counter_test": None}
-    return [Shown(row["category_name"], *((untested | row)[name] for name in SHOWN)) for row in rows]
+    found = [
+        {"counter_test": None} | row | {"asks_to_tune": "tune" in parse_yaml(row["remedy_config"] or "{}", "remedy")}
+        for row in rows
+    ]
+    return [Shown(row["category_name"], *(row[name] for name in SHOWN)) for row in found]
 
 
 class Judged(msgspec.Struct, frozen=True):
