@@ -92,6 +92,9 @@ def main() -> None:
     state = options.output / "epoch"
     first = int(state.read_text()) + 1 if state.exists() else 1
     print("settings", json.dumps(settings), "from epoch", first, flush=True)
+    if "pids" in settings:
+        with Path(settings["pids"]).open("a") as stream:
+            stream.write(f"{os.getpid()}\n")
     if mode == "silent":
         return
     for epoch in range(first, options.epochs + 1):
