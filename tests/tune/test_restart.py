@@ -4,14 +4,24 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from outputs import run_stage
 from test_command import LEVERS, OWN, RUN, is_running, wait_for
+from test_tune_stage import Played, play, sharp
 
+from detray.detectors.settings import TrainSettings
+from detray.flow.executor import InProcess
 from detray.store import Store
 from detray.tune.command.data import Listed
+from detray.verbs.base import Context
+from detray.verbs.config import Config
+from detray.verbs.tune import STAGE
+
+__all__ = ["play"]
 
 
 @pytest.fixture
@@ -69,3 +79,24 @@ def test_a_killed_driver_goes_on_and_a_finished_one_does_nothing(written: list[s
 def begun(log: Path) -> list[int]:
     """The epochs that a program has begun with, at each of its starts."""
     return [int(number) for number in re.findall(r"from epoch (\d+)", log.read_text())]
+
+
+def test_on_an_object_store_a_trial_goes_on_from_copies(
+    store: Store, config: Config, play: Callable[..., Played], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of an epoch is copied with the report of the next."""
+    monkeypatch.setattr("detray.store.Store.is_local", False)
+
+    def killed(settings: TrainSettings, label: int) -> float:
+        count.append(label)
+        if len(count) == 5:  # in the third epoch of the baseline
+            raise KeyboardInterrupt
+        return sharp(settings, label)
+
+    count: list[int] = []
+    played = play(killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(STAGE, Context(config, store, InProcess()))
+    run_stage(STAGE, Context(config, store, InProcess()))
+    assert [first for _, first in played.calls][:3] == [1, 2, 1]  # of the second trial the first
+    assert store.read("trials").num_rows == 7

@@ -1,9 +1,7 @@
 """The trainer ``command``: a trial is a run of a program, judged by what it writes."""
 
 import math
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
@@ -26,6 +24,7 @@ from detray.tune.command.placeholders import fill, names_in
 from detray.tune.command.program import Program, tail
 from detray.tune.command.reports import Reports, read_detections, require_known
 from detray.tune.command.settings import CommandSettings
+from detray.tune.mirror import mirrored
 from detray.tune.proof_stage import PROOF
 from detray.tune.trainer import OnEpoch
 from detray.tune.trial import CHECKPOINT, LOG, Trial
@@ -75,10 +74,10 @@ class CommandTrainer:
     records: Sequence[str] = ()
 
     def train(self, trial: Trial, workspace: Workspace, on_epoch: OnEpoch) -> Kept:
-        with _place(workspace) as place:
+        with mirrored(workspace.below(CHECKPOINT)) as (place, save):
             log, output = place / LOG, place / "output"
             output.mkdir(parents=True, exist_ok=True)
-            watch = _Watch(self, trial, output, on_epoch)
+            watch = _Watch(self, trial, output, on_epoch, save)
             try:
                 argv = self._written(trial, place, output)
                 with Program(argv, self.settings.folder, log) as program:
@@ -121,19 +120,6 @@ class CommandTrainer:
         return self.listed.write_records(trial.settings, self.records, place)
 
 
-@contextmanager
-def _place(workspace: Workspace) -> Iterator[Path]:
-    """Where a program works: in the trial's workspace, where it goes on after a restart; where that is no folder of
-    this machine, in a temporary one, where it begins anew."""
-    folder = workspace.below(CHECKPOINT).folder
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-    else:
-        with tempfile.TemporaryDirectory() as made:
-            yield Path(made)
-
-
 @dataclass
 class _Watch:
     """A trial while its program runs: reads each report once, and knows the best."""
@@ -142,6 +128,7 @@ class _Watch:
     trial: Trial
     output: Path
     on_epoch: OnEpoch
+    save: Callable[[], None]
     best: int = 0
     score: float | None = None
     _paths: list[Path] = field(default_factory=list)
@@ -199,6 +186,7 @@ class _Watch:
         epoch = self.reports.take(number, path)
         self._paths.append(path)
         losses = self.curves.loss(CLASS_LOSS), self.curves.loss(BOX_LOSS)
+        self.save()
         score = self.on_epoch(Epoch(epoch, self._of_val(found), *losses))
         if score is not None and (self.score is None or score > self.score):
             self.best, self.score = epoch, score
