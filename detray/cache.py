@@ -111,10 +111,11 @@ def _make_room(size: int) -> None:
             return
         _added = 0
     found = []
-    for path in folder().glob("*/*"):
+    for path in folder().rglob("*"):
         with contextlib.suppress(OSError):
             state = path.stat()
-            found.append((state.st_mtime, state.st_size, path))
+            if stat.S_ISREG(state.st_mode) and state.st_size:
+                found.append((max(state.st_mtime, state.st_atime), state.st_size, path))
     total, most = sum(item[1] for item in found), bound()
     if total <= most:
         return

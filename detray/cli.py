@@ -128,6 +128,7 @@ def _run(options: argparse.Namespace) -> int:
 def load_config(options: argparse.Namespace) -> Config:
     """The configuration of a command: its file, or what follows from plain files, then ``--set``."""
     from detray import settings
+    from detray.mirror import here
     from detray.verbs import plain
     from detray.verbs.config import Config, anchored
 
@@ -135,7 +136,7 @@ def load_config(options: argparse.Namespace) -> Config:
     values: dict[str, Any]
     if options.config:
         source = options.config
-        loaded = settings.read_yaml(Path(source))
+        loaded = settings.read_yaml(Path(here(source)))
         if loaded is not None and not isinstance(loaded, dict):
             raise UsageError(f"{source}: a configuration is a mapping of sections, see configs/")
         loaded = {key: value for key, value in (loaded or {}).items() if value is not None}

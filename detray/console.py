@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from detray.mirror import stated
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
@@ -214,7 +216,7 @@ def _are_numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[
 
 def printable(text: str) -> str:
     """``text`` with control characters replaced: hostile file names must not steer the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in stated(text))
 
 
 def _cell(value: Any, limit: int = MAX_CELL) -> str:

@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from detray import mirror
+
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo")
 """Endings of the names of pictures."""
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -18,12 +20,15 @@ RECORD = "tfrecord://"
 def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
     """Open a regular file for reading its bytes; links are followed.
 
-    Anything else is refused: opening a named pipe that nobody writes to waits for ever.
+    Anything else is refused: opening a named pipe that nobody writes to waits for ever. A file that stands for a URI is
+    fetched first.
 
     Raises:
         OSError: there is no such file, it cannot be read, or it is no regular file.
         ValueError: no file can have that name.
     """
+    path = mirror.here(path) if isinstance(path, str) else path
+    mirror.fetch(path)
     number = os.open(path, os.O_RDONLY | _NO_WAITING)
     try:
         mode = os.fstat(number).st_mode
@@ -35,6 +40,16 @@ def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
     except OSError:
         os.close(number)
         raise
+
+
+def file_size(path: str) -> int:
+    """Bytes of a file.
+
+    Raises:
+        OSError: as `open_file`.
+    """
+    with open_file(path, buffering=0) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 class Inside:
@@ -61,7 +76,7 @@ class Inside:
             return None
         try:
             state = os.fstat(number)
-            if not stat.S_ISREG(state.st_mode):
+            if not stat.S_ISREG(state.st_mode) or not state.st_size:
                 return None
             data = os.read(number, min(state.st_size + 1, most))
             return data if len(data) == min(state.st_size, most) else None  # sizes of some file systems are none

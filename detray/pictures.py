@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.fs as pafs
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - importing a plugin registers it
 
@@ -21,6 +20,7 @@ from detray.arrays import Pixels
 from detray.errors import DetrayError
 from detray.files import RECORD, open_file
 from detray.picture_head import EXIF_IN_PNG
+from detray.remote import is_uri, opened, read_range
 
 MAX_BYTES = 512 << 20
 """Larger files are not read."""
@@ -98,12 +98,12 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     if path.startswith(RECORD):
         return _read_part(path, max_bytes)
     try:
-        if "://" in path:
-            files, place = pafs.FileSystem.from_uri(path)
+        if is_uri(path):
+            files, place = opened(path)
             with files.open_input_file(place) as stream:
                 data = stream.read(max_bytes + 1)
         else:
-            with open_file(path) as stream:
+            with open_file(path.removeprefix("file://")) as stream:
                 data = stream.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise PictureError("missing", "there is no such file") from None
@@ -125,9 +125,12 @@ def _read_part(path: str, max_bytes: int) -> bytes:
     if int(length) > max_bytes:
         raise PictureError("too_large", f"the picture is larger than {max_bytes} bytes")
     try:
-        with open_file(file, buffering=0) as stream:
-            stream.seek(int(start))
-            data = stream.read(int(length))
+        if is_uri(file):
+            data = read_range(file, int(start), int(length))
+        else:
+            with open_file(file, buffering=0) as stream:
+                stream.seek(int(start))
+                data = stream.read(int(length))
     except (OSError, ValueError) as error:
         raise PictureError("unreadable", _line(error)) from None
     if len(data) < int(length):

@@ -111,54 +111,70 @@ def attempt(request: Callable[[], Value]) -> Value:
     raise AssertionError
 
 
+def read_range(uri: str, start: int, length: int) -> bytes:
+    """Some bytes of a file, which may be large.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    fs, place = opened(uri)
+
+    def read() -> bytes:
+        with fs.handler.inner.open_input_file(place) as stream:
+            stream.seek(start)
+            return bytes(stream.read(length))
+
+    return attempt(read)
+
+
 class Patient(pafs.FileSystemHandler):
     """Another file system, each of whose requests is tried again; ``flat``: it has no folders."""
 
     def __init__(self, fs: pafs.FileSystem, flat: bool) -> None:
-        self._fs = fs
+        self.inner = fs
         self._flat = flat
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Patient) and bool(self._fs == other._fs)
+        return isinstance(other, Patient) and bool(self.inner == other.inner)
 
     __hash__ = None  # type: ignore[assignment]  # nor have pyarrow's
 
     def __reduce__(self) -> Any:
-        return Patient, (self._fs, self._flat)
+        return Patient, (self.inner, self._flat)
 
     def get_type_name(self) -> str:
-        return str(self._fs.type_name)
+        return str(self.inner.type_name)
 
     def normalize_path(self, path: str) -> str:
-        return str(self._fs.normalize_path(path))
+        return str(self.inner.normalize_path(path))
 
     def get_file_info(self, paths: Sequence[str]) -> list[pafs.FileInfo]:
-        return attempt(lambda: self._fs.get_file_info(list(paths)))
+        return attempt(lambda: self.inner.get_file_info(list(paths)))
 
     def get_file_info_selector(self, selector: pafs.FileSelector) -> list[pafs.FileInfo]:
-        return attempt(lambda: self._fs.get_file_info(selector))
+        return attempt(lambda: self.inner.get_file_info(selector))
 
     def create_dir(self, path: str, recursive: bool) -> None:
         if not self._flat:
-            attempt(lambda: self._fs.create_dir(path, recursive=recursive))
+            attempt(lambda: self.inner.create_dir(path, recursive=recursive))
 
     def delete_dir(self, path: str) -> None:
-        attempt(lambda: self._fs.delete_dir(path))
+        attempt(lambda: self.inner.delete_dir(path))
 
     def delete_dir_contents(self, path: str, missing_dir_ok: bool) -> None:
-        attempt(lambda: self._fs.delete_dir_contents(path, missing_dir_ok=missing_dir_ok))
+        attempt(lambda: self.inner.delete_dir_contents(path, missing_dir_ok=missing_dir_ok))
 
     def delete_root_dir_contents(self) -> None:
         raise NotImplementedError("a whole store is never emptied")
 
     def delete_file(self, path: str) -> None:
-        attempt(lambda: self._fs.delete_file(path))
+        attempt(lambda: self.inner.delete_file(path))
 
     def move(self, source: str, target: str) -> None:
-        attempt(lambda: self._fs.move(source, target))
+        attempt(lambda: self.inner.move(source, target))
 
     def copy_file(self, source: str, target: str) -> None:
-        attempt(lambda: self._fs.copy_file(source, target))
+        attempt(lambda: self.inner.copy_file(source, target))
 
     def open_input_stream(self, path: str) -> pa.NativeFile:
         return self.open_input_file(path)
@@ -167,14 +183,14 @@ class Patient(pafs.FileSystemHandler):
         return attempt(lambda: self._read(path))
 
     def _read(self, path: str) -> pa.NativeFile:
-        file = self._fs.open_input_file(path)
+        file = self.inner.open_input_file(path)
         if file.size() > WHOLE:
             return file
         with file:
             return pa.BufferReader(file.read_buffer())
 
     def open_output_stream(self, path: str, metadata: Any) -> pa.NativeFile:
-        return pa.PythonFile(Upload(self._fs, path), "w")
+        return pa.PythonFile(Upload(self.inner, path), "w")
 
     def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
         raise NotImplementedError("objects are not added to")

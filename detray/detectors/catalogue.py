@@ -9,6 +9,7 @@ from detray.detectors.saved_model import model as saved_model
 from detray.detectors.settings import DetectorSettings
 from detray.detectors.tflite import model as tflite
 from detray.errors import UsageError
+from detray.mirror import here, stated
 
 DETECTORS: tuple[DetectorKind, ...] = (
     DetectorKind(
@@ -57,11 +58,11 @@ def detector_kind(settings: DetectorSettings) -> DetectorKind:
 
 
 def recognise(path: str) -> tuple[DetectorKind, str] | None:
-    """The kind of the model at ``path``, a local file or folder, and where it lies; None: it is no model.
+    """The kind of the model at ``path``, a file or folder, local or a URI, and where it lies; None: it is no model.
 
     Exporters of the Object Detection API put the model into a folder ``saved_model``, ours into ``model``.
     """
-    place = Path(path)
+    place = Path(here(path))
     for kind in DETECTORS:
         if kind.marker.startswith("."):
             if place.is_file() and place.name.endswith(kind.marker):
@@ -69,7 +70,7 @@ def recognise(path: str) -> tuple[DetectorKind, str] | None:
             continue
         for folder in (place, place / "saved_model", place / "model"):
             if (folder / kind.marker).is_file():
-                return kind, str(folder)
+                return kind, stated(str(folder))
     return None
 
 

@@ -4,11 +4,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
+from detray import mirror
 from detray.flow.keeper import Keeper
 from detray.flow.receipt import Receipt
 from detray.flow.step import Resources, Step, Tables
@@ -23,6 +24,11 @@ class Job:
     keeper: Keeper
     tasks: Mapping[str, Any]
     buckets: int = 1
+    mirrored: tuple[mirror.Mirrored, ...] = field(default_factory=mirror.known)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        mirror.bring(self.mirrored)
 
     @cached_property
     def state(self) -> Any:

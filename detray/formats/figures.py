@@ -16,6 +16,7 @@ from typing import Any
 from detray.errors import DetrayError
 from detray.files import open_file
 from detray.formats.tfrecord.records import is_record_file, map_file, records, spans
+from detray.mirror import here
 
 MAX_BYTES, MAX_EVENTS = 1 << 26, 100_000
 _FLOAT = 1
@@ -55,6 +56,7 @@ def read_figures(path: str) -> dict[str, float]:
     Raises:
         DetrayError: it cannot be read, or holds no figure.
     """
+    path = here(path)
     try:
         if is_record_file(Path(path)):
             found = dict(_of_events(path))

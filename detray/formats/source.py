@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from detray import mirror
 from detray.errors import UsageError
 
 OUTSIDE = "leads out of the data set's folder"
@@ -86,7 +87,7 @@ def picture_name(stated: str, source: Source) -> str:
 def is_there(name: str, source: Source) -> bool:
     """Whether the image folder, if one is stated, has a picture of that name."""
     place = None if source.images is None else locate(source.images, name, source.folders)
-    return place is not None and os.path.exists(place)  # noqa: PTH110 - half of pathlib's cost a name
+    return place is not None and mirror.exists(place)
 
 
 def _can_be(path: str) -> bool:

@@ -7,6 +7,7 @@ stage that died goes on from its receipts. On object stores moving is copying.
 """
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.ipc
 
-from detray import schema
+from detray import mirror, schema
 from detray.errors import DamagedError
 from detray.store import manifest as manifests
 from detray.store.integrity import Stored, sealed, unsealed
@@ -29,6 +30,8 @@ from detray.store.store import Store, readable_errors
 PARTIAL = "_partial"
 BATCH = "batch "
 """What the name of a file begins with that holds the receipts of several shards: no shard is called so."""
+PLACES = ("path", "file", "source_file", "file_name", "detail", "message")
+"""Columns that may name files."""
 COPIES = 16
 """Objects that are copied at once."""
 
@@ -126,7 +129,7 @@ class Stage:
 
         With ``number`` they are one part, whatever their number, also where there are none.
         """
-        rows = schema.conform(rows, table)
+        rows = _stated(schema.conform(rows, table))
         if number is not None:
             return [self._write_part(table, f"{shard}-000", rows, number)]
         starts = range(0, rows.num_rows, MAX_PART_ROWS)
@@ -254,6 +257,7 @@ class Stage:
         self._move_all(moves, is_new)
         self.store.write_bytes(config.encode(), self.name, "config.yaml")
         complete = {"stage": self.name} | manifest | {"files": msgspec.to_builtins(files), "tables": listed}
+        complete = json.loads(mirror.stated(json.dumps(complete)))
         self.store.write_bytes(manifests.encode(complete), self.name, MANIFEST)
         self.store.forget(self.name)
         self.store.delete(self.name, PARTIAL)
@@ -288,3 +292,12 @@ class Stage:
             else:
                 fs.copy_file(source, place)
                 self.store.copied(f"{self.name}/{PARTIAL}/{name}", target, written)
+
+
+def _stated(rows: pa.Table) -> pa.Table:
+    """Rows that name files as a person does: by URIs, where paths on this machine stand for these."""
+    for place, name in enumerate(rows.column_names):
+        if name in PLACES and mirror.is_used():
+            column = mirror.stated_column(rows[name])
+            rows = rows.set_column(place, rows.schema.field(place), column)
+    return rows

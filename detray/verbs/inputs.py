@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from detray.errors import UsageError
+from detray.remote import is_uri, opened
 from detray.store import Json, Store
 
 THREADS = 16
@@ -33,7 +34,7 @@ def fingerprints(paths: Sequence[str], output: Store) -> list[Json]:
     own = output.path() if output.is_local else None
     found: list[Json] = []
     for path in paths:
-        below = sorted(_stored_files(path) if "://" in path else _local_files(Path(path).absolute(), own))
+        below = sorted(_stored_files(path) if is_uri(path) else _local_files(Path(path).absolute(), own))
         digest = hashlib.blake2b(digest_size=16)
         for name, size, time in below:
             digest.update(name + f"\0{size}\0{time}\n".encode())
@@ -50,7 +51,7 @@ def require_there(paths: Sequence[str], output: Store) -> None:
     own = Path(output.path()) if output.is_local else None
     for path in paths:
         place = Path(path).absolute()
-        if "://" not in path and not (own and place.is_relative_to(own)):
+        if not is_uri(path) and not (own and place.is_relative_to(own)):
             _require_there(place)
 
 
@@ -61,7 +62,7 @@ def _require_there(path: Path) -> None:
 
 def _stored_files(uri: str) -> Iterator[File]:
     """The object ``uri``, or all below it."""
-    fs, place = pafs.FileSystem.from_uri(uri)
+    fs, place = opened(uri)
     info = fs.get_file_info(place)
     if info.type == pafs.FileType.NotFound:
         raise UsageError(f"{uri}: no such file or folder; check the path")

@@ -1,18 +1,24 @@
 """Configurations for commands that name files instead of a configuration."""
 
 import argparse
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
+from detray import mirror
 from detray.detectors.catalogue import recognise
 from detray.errors import UsageError
 from detray.formats.configured import dataset_of_pipeline
 from detray.formats.discover.said import SeveralFit
 from detray.formats.plain import dataset_from_files
 from detray.formats.resolve import stated_path
+from detray.formats.settings import DatasetSettings
+from detray.mirror import here, here_beside
+from detray.remote import is_uri
 from detray.settings import read_yaml
 from detray.verbs.catalogue import STAGES
 from detray.verbs.config import Config
@@ -52,9 +58,9 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
         values["audit"] = {"detector": False}
     for option, section in (("against", "evaluate"), ("train_detections", "diagnose"), ("base_detections", "diagnose")):
         if getattr(options, option, None):
-            values.setdefault(section, {})[option] = _there(getattr(options, option))
+            values.setdefault(section, {})[option] = mirror.stated(_there(getattr(options, option)))
     if not files and pipeline:
-        values["dataset"] = dataset_of_pipeline(_there(pipeline))
+        values["dataset"] = _stated(dataset_of_pipeline(_there(pipeline)))
         return values
     try:
         values["dataset"] = dataset_from_files(
@@ -66,6 +72,7 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
             pipeline=_there(pipeline) if pipeline else None,
             tell=tell,
         )
+        values["dataset"] = _stated(values["dataset"])
     except SeveralFit as error:
         raise error.question(options.verb, options.files[1:]) from None
     except UsageError as error:
@@ -117,11 +124,20 @@ def with_config(values: Mapping[str, Any], config: Mapping[str, Any], source: st
 def _detector(path: str) -> dict[str, str]:
     """The section ``detector`` for detections, or for a model that makes them."""
     found = recognise(path)
+    path = mirror.stated(path)
     return {"kind": "predictions", "path": path} if found is None else {"kind": found[0].name, "path": found[1]}
 
 
+def _stated(dataset: DatasetSettings) -> DatasetSettings:
+    """The data set by the URIs that a person knows, where files on this machine stand for these."""
+    if not mirror.known():
+        return dataset
+    return msgspec.json.decode(mirror.stated(msgspec.json.encode(dataset).decode()), type=DatasetSettings)
+
+
 def _there(path: str) -> str:
-    if "://" not in path and not Path(path).exists():
+    path = here_beside(path)
+    if not Path(path).exists():
         raise UsageError(f"{path}: no such file or folder; check the path")
     return path
 
@@ -132,7 +148,12 @@ def values_from_output(options: argparse.Namespace) -> tuple[str, dict[str, Any]
     Raises:
         UsageError: there is none.
     """
-    if options.output and "://" not in options.output:
+    if options.output and is_uri(options.output):
+        for stage in reversed(STAGES):
+            with contextlib.suppress(UsageError):
+                file = f"{options.output.rstrip('/')}/{stage}/config.yaml"
+                return file, read_yaml(Path(here(file)))
+    elif options.output:
         found = [path for stage in STAGES if (path := Path(options.output) / stage / "config.yaml").is_file()]
         if found:
             newest = max(found, key=lambda path: path.stat().st_mtime_ns)

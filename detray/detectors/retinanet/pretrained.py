@@ -13,6 +13,7 @@ from detray.detectors.settings import DetectorSettings
 from detray.detectors.weights import Arrays, read_arrays
 from detray.errors import UsageError
 from detray.files import open_file
+from detray.mirror import here
 
 NETWORK_FILE = "model.keras"
 """The network of a model folder."""
@@ -97,6 +98,7 @@ def _fitting(layers: Sequence[Any], detector: DetectorSettings) -> Weights:
 
 def _read(path: str, place: str) -> Arrays:
     try:
+        path = here(path)
         with open_file(Path(path, NETWORK_FILE) if Path(path).is_dir() else path) as file:
             return read_arrays(file.read(MAX_UNPACKED + 1), place)
     except OSError as error:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from detray.errors import DetrayError
-from detray.files import open_file
+from detray.files import file_size, open_file
 from detray.formats import chunk, values
 from detray.formats.format import PLAN
 from detray.formats.source import Source
@@ -67,7 +66,7 @@ def plan(source: Source, *, with_header: bool = True) -> pa.Table:
 
 def _cut(path: str, *, with_header: bool) -> Iterator[tuple[int, int, int]]:
     """Parts of whole lines: number of the first line, from 0 behind the header, and byte range."""
-    size = os.path.getsize(path)  # noqa: PTH202 - a path as text
+    size = file_size(path)
     line = 0
     with open_file(path) as file:
         if with_header:

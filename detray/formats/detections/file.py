@@ -16,6 +16,7 @@ from detray.formats.detections import rows as raw
 from detray.formats.detections import shares
 from detray.formats.detections.ids import image_names, image_texts, with_image_names
 from detray.formats.json.rows import WrongCut
+from detray.mirror import here
 from detray.store import ShardKey
 
 MAX_NAMES = 1000
@@ -187,6 +188,7 @@ def read_file(flow: Flow, path: str, split: str, prefix: str = "") -> Detections
         UsageError, DetrayError: as `rows.plan` and `rows.read`.
     """
     work = SplitImages(flow.data, split)
+    path = here(path)
     planned = shares.plan(path) or raw.plan(path)
     found = _read(flow, work, planned, prefix)
     if any(facts.is_wrong_cut for facts in found.facts):

@@ -27,6 +27,7 @@ from detray.formats.json.lists import JsonList, cut, find_lists, find_only_list
 from detray.formats.json.rows import Int64, ParsedRows, Raw, Row, WrongCut, box_columns, column, raw_text, read_blocks
 from detray.formats.values import Defects, clean
 from detray.masks import read_mask
+from detray.mirror import here
 
 SIDES = ("x", "y", "width", "height")
 _DEFECTS = schema.DEFECTS.type
@@ -90,6 +91,7 @@ def plan(path: str | Path, *, exact: bool = False) -> list[FileChunk]:
         UsageError: the file is not there.
         DetrayError: it is neither one JSON list nor an object with one list of `WRAPPERS`.
     """
+    path = here(str(path))
     if not Path(path).is_file():
         raise UsageError(f"{path}: no such file; check the path of the detections")
     file = open_json(str(path))

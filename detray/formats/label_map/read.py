@@ -19,6 +19,7 @@ from detray.formats.label_map.names import from_descriptions, from_json_text, fr
 from detray.formats.label_map.pbtxt import from_pbtxt
 from detray.formats.values import clean
 from detray.meaning.settle import Stated
+from detray.mirror import here
 from detray.settings import parse_yaml
 
 
@@ -29,6 +30,7 @@ def read_label_map(path: str | Path) -> LabelMap:
         UsageError: the file is not there, is no text, or is not what its suffix says.
         DetrayError: it holds no class at all.
     """
+    path = here(str(path))
     text = _text(Path(path))
     suffix = Path(path).suffix.lower()
     if suffix in (".pbtxt", ".pbt", ".prototxt") or re.match(r"\s*(#[^\n]*\n\s*)*item\s*:?\s*[{<\[]", text):

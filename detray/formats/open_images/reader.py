@@ -6,7 +6,6 @@ suffix into ImageID); where none is stated, the fractions stay in ``attributes``
 are crowds; -1 says that a flag is not known. Classes are machine ids (/m/01g317), which a label map names.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from detray import mirror
 from detray.files import PICTURE_SUFFIXES
 from detray.formats import chunk, values
 from detray.formats.chunk import Chunk
@@ -88,7 +88,7 @@ def _file_names(table: pa.Table, source: Source) -> dict[str, str]:
 
 def _is_there(folder: str, name: str, allowed: tuple[str, ...]) -> bool:
     place = locate(folder, name, allowed)
-    return place is not None and os.path.exists(place)  # noqa: PTH110 - half of pathlib's cost a name
+    return place is not None and mirror.exists(place)
 
 
 def _images(files: Mapping[str, str], source: Source, path: str) -> pa.Table:
