@@ -139,7 +139,7 @@ def tell(ready: Ready, task: Fold) -> Output[Told]:
         pictures.classes,
         predict=PredictSettings(),
         on_epoch=History(task.workspace, work.training, None, {}).keep,
-        checkpoint=task.workspace.folder,
+        checkpoint=task.workspace,
     )
     judged = read([pictures.shard(is_judged)])
     found = _predictions(work, pictures, detections(learned.model, judged))

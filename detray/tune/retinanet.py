@@ -13,13 +13,12 @@ from detray.detectors.retinanet.model import RetinaNet
 from detray.detectors.settings import PredictSettings, TrainSettings
 from detray.detectors.training.flow import columns
 from detray.detectors.training.history import TRAIN, VAL
-from detray.detectors.training.loop import EpochResult, check_class_names, detections, train
+from detray.detectors.training.loop import check_class_names, detections, train
 from detray.errors import UsageError
 from detray.flow.flow import Flow, Results
 from detray.flow.kept import Kept
 from detray.flow.workspace import Workspace
 from detray.tune import prepare
-from detray.tune.mirror import mirrored
 from detray.tune.prepare import PREPARE, Size, Split, read_data, size_of
 from detray.tune.proof_stage import PROOF, ProofStage
 from detray.tune.space import Space
@@ -69,21 +68,15 @@ class RetinaNetTrainer:
 
     def train(self, trial: Trial, workspace: Workspace, on_epoch: OnEpoch) -> Trained:
         size = size_of(trial.detector)
-        with mirrored(workspace.below(CHECKPOINT)) as (folder, save):
-
-            def kept(result: EpochResult) -> float | None:
-                save()  # the state after the epoch before
-                return on_epoch(result)
-
-            model = train(
-                *self._data(size),
-                trial.detector,
-                trial.settings,
-                self.trained,
-                predict=self.predict,
-                on_epoch=kept,
-                checkpoint=folder,
-            ).model
+        model = train(
+            *self._data(size),
+            trial.detector,
+            trial.settings,
+            self.trained,
+            predict=self.predict,
+            on_epoch=on_epoch,
+            checkpoint=workspace.below(CHECKPOINT),
+        ).model
         return Trained(model, read_data(*self.proof[size]) if trial.phase == "proof" else None)
 
 

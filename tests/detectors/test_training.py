@@ -15,9 +15,15 @@ from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.loop import EpochResult, train
 from detray.detectors.training.step import computing_in, make_optimizer, make_step
 from detray.errors import DetrayError, UsageError
+from detray.flow.workspace import Workspace
+from detray.store import Store
 
 SETTINGS = TrainSettings(epochs=60, batch_size=6, learning_rate=1e-2, augmentation="none")
 BRIEF = replace(SETTINGS, epochs=1, batch_size=2)
+
+
+def workspace(place: object) -> Workspace:
+    return Workspace(Store(str(place)), ())
 
 
 @pytest.fixture(scope="module")
@@ -192,17 +198,21 @@ def test_a_training_that_was_cut_off_knows_its_best_epoch(some, eager, after, tm
         with pytest.raises(KeyboardInterrupt):
             train(
                 some, None, DETECTOR, _stay(), CLASSES,
-                on_epoch=lambda result, until=until: judge(result, until), checkpoint=tmp_path,
+                on_epoch=lambda result, until=until: judge(result, until), checkpoint=workspace(tmp_path),
             )  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {"state.npz", "best-00002.npz"}
-    learned = train(some, None, DETECTOR, _stay(), CLASSES, on_epoch=lambda r: judge(r, 3), checkpoint=tmp_path)
+    learned = train(
+        some, None, DETECTOR, _stay(), CLASSES, on_epoch=lambda r: judge(r, 3), checkpoint=workspace(tmp_path)
+    )
     assert (learned.epoch, learned.epochs) == (2, 3)
     np.testing.assert_array_equal(_flat(learned.model), after[2])
-    again = train(some, None, DETECTOR, _stay(), CLASSES, on_epoch=lambda r: judge(r, 0), checkpoint=tmp_path)
+    again = train(
+        some, None, DETECTOR, _stay(), CLASSES, on_epoch=lambda r: judge(r, 0), checkpoint=workspace(tmp_path)
+    )
     assert (again.epoch, again.epochs) == (2, 3)  # nothing was left to do
     (tmp_path / "best-00002.npz").unlink()
     with pytest.raises(DetrayError, match="best-00002"):
-        train(some, None, DETECTOR, _stay(), CLASSES, checkpoint=tmp_path)
+        train(some, None, DETECTOR, _stay(), CLASSES, checkpoint=workspace(tmp_path))
 
 
 def test_the_optimizer_is_the_one_that_is_set():
@@ -287,7 +297,9 @@ def test_more_units_than_there_are_is_refused():
         freeze(build_network(DETECTOR, 2), 6, norm=False)
 
 
-def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(some, eager, tmp_path):
+@pytest.mark.parametrize("scheme", ["", "memory://"])
+def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(some, eager, tmp_path, scheme):
+    place = workspace(f"{scheme}{tmp_path}")
     settings = replace(BRIEF, epochs=3)
     whole = train(some, None, DETECTOR, settings, CLASSES).model.network.get_weights()
 
@@ -296,19 +308,19 @@ def test_a_training_that_was_cut_off_ends_as_if_it_had_not_been(some, eager, tmp
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(some, None, DETECTOR, settings, CLASSES, on_epoch=stop_in_the_third, checkpoint=tmp_path)
+        train(some, None, DETECTOR, settings, CLASSES, on_epoch=stop_in_the_third, checkpoint=place)
     seen = []
     resumed = train(
-        some, None, DETECTOR, settings, CLASSES, on_epoch=lambda r: seen.append(r.epoch), checkpoint=tmp_path
+        some, None, DETECTOR, settings, CLASSES, on_epoch=lambda r: seen.append(r.epoch), checkpoint=place
     ).model
     assert seen == [3]
     for one, other in zip(whole, resumed.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     with pytest.raises(DetrayError, match="another configuration"):
-        train(some, None, DETECTOR, replace(settings, seed=5), CLASSES, checkpoint=tmp_path)
-    (tmp_path / "state.npz").write_bytes(b"PK\x03\x04 not a checkpoint")
+        train(some, None, DETECTOR, replace(settings, seed=5), CLASSES, checkpoint=place)
+    place.store.write_bytes(b"PK\x03\x04 not a checkpoint", *place.place, "state.npz")
     with pytest.raises(DetrayError, match="not readable as a checkpoint"):
-        train(some, None, DETECTOR, settings, CLASSES, checkpoint=tmp_path)
+        train(some, None, DETECTOR, settings, CLASSES, checkpoint=place)
 
 
 def test_a_loss_that_is_not_finite_names_the_mend(some, eager):

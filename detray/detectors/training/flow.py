@@ -119,7 +119,7 @@ def learn(work: Work, task: Training) -> Output[Trained]:
         classes,
         predict=PredictSettings(),
         on_epoch=history.keep,
-        checkpoint=task.workspace.folder,
+        checkpoint=task.workspace,
     )
     rows = history.rows(learned)
     quarantine = pa.concat_tables([source.quarantine for source in sources])

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +27,7 @@ from detray.detectors.training.schedules import Schedule
 from detray.detectors.training.step import backbone_rate, computing_in, make_optimizer, make_step, require_precision
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import cpus
+from detray.flow.workspace import Workspace
 
 MOST_INPUT_THREADS = 8
 BATCHES_AHEAD = 2
@@ -75,7 +75,7 @@ def train(
     *,
     predict: PredictSettings | None = None,
     on_epoch: Callable[[EpochResult], float | None] = lambda result: None,
-    checkpoint: Path | None = None,
+    checkpoint: Workspace | None = None,
 ) -> Learned:
     """Train a RetinaNet.
 
@@ -88,7 +88,8 @@ def train(
         predict: how the validation detections are made; the defaults where None.
         on_epoch: called after each epoch, of one that was cut off again, and says how good it is: by this the best
             one is kept and patience ends. None: nobody knows.
-        checkpoint: a local folder for the state after each epoch, from which a training that was cut off goes on.
+        checkpoint: a place for the state after each epoch, from which a training that was cut off goes on, on whichever
+            machine.
 
     Raises:
         UsageError: a setting names a class that is not there, more units than there are, a warm-up longer than the
