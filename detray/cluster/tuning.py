@@ -23,6 +23,9 @@ from detray.tune.trial import Trial, as_array, conclude, read_end, run_trial
 METRIC = "focus_ap"
 """What ASHA compares: mean AP of the focus classes at the best epoch so far."""
 
+SECONDS = "trained_seconds"
+"""Since a trial's beginning."""
+
 RAY = "ray"
 """In the search's workspace: where Tune keeps its own state."""
 
@@ -78,11 +81,11 @@ def run_search(search: Search, on_trial: Callable[[], None], workers: int) -> No
 def _train(config: dict[str, Any], bench: Bench) -> None:
     best = -1.0
 
-    def report(epoch: int, ap: list[float | None]) -> bool:
+    def report(epoch: int, ap: list[float | None], seconds: float) -> bool:
         nonlocal best
         score = focus_ap(as_array(ap), bench.is_focus)
         best = best if score is None else max(best, score)
-        tune.report({"epoch": epoch, METRIC: best})
+        tune.report({"epoch": epoch, METRIC: best, SECONDS: seconds})
         return True  # it is Tune that stops a trial
 
     run_trial(bench, config["trial"], report)
@@ -136,7 +139,7 @@ class _Patient(FIFOScheduler):
         decision: str = super().on_trial_result(tune_controller, trial, result)
         epoch = self._reached[trial.trial_id] = result["epoch"]
         own = trial.config["trial"]
-        goes_on = self._search.goes_on(own, epoch)
+        goes_on = self._search.goes_on(own, epoch, seconds=result.get(SECONDS, 0.0))
         if own.is_baseline or epoch == own.settings.epochs:
             return TrialScheduler.CONTINUE
         return self._patiently(decision, epoch) if goes_on else TrialScheduler.STOP

@@ -187,6 +187,8 @@ def _concluded(
 
 
 def _require_budget(request: Request) -> None:
+    if request.tune.gpu_hours is not None and not request.trainer.gpus:
+        raise UsageError("tune.gpu_hours is stated, and a trial holds no GPU; state minutes or max_epochs")
     most, epochs = request.tune.max_epochs, request.train.epochs
     if most is not None and most <= epochs:
         raise UsageError(f"tune.max_epochs is {most}, and the baseline alone takes {epochs} (train.epochs); raise it")

@@ -117,7 +117,10 @@ class Search:
     @cached_property
     def budget(self) -> Budget:
         """What is left for the search."""
-        return Budget(self.bench.workspace, self.settings.max_epochs, self.settings.minutes)
+        settings = self.settings
+        return Budget(
+            self.bench.workspace, settings.max_epochs, settings.minutes, settings.gpu_hours, gpus=self.bench.gpus
+        )
 
     @property
     def size(self) -> int:
@@ -155,9 +158,10 @@ class Search:
         ]
         return propose(self.space, history, self.settings.search, self.settings.seed)
 
-    def goes_on(self, trial: Trial, epoch: int, ap: object = None) -> bool:
-        """Whether the budget lets a trial go on after an epoch; the baseline always does."""
-        self.budget.take(trial.trial_id, epoch)
+    def goes_on(self, trial: Trial, epoch: int, ap: object = None, seconds: float = 0.0) -> bool:
+        """Whether the budget lets a trial go on after an epoch, so many seconds after its beginning; the baseline
+        always does."""
+        self.budget.take(trial.trial_id, epoch, seconds)
         return trial.is_baseline or not self.budget.is_over
 
     def finish(self, end: End) -> None:

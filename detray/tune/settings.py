@@ -83,6 +83,10 @@ class TuneSettings(Section, frozen=True):
             extra={FLAG: "--minutes"},
         ),
     ] = None
+    gpu_hours: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="GPUs that trials hold times hours, of all together, after which the search ends; null: any"),
+    ] = None
     search: Annotated[
         Literal["optuna", "random", "grid"],
         Meta(description="how the space is searched: optuna is TPE; grid takes every listed point in its order"),

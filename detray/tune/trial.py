@@ -29,8 +29,9 @@ from detray.tune.trainer import Model, Reported
 Status = Literal["completed", "stopped", "failed"]
 Values = list[float | None]
 """A number for each class, None without ground truth."""
-Report = Callable[[int, Values], bool]
-"""Called after each epoch with its number and every class's AP; whether the trial goes on."""
+Report = Callable[[int, Values, float], bool]
+"""Called after each epoch with its number, every class's AP and the seconds since the beginning; whether the trial goes
+on."""
 
 CHECKPOINT, MODEL, END = "checkpoint", "model", "end.json"
 """In a trial's workspace: two folders and its end."""
@@ -95,13 +96,13 @@ class End(msgspec.Struct, frozen=True):
     judgement: Judgement | None = None
 
 
-def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: True) -> End:
+def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, seconds: True) -> End:
     """Run ``trial``, or what is left of it.
 
     A search trial leaves its model in its workspace; a proof trial, in its end, how that is judged.
     """
     before = epochs(bench, trial)
-    goes_on = [report(number, epoch.ap) for number, epoch in enumerate(before, 1)]
+    goes_on = [report(number, epoch.ap, epoch.seconds) for number, epoch in enumerate(before, 1)]
     if (end := read_end(bench, trial)) is not None:
         return end
     if not all(goes_on):
@@ -114,7 +115,7 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap: Tru
             return goodness(bench, trial, before[result.epoch - 1])
         epoch = _scored(bench, result, perf_counter() - start)
         write_epoch(bench, trial, result.epoch, epoch)
-        if not report(result.epoch, epoch.ap) and result.epoch < trial.settings.epochs:
+        if not report(result.epoch, epoch.ap, epoch.seconds) and result.epoch < trial.settings.epochs:
             raise _Stopped
         return goodness(bench, trial, epoch)
 

@@ -48,7 +48,7 @@ def play(bench: Bench, trial: Trial, report: Report) -> End:
     for epoch in range(1, EPOCHS + 1):
         ap = [0.5, QUALITY[gamma]]
         write_epoch(bench, trial, epoch, Epoch(ap, ap, ap, 0.5, 0.5, 0.1 * epoch))
-        report(epoch, ap)
+        report(epoch, ap, 0.1 * epoch)
     return conclude(bench, trial, "completed")
 
 

@@ -462,6 +462,22 @@ def test_the_budget_of_minutes_is_kept_over_restarts(
     assert again.is_over
 
 
+def test_the_budget_of_gpu_hours(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    """Half an hour an epoch on two GPUs each: after five epochs of all trials five hours are spent."""
+    budget = Budget(Workspace(store, ("trials",)), None, None, 5, gpus=2)
+    budget.begin()
+    for trial, epochs in (("search-0000", 3), ("search-0001", 1)):
+        for epoch in range(1, epochs + 1):
+            assert budget.end is None
+            budget.take(trial, epoch, 1800.0 * epoch)
+    assert not budget.is_over
+    budget.take("search-0001", 2, 3600.0)
+    assert budget.end == "tune.gpu_hours, 5"
+    play(sharp)
+    with pytest.raises(UsageError, match="a trial holds no GPU"):
+        tune(store, config, tune={"gpu_hours": 1})
+
+
 def test_the_proof_is_judged_on_what_nobody_saw(store: Store, config: Config, play: Callable[..., Played]) -> None:
     played = play(sharp)
     outcome = tune(store, config, tune={"proof_split": None})
