@@ -137,6 +137,12 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
             epilog=_COMPARE_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )  # fmt: skip
+    _add_sql(
+        verbs.add_parser(
+            "sql", help="query the tables of all runs below a folder (DuckDB)", description=_SQL,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )  # fmt: skip
     schema = verbs.add_parser(
         "schema", help="print every table: columns, types, units, meaning", description="Print the tables' columns."
     )
@@ -169,6 +175,22 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="DIR", help="folder of the results (default: out/compare)")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+_SQL = """Query the tables of all runs below a folder, where DuckDB is installed (pip install duckdb). Each table is a
+view with a column output, the folder of its run; matches_named, findings_pictured and classes_diagnosed are joins of
+them.
+
+examples:
+  detray sql "SELECT category_name, ap, cause FROM classes_diagnosed ORDER BY ap" --output out/voc
+  detray sql "SELECT rule, count(*) AS n FROM findings_pictured GROUP BY rule" """
+
+
+def _add_sql(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", metavar="QUERY", help="SQL of DuckDB")
+    parser.add_argument("--output", metavar="DIR", default="out", help="folder of a run, or of many (default: out)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
 
 
 _INIT = (

@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _schema(options)
         if options.verb == "init":
             return _init(options)
+        if options.verb == "sql":
+            return _sql(options)
         if options.verb == "compare":
             return _compare(options)
         if arguments is None:
@@ -279,6 +281,18 @@ def _init(options: argparse.Namespace) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(configuration(values, command), "utf-8")
     print(f"configuration: {path}\nnext: {command}")
+    return 0
+
+
+def _sql(options: argparse.Namespace) -> int:
+    from detray import console
+    from detray.verbs import sql
+
+    names, rows = sql.run(options)
+    if options.json:
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1, default=str))
+    else:
+        console.show("", names, rows)
     return 0
 
 

@@ -149,7 +149,9 @@ _TABLES = (
             _id("annotation_id", "The source's id; NULL where it has none"),
             _count("annotation_row", "Position in the source file's own list, from 0 (ids can collide)"),
             _id("image_id", "The image; NULL where not readable"),
+            _text("file_name", "Its picture, below the split's image folder"),
             _id("category_id", "The class; NULL where not readable"),
+            _text("category_name", "The class's name; NULL where it has none"),
             *BOX,
             _number("area", "The source's area field, else width times height", "px²"),
             _flag("is_crowd", "COCO iscrowd: a region of many objects", required=True),
@@ -521,6 +523,13 @@ _TABLES = (
             ),
             _count("n_missed", "Boxes that none of these matches at IoU .5"),
             _count("n_false", "Of these detections, those that match nothing at IoU .5"),
+            _id(
+                "category_id", "The class with the most of both, of equal ones the lowest id; NULL where there are none"
+            ),
+            _text("category_name", "The class's name"),
+            _number(
+                "score_threshold", "The score from which detections of this class count; NULL: none does", "0 to 1"
+            ),
             Column("rank", pa.int32(), "1 is the worst image of its split", required=True),
         ),
     ),
@@ -629,6 +638,7 @@ _TABLES = (
             Column("epochs", pa.int32(), "Epochs finished"),
             Column("kept_epoch", pa.int32(), "The epoch that the trial is, whose weights are kept: see train.keep"),
             _number("seconds", "Wall time", "s"),
+            _number("epoch_seconds", "Wall time an epoch; NULL before the first", "s"),
             _number("gpu_seconds", "GPUs held times wall time", "s"),
             _number("cost_share", "Share of the tuning's wall time", "0 to 1"),
             _number("objective", "Mean AP of the focus classes at kept_epoch, less the guard's penalty"),

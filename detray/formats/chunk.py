@@ -24,7 +24,8 @@ def _columns(table: str, without: Sequence[str]) -> list[pa.Field]:
 
 
 IMAGES = pa.schema([*_columns("images", ("run", "split")), KEY])
-ANNOTATIONS = pa.schema([*_columns("annotations", ("run", "split")), KEY, CATEGORY_NAME])
+_NAMED_LATER = ("file_name", "category_name")
+ANNOTATIONS = pa.schema([*_columns("annotations", ("run", "split", *_NAMED_LATER)), KEY, CATEGORY_NAME])
 CATEGORIES = pa.schema(
     [
         pa.field("category_id", pa.int64()),

@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from detray import schema
+from detray import schema, tables
 from detray.flow.flow import Flow
 from detray.flow.step import Output, Step
 from detray.formats import canonical, chunk
@@ -35,6 +35,7 @@ class ClassNumbers(msgspec.Struct, frozen=True):
         wrong: by split, as `classes.contradictions`: number, name, field and what is meant.
         unlisted: names of a split's list that no image has.
         shifted: as `classes.shifted`, of the splits of which there is something to say.
+        names: by split the name of each class that has one.
     """
 
     ids: dict[str, dict[str, int]]
@@ -42,6 +43,7 @@ class ClassNumbers(msgspec.Struct, frozen=True):
     wrong: dict[str, list[tuple[int, str, str, str]]]
     unlisted: dict[str, int]
     shifted: dict[str, str]
+    names: dict[str, dict[int, str]]
 
     def contradictions(self, split: str) -> Mapping[Pair, tuple[str, str]]:
         return {(number, name): (field, meant) for number, name, field, meant in self.wrong[split]}
@@ -75,8 +77,14 @@ def gather(work: DataSet, label_map: LabelMap | None) -> Output[ClassNumbers]:
     counts = {split: len(pc.unique(own.filter(pc.equal(own["split"], split))["category_id"])) for split in stated}
     told = {split: [(*pair, *meant) for pair, meant in found.items()] for split, found in wrong.items()}
     shifts = {split: said for split, table in stated.items() if (said := shifted(table, label_map))}
-    facts = ClassNumbers(ids, counts, told, unlisted, shifts)
+    names = {split: _names(categories.filter(pc.equal(categories["split"], split))) for split in stated}
+    facts = ClassNumbers(ids, counts, told, unlisted, shifts, names)
     return Output(facts, {"categories": categories, "quarantine": pa.concat_tables(lost)})
+
+
+def _names(categories: pa.Table) -> dict[int, str]:
+    own = tables.own_classes(categories.filter(categories["category_name"].is_valid()))
+    return tables.class_names(own.filter(own["category_id"].is_valid()))
 
 
 def _quarantine(rows: pa.Table, run: str, split: str) -> pa.Table:

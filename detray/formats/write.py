@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import msgspec
+import pyarrow as pa
 
+from detray import tables
 from detray.flow.step import Output, Step
 from detray.formats import canonical
 from detray.formats.classes import note_contradictions
@@ -60,13 +62,26 @@ def write(work: Numbered, item: Range) -> Output[Written]:
     left = sum(part.num_rows for parts in found for part in parts) - images.num_rows - annotations.num_rows
     paths, images = canonical.place_images(images, source)
     shard = ShardKey(item.index, source.split, low, high, images.num_rows, annotations.num_rows)
-    tables = {
+    written = {
         "images": canonical.canonical("images", images, run, source.split, path=paths),
-        "annotations": canonical.canonical("annotations", annotations, run, source.split),
+        "annotations": canonical.canonical(
+            "annotations",
+            annotations,
+            run,
+            source.split,
+            file_name=tables.lookup(annotations["image_id"], images, "image_id", "file_name"),
+            category_name=_class_names(annotations, work.classes.names[source.split]),
+        ),
     }
     defects = sum(table.num_rows - table["defects"].null_count for table in (images, annotations))
     masks = annotations.num_rows - annotations["segmentation"].null_count
-    return Output(Written(shard, defects, masks, left), tables)
+    return Output(Written(shard, defects, masks, left), written)
+
+
+def _class_names(annotations: pa.Table, names: Mapping[int, str]) -> pa.Array:
+    """The name of each annotation's class; NULL where it has none."""
+    listed = pa.table({"id": pa.array(names, pa.int64()), "name": pa.array(names.values(), pa.string())})
+    return tables.lookup(annotations["category_id"], listed, "id", "name")
 
 
 WRITE: Step[Numbered, Range, Written] = Step("write", write, Written, numbers_parts=True)

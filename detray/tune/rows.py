@@ -41,6 +41,7 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
             "epochs": end.epochs,
             "kept_epoch": end.kept_epoch or None,
             "seconds": end.last.seconds,
+            "epoch_seconds": end.last.seconds / end.epochs if end.epochs else None,
             "gpu_seconds": end.gpu_seconds,
             "cost_share": end.last.seconds / total,
             "objective": scores.get(end.trial.trial_id),

@@ -30,6 +30,7 @@ from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
 from detray.verbs.engine import RAY_LOG
 from detray.verbs.inputs import fingerprints, require_there
+from detray.verbs.sql import write_views
 
 LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
 
@@ -73,6 +74,7 @@ def run(
             if not line.mend(error):
                 raise
             line.run(verbs, force)
+        write_views(context.store)
     return list(line.results.values())
 
 

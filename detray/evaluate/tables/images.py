@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
+from detray.arrays import Ints
 from detray.evaluate.tables.names import Names
 
 Histogram = dict[int, int]
@@ -14,7 +15,7 @@ Histogram = dict[int, int]
 THRESHOLDS = pa.schema([("category_id", pa.int64()), ("best_f1_threshold", pa.float64())])
 """The score of a class with the best F1, over all areas."""
 DETECTION_COLUMNS = ("category_id", "image_id", "score", "matched_all", "ignored_all")
-BOX_COLUMNS = ("image_id", "counts")
+BOX_COLUMNS = ("category_id", "image_id", "counts")
 
 
 def image_rows(
@@ -52,6 +53,14 @@ def image_rows(
     n_gt = np.bincount(box_image, minlength=len(ids))
     n_detections = np.bincount(image[taken], minlength=len(ids))
     n_hits = np.bincount(image[hit], minlength=len(ids))
+    # a false detection is an error, and so is a box without one that is right
+    errors_of = np.where(hit, -1, 1)[taken]
+    worst = _worst_classes(
+        len(ids),
+        np.concatenate([image[taken], box_image]),
+        np.concatenate([tables.numpy(detections, "category_id")[taken], tables.numpy(boxes, "category_id")[counts]]),
+        np.concatenate([errors_of, np.ones(len(box_image), np.int64)]),
+    )
     columns = {
         "split": [names.split] * len(ids),
         "model": [names.model] * len(ids),
@@ -61,11 +70,32 @@ def image_rows(
         "n_detections": n_detections,
         "n_missed": n_gt - n_hits,
         "n_false": n_detections - n_hits,
+        "category_id": worst,
+        "category_name": [
+            names.classes.get(number, str(number)) if number is not None else None for number in worst.to_pylist()
+        ],
+        "score_threshold": tables.lookup(worst, thresholds, "category_id", "best_f1_threshold"),
         "rank": np.zeros(len(ids), np.int32),
     }
     table = schema.from_columns("image_metrics", columns, run=names.run)
     errors, n = np.unique(_errors(table), return_counts=True)
     return table, dict(zip(errors.tolist(), n.tolist(), strict=True))
+
+
+def _worst_classes(n: int, image: Ints, category: Ints, errors: Ints) -> pa.Array:
+    """The class with the most errors of each of ``n`` images, the lowest id of equal ones; NULL where none has any.
+
+    ``errors`` are summed by ``image`` (position) and ``category``.
+    """
+    found: Ints = np.full(n, -1)
+    classes, code = np.unique(category, return_inverse=True)
+    pairs, place = np.unique(image * max(len(classes), 1) + code, return_inverse=True)
+    total = np.bincount(place, weights=errors, minlength=len(pairs)).astype(np.int64)
+    order = np.lexsort((-pairs, total))  # the last one of an image stands
+    order = order[total[order] > 0]
+    found[pairs[order] // max(len(classes), 1)] = pairs[order] % max(len(classes), 1)
+    at = np.maximum(found, 0)
+    return pa.array(classes[at] if len(classes) else at, pa.int64(), mask=found < 0)
 
 
 def first_ranks(histograms: Sequence[Histogram]) -> list[Histogram]:

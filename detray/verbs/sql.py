@@ -1,0 +1,72 @@
+"""``detray sql``: a query over all runs below a folder, and ``views.sql`` in an output folder."""
+
+import argparse
+import importlib.util
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from detray import schema, views
+from detray.errors import DetrayError, UsageError
+from detray.store import Store, absolute
+from detray.store.stage import PARTIAL
+
+FILE = "views.sql"
+STAGES = tuple(dict.fromkeys(table.stage for table in schema.TABLES.values() if table.stage))
+
+
+def write_views(store: Store) -> None:
+    """Write the views of the tables that a folder has, where they are not there as they are to be."""
+    found: set[str] = set()
+    for table in schema.TABLES.values():
+        for stage in [table.stage] if table.stage else STAGES:
+            manifest = store.manifest(stage)
+            files = manifest["tables"].get(table.name, {"files": []})["files"] if manifest else []
+            found |= {table.name} if files else set()
+    root = store.root if "://" in store.root else store.path()
+    content = views.text(root, found).encode()
+    if store.read_bytes(FILE) != content:
+        store.write_bytes(content, FILE)
+
+
+def run(options: argparse.Namespace) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """What a query comes to: columns and rows.
+
+    Raises:
+        UsageError: DuckDB is not installed, or there are no results below the folder.
+        DetrayError: DuckDB refuses the query.
+    """
+    if importlib.util.find_spec("duckdb") is None:
+        raise UsageError("detray sql needs DuckDB: pip install duckdb")
+    import duckdb
+
+    root = absolute(options.output)
+    found = _tables(root)
+    if not found:
+        raise UsageError(f"{options.output}: no tables of detray are below it; name the folder of a run with --output")
+    connection = duckdb.connect()
+    try:
+        for statement in views.statements(root, found):
+            connection.execute(statement)
+        answer = connection.execute(options.query)
+        return [column[0] for column in answer.description or ()], answer.fetchall()
+    except duckdb.Error as error:
+        raise DetrayError(f"DuckDB: {str(error).splitlines()[0]}; 'detray schema' lists tables and columns") from None
+    finally:
+        connection.close()
+
+
+def _tables(root: str) -> set[str]:
+    """The tables that have a part below a folder."""
+    store = Store(root)
+    try:
+        listed = store.fs.get_file_info(pafs.FileSelector(store.path(), recursive=True))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    found: set[str] = set()
+    for info in listed:
+        stage, table, name = ("", "", *str(info.path).split("/"))[-3:]
+        known = schema.TABLES.get(table)
+        is_whole = known is not None and known.stage in ("", stage) and stage != PARTIAL
+        found |= {table} if is_whole and name.startswith("part-") else set()
+    return found
