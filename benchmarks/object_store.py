@@ -4,19 +4,21 @@ Run ``python benchmarks/object_store.py`` (two minutes). The store is moto's S3 
 counts. ``--splits`` is the number of splits, each a shard of ``--pictures`` pictures with two boxes each; detections
 are given. Data lie in the store, or on the disk (``--local``); results in the store, in one process.
 
-``--read N``: N small pictures (2 kB) are read through `detray.pictures` as audit and predict do, and by 64 threads over
-the same S3 with one connection each, three times in turn; each answer is ``--seconds`` late, as that of a store that is
+``--read N``: N small pictures (2 kB) are read through `detray.pictures` as audit and predict do, and by 64 threads with
+pyarrow alone, three times in turn; each answer is ``--seconds`` late, as that of a store that is
 far away. The share is that of the best rates.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import s3  # noqa: E402 - of the tests
 
+THREADS = 64
 STAGES = ("ingest", "audit", "predict", "evaluate", "diagnose", "clean", "report")
 KINDS = ("GET", "HEAD", "LIST", "PUT", "MULTIPART", "COPY", "MARKER", "DELETE", "POST")
 
@@ -102,6 +105,50 @@ def count(splits: int, pictures: int, *, local: bool) -> None:
         show("all", total, "")
 
 
+def read(pictures: int, seconds: float) -> None:
+    """Print the pictures a second through `detray.pictures`, and through a pool of threads."""
+    from detray import cache, remote
+    from detray import pictures as reading
+
+    with tempfile.TemporaryDirectory() as place, s3.running() as server:
+        os.environ.update(server.environment | {cache.FOLDER: f"{place}/cache"})
+        names = [f"{s3.BUCKET}/{number:05d}.jpg" for number in range(pictures)]
+        fs, _ = remote.opened(f"s3://{s3.BUCKET}/")
+
+        def put(name: str) -> None:
+            with fs.open_output_stream(name) as stream:
+                stream.write(b"x" * 2000)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(put, names))
+        server.behave(seconds=seconds)
+
+        def plain() -> int:
+            def one(name: str) -> bytes:
+                with fs.handler.inner.open_input_file(name) as stream:
+                    return stream.read()
+
+            with ThreadPoolExecutor(THREADS) as pool:
+                return sum(map(len, pool.map(one, names)))
+
+        def ours() -> int:
+            paths = reading.fetching([f"s3://{name}" for name in names])
+            return sum(map(len, map(reading.read_file, paths)))
+
+        rates: dict[str, list[float]] = {"thread pool": [], "detray": []}
+        for _ in range(3):
+            for name, function in (("thread pool", plain), ("detray", ours)):
+                shutil.rmtree(f"{place}/cache", ignore_errors=True)
+                Path(f"{place}/cache").mkdir()
+                start = time.perf_counter()
+                if function() != 2000 * pictures:
+                    sys.exit(f"{name}: not all was read")
+                rates[name].append(pictures / (time.perf_counter() - start))
+        for name, found in rates.items():
+            print(f"{name}: {', '.join(f'{rate:.0f}' for rate in found)} pictures/s")
+        print(f"share: {max(rates['detray']) / max(rates['thread pool']):.2f}")
+
+
 def show(stage: str, counts: Counter[str], seconds: str) -> None:
     print(f"| {stage} | {counts.total()} | {' | '.join(str(counts[kind]) for kind in KINDS)} | {seconds} |", flush=True)
 
@@ -111,7 +158,12 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=24)
     parser.add_argument("--pictures", type=int, default=4, help="of each split")
     parser.add_argument("--local", action="store_true", help="data on the disk, only results in the store")
+    parser.add_argument("--read", type=int, metavar="N", help="only read N pictures")
+    parser.add_argument("--seconds", type=float, default=0.02, help="that each answer is late")
     options = parser.parse_args()
+    if options.read:
+        read(options.read, options.seconds)
+        return
     count(options.splits, options.pictures, local=options.local)
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -19,6 +20,9 @@ from pathlib import Path
 FOLDER, GIB = "DETRAY_CACHE", "DETRAY_CACHE_GIB"
 SWEEP = 32
 """After a part of so many of the bound was added by a process it looks at what all take together."""
+
+ASKED = 30
+"""Seconds until a process asks again how much of the disk is free."""
 
 _lock = threading.Lock()
 _added = 0
@@ -41,8 +45,13 @@ def _made(place: str) -> Path:
 
 def bound() -> int:
     """Bytes that all copies may take."""
-    free = shutil.disk_usage(folder()).free
-    return min(int(float(os.environ.get(GIB) or 10) * (1 << 30)), free // 2)
+    return _bound(folder(), os.environ.get(GIB) or "10", int(time.monotonic() / ASKED))
+
+
+@lru_cache(maxsize=8)
+def _bound(place: Path, gib: str, _: int) -> int:
+    free = shutil.disk_usage(place).free
+    return min(int(float(gib) * (1 << 30)), free // 2)
 
 
 def find(key: str) -> Path | None:

@@ -26,6 +26,8 @@ from detray.errors import UsageError
 
 ROOT = "detray-mirror"
 PIECE = 8 << 20
+KEPT = 64 << 20
+"""Bytes of pictures and models up to which copies are kept."""
 
 
 def here(uri: str, *, listed: bool = True) -> str:
@@ -183,6 +185,25 @@ def fetch(path: str | Path) -> bool:
     finally:
         part.unlink(missing_ok=True)
     return True
+
+
+def content(uri: str, most: int) -> bytes:
+    """At most so many bytes of a file that a URI names; small ones are kept on this machine, version by version.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: nothing opens such URIs.
+    """
+    fs, place = remote.opened(uri)
+
+    def read() -> bytes:
+        with fs.handler.inner.open_input_file(place) as stream:
+            version = {key.lower(): value for key, value in (stream.metadata() or {}).items()}.get(b"etag")
+            if version is None or stream.size() > KEPT:
+                return bytes(stream.read(most))
+            return cache.read(f"{uri}\n{version!r}\n{stream.size()}", lambda: bytes(stream.read()))[:most]
+
+    return remote.attempt(read)
 
 
 def exists(path: str) -> bool:

@@ -9,8 +9,12 @@ behind it. Pixels come with the EXIF orientation applied.
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +23,20 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - importin
 from detray.arrays import Pixels
 from detray.errors import DetrayError
 from detray.files import RECORD, open_file
+from detray.mirror import content
 from detray.picture_head import EXIF_IN_PNG
-from detray.remote import is_uri, opened, read_range
+from detray.remote import is_uri, read_range
 
 MAX_BYTES = 512 << 20
 """Larger files are not read."""
 
 MAX_PIXELS = 89_478_485
 """Declared pixels from which a picture is not decoded: Pillow's own bound, 256 MiB as RGB."""
+
+Path = TypeVar("Path", str, str | None)
+
+FETCHES, AHEAD = 64, 128
+"""Requests to an object store at once, and pictures that are fetched before they are used."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Plugins that are tried: those of photographs, none that starts another program."""
@@ -95,13 +105,16 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     Raises:
         PictureError: it is missing, unreadable, empty or larger than ``max_bytes``.
     """
+    coming = _coming.pop(path, None)
+    return _read_file(path, max_bytes) if coming is None else coming.result()
+
+
+def _read_file(path: str, max_bytes: int) -> bytes:
     if path.startswith(RECORD):
         return _read_part(path, max_bytes)
     try:
         if is_uri(path):
-            files, place = opened(path)
-            with files.open_input_file(place) as stream:
-                data = stream.read(max_bytes + 1)
+            data = content(path, max_bytes + 1)
         else:
             with open_file(path.removeprefix("file://")) as stream:
                 data = stream.read(max_bytes + 1)
@@ -114,6 +127,35 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     if len(data) > max_bytes:
         raise PictureError("too_large", f"the file is larger than {max_bytes} bytes")
     return data
+
+
+_coming: dict[str, Future[bytes]] = {}
+
+
+def fetching(paths: Sequence[Path]) -> Iterator[Path]:
+    """The paths again; while one is used, those behind it are fetched, where they lie in an object store.
+
+    `read_file` gives what was fetched. Enough requests are under way to fill the line, whatever few threads decode.
+    """
+    if not any(path is not None and is_uri(path) for path in paths):
+        yield from paths
+        return
+    with ThreadPoolExecutor(FETCHES) as pool:
+        left = iter(paths)
+        waiting: deque[Path] = deque()
+        try:
+            while True:
+                for path in islice(left, AHEAD - len(waiting)):
+                    waiting.append(path)
+                    if path is not None and path not in _coming:
+                        _coming[path] = pool.submit(_read_file, path, MAX_BYTES)
+                if not waiting:
+                    return
+                yield waiting.popleft()
+        finally:
+            for path in waiting:
+                if path is not None and (future := _coming.pop(path, None)) is not None:
+                    future.cancel()
 
 
 def _read_part(path: str, max_bytes: int) -> bytes:

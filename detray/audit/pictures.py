@@ -6,7 +6,6 @@ the first pair in the highest bit.
 """
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import pictures, schema, tables
+from detray.ahead import ahead
 from detray.arrays import Flags, Floats, Pixels, Rows
 from detray.audit.nearby import Nearby
 from detray.audit.view import View
@@ -109,8 +109,8 @@ def measure_all(images: pa.Table) -> pa.Table:
 
     cv2.setNumThreads(1)  # the task holds one CPU
     named = images.filter(pc.is_valid(images["path"])).select(["path", "file_name", "source_file"]).to_pylist()
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(measure, [row["path"] for row in named]))
+    paths = pictures.fetching([row["path"] for row in named])
+    found = list(ahead(measure, paths, threads=THREADS, depth=4 * THREADS))
     nearby = Nearby()
     for place, (row, one) in enumerate(zip(named, found, strict=True)):
         meant = nearby.find(row["path"], row["file_name"], row["source_file"]) if one.problem == MISSING else None

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema, tables
+from detray.ahead import ahead
 from detray.arrays import Flags, Floats, Floats32, Ints, Ints32, Pixels
 from detray.boxes import to_corners
-from detray.detectors.ahead import ahead
 from detray.detectors.detector import Prepared
 from detray.detectors.inputs import read_input, stretch_to
 from detray.detectors.settings import DetectorSettings
 from detray.detectors.unreadable import Unreadable, require_readable
-from detray.pictures import PictureError
+from detray.pictures import PictureError, fetching
 from detray.tables import Shard
 
 CROWD = -1
@@ -153,14 +153,15 @@ def _read(paths: list[str | None], detector: DetectorSettings) -> tuple[Pixels, 
 
     prepare = stretch_to(detector)
 
-    def read(row: int) -> None:
-        answer = read_input(paths[row], prepare)
+    def read(item: tuple[int, str | None]) -> None:
+        row, path = item
+        answer = read_input(path, prepare)
         if isinstance(answer, PictureError):
             failures[row] = answer
         else:
             pixels[row], sizes[row] = answer.pixels, (answer.width, answer.height)
 
-    for _ in ahead(read, range(len(paths)), threads=DECODE_THREADS, depth=64):
+    for _ in ahead(read, enumerate(fetching(paths)), threads=DECODE_THREADS, depth=64):
         pass
     return pixels, sizes, failures
 

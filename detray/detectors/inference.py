@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detray import schema
+from detray.ahead import ahead
 from detray.arrays import Floats
-from detray.detectors.ahead import ahead
 from detray.detectors.data import quarantined
 from detray.detectors.detector import Detector, Prepare, Prepared
 from detray.detectors.inputs import read_input
 from detray.detectors.settings import PredictSettings
 from detray.meaning.settle import elsewhere
-from detray.pictures import PictureError
+from detray.pictures import PictureError, fetching
 
 DECODE_THREADS = 2
 
@@ -93,7 +93,7 @@ class Inference:
 
     def _pictures(self, images: pa.Table) -> Iterator[Prepared | PictureError]:
         read = partial(read_input, prepare=self.detector.prepare)
-        return ahead(read, images["path"].to_pylist(), threads=DECODE_THREADS, depth=2 * self.batch_size)
+        return ahead(read, fetching(images["path"].to_pylist()), threads=DECODE_THREADS, depth=2 * self.batch_size)
 
     def _predicted(self, images: pa.Table, answers: Answers) -> Predicted:
         failures: dict[int, PictureError] = {}
@@ -162,7 +162,7 @@ def decode(images: pa.Table, prepare: Prepare, *, threads: int = DECODE_THREADS)
     ``prepare`` as `DetectorKind.read_prepare` gives it. All pictures are in memory at once.
     """
     read = partial(read_input, prepare=prepare)
-    answers = ahead(read, images["path"].to_pylist(), threads=threads, depth=2 * threads)
+    answers = ahead(read, fetching(images["path"].to_pylist()), threads=threads, depth=2 * threads)
     columns = pa.Table.from_pylist([_as_row(answer) for answer in answers], DECODED)
     for name in DECODED.names:
         images = images.append_column(DECODED.field(name), columns[name])

@@ -4,6 +4,8 @@ import pyarrow.fs as pafs
 
 from detray.detectors.archive import MAX_UNPACKED
 from detray.errors import DamagedError, UsageError
+from detray.mirror import content
+from detray.remote import is_uri
 from detray.store import Store
 
 
@@ -13,6 +15,8 @@ def read_model(path: str, what: str) -> bytes:
     Raises:
         UsageError: there is no such file, or it is larger than `MAX_UNPACKED`.
     """
+    if is_uri(path):
+        return _stored(path, what)
     store, name, info = _place(path)
     if info.is_file and info.size > MAX_UNPACKED:
         raise UsageError(f"{path}: larger than {MAX_UNPACKED >> 30} GiB, which is the most that is read")
@@ -37,3 +41,15 @@ def _place(path: str) -> tuple[Store, str, pafs.FileInfo]:
     folder, _, name = path.rstrip("/").rpartition("/")
     store = Store(folder or ("/" if path.startswith("/") else "."))
     return store, name, store.fs.get_file_info(store.path(name))
+
+
+def _stored(uri: str, what: str) -> bytes:
+    try:
+        data = content(uri, MAX_UNPACKED + 1)
+    except FileNotFoundError:
+        raise UsageError(f"{uri}: not there; detector.path names {what}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{uri}: cannot be opened ({str(error).splitlines()[0]})") from None
+    if len(data) > MAX_UNPACKED:
+        raise UsageError(f"{uri}: larger than {MAX_UNPACKED >> 30} GiB, which is the most that is read")
+    return data

@@ -7,9 +7,9 @@ from itertools import islice
 
 import numpy as np
 
+from detray.ahead import ahead
 from detray.arrays import Ints, Pixels
 from detray.boxes import to_corners
-from detray.detectors.ahead import ahead
 from detray.detectors.detector import Detections, Detector, OfPicture, Prepare, Prepared
 from detray.detectors.settings import PredictSettings
 from detray.detectors.suppress import suppress

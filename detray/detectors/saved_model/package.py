@@ -1,7 +1,6 @@
 """The folder of a SavedModel: what lies there, and saved_model.pb, read without loading the model."""
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ import pyarrow.fs as pafs
 from detray.detectors.archive import MAX_UNPACKED
 from detray.detectors.saved_model.proto import saved_model
 from detray.errors import DamagedError, UsageError
+from detray.mirror import content
+from detray.remote import join
 from detray.store import Store
 
 GRAPH = "saved_model.pb"
@@ -62,8 +63,7 @@ class Package:
                 elif store.is_local:
                     target.symlink_to(store.path(*name.split("/")))
                 else:
-                    with store.fs.open_input_stream(store.path(*name.split("/"))) as source, target.open("wb") as file:
-                        shutil.copyfileobj(source, file)
+                    target.write_bytes(content(join(self.path, name), MAX_UNPACKED))
             yield folder
 
 

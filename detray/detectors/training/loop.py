@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from detray.detectors.ahead import ahead
+from detray.ahead import ahead
 from detray.detectors.augmentation.settings import written_out
 from detray.detectors.data import CROWD, TrainingData
 from detray.detectors.retinanet.anchors import make_anchors
