@@ -81,10 +81,9 @@ def begun(log: Path) -> list[int]:
     return [int(number) for number in re.findall(r"from epoch (\d+)", log.read_text())]
 
 
-def test_on_an_object_store_a_trial_goes_on_from_copies(
+def test_on_an_object_store_a_trial_goes_on(
     store: Store, config: Config, play: Callable[..., Played], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The state of an epoch is copied with the report of the next."""
     monkeypatch.setattr("detray.store.Store.is_local", False)
 
     def killed(settings: TrainSettings, label: int) -> float:
@@ -98,5 +97,5 @@ def test_on_an_object_store_a_trial_goes_on_from_copies(
     with pytest.raises(KeyboardInterrupt):
         run_stage(STAGE, Context(config, store, InProcess()))
     run_stage(STAGE, Context(config, store, InProcess()))
-    assert [first for _, first in played.calls][:3] == [1, 2, 1]  # of the second trial the first
+    assert [first for _, first in played.calls][:3] == [1, 3, 1]  # of the second trial the first
     assert store.read("trials").num_rows == 7

@@ -57,12 +57,11 @@ class Played:
         *,
         predict: object,
         on_epoch: Callable[[EpochResult], float | None],
-        checkpoint: Path,
+        checkpoint: Workspace,
     ) -> Learned:
         self.seen.append(validation.image_ids.tolist())
         self.sizes.append((data.images.shape[1:], validation.images.shape[1:]))
-        state = checkpoint / "state.json"
-        epoch, best, score = json.loads(state.read_text()) if state.exists() else (0, 0, -1.0)
+        epoch, best, score = checkpoint.read_json("state.json", tuple[int, int, float]) or (0, 0, -1.0)
         self.calls.append((settings, epoch + 1))
         ids = sorted(classes)
         while epoch < settings.epochs and (settings.patience is None or epoch - best < settings.patience):
@@ -72,8 +71,7 @@ class Played:
             assert judged is not None
             if judged > score:
                 best, score = epoch, judged
-            checkpoint.mkdir(parents=True, exist_ok=True)
-            state.write_text(json.dumps((epoch, best, score)))
+            checkpoint.write_json("state.json", (epoch, best, score))
 
         def detect(data: TrainingData) -> pa.Table:
             self.proven.append(data.image_ids.tolist())
