@@ -53,7 +53,7 @@ def compare(sides: Sequence[Side], settings: EvaluateSettings, most: float | Non
     classes, counted = rows["compared_classes"], counts(rows["compared_annotations"])
     worse = [row for row in classes if most is not None and gate.is_worse(row, most)]
     page = rendering.page(
-        "compare.html.j2", "style.css", "sort.js",
+        "compare.html.j2", "style.css", "page.js",
         sides=sides, rows=rows, counts=counted, most=most, worse=worse, max_shown=MAX_SHOWN, version=__version__,
         title=gate.title,
     )  # fmt: skip

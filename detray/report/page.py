@@ -16,6 +16,7 @@ from detray.report.sections import (
     findings,
     images,
     origin,
+    sheet,
     tuning,
 )
 from detray.report.sections.common import Content, Sources
@@ -66,9 +67,10 @@ def collect(store: Store, run: str, max_pictures: int) -> tuple[Content, Album]:
     }
     first = evaluated[0] if evaluated else {"metrics": None, "diagnosis": None}
     content["answer"] = answer.build(reader, first["metrics"], first["diagnosis"], content["findings"])
+    content["sheet"] = sheet.build(reader, content)
     return content, album
 
 
 def render(content: Content, drawn: Mapping[int, Drawn]) -> bytes:
     """The page as UTF-8 HTML; ``drawn`` holds the album's figures by key."""
-    return rendering.page("page.html.j2", "style.css", "sort.js", drawn=drawn, **content)
+    return rendering.page("page.html.j2", "style.css", "page.js", drawn=drawn, **content)

@@ -33,6 +33,14 @@ def covering(values: Sequence[float | None], *, least: float = 0.0) -> Axis:
     return Axis(min([0.0, *known]), max([least, *known]) * 1.05 or 1.0)
 
 
+def around(values: Sequence[float | None]) -> Axis:
+    """An axis of the range of ``values``, and a little more on either side."""
+    known = [value for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    margin = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
+    return Axis(low - margin if low < 0 or low > margin else 0.0, high + margin)
+
+
 def symmetric(values: Sequence[float | None], *, least: float) -> Axis:
     """An axis with 0 in its middle that holds all ``values``, and reaches ``least`` at least."""
     reach = max([least, *(abs(value) for value in values if value is not None)]) * 1.08

@@ -78,7 +78,8 @@ def draw(wanted: Sequence[Thumbnail]) -> tuple[pa.Table, dict[str, bytes]]:
         rows.append({"number": thumbnail.number, **_paste(sheet, picture, thumbnail)})
         if thumbnail.copy:
             files[thumbnail.copy] = pictures.encode(pictures.shrink(picture, LARGE))
-    files[pack_name(wanted[0].number)] = pictures.encode(sheet)
+    if any("x" in row for row in rows):
+        files[pack_name(wanted[0].number)] = pictures.encode(sheet)
     return pa.Table.from_pylist(rows, PLACES), files
 
 

@@ -128,24 +128,29 @@ def training(reader: Reader) -> Content | None:
     if not totals:
         return None
     totals.sort(key=lambda row: (row["split"], row["epoch"]))
-    epochs = plots.Axis(0, max(row["epoch"] for row in totals))
-    losses = plots.covering([row["loss"] for row in totals])
+    epochs = plots.Axis(min(row["epoch"] for row in totals), max(row["epoch"] for row in totals))
+    losses = plots.around([row["loss"] for row in totals])
+    every = reader.rows("history", pc.field("category_id").is_valid())
+    aps = plots.around([row["ap"] for row in every])
+    kept = next((row["epoch"] for row in [*totals, *every] if row["is_kept"]), None)
     by_split = [(split, list(group)) for split, group in groupby(totals, lambda row: row["split"])]
     return {
         "losses": [_line(split, rows, "loss", epochs, losses) for split, rows in by_split],
-        "aps": _class_lines(reader, epochs),
-        "top": losses.high,
+        "aps": _class_lines(every, epochs, aps),
+        "loss_axis": losses,
+        "ap_axis": aps,
+        "kept": None if kept is None else {"epoch": kept, "at": epochs.at(kept)},
         "epochs": epochs.high,
     }
 
 
-def _class_lines(reader: Reader, epochs: plots.Axis) -> list[Content]:
+def _class_lines(every: list[Row], epochs: plots.Axis, aps: plots.Axis) -> list[Content]:
     """AP by epoch, the class that ends lowest first."""
-    rows = [row for row in reader.rows("history", pc.field("category_id").is_valid()) if row["ap"] is not None]
+    rows = [row for row in every if row["ap"] is not None]
     rows.sort(key=lambda row: (row["split"], row["category_id"], row["epoch"]))
     groups = [list(group) for _, group in groupby(rows, lambda row: (row["split"], row["category_id"]))]
     groups.sort(key=lambda group: group[-1]["ap"])
-    return [_line(group[0]["category_name"], group, "ap", epochs, plots.UNIT) for group in groups[:MAX_CURVES]]
+    return [_line(group[0]["category_name"], group, "ap", epochs, aps) for group in groups[:MAX_CURVES]]
 
 
 def _line(name: str | None, rows: list[Row], value: str, x: plots.Axis, y: plots.Axis) -> Content:

@@ -26,3 +26,30 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// Pictures as large as the screen: click or Enter opens one, arrows go on, Escape closes.
+const viewer = document.getElementById("viewer");
+const pictures = viewer ? [...document.querySelectorAll("svg.picture")] : [];
+let seen = 0;
+function look(place) {
+  seen = (place + pictures.length) % pictures.length;
+  const large = pictures[seen].cloneNode(true);
+  large.removeAttribute("tabindex");
+  const caption = document.createElement("p");
+  caption.textContent = pictures[seen].closest("figure").querySelector("figcaption")?.innerText ?? "";
+  viewer.replaceChildren(large, caption);
+  if (!viewer.open) viewer.showModal();
+}
+pictures.forEach((picture, place) => {
+  picture.setAttribute("tabindex", "0");
+  picture.addEventListener("click", () => look(place));
+  picture.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") look(place);
+  });
+});
+viewer?.addEventListener("click", () => viewer.close());
+viewer?.addEventListener("close", () => pictures[seen]?.focus());
+viewer?.addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (step) look(seen + step);
+});

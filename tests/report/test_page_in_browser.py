@@ -1,0 +1,133 @@
+"""The page in a browser: at a desk, on a phone, on paper; and its size with many classes."""
+
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import CHROMIUM, Browser
+from report_page import Page, make_page
+from report_sample import write_all, write_stage
+
+from detray import cli
+from detray.store import Store
+
+in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+PAPER = 688
+"""Pixels between the margins of A4."""
+TOO_WIDE = (
+    "[...document.querySelectorAll('.scroll, section, pre')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of 80 classes with boxes and 80 without, and no pictures."""
+    folder, rng = tmp_path_factory.mktemp("many"), random.Random(1)
+    images = [{"id": n, "file_name": f"{n:06d}.jpg", "width": 640, "height": 480} for n in range(1, 101)]
+    annotations: list[dict[str, Any]] = []
+    for image in images:
+        for number in rng.sample(range(1, 81), 8):
+            box = [rng.random() * 400, rng.random() * 300, 100, 90]
+            row = {"id": len(annotations) + 1, "image_id": image["id"], "category_id": number, "bbox": box}
+            annotations.append(row | {"area": 9000, "iscrowd": 0})
+    categories = [{"id": n, "name": f"class number {n}"} for n in range(1, 161)]
+    truth = {"images": images, "annotations": annotations, "categories": categories}
+    found = [
+        {"image_id": row["image_id"], "category_id": row["category_id"], "score": rng.random()}
+        | {"bbox": [side + rng.gauss(0, 6) for side in row["bbox"]]}
+        for row in annotations
+        if rng.random() < 0.7
+    ]
+    (folder / "gt.json").write_text(json.dumps(truth))
+    (folder / "det.json").write_text(json.dumps(found))
+    options = ["--serial", "--output", str(folder / "out")]
+    files = [str(folder / "gt.json"), str(folder / "det.json")]
+    for verb in ("diagnose", "audit", "report"):
+        assert cli.main([verb, *(files if verb == "diagnose" else []), *options]) == 0
+    return folder / "out" / "report" / "index.html"
+
+
+def test_eighty_classes_take_less_than_a_megabyte(many: Path) -> None:
+    html = many.read_text("utf-8")
+    assert len(re.sub(r'href="data:[^"]*"', "", html).encode()) < 1_000_000
+    page = Page(html)
+    text = " ".join(page.one("section", id="dataset").text.split())
+    assert "80 classes have no box in any split: class number 81, class number 82" in text
+    assert "class number 160" not in html
+
+
+@in_a_browser
+def test_at_a_desk_on_a_phone_and_on_paper(many: Path, full: Page, tmp_path: Path) -> None:
+    (tmp_path / "full.html").write_text(full.html, "utf-8")
+    for place in (many, tmp_path / "full.html"):
+        with Browser(tmp_path / "profile") as tab:
+            tab.open(place)
+            assert tab.run("document.documentElement.scrollWidth <= 1440")
+            assert not tab.run("document.getElementById('sheet').offsetHeight")
+            tab.resize(390, 800, mobile=True)
+            assert tab.run("document.documentElement.scrollWidth") == 390
+            assert tab.run("document.documentElement.scrollHeight") < 47_000
+            tab.call("Emulation.setEmulatedMedia", media="print")
+            tab.resize(PAPER, 1000)
+            assert tab.run(TOO_WIDE) == 0  # nothing is cut
+            sheet = tab.run("document.getElementById('sheet').offsetHeight")
+            assert 0 < sheet < 1016  # A4 between its margins
+            assert tab.complaints() == []
+
+
+@in_a_browser
+def test_a_picture_as_large_as_the_screen(full: Page, tmp_path: Path) -> None:
+    (tmp_path / "full.html").write_text(full.html, "utf-8")
+    with Browser(tmp_path / "profile") as tab:
+        tab.open(tmp_path / "full.html")
+        tab.run("document.querySelector('svg.picture').focus()")
+        tab.press("Enter")
+        assert tab.run("viewer.open")
+        assert tab.run("viewer.querySelector('svg').getBoundingClientRect().height") > 700
+        first = tab.run("viewer.innerText + viewer.querySelector('image')?.getAttribute('href').length")
+        tab.press("ArrowRight")
+        assert tab.run("viewer.innerText + viewer.querySelector('image')?.getAttribute('href').length") != first
+        tab.press("Escape")
+        assert not tab.run("viewer.open")
+        assert tab.complaints() == []
+
+
+def test_the_sheet_says_what_was_wrong_done_gained_and_how_sure_that_is(full: Page) -> None:
+    text = " ".join(full.one("section", id="sheet").text.split())
+    parts = re.split("What was wrong|What was done|What it gained|How sure that is", text)
+    assert "target, AP 0.060: target has 15 of 1,037 training boxes" in parts[1]
+    assert "2 × out-of-bounds" in parts[1]
+    assert "trainings tried" in parts[2]
+    assert "AP 0.060 to 0.134, +0.074 (95% interval +0.021 to +0.120)" in parts[3]
+    assert "fresh seeds" in parts[4]
+    assert "class imbalance, confidence" in parts[4]
+
+
+def test_settings_seeds_and_fingerprints_stand_at_the_foot(many: Path) -> None:
+    text = " ".join(Page(many.read_text("utf-8")).one("section", id="origin").text.split())
+    assert "evaluate bootstrap 0" in text
+    assert "gt.json" in text
+    assert "bootstrap: 200" in text
+    assert "Again, with the same settings: detray" in text
+    assert "pyarrow" in text
+
+
+def test_no_interval_is_empty(tmp_path: Path) -> None:
+    store = write_all(tmp_path)
+    keep = ("trials", "trial_class_metrics", "class_deltas")
+    rows = {name: store.read(name).to_pylist() for name in keep}
+    for row in rows["class_deltas"]:
+        row["delta_low"] = row["delta_high"] = None
+    write_stage(store, "tune", rows)
+    html = make_page(store).html
+    assert not re.search(r"95%(?: interval)?\s*\)", html)
+    assert "interval</span>" not in html
+
+
+def test_curves_have_an_axis_of_their_own_range_and_the_best_epoch(store: Store, full: Page) -> None:
+    (epoch,) = {row["epoch"] for row in store.read("history").to_pylist() if row["is_kept"]} or {None}
+    assert (f"epoch {epoch}, whose weights the model has" in full.html) == (epoch is not None)
