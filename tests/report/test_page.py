@@ -18,7 +18,7 @@ VOID = {"meta", "br"}
 
 
 def test_the_answer_stands_first(full: Page) -> None:
-    sections = [section for section in full.all("section") if section.attributes.get("class") != "sheet"]  # on paper only
+    sections = [section for section in full.all("section") if section.attributes.get("class") != "sheet"]
     assert sections[0].attributes["id"] == "answer"
     assert "1 of 4 classes needs help: target" in " ".join(full.one("h2", class_="headline").text.split())
     answer = " ".join(sections[0].text.split())
