@@ -203,6 +203,30 @@ class Parts:
         return {"format": source.format, "annotations": stated, "images": source.images}
 
 
+def one_numbering(names: Mapping[str, Mapping[int, str]], format: str) -> dict[int, str]:
+    """The classes by id of all splits; ``names`` has those of each.
+
+    Raises:
+        UsageError: an id means different classes, or, where parts take the list of classes from the first split
+            (COCO), that lacks one.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    for split, classes in names.items():
+        for number, name in classes.items():
+            first, known = found.setdefault(number, (split, name))
+            if known != name:
+                raise UsageError(
+                    f"the splits number their classes differently: {number} is '{known}' in {first} and '{name}' in"
+                    f" {split}; give both one list of classes, or split each by itself"
+                )
+            if format == "coco" and first != next(iter(names)):
+                raise UsageError(
+                    f"{first} has the class '{name}', which the list of classes of {next(iter(names))} lacks; give both"
+                    " one list of classes, or split each by itself"
+                )
+    return {number: name for number, (_, name) in found.items()}
+
+
 def _own(table: pa.Table, part: str) -> pa.Table:
     return table.filter(pc.equal(table["part"], part))
 

@@ -11,8 +11,9 @@ def assign(counts: Ints, images: Ints, shares: Sequence[float], seed: int) -> In
     """The part of each group.
 
     Iterative stratification (Sechidis et al., On the Stratification of Multi-Label Data, ECML 2011), of groups in the
-    place of single examples: the rarest label first, of its groups the largest first, each to the part that lacks most
-    of the label, then most images. What is equal is decided by chance.
+    place of single examples: the rarest label first, of its groups those of most images first, each to the part that
+    lacks most of the label, then most images. What is equal is decided by chance: by how much of the label they hold,
+    the largest part would get its boxes in few images and the others theirs in many.
 
     Args:
         counts: boxes of each label, ``[g, l]``; a label is a class and a size.
@@ -30,7 +31,7 @@ def assign(counts: Ints, images: Ints, shares: Sequence[float], seed: int) -> In
     lack = np.array(shares)[:, None] * holds.sum(axis=0)
     for label in [*np.argsort(holds[:, :-1].sum(axis=0), kind="stable").tolist(), holds.shape[1] - 1]:
         waiting = order[(part[order] < 0) & (holds[order, label] > 0)]
-        for group in waiting[np.lexsort((-images[waiting], -holds[waiting, label]))].tolist():
+        for group in waiting[np.argsort(-images[waiting], kind="stable")].tolist():
             part[group] = _neediest(lack, label, holds[group, -1])
             lack[part[group]] -= holds[group]
     return part

@@ -68,6 +68,8 @@ def _notes(facts: Divided) -> list[str]:
         if classes:
             more = f" and {len(classes) - MAX_NAMED} more" if len(classes) > MAX_NAMED else ""
             notes.append(f"{name} has nothing of {', '.join(classes[:MAX_NAMED])}{more}: too few groups hold it")
+    if facts.repeated:
+        notes.append(f"{facts.repeated:,} images stand in several splits; each is in one part, once")
     if facts.orphans:
         notes.append(f"{facts.orphans:,} annotations of no image are in no part")
     return notes

@@ -86,11 +86,11 @@ def named(group: str, columns: Mapping[str, Sequence[object]]) -> tuple[Sequence
         return columns["source_file"], "annotation file"
     if group == FOLDER:
         return [name and (name.rpartition("/")[0] or None) for name in names], "folder"
-    if group.startswith(PREFIX):
+    if group.startswith(PREFIX) and group != PREFIX:
         text = group.removeprefix(PREFIX)
         last = [name and name.rpartition("/")[2] for name in names]
         return [
-            name.partition(text)[0] if name and text and text in name else None for name in last
+            name.partition(text)[0] if name and text in name else None for name in last
         ], f"the name before '{text}'"
     attributes = [json.loads(str(text)) if text else {} for text in columns["attributes"]]
     values = columns[group] if group in columns else [_plain(one.get(group)) for one in attributes]

@@ -66,6 +66,7 @@ class Divided(msgspec.Struct, frozen=True):
         drift: rows, as `drift_rows`.
         lacking: classes that a part has nothing of, by part.
         orphans: annotations of no image, which no part gets.
+        repeated: images that another split states too, each taken once.
     """
 
     parts: list[str]
@@ -78,30 +79,28 @@ class Divided(msgspec.Struct, frozen=True):
     drift: list[list[Any]]
     lacking: dict[str, list[str]]
     orphans: int
+    repeated: int
 
 
 def divide(work: DivideWork, task: None) -> Output[Divided]:
     """The part of each image.
 
     Raises:
-        UsageError: the images are fewer groups than parts, or nothing is there that they are to be grouped by.
+        UsageError: a part would get no image, or nothing is there that images are to be grouped by.
     """
     data, shares = work.data, work.settings.shares
     shards = [data.read_shard(key, columns={"images": _IMAGE, "annotations": _BOX}) for key in data.shards()]
-    images = pa.concat_tables([shard.images for shard in shards]).combine_chunks()
-    boxes = pa.concat_tables([shard.annotations for shard in shards]).combine_chunks()
+    images, boxes, repeated = _once(
+        *(pa.concat_tables([getattr(shard, name) for shard in shards]) for name in ("images", "annotations"))
+    )
     place = {key: row for row, key in enumerate(_keys(images))}
     image_of = np.array([place.get(key, -1) for key in _keys(boxes)], np.int64)
     group, by, seen = _groups(work, images, place)
     sizes = np.bincount(group)
-    if len(sizes) < len(shares):
-        raise UsageError(
-            f"the {images.num_rows} images are {len(sizes)} groups that stay together, fewer than {len(shares)} parts;"
-            " divide into fewer (--test 0), or give more data"
-        )
     counts, classes, side = _counts(boxes, image_of, group)
     part = assign(counts, sizes, list(shares.values()), work.settings.seed)[group]
     parts = list(shares)
+    _require_images(parts, part, len(sizes))
     names = {
         number: name for split in {shard.split for shard in shards} for number, name in names_of(data, split).items()
     }
@@ -121,6 +120,7 @@ def divide(work: DivideWork, task: None) -> Output[Divided]:
         {name: [row[0] for row in drift if sum(row[1 : 1 + len(parts)]) and not row[1 + number]]
          for number, name in enumerate(parts)},
         int((~counted).sum()),
+        repeated,
     )  # fmt: skip
     columns = {name: images[name] for name in ("split", "image_id", "file_name")}
     table = columns | {"part": own["part"], "group": pa.array(group), "group_images": pa.array(sizes[group])}
@@ -131,6 +131,26 @@ def divide(work: DivideWork, task: None) -> Output[Divided]:
     return Output(facts, {"divided": schema.from_columns("divided", table, run=work.run)}, kept)
 
 
+def _once(images: pa.Table, boxes: pa.Table) -> tuple[pa.Table, pa.Table, int]:
+    """Images and boxes without the entries that another split states too, and how many these are."""
+    columns = [images[name].to_pylist() for name in ("source_file", "image_row", "file_name")]
+    first: dict[tuple[Any, ...], int] = {}
+    keep = [not entry[0] or first.setdefault(entry, row) == row for row, entry in enumerate(zip(*columns, strict=True))]
+    kept = images.filter(pa.array(keep, pa.bool_())).combine_chunks()
+    gone = {*_keys(images)} - {*_keys(kept)}
+    boxes = boxes.filter(pa.array([key not in gone for key in _keys(boxes)], pa.bool_())) if gone else boxes
+    return kept, boxes.combine_chunks(), images.num_rows - kept.num_rows
+
+
+def _require_images(parts: Sequence[str], part: Ints, groups: int) -> None:
+    if empty := [name for number, name in enumerate(parts) if not (part == number).any()]:
+        apart = f", in {groups} group{'s' if groups > 1 else ''} that stay together" if groups < len(part) else ""
+        raise UsageError(
+            f"no image is left for {' and '.join(empty)}: there are {len(part)} images{apart};"
+            " ask for a larger share or for fewer parts (--test 0), or give more data"
+        )
+
+
 def _keys(table: pa.Table) -> list[tuple[Any, Any]]:
     return list(zip(table["split"].to_pylist(), table["image_id"].to_pylist(), strict=True))
 
@@ -139,10 +159,14 @@ def _groups(work: DivideWork, images: pa.Table, place: dict[tuple[Any, Any], int
     """The group of each image, by what they are held together, and how many pictures were seen."""
     entries = list(zip(images["source_file"].to_pylist(), images["file_name"].to_pylist(), strict=True))
     paths = images["path"].to_pylist()
-    links = [same([path or (entry if entry[1] else None) for path, entry in zip(paths, entries, strict=True)])]
+    links = [
+        same([path or (entry if entry[1] else None) for path, entry in zip(paths, entries, strict=True)]),
+        same([key if key[1] is not None else None for key in _keys(images)]),  # whose boxes nobody can tell apart
+    ]
     by = []
     stats = work.data.read("image_stats", columns=_STATS)
     stats = stats.filter(pc.and_(stats["is_decoded"], pc.is_valid(stats["perceptual_hash"])))
+    stats = stats.filter(pa.array([key in place for key in _keys(stats)], pa.bool_()))
     rows = np.array([place[key] for key in _keys(stats)], np.int64)
     if len(rows):
         hashes = numpy(stats, "perceptual_hash")

@@ -3,7 +3,7 @@
 from detray.flow.data import names_of
 from detray.flow.flow import Flow
 from detray.formats.resolve import resolve, stated_path
-from detray.formats.selecting import Parts
+from detray.formats.selecting import Parts, one_numbering
 from detray.split.flow import split
 from detray.split.steps import DivideWork
 from detray.verbs.base import Context, Outcome, StageDefinition
@@ -20,7 +20,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     dataset = config.dataset
     folder = f"{(store.root if '://' in store.root else store.path()).rstrip('/')}/{STAGE.name}"
     sources = tuple(resolve(dataset))
-    names = {number: name for source in sources for number, name in names_of(flow.data, source.split).items()}
+    names = one_numbering({source.split: names_of(flow.data, source.split) for source in sources}, sources[0].format)
     root = stated_path(dataset.root, ".", "dataset.root", folder=True)
     label_map = dataset.label_map and stated_path(dataset.label_map, dataset.root, "dataset.label_map")
     work = DivideWork(

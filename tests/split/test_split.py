@@ -149,6 +149,7 @@ def test_no_group_is_on_two_sides_and_a_seed_decides(tmp_path: Path) -> None:
         (["--val", "0", "--test", "0"], "nothing to split off"),
         (["--val", ".6", "--test", ".5"], "leave nothing for train"),
         (["--group", "kamera"], "no image has the attribute or column 'kamera'"),
+        (["--group", "prefix:"], "no image has the attribute or column 'prefix:'"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -165,7 +166,15 @@ def test_too_few_scenes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     for k in range(1, 4):
         shutil.copy(tmp_path / "train" / "0.png", tmp_path / "train" / f"{k}.png")
     assert cli.main(["split", str(tmp_path / "train"), "--serial", "--output", str(tmp_path / "out")]) == 2
-    assert "the 4 images are 1 groups that stay together, fewer than 3 parts" in capsys.readouterr().err
+    words = "no image is left for val and test: there are 4 images, in 1 group that stay together"
+    assert words in capsys.readouterr().err
+
+
+def test_a_share_too_small_for_an_image_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    coco_split(tmp_path, "train", 3, 0)
+    assert cli.main(["split", str(tmp_path / "train"), "--serial", "--output", str(tmp_path / "out")]) == 2
+    assert "no image is left for val and test: there are 3 images; ask for a larger share" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "split" / "dataset.yaml").exists()
 
 
 def test_real_cells_keep_to_the_shares(shared: Path, tmp_path: Path) -> None:
@@ -176,3 +185,86 @@ def test_real_cells_keep_to_the_shares(shared: Path, tmp_path: Path) -> None:
     assert {part: round(count / 364, 2) for part, count in parts.items()} == {"train": 0.7, "val": 0.15, "test": 0.15}
     listed = [(out / "split/ImageSets/Main" / f"{part}.txt").read_text().split() for part in PARTS]
     assert len({name for names in listed for name in names}) == sum(map(len, listed)) == 364
+    drift = next(table for table in store.manifest("split")["summary"] if table["title"].startswith("Drift"))
+    assert [row[-1] for row in drift["rows"]] == [False] * 3
+
+
+def restarted(folder: Path) -> list[dict[str, Any]]:
+    """Two splits whose ids begin anew, train's and val's."""
+    (folder / "data").mkdir()
+    coco_split(folder / "data", "train", 10, 0)
+    coco_split(folder / "data", "val", 6, 100)
+    return [json.loads((folder / "data" / split / "labels.json").read_text()) for split in ("train", "val")]
+
+
+def of_two(folder: Path, val: dict[str, Any], *arguments: str) -> int:
+    (folder / "data" / "val" / "labels.json").write_text(json.dumps(val))
+    return cli.main(["split", str(folder / "data"), "--serial", "--output", str(folder / "out"), *arguments])
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+def test_splits_with_other_classes_are_refused(
+    swapped: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, val = restarted(tmp_path)
+    if swapped:
+        val["categories"] = [{"id": 1 + k, "name": name} for k, name in enumerate(reversed(NAMES))]
+    else:
+        val["categories"].append({"id": 9, "name": "further"})
+    assert of_two(tmp_path, val) == 2
+    words = "the splits number their classes differently: 1 is" if swapped else "val has the class 'further', which"
+    assert words in capsys.readouterr().err
+
+
+def owners(store: Store) -> Counter:
+    """The pictures that boxes are of, by the width of the box."""
+    names = {(row["split"], row["image_id"]): row["path"] for row in store.read("images").to_pylist()}
+    rows = store.read("annotations").to_pylist()
+    return Counter((names[row["split"], row["image_id"]], row["width"]) for row in rows)
+
+
+def test_rows_with_defects_are_taken_as_they_are_into_one_file(tmp_path: Path) -> None:
+    _, val = restarted(tmp_path)
+    val["annotations"][0]["bbox"][0] = float("nan")
+    val["annotations"][1]["id"] = None
+    val["annotations"][2]["image_id"] = "2"
+    val["images"][3]["id"] = 3.0
+    assert of_two(tmp_path, val, "--val", ".3", "--test", "0") == 0
+    code = cli.main(["ingest", "--config", str(tmp_path / "out/split/dataset.yaml"), "--serial",
+                     "--output", str(tmp_path / "again")])  # fmt: skip
+    before, after = (Store(str(tmp_path / name)) for name in ("out", "again"))
+    assert code == 0
+    assert after.read("annotations").num_rows == before.read("annotations").num_rows == 16
+    assert owners(before) == owners(after)
+
+
+def test_images_of_one_id_stay_together(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    coco_split(tmp_path / "data", "train", 12, 0)
+    labels = tmp_path / "data/train/labels.json"
+    data = json.loads(labels.read_text())
+    for image in data["images"]:
+        image["id"] //= 2
+    for box in data["annotations"]:
+        box["image_id"] //= 2
+    labels.write_text(json.dumps(data))
+    assert cli.main(["split", str(labels), "--serial", "--output", str(tmp_path / "out")]) == 0
+    parts: dict[int, set[str]] = {}
+    for row in Store(str(tmp_path / "out")).read("divided").to_pylist():
+        parts.setdefault(row["image_id"], set()).add(row["part"])
+    assert len(parts) == 6
+    assert all(len(found) == 1 for found in parts.values())
+
+
+def test_an_image_of_two_splits_is_listed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("images", "labels"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for k in range(10):
+        noise(tmp_path / f"data/images/{k}.png", k)
+        (tmp_path / f"data/labels/{k}.txt").write_text("0 .5 .5 .2 .2\n")
+    (tmp_path / "data/data.yaml").write_text("train: images\nval: images\nnames: [cat]\n")
+    assert cli.main(["split", str(tmp_path / "data"), "--serial", "--output", str(tmp_path / "out")]) == 0
+    assert "10 images stand in several splits" in capsys.readouterr().out
+    listed = [(tmp_path / "out/split" / f"{part}.txt").read_text().split() for part in PARTS]
+    assert len({name for names in listed for name in names}) == sum(map(len, listed)) == 10
+    assert boxes(read_again(tmp_path)).total() == 10

@@ -1,7 +1,7 @@
 """COCO JSON written back, part by part: what is not changed keeps its very bytes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from detray.changes import Change, Changes
 from detray.formats.json.file import JsonFile, open_json
 from detray.formats.json.lists import cut, find_lists
 from detray.formats.json.scan import elements
+from detray.formats.values import Defects, integer
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _COPY_BYTES = 1 << 20
@@ -103,14 +104,30 @@ def _moved(element: bytes, source: Taking, name: str) -> bytes:
     """An element with its ids and its file name as they are in the new file."""
     if not (source.image_shift or source.annotation_shift or source.below):
         return element
-    fields: dict[str, Any] = dict(_FIELDS.decode(element))
+    fields, encode = _members(element)
     shifts = {"id": source.image_shift} if name == "images" else {
         "id": source.annotation_shift, "image_id": source.image_shift
     }  # fmt: skip
-    fields |= {key: msgspec.json.decode(fields[key]) + shift for key, shift in shifts.items() if key in fields}
-    if name == "images" and source.below:
-        fields["file_name"] = f"{source.below}/{msgspec.json.decode(fields['file_name'])}"
-    return msgspec.json.encode(fields)
+    for key, shift in shifts.items():
+        number = integer(_value(fields.get(key)), key, Defects())
+        fields |= {} if number is None else {key: number + shift}  # what is no id remains, for the audit to tell
+    file_name = _value(fields.get("file_name"))
+    if name == "images" and source.below and isinstance(file_name, str):
+        fields["file_name"] = f"{source.below}/{file_name}"
+    return encode(fields)
+
+
+def _value(member: Any) -> Any:
+    return json.loads(bytes(member)) if isinstance(member, msgspec.Raw) else member
+
+
+def _members(element: bytes) -> tuple[dict[str, Any], Callable[[Any], bytes]]:
+    """The members of an element as they are written, and what writes them again."""
+    try:
+        return dict(_FIELDS.decode(element)), msgspec.json.encode
+    except msgspec.DecodeError:  # NaN, control characters
+        fields = json.loads(element.decode("utf-8", "surrogateescape"), strict=False)
+        return fields, lambda found: json.dumps(found, ensure_ascii=True).encode()
 
 
 def _copied(file: JsonFile, start: int, end: int) -> Iterator[bytes]:
@@ -131,13 +148,7 @@ def _changed(element: bytes, change: Change) -> bytes:
         values["id"] = change.annotation_id
     space = element[: len(element) - len(element.lstrip())]
     end = element[len(element.rstrip()) :]
-    try:
-        fields: dict[str, Any] = dict(_FIELDS.decode(element))
-    except msgspec.DecodeError:  # NaN, control characters
-        fields = json.loads(element.decode("utf-8", "surrogateescape"), strict=False)
-        encode = lambda found: json.dumps(found, ensure_ascii=True).encode()  # noqa: E731
-    else:
-        encode = msgspec.json.encode
+    fields, encode = _members(element)
     if change.loses_mask:
         fields.pop("segmentation", None)
     fields |= {name: value for name, value in values.items() if name != "area" or name in fields}
