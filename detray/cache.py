@@ -1,8 +1,8 @@
 """Copies on this machine of what lies in object stores, shared by its processes, up to a bound.
 
-They lie in the folder that `DETRAY_CACHE` names (by default ``/tmp/detray-cache-<uid>``) and take at most
+They lie in ``detray-cache-<uid>`` below the folder that `DETRAY_CACHE` names (by default ``/tmp``) and take at most
 `DETRAY_CACHE_GIB` (10) there, and never more than half of what is free on its disk: what was used longest ago goes. A
-key says which content a copy is of, so none is ever stale.
+key says which content a copy is of, so none is ever stale. Where none can be kept work goes on without.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from detray.errors import UsageError
+
 FOLDER, GIB = "DETRAY_CACHE", "DETRAY_CACHE_GIB"
 SWEEP = 32
 """After a part of so many of the bound was added by a process it looks at what all take together."""
@@ -30,7 +32,8 @@ _added = 0
 
 def folder() -> Path:
     """Where the copies lie; for this user alone."""
-    return _made(os.environ.get(FOLDER) or f"/tmp/detray-cache-{os.getuid()}")  # noqa: S108 - its owner is checked
+    # a folder of its own: all in it may be deleted
+    return _made(f"{os.environ.get(FOLDER) or '/tmp'}/detray-cache-{os.getuid()}")  # noqa: S108 - its owner is checked
 
 
 @lru_cache(maxsize=8)
@@ -44,20 +47,27 @@ def _made(place: str) -> Path:
 
 
 def bound() -> int:
-    """Bytes that all copies may take."""
+    """Bytes that all copies may take.
+
+    Raises:
+        UsageError: what `GIB` states is no number.
+    """
     return _bound(folder(), os.environ.get(GIB) or "10", int(time.monotonic() / ASKED))
 
 
 @lru_cache(maxsize=8)
 def _bound(place: Path, gib: str, _: int) -> int:
-    free = shutil.disk_usage(place).free
-    return min(int(float(gib) * (1 << 30)), free // 2)
+    try:
+        most = int(float(gib) * (1 << 30))
+    except (ValueError, OverflowError):
+        raise UsageError(f"{GIB} is {gib!r}, and a number of GiB is expected") from None
+    return min(most, shutil.disk_usage(place).free // 2)
 
 
 def find(key: str) -> Path | None:
     """The copy of a key; it may be gone at any moment, so open it and see."""
-    place = _place(key)
     try:
+        place = _place(key)
         os.utime(place)
     except OSError:
         return None
@@ -89,8 +99,8 @@ def writing(key: str) -> Iterator[Path]:
 
 def link(key: str, other: str) -> None:
     """Find the copy of a key, where there is one, under another key too."""
-    place = _place(other)
     with contextlib.suppress(OSError):
+        place = _place(other)
         place.parent.mkdir(exist_ok=True)
         place.hardlink_to(_place(key))
 

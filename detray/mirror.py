@@ -110,8 +110,14 @@ def _listing(uri: str, *, listed: bool) -> _Listing:
         raise UsageError(f"{uri}: cannot be opened ({str(error).splitlines()[0]})") from None
     if info.type == pafs.FileType.NotFound:
         raise UsageError(f"{uri}: no such file or folder; check the path")
-    files = sorted((one.path.removeprefix(place), one.size or 0, one.mtime_ns or 0) for one in below if one.is_file)
+    named = ((one.path.removeprefix(place), one) for one in below if one.is_file)
+    files = sorted((name, one.size or 0, one.mtime_ns or 0) for name, one in named if not _leads_out(name))
     return _Listing(info.is_file, tuple(files))
+
+
+def _leads_out(name: str) -> bool:
+    """Whether no path on this machine stands for an object, as its name has dots for folders, which a store allows."""
+    return not {".", ".."}.isdisjoint(name.split("/"))
 
 
 def _make(one: Mirrored, found: _Listing) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from detray import schema
+from detray.errors import DetrayError
 from detray.flow.exchange import divide
 from detray.flow.kept import InFile, InMemory, Kept
 from detray.flow.receipt import Receipt, decode, scratch_name, shard_name
@@ -24,6 +26,9 @@ from detray.store.integrity import stored
 
 BETWEEN = 5.0
 """Seconds between two files of receipts in an object store: a driver that is killed loses no more than that."""
+
+_turn = threading.RLock()
+"""Held by who changes what is pending: the driver, or the thread that stores what no later task gives a reason to."""
 
 
 class Keeper(Protocol):
@@ -92,14 +97,10 @@ class FileKeeper:
     done: Mapping[str, bytes] = field(default_factory=dict)
     _pending: dict[str, bytes] = field(default_factory=dict)
     _written: float = field(default_factory=monotonic)
+    _later: threading.Timer | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "stage": self.stage,
-            "done": {},
-            "_pending": {},
-            "_written": 0.0,
-        }  # tasks do not ask what was done before
+        return {"stage": self.stage}  # a task has no more to do with it than to store
 
     def receipts(self, note: Callable[[str], None]) -> dict[str, Receipt]:
         found: dict[str, Receipt] = {}
@@ -142,19 +143,33 @@ class FileKeeper:
 
     def finished(self, receipt: Receipt) -> None:
         if not self.stage.store.is_local:
-            self._pending[receipt.shard] = receipt.encode()
-            if monotonic() > self._written + BETWEEN:
-                self.flush()
+            with _turn:
+                self._pending[receipt.shard] = receipt.encode()
+                if monotonic() > self._written + BETWEEN:
+                    self.flush()
+                elif self._later is None:  # the next task may take hours
+                    self._later = threading.Timer(BETWEEN, self._flush_late)
+                    self._later.daemon = True
+                    self._later.start()
+
+    def _flush_late(self) -> None:
+        with suppress(DetrayError):  # who flushes next says what is wrong
+            self.flush()
 
     def flush(self) -> None:
-        if self._pending:
-            self.stage.write_receipts(self._pending)
-            self._pending.clear()
-        self._written = monotonic()
+        with _turn:
+            if self._later is not None:
+                self._later.cancel()
+                self._later = None
+            if self._pending:
+                self.stage.write_receipts(self._pending)
+                self._pending.clear()
+            self._written = monotonic()
 
     def forget(self, shard: str) -> None:
-        self._pending.pop(shard, None)
-        self.stage.forget(shard)
+        with _turn:
+            self._pending.pop(shard, None)
+            self.stage.forget(shard)
 
     def kept(self, step: Step[Any, Any, Any], receipt: Receipt, name: str) -> Kept:
         keep = step.keep(name)

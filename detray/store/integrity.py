@@ -16,7 +16,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What tells that a file is whole: its size, and a digest of its last `TAIL` bytes."""
+    """What tells that a file is whole: its size, and a digest of its last `TAIL` bytes, of objects mostly of all."""
 
     bytes: Count
     digest: str
@@ -24,10 +24,11 @@ class Stored(msgspec.Struct, frozen=True):
 
 def stored(size: int, tail: bytes | memoryview) -> Stored:
     """Of a file of ``size`` bytes that ends with ``tail``."""
-    return Stored(size, _digest(tail[-TAIL:]))
+    return Stored(size, digest(tail[-TAIL:]))
 
 
-def _digest(data: bytes | memoryview) -> str:
+def digest(data: bytes | memoryview) -> str:
+    """A digest of 128 bits."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
@@ -43,7 +44,7 @@ def unsealed(data: bytes) -> bytes | None:
 
 
 def _seal(content: bytes) -> bytes:
-    return f'"{_digest(content)}"'.encode()
+    return f'"{digest(content)}"'.encode()
 
 
 SEAL = "seal"
@@ -51,7 +52,7 @@ SEAL = "seal"
 
 def sealed_json(content: dict[str, Any]) -> bytes:
     """A JSON object, and in it the digest of all else."""
-    return json.dumps(content | {SEAL: _digest(json.dumps(content).encode())}, indent=1).encode()
+    return json.dumps(content | {SEAL: digest(json.dumps(content).encode())}, indent=1).encode()
 
 
 def unsealed_json(data: bytes) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def unsealed_json(data: bytes) -> dict[str, Any]:
         content = json.loads(data)
     except (ValueError, RecursionError):
         raise ValueError("not readable as JSON") from None
-    if not isinstance(content, dict) or content.pop(SEAL, None) != _digest(json.dumps(content).encode()):
+    if not isinstance(content, dict) or content.pop(SEAL, None) != digest(json.dumps(content).encode()):
         raise ValueError("not as it was written")
     return content
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from detray.store.integrity import Count, Stored, stored
+from detray.store.integrity import Count, Stored
 
 MAX_PART_ROWS = 4_000_000
 """Rows a part holds at most: annotations take about 28 bytes each, so some 110 MiB."""
@@ -52,9 +52,8 @@ def encode(rows: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def part_of(file: str, rows: pa.Table, data: pa.Buffer, number: int | None = None) -> Part:
-    """What there is to say of ``rows``, written as ``data`` to ``file``."""
-    whole = stored(data.size, memoryview(data))
+def part_of(file: str, rows: pa.Table, whole: Stored, number: int | None = None) -> Part:
+    """What there is to say of ``rows``, written to ``file``."""
     split, low, high = image_range(rows)
     return Part(file, rows.num_rows, whole.bytes, whole.digest, split, low, high, number)
 

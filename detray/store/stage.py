@@ -141,8 +141,8 @@ class Stage:
     def _write_part(self, table: str, name: str, rows: pa.Table, number: int | None = None) -> Part:
         data = encode(rows)
         file = f"{name}.parquet"
-        self.store.write(lambda stream: stream.write(data), self.name, PARTIAL, table, file)
-        return part_of(file, rows, data, number)
+        whole = self.store.write(lambda stream: stream.write(data), self.name, PARTIAL, table, file)
+        return part_of(file, rows, whole, number)
 
     def write_file(self, path: str, content: bytes | Iterable[bytes]) -> Stored:
         """Write a file of the stage that is no table; it appears below its folder with the commit."""
@@ -195,8 +195,8 @@ class Stage:
             DamagedError: nothing is kept under that name, or it cannot be read.
         """
         file = f"{self.name}/{PARTIAL}/scratch/{name}.arrow"
-        path = self.store.local(file, whole)
-        with self.store.reading(file):
+
+        def read(path: str | None) -> pa.Table:
             source: pa.NativeFile
             if path is None:
                 source = self.store.fs.open_input_file(self.store.path(file))
@@ -205,9 +205,10 @@ class Stage:
             with contextlib.closing(source) if batches is not None else contextlib.nullcontext():
                 reader = pa.ipc.open_file(source)
                 if batches is None:
-                    rows = reader.read_all()
-                else:
-                    rows = pa.Table.from_batches([reader.get_batch(number) for number in batches], reader.schema)
+                    return reader.read_all()
+                return pa.Table.from_batches([reader.get_batch(number) for number in batches], reader.schema)
+
+        rows = self.store.read_here(file, whole, read)
         return rows if columns is None else rows.select(list(columns))
 
     # commit

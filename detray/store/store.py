@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from detray import cache, remote, schema
 from detray.errors import DamagedError, DetrayError, HostError, UsageError, reason
 from detray.store import manifest as manifests
-from detray.store.integrity import TAIL, Stored, stored
+from detray.store.integrity import TAIL, Stored, digest, stored
 from detray.store.manifest import MANIFEST, Json
 from detray.store.shards import ShardKey
 from detray.tables import Shard
@@ -49,6 +49,11 @@ def readable_errors(place: str) -> Iterator[None]:
         if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
             raise HostError(f"{place}: {error.strerror or error}; choose another --output") from None
         raise HostError(f"{place}: {str(error).splitlines()[0]}") from None
+
+
+def _object(size: int, content: bytes | memoryview) -> Stored:
+    """Of an object, of which all is given, or the end where it is never copied: copies are known by their content."""
+    return Stored(size, digest(content)) if size <= COPIED else stored(size, content)
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,10 @@ class Store:
                 with remote.Upload(self.fs, target) as upload:
                     fill(upload)
                     size = upload.tell()
-                    whole = stored(size, upload.end(TAIL))
+                    content = upload.end(size if size <= COPIED else TAIL)
+                    whole = _object(size, content)
                     if copied is not None and size <= COPIED:
-                        cache.keep(self._key(copied, whole), upload.end(size))
+                        cache.keep(self._key(copied, whole), content)
                 return whole
             place = f"{target}.{uuid.uuid4().hex}.tmp"
             try:
@@ -157,10 +163,28 @@ class Store:
         if place is None:
             with self.reading(file), self.fs.open_input_file(self.path(file)) as stream:
                 content = stream.read_buffer()
-            if stored(content.size, memoryview(content)) != whole:
+            if whole not in (_object(content.size, memoryview(content)), stored(content.size, memoryview(content))):
                 raise self.damaged(file, "not as written")
             place = cache.keep(key, memoryview(content))
         return None if place is None else str(place)
+
+    def read_here(self, file: str, whole: Stored | None, read: Callable[[str | None], Content]) -> Content:
+        """What ``read`` makes of a file, given where it can be opened on this machine; None: on `fs`.
+
+        A copy that is gone, as another process made room, or that its disk has damaged counts for nothing.
+
+        Raises:
+            DamagedError: it is not as it was written.
+        """
+        place = self.local(file, whole)
+        if place is not None and not self.is_local:
+            try:
+                return read(place)
+            except (OSError, pa.ArrowException):
+                Path(place).unlink(missing_ok=True)
+                place = None
+        with self.reading(file):
+            return read(place)
 
     def copied(self, source: str, target: str, whole: Stored) -> None:
         """Say that an object was copied, so that what this machine has of the one is found as the other."""
@@ -175,12 +199,14 @@ class Store:
         return self._content(self.path(*parts), lambda file: file.read())
 
     def stored(self, *parts: str) -> Stored | None:
-        """Size and digest of a file, of which only the end is read; None if it is not there."""
+        """Size and digest of a file, on a disk only its end is read; None if it is not there."""
 
         def end(file: pa.NativeFile) -> Stored:
             size = file.size()
-            file.seek(max(size - TAIL, 0))
-            return stored(size, file.read(TAIL))
+            start = 0 if not self.is_local and size <= COPIED else max(size - TAIL, 0)
+            file.seek(start)
+            content = file.read(size - start)
+            return stored(size, content) if self.is_local else _object(size, content)
 
         with contextlib.suppress(DamagedError):
             return self._content(self.path(*parts), end)
@@ -228,7 +254,8 @@ class Store:
     def delete(self, *parts: str) -> None:
         """Delete a file or folder, if it is there."""
         target = self.path(*parts)
-        with readable_errors(target):
+        # gone meanwhile: by a request that was answered with an error, and tried again
+        with readable_errors(target), contextlib.suppress(FileNotFoundError):
             kind = self.fs.get_file_info(target).type
             if kind == pafs.FileType.Directory:
                 self.fs.delete_dir(target)
@@ -328,8 +355,8 @@ class Store:
 
     def _read(self, part: Json, target: pa.Schema, filters: Any) -> pa.Table:
         file = part["file"]
-        place = self.local(file, Stored(part["bytes"], part["digest"]) if "digest" in part else None)
-        with self.reading(file):
+
+        def read(place: str | None) -> pa.Table:
             rows = pq.read_table(
                 place or self.path(file),
                 columns=target.names,
@@ -339,6 +366,8 @@ class Store:
                 page_checksum_verification=True,
             )
             return rows.cast(target)
+
+        return self.read_here(file, Stored(part["bytes"], part["digest"]) if "digest" in part else None, read)
 
     def shards(self, splits: Sequence[str] | None = None) -> list[ShardKey]:
         """The image ranges that ingest cut the data set into, of ``splits`` or of all."""

@@ -210,6 +210,7 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         with contextlib.suppress(DetrayError):  # what it is about is said first
             flow.keeper.flush()
         raise
+    flow.keeper.flush()  # a commit that is cut off goes on from them
     manifest = {
         "run": context.config.name,
         "id": uuid.uuid4().hex,

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.fs as pafs
 import pytest
 import samples
 from PIL import Image
 from test_tfrecord import TWO, example, record
 
-from detray import cache, remote
+from detray import cache, mirror, remote
 from detray.cli import main
 from detray.store import Store
 
@@ -106,3 +107,21 @@ def test_a_folder_that_is_called_as_ours_is_no_uri(tmp_path: Path, monkeypatch: 
     place = tmp_path / "detray-mirror" / ("0" * 16) / "s3" / "bucket" / "a.jpg"
     assert mirror.uri_of(place) is None
     assert not mirror.fetch(place)
+
+
+def test_no_name_in_a_store_leads_out_of_the_folder_of_its_stand_ins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a.jpg", "../../../../../evil.jpg", "./b.jpg", "deep/../../../../../evil.jpg")
+    found = [pafs.FileInfo(f"bucket/evil/{name}", pafs.FileType.File, size=1, mtime_ns=1) for name in names]
+
+    class Hostile:
+        def get_file_info(self, asked: object) -> object:
+            is_all = isinstance(asked, pafs.FileSelector)
+            return found if is_all else pafs.FileInfo("bucket/evil", pafs.FileType.Directory)
+
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path))
+    monkeypatch.setattr(remote, "opened", lambda uri: (Hostile(), "bucket/evil"))
+    place = Path(mirror.here("memory://bucket/evil"))
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == ["a.jpg"]
+    assert (place / "a.jpg").is_file()

@@ -2,15 +2,19 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
 
 from detray import cache, remote
-from detray.errors import DetrayError
+from detray.errors import DetrayError, UsageError
+from detray.flow import keeper
+from detray.flow.receipt import Receipt
 from detray.store import Stage, Store
 from detray.store.integrity import stored
 
@@ -175,5 +179,93 @@ def test_what_was_used_longest_ago_goes(own_cache: Path, monkeypatch: pytest.Mon
     found = [number for number in range(12) if cache.find(f"key {number}")]
     assert found[-1] == 11
     assert 0 not in found
-    assert sum(path.stat().st_size for path in own_cache.glob("*/*")) <= 1000
+    assert sum(path.stat().st_size for path in own_cache.rglob("*") if path.is_file()) <= 1000
     assert cache.keep("too large", b"x" * 500) is None
+
+
+def test_copies_are_kept_in_a_folder_of_their_own_and_nothing_else_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "cache" / "data" / "more" / "picture.jpg"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"x" * 5000)
+    monkeypatch.setattr(cache, "bound", lambda: 1000)
+    for number in range(12):
+        cache.keep(f"key {number}", b"x" * 100)
+    assert own.exists()
+
+
+def test_work_goes_on_where_no_copy_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "file"))
+    assert cache.keep("key", b"1") is None
+    assert cache.find("key") is None
+    cache.link("key", "other")
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path))
+    monkeypatch.setenv(cache.GIB, "lots")
+    with pytest.raises(UsageError, match="DETRAY_CACHE_GIB is 'lots', and a number of GiB is expected"):
+        cache.keep("key", b"1")
+
+
+def test_a_copy_that_is_gone_or_damaged_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pa.table({"a": [1, 2, 3]})
+    stage = Stage(Store(f"memory://{tmp_path}"), "audit")
+    whole = stage.write_scratch("rows", [rows])
+    place = Path(stage.store.local("audit/_partial/scratch/rows.arrow", whole) or "")
+    place.write_bytes(b"")  # as after a loss of power
+    assert stage.read_scratch("rows", whole=whole).equals(rows)
+    assert Path(stage.store.local("audit/_partial/scratch/rows.arrow", whole) or "").stat().st_size == whole.bytes
+    monkeypatch.setattr(cache, "find", lambda key: tmp_path / "evicted")
+    assert stage.read_scratch("rows", whole=whole).equals(rows)
+
+
+def test_a_copy_is_not_taken_for_another_content_that_ends_alike(tmp_path: Path) -> None:
+    """As where one box is corrected in a large file."""
+    store = Store(f"memory://{tmp_path}")
+    before, after = (start + bytes(300_000) for start in (b"before", b"after!"))
+    first = store.write(lambda stream: stream.write(before), "file")
+    place = store.local("file", first)
+    whole = store.write(lambda stream: stream.write(after), "partial")
+    store.write_bytes(after, "file")
+    store.copied("partial", "file", whole)
+    assert Path(store.local("file", whole) or "").read_bytes() == after
+    assert Path(place or "").read_bytes() == before
+    assert store.stored("file") == whole
+
+
+def test_the_last_receipts_of_a_burst_are_stored_though_no_task_ends_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "BETWEEN", 0.2)
+    stage = Stage(Store(f"memory://{tmp_path}"), "audit")
+    own = keeper.FileKeeper(stage)
+    receipts = [Receipt("step", f"{number}", {}, {}, {}, {}, msgspec.Raw(b"{}")) for number in range(3)]
+    for receipt in receipts:
+        own.finished(receipt)
+    assert stage.receipts() == {}
+    deadline = time.monotonic() + 10
+    while not stage.receipts() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(stage.receipts()) == [receipt.shard for receipt in receipts]
+    own.finished(receipts[0])
+    own.flush()
+    files = stage.store.names("audit", "_partial", "receipts")
+    time.sleep(0.4)
+    assert stage.store.names("audit", "_partial", "receipts") == files
+
+
+def test_what_is_deleted_by_a_request_that_fails_is_deleted(waits: list[float], tmp_path: Path) -> None:
+    store = Store(f"memory://{tmp_path}")
+    store.write_bytes(b"1", "folder", "file")
+
+    class Lossy(type(store.fs.handler.inner.handler)):  # type: ignore[misc]
+        def delete_dir(self, path: str) -> None:
+            super().delete_dir(path)
+            raise OSError("AWS Error INTERNAL_FAILURE during DeleteObjects operation")
+
+    inner = store.fs.handler.inner.handler
+    lossy = pafs.PyFileSystem(remote.Patient(pafs.PyFileSystem(Lossy(inner.fs)), True))
+    vars(store)["_opened"] = (lossy, store._opened[1])
+    store.delete("folder")
+    assert waits
+    assert store.names("folder") == []
