@@ -4,7 +4,7 @@ Failure: evaluators go through the listed classes only, so the box is ignored; t
 it to another class.
 Number: category_id of the annotation among those that the split's files list; where they list none (Pascal VOC, Open
 Images, TFRecord), among the label map's. All rows with one unknown class share a root, which
-names the listed class that is spelt nearly so.
+names the listed class that is spelt nearly so, or has the name under another id.
 Source: pycocotools/cocoeval.py takes its classes from the category list (params.catIds = getCatIds()).
 """
 
@@ -31,12 +31,15 @@ def _check(view: View, limits: Limits) -> Sequence[Hits]:
 
 def _nearest(view: View, names: pa.Array) -> pa.Array:
     """For each name which listed one is spelt nearly so, in words; empty without."""
-    listed = tables.listed_classes(view.categories)["category_name"].drop_null().to_pylist()
-    known = {name.casefold(): name for name in reversed(listed)}
+    listed = tables.listed_classes(view.categories).filter(pc.field("category_name").is_valid())
+    ids = dict(zip(listed["category_name"].to_pylist(), listed["category_id"].to_pylist(), strict=True))
+    known = {name.casefold(): name for name in reversed(list(ids))}
     found = {}
     for name in pc.unique(names).drop_null().to_pylist()[:MAX_COMPARED]:
         near = difflib.get_close_matches(name.casefold(), known, 1, LIKENESS)
         found[name] = f"; the nearest listed one is {known[near[0]]}" if near else ""
+        if name in ids:
+            found[name] = f"; the list has it under another id, {ids[name]}"
     said = pa.table({"name": list(found), "words": list(found.values())})
     return (
         pc.fill_null(tables.lookup(names, said, "name", "words"), "")
