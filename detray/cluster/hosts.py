@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import ray
@@ -23,6 +24,55 @@ def machines() -> list[dict[str, Any]]:
 def resources() -> dict[str, dict[str, float]]:
     """What each of these has, by Ray's id."""
     return {machine["NodeID"]: machine["Resources"] for machine in machines()}
+
+
+LOOK = 2.0
+"""Seconds between two looks at who is still there."""
+
+
+def died() -> dict[str, tuple[str, float]]:
+    """Machines that were lost, by Ray's id: their names, and the CPUs that they had."""
+    return {
+        machine["NodeID"]: (machine["NodeManagerHostname"], machine["Resources"].get("CPU", 0.0))
+        for machine in ray.nodes()
+        if not machine["Alive"]
+    }
+
+
+@dataclass
+class Watch:
+    """Says in a sentence which machine has died since this was made, as Ray tells it by pages or not at all.
+
+    ``cpus``: of a task, so that one knows how many ran there at most.
+    """
+
+    note: Callable[[str], None]
+    cpus: float
+    machines: Callable[[], dict[str, tuple[str, float]]] = died
+    capacity: Callable[[], dict[str, dict[str, float]]] = resources
+    _known: dict[str, float] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+    _looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._told = set(self.machines())
+        self._remember()
+
+    def _remember(self) -> None:
+        self._known |= {node: found.get("CPU", 0.0) for node, found in self.capacity().items()}
+
+    def look(self, left: int, *, now: bool = False) -> None:
+        """Tell of machines that have died; ``left``: tasks that are not done."""
+        if not now and monotonic() < self._looked + LOOK:
+            return
+        self._looked = monotonic()
+        for node, (host, cpus) in self.machines().items():
+            if node not in self._told:
+                self._told.add(node)
+                tasks = min(left, int((self._known.get(node) or cpus) / max(self.cpus, 0.01)))
+                again = f"at most {tasks} tasks run again" if tasks > 1 else "at most one task runs again"
+                self.note(f"{host} died, {again}")
+        self._remember()
 
 
 @dataclass

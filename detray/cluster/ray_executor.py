@@ -11,7 +11,7 @@ from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from detray.cluster.answers import Answer, attempt, first_line
-from detray.cluster.hosts import Hosts, machines
+from detray.cluster.hosts import Hosts, Watch, machines
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import Job
@@ -45,16 +45,22 @@ def _ask(function: Callable[[bool], str | None], has_gpu: bool) -> str | None:
 class RayExecutor:
     """Runs tasks on the Ray cluster that this process is connected to (see `session.ray_session`)."""
 
-    def __init__(self, own: bool = False, wait: float = 0) -> None:
+    def __init__(self, own: bool = False, wait: float = 0, most: int | None = None) -> None:
         """``own``: the cluster is this process's alone, and never grows; ``wait``: seconds that another
-        one gets to grow by a machine that is large enough."""
+        one gets to grow by a machine that is large enough; ``most``: tasks of one CPU that it gets at once."""
+        self._most = most
         self._own = own
         self._wait = 0 if own else wait
         self._left_out: dict[str, str] = {}  # a disk that is full stays so for the next step
 
     @property
     def workers(self) -> int:
-        return max(1, int(ray.cluster_resources().get("CPU", 1)) - SPARE_CPUS)
+        found = max(1, int(ray.cluster_resources().get("CPU", 1)) - SPARE_CPUS)
+        return found if self._most is None else min(found, self._most)
+
+    def _share(self, each: float) -> int | None:
+        """Tasks that hold ``each`` CPUs or GPUs that may run at once; None: no bound."""
+        return None if self._most is None else max(1, int(self._most / max(each, 1e-9)))
 
     def run(
         self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
@@ -62,6 +68,7 @@ class RayExecutor:
         if keys:
             self._await_room(resources, note)
         hosts = Hosts(note, left_out=self._left_out)
+        watch = Watch(note, resources.cpus)
         left, failures = dict.fromkeys(keys), 0
         while left:
             try:
@@ -71,8 +78,10 @@ class RayExecutor:
                         del left[answer.key]
                         failures = 0
                         yield receipt
+                    watch.look(len(left))
             except RayError as error:
                 failures += 1
+                watch.look(len(left), now=True)
                 if failures == MAX_RETRIES:
                     raise DetrayError(f"Ray failed: {type(error).__name__}: {first_line(error)}") from error
 
@@ -88,7 +97,7 @@ class RayExecutor:
         shared = ray.put(job)
         left = iter(keys)
         # more would not run the sooner on a machine of our own, and take the spare CPU
-        at_once = max(1, int(self.workers / cpus)) if self._own else QUEUED
+        at_once = max(1, int(self.workers / cpus)) if self._own else self._share(cpus) or QUEUED
         waiting = [run.remote(shared, key) for key in islice(left, at_once)]
         try:
             while waiting:
@@ -106,8 +115,13 @@ class RayExecutor:
         gpus = resources.gpus
         cpus = hosts.total("CPU") - SPARE_CPUS
         size = min(max(1, int(hosts.total("GPU") / gpus if gpus else cpus / resources.cpus)), len(keys))
+        share = self._share(resources.cpus)
+        if share is not None:
+            size = min(size, share)
         # what waits for a place is what makes a shared cluster grow
         largest = (len(keys) if gpus and not self._own else size) if job.step.setup is not None or self._own else None
+        if share is not None:
+            largest = min(largest or share, share)
         # an actor holds a CPU for good; the reads that feed it need one more or nothing ever starts
         actor_cpus = 1 if cpus >= size else 0
         return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus, selector=hosts.selector)

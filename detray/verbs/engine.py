@@ -71,4 +71,4 @@ class Engine:
         own = self._stack.enter_context(ray_session(self._settings))
         from detray.cluster.ray_executor import RayExecutor
 
-        return RayExecutor(own, self._settings.gpu_wait_seconds)
+        return RayExecutor(own, self._settings.gpu_wait_seconds, self._settings.max_workers)

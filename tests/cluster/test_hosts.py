@@ -9,7 +9,7 @@ import pytest
 
 from detray.cluster import ray_executor as ray_executor_module
 from detray.cluster.answers import Answer, Failure
-from detray.cluster.hosts import IN_A_ROW, Hosts
+from detray.cluster.hosts import IN_A_ROW, Hosts, Watch
 from detray.errors import DetrayError, HostError
 from detray.flow.data import MemoryData
 from detray.flow.flow import Flow
@@ -89,3 +89,17 @@ def test_a_full_disk_is_tried_again_and_then_said(
         flow_on(ray_executor, tmp_path / "lasting").map(step, work, {str(n): 1000 for n in range(3)})
     assert any("in full" in note for note in caught.value.__notes__)
     assert len((tmp_path / "more").read_text()) <= 9
+
+
+def test_a_machine_that_dies_is_one_sentence() -> None:
+    said: list[str] = []
+    lost: dict[str, tuple[str, float]] = {"old": ("host-z", 4.0)}
+    watch = Watch(said.append, 1, lambda: lost, lambda: {"a": {"CPU": 4.0}, "b": {"CPU": 2.0}})
+    watch.look(9, now=True)
+    lost["b"] = ("host-b", 0.0)
+    watch.look(9)  # too early
+    watch.look(9, now=True)
+    watch.look(9, now=True)
+    lost["a"] = ("host-a", 4.0)
+    watch.look(1, now=True)
+    assert said == ["host-b died, at most 2 tasks run again", "host-a died, at most one task runs again"]
