@@ -4,10 +4,10 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fuzz chaos benchmark docs lock clean
+.PHONY: help setup demo test test-cluster check fuzz chaos benchmark docs lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .venv/ready  ## make .venv from the pinned versions
 
@@ -22,6 +22,10 @@ demo: setup  ## draw a data set, plant faults, run everything on it (out/demo)
 
 test: setup  ## run the tests, two files at a time
 	$(PYTEST)
+
+test-cluster: setup  ## three hosts that share an S3, with faults (root; fifteen minutes at most)
+	.ci/hosts
+	timeout 900 $(BIN)/pytest -m cluster tests/cluster
 
 check: setup  ## what CI runs: lint, format, types, import contracts, tests
 	$(BIN)/ruff check .

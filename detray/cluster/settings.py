@@ -16,8 +16,8 @@ class ClusterSettings(Section, frozen=True):
     ] = None
     cpus_per_task: Annotated[float, Meta(gt=0, le=64, description="CPUs a task holds")] = 1
     max_workers: Annotated[
-        int | None,
-        Meta(gt=0, le=100_000, description="tasks of one CPU that a job has at once on a shared cluster; null: all"),
+        Annotated[int, Meta(gt=0, le=100_000)] | None,
+        Meta(description="tasks of one CPU that a job has at once on a shared cluster; null: all"),
     ] = None
     gpus_per_actor: Annotated[float, Meta(ge=0, le=16, description="GPUs an inference or training actor holds")] = 0
     gpu_wait_seconds: Annotated[

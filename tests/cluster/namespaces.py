@@ -98,6 +98,37 @@ def two_hosts() -> Iterator[tuple[Host, Host]]:
 
 
 @contextmanager
+def bridge() -> Iterator[str]:
+    """A bridge that `hosts_on` joins, with the address that this machine has on it."""
+    name, address = f"dtr{os.getpid() % 100_000}", f"{NETWORK}.254"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", f"{address}/24", "dev", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@contextmanager
+def host_on(network: str, number: int) -> Iterator[Host]:
+    """A host on a bridge, with a /dev/shm and a cache of its own."""
+    name = f"host-{'abcdefgh'[number - 1]}"
+    with _host(name, f"{NETWORK}.{number}") as host:
+        outer = f"{network}{name[-1]}{os.urandom(1).hex()}"[:15]
+        subprocess.run(
+            ["ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", str(host.holder.pid)],
+            check=True,
+        )
+        subprocess.run(["ip", "link", "set", outer, "master", network, "up"], check=True)
+        host.do("ip", "link", "set", "lo", "up")
+        host.do("ip", "address", "add", f"{host.address}/24", "dev", "eth0")
+        host.do("ip", "link", "set", "eth0", "up")
+        host.do("mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", "/dev/shm")  # noqa: S108
+        yield host
+
+
+@contextmanager
 def _host(name: str, address: str) -> Iterator[Host]:
     spaces = [
         "--net",
@@ -151,23 +182,38 @@ def fill(folder: Path, *within: str, but: int = 0) -> None:
 @contextmanager
 def ray_on(hosts: tuple[Host, Host], *, cpus: int = 1) -> Iterator[str]:
     """Ray on two hosts; its address. The first may use the reserve of a disk."""
-    folder = Path(tempfile.mkdtemp(prefix="detray-ray-"))  # short: sockets lie below it
-    (folder / "logs").mkdir()
-    (folder / "t").mkdir()
-    about = [f"--num-cpus={cpus}", "--object-store-memory=100000000", "--block", f"--temp-dir={folder / 't'}"]
+    folder = ray_folder()
     address = f"{hosts[0].address}:6379"
     try:
-        roles = ["--head", "--port=6379", "--include-dashboard=false"], [f"--address={address}"]
-        for host, of, within in zip(hosts, roles, (WITH_RESERVE, ()), strict=True):
-            host.do("mount", "-t", "tmpfs", "tmpfs", folder / "t")  # each its own, by one name
-            log = folder / "logs" / host.name
-            own = f"--node-ip-address={host.address}"
-            process = host.start(log, *within, heads.BIN / "ray", "start", own, *of, *about)
-            deadline = time.monotonic() + 90
-            while "Ray runtime started" not in log.read_text():
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
+        for host, within in zip(hosts, (WITH_RESERVE, ()), strict=True):
+            start_ray(host, folder, address, *within, cpus=cpus)
         yield address
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def ray_folder() -> Path:
+    """A folder for what Ray keeps on each host."""
+    folder = Path(tempfile.mkdtemp(prefix="detray-ray-"))  # short: sockets lie below it
+    (folder / "logs").mkdir()
+    (folder / "t").mkdir()
+    return folder
+
+
+def start_ray(
+    host: Host, folder: Path, address: str, *within: str, cpus: int = 1, **environment: str
+) -> subprocess.Popen[bytes]:
+    """Start Ray on a host: the head's, if ``address`` is its own."""
+    is_head = address.startswith(f"{host.address}:")
+    of = ["--head", "--port=6379", "--include-dashboard=false"] if is_head else [f"--address={address}"]
+    about = [f"--num-cpus={cpus}", "--object-store-memory=100000000", "--block", f"--temp-dir={folder / 't'}"]
+    host.do("mount", "-t", "tmpfs", "tmpfs", folder / "t")  # each its own, by one name
+    log = folder / "logs" / f"{host.name}-{host.holder.pid}"
+    own = f"--node-ip-address={host.address}"
+    process = host.start(log, *within, heads.BIN / "ray", "start", own, *of, *about, **environment)
+    deadline = time.monotonic() + 120
+    while "Ray runtime started" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    return process
