@@ -46,10 +46,13 @@ benchmark: setup  ## the figures of docs/performance.md
 docs: setup  ## write the generated pages of docs/
 	$(BIN)/python -m detray.docs
 
-lock: setup  ## resolve pyproject.toml anew into requirements.lock
+lock: setup  ## resolve pyproject.toml anew into requirements.lock, and with CUDA requirements.cuda.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --extra dev --extra cuda --constraint requirements.lock \
+		--python-version 3.11 --no-emit-index-url --custom-compile-command "make lock" \
+		--output-file requirements.cuda.lock pyproject.toml
 
 clean:  ## remove what was built and made
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache .hypothesis

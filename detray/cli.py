@@ -31,8 +31,22 @@ MAX_ROWS_UNASKED = 12
 """Rows up to which the tables of stages on the way to the one that was asked for are shown."""
 
 
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it for what `ray job submit` runs."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command; the exit code.
+
+    As the process of a Ray job its last line says it, too: `ray job submit` answers 1 for any but 0.
+    """
+    code = _main(arguments)
+    if arguments is None and JOB in os.environ:
+        print(f"detray: exit code {code}", flush=True)
+    return code
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     stated = sys.argv[1:] if arguments is None else list(arguments)
     if arguments is None and stated and stated[0] in VERBS:  # the process is this command's alone
         start_quickly()

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from detray.changes import CHANGES, FILES, Changes, file_key
+from detray.errors import UsageError
 from detray.files import open_file
 from detray.formats.catalogue import by_name
 from detray.formats.coco import writer as coco
@@ -25,6 +27,7 @@ from detray.formats.via import writer as via
 from detray.formats.voc import writer as voc
 from detray.formats.yolo import writer as yolo
 from detray.formats.yolo.reader import folders_of, name_file_of, states_pictures
+from detray.mirror import here, stated
 
 _COPY_BYTES = 1 << 20
 
@@ -77,6 +80,8 @@ class Rewriting:
 
     def rewrite(self, path: str, format: str | None, changes: pa.Table) -> Iterable[bytes]:
         """What a file is to hold: all of it but for its changes, of `CHANGES`, as it is."""
+        with suppress(UsageError):  # one that is new is not there
+            path = here(path)
         if format is None:
             return _copy(path)
         if self.names:
@@ -115,8 +120,8 @@ class Rewriting:
 
 def place_of(path: str, root: str) -> str:
     """Where a file is written to, below a folder: as below the data set's root, or else as its whole path says."""
-    base = f"{root.rstrip('/')}/"
-    return path.removeprefix(base) if path.startswith(base) else path.lstrip("/")
+    path, base = stated(path), f"{stated(root).rstrip('/')}/"
+    return path.removeprefix(base) if path.startswith(base) else path.replace("://", "/", 1).lstrip("/")
 
 
 def _row(path: str, source: Source, format: str | None) -> dict[str, object] | None:
@@ -126,7 +131,8 @@ def _row(path: str, source: Source, format: str | None) -> dict[str, object] | N
     if not is_stated and locate(folder, name, source.folders) is None:
         return None
     to = place_of(path, source.root)
-    return {"file_key": file_key(path), "path": path, "to": to, "format": format, "is_there": Path(path).is_file()}
+    named, is_there = stated(path), Path(path).is_file()
+    return {"file_key": file_key(named), "path": named, "to": to, "format": format, "is_there": is_there}
 
 
 def _annotation_files(source: Source) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from detray import tables
+from detray import mirror, tables
 from detray.clean.back import FOLDER
 from detray.clean.decisions import read_decisions
 from detray.clean.flow import clean
@@ -132,7 +132,7 @@ def _dataset(config: Config, splits: Mapping[str, Mapping[str, Any]], label_map:
         "label_map": label_map,
         "splits": dict(splits),
     }
-    return "# The corrected data set, its pictures where they were.\n" + to_yaml({"dataset": values})
+    return "# The corrected data set, its pictures where they were.\n" + mirror.stated(to_yaml({"dataset": values}))
 
 
 def _needs(config: Config) -> tuple[str, ...]:

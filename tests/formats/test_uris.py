@@ -85,6 +85,23 @@ def test_plain_files_and_folders(data: Path, tmp_path: Path, capsys: pytest.Capt
     assert f"{uri}/nowhere.json: no such file or folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["coco", "voc", "tf_csv"])
+def test_what_is_written_back(data: Path, tmp_path: Path, name: str) -> None:
+    found = []
+    for number, root in enumerate((str(data), f"memory://bucket{data}")):
+        split = {"annotations": f"{name}/{samples.FILES[name][0]}", "images": f"{name}/images"}
+        config = {"dataset": {"root": root, "splits": {"train": split}}, "clean": {"format": "same"}}
+        (tmp_path / "config.yaml").write_text(json.dumps(config))
+        output = tmp_path / str(number)
+        assert main(["clean", "--config", str(tmp_path / "config.yaml"), "--serial", "--output", str(output)]) == 0
+        below = [path for path in (output / "clean").rglob("*") if path.is_file() and path.suffix != ".parquet"]
+        assert not [path for path in below if b"detray-mirror" in path.read_bytes()]
+        files = {str(path.relative_to(output)): path for path in below}
+        named = ("manifest.json", "config.yaml", "dataset.yaml")
+        found.append({file: path.read_bytes() for file, path in files.items() if path.name not in named})
+    assert found[0] == found[1]
+
+
 def test_data_that_change_are_read_anew(data: Path, tmp_path: Path) -> None:
     uri = f"memory://bucket{data}-changing"
     store = Store(uri)
