@@ -143,6 +143,12 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )  # fmt: skip
+    status = verbs.add_parser(
+        "status", help="how far the run in an output folder is, and what is complete", description=_STATUS
+    )
+    status.add_argument("output", metavar="OUTPUT", help="folder or URI of the results")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     schema = verbs.add_parser(
         "schema", help="print every table: columns, types, units, meaning", description="Print the tables' columns."
     )
@@ -152,6 +158,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+_STATUS = "The stages of an output folder, and who runs there, at which task of which step; from any machine."
 _COMPARE = (
     "Compare output folders: classes, causes, findings, settings and annotations, as tables and one page.\n"
     "Every difference is a later folder less the first one."

@@ -61,6 +61,8 @@ def _main(arguments: Sequence[str] | None) -> int:
             return _sql(options)
         if options.verb == "compare":
             return _compare(options)
+        if options.verb == "status":
+            return _status(options)
         if arguments is None:
             termination.listen()
         return _run(options)
@@ -85,6 +87,19 @@ def _main(arguments: Sequence[str] | None) -> int:
             file=sys.stderr,
         )
         return 3
+
+
+def _status(options: argparse.Namespace) -> int:
+    from detray import console
+    from detray.verbs.status import status
+
+    table, lines = status(options.output)
+    if options.json:
+        print(json.dumps({"stages": [dict(zip(table.columns, row, strict=True)) for row in table.rows], "run": lines}))
+        return 0
+    console.show(table.title, table.columns, table.rows)
+    print(*map(console.printable, lines), sep="\n")
+    return 0
 
 
 def _interrupted(error: BaseException, termination: Termination) -> int:

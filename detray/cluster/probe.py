@@ -13,19 +13,25 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
+from time import time
 
 from detray import __version__
 from detray.errors import DetrayError, UsageError
 from detray.files import open_file
 from detray.flow.executor import Executor
+from detray.remote import is_uri, opened
 from detray.store import Store
 
 TOKEN = b"detray"
+CLOCK, ANSWERS = 60.0, 240.0
+"""Seconds that clocks may be apart, and that a machine may take until it is asked."""
+SHM, LEAST_SHM = "/dev/shm", 128 << 20  # noqa: S108 - nothing is written there
+"""Docker's default is 64 MiB."""
 GPU_SECONDS = 120
 MOST_FOLDERS, MOST_ENTRIES = 64, 10_000
 """Below a stated folder, and of each, that are looked at for files to ask for."""
@@ -42,6 +48,8 @@ class Probe:
         versions: that it must have.
         free_gib: that its disk must have for temporary files, and for results where these are on it.
         gpu: TensorFlow must see a GPU, if Ray says that there is one.
+        uris: that it must find.
+        asked: when, by the driver's clock, s since 1970.
     """
 
     output: Store
@@ -49,12 +57,15 @@ class Probe:
     versions: Mapping[str, str]
     free_gib: float
     gpu: bool
+    uris: tuple[str, ...] = ()
+    asked: float = field(default_factory=time)
 
 
 def probe_of(output: Store, paths: Sequence[str], *, free_gib: float, gpu: bool) -> Probe:
     """The probe of a stage that reads ``paths``: of a folder, a file in it and in each of some folders below."""
-    files = [file for path in paths if "://" not in path for file in _some_files(path)]
-    return Probe(output, {file: Path(file).stat().st_size for file in files}, versions(), free_gib, gpu)
+    files = [file for path in paths if not is_uri(path) for file in _some_files(path)]
+    sizes = {file: Path(file).stat().st_size for file in files}
+    return Probe(output, sizes, versions(), free_gib, gpu, tuple(path for path in paths if is_uri(path)))
 
 
 def _some_files(path: str) -> list[str]:
@@ -111,8 +122,11 @@ def examine(probe: Probe, place: str, has_gpu: bool) -> str | None:
     """
     return (
         other_version(probe)
+        or other_clock(probe)
         or low_disk(probe)
+        or small_shm()
         or lost_file(probe)
+        or lost_uri(probe)
         or lost_output(probe, place)
         or (no_gpu() if probe.gpu and has_gpu else None)
     )
@@ -123,6 +137,36 @@ def other_version(probe: Probe) -> str | None:
     for name, own in versions().items():
         if own != probe.versions[name]:
             return f"it has {name} {own}, this command {probe.versions[name]}; install the same on all machines"
+    return None
+
+
+def other_clock(probe: Probe) -> str | None:
+    """A clock by which the lock and the state of a run, and signatures of requests, would be wrong."""
+    late = time() - probe.asked
+    if -CLOCK <= late <= CLOCK + ANSWERS:
+        return None
+    return f"its clock is {abs(late):,.0f} s {'ahead' if late > 0 else 'behind'}; set it by NTP"
+
+
+def small_shm() -> str | None:
+    """Too little shared memory for Ray's object store, which then goes to the disk."""
+    size = shutil.disk_usage(SHM).total if Path(SHM).is_dir() else LEAST_SHM
+    if size >= LEAST_SHM:
+        return None
+    return f"its {SHM} has {size >> 20} MiB, less than {LEAST_SHM >> 20}; start the container with --shm-size=8g"
+
+
+def lost_uri(probe: Probe) -> str | None:
+    """What the driver finds in an object store and this machine does not."""
+    for uri in probe.uris:
+        try:
+            fs, place = opened(uri)
+            is_there = fs.get_file_info(place).type.name != "NotFound"
+        except (OSError, ValueError) as error:
+            line = str(error).splitlines()[0]
+            return f"{uri} cannot be read ({line}); give the machine a role or keys that may, and a way there"
+        if not is_there:
+            return f"{uri} is not there for it; give it the same AWS_ENDPOINT_URL and credentials"
     return None
 
 

@@ -147,6 +147,11 @@ class Lock:
             what = f"was taken over by {found}" if found else "is gone"
             raise DetrayError(f"{self._place}: the lock of this run {what}; run the same command again")
 
+    def owner(self) -> Owner | None:
+        """Who runs; None where nobody does."""
+        found = self._read()
+        return None if found is None or is_dead(found) else found
+
     @property
     def _place(self) -> str:
         return self._store.path(LOCK)

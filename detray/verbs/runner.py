@@ -31,6 +31,7 @@ from detray.verbs.config import Config
 from detray.verbs.engine import RAY_LOG
 from detray.verbs.inputs import fingerprints, require_there
 from detray.verbs.sql import write_views
+from detray.verbs.status import Told
 
 LIBRARIES = ("numpy", "pyarrow", "ray", "tensorflow", "keras", "albumentations", "pycocotools")
 
@@ -201,7 +202,7 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         context.store,
         FileKeeper(writer, done),
         context.executor,
-        context.progress,
+        Told(context.progress, context.store, stage.name),
         cpus=context.config.cluster.cpus_per_task,
     )
     try:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import flow_steps as steps
 import pytest
 
+from detray.cluster import probe as module
 from detray.cluster.probe import Probe, check, examine, probe_of
 from detray.errors import DetrayError, UsageError
 from detray.flow.executor import InProcess
@@ -31,7 +32,8 @@ def probe(tmp_path: Path) -> Probe:
     (tmp_path / "pictures" / "deep").mkdir(parents=True)
     (tmp_path / "pictures" / "deep" / "1.jpg").write_bytes(b"picture")
     (tmp_path / "val.json").write_bytes(b"{}")
-    paths = [str(tmp_path / "val.json"), str(tmp_path / "pictures"), "s3://elsewhere/model"]
+    Store("memory://probe").write_bytes(b"1", "model")
+    paths = [str(tmp_path / "val.json"), str(tmp_path / "pictures"), "memory://probe/model"]
     return probe_of(Store(str(tmp_path / "out")), paths, free_gib=0, gpu=False)
 
 
@@ -60,6 +62,22 @@ def test_other_versions_and_full_disks_are_said(probe: Probe) -> None:
     for executor in (InProcess(), OneMachine()):
         with pytest.raises(UsageError, match=r"GiB of the disk are free, less than cluster\.min_free_gib \(1e\+06\)"):
             check(replace(probe, free_gib=1e6), executor)
+
+
+def test_another_clock_little_shared_memory_and_objects_that_are_not_there_are_said(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for asked, said in (
+        (probe.asked + 100, "its clock is 100 s behind"),
+        (probe.asked - 900, "s ahead; set it by NTP"),
+    ):
+        with pytest.raises(UsageError, match=f"machine one: .*{said}"):
+            check(replace(probe, asked=asked), OneMachine())
+    with pytest.raises(UsageError, match=r"machine one: memory://probe/gone is not there for it; give it"):
+        check(replace(probe, uris=("memory://probe/gone",)), OneMachine())
+    monkeypatch.setattr(module, "LEAST_SHM", 1 << 60)
+    with pytest.raises(UsageError, match=r"machine one: its /dev/shm has .* MiB, less than"):
+        check(probe, OneMachine())
 
 
 def test_an_output_that_is_not_shared_or_not_writable_is_said(probe: Probe, tmp_path: Path) -> None:
