@@ -327,6 +327,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--serial", action="store_true", help="one process, never Ray, same results")
     parser.add_argument("--force", action="store_true", help="run the verb even if its results are current")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the results of another data set in the output folder"
+    )
     parser.add_argument("--fail-on", metavar="SEVERITY", type=_severity, help="exit 1 on such findings: 0-4 or a name")
     parser.add_argument("--trust-model", action="store_true", help="run a model whose graph reads files or the network")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")

@@ -51,6 +51,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     if arguments is None and stated and stated[0] in VERBS:  # the process is this command's alone
         start_quickly()
     options = parser_for(stated).parse_args(stated)
+    options.command = stated
     termination = Termination()
     try:
         if options.verb == "schema":
@@ -136,20 +137,36 @@ def _run(options: argparse.Namespace) -> int:
             bar.close()
             _print_closing(further, said)
 
+    def show_stage(result: Result) -> None:
+        """As soon as it has ended: an interrupt later does not take it away."""
+        if not options.json:
+            bar.close()
+            _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
+            sys.stdout.flush()
+
     with (
         own_error() as stream,
         contextlib.closing(Bar(stream)) as bar,
         Engine(config.cluster, store, serial=options.serial) as engine,
     ):
         first = engine.executor(0.0)
-        context = Context(config, store, first, bar, trust_model=options.trust_model, engine=engine)
+        context = Context(
+            config,
+            store,
+            first,
+            bar,
+            trust_model=options.trust_model,
+            engine=engine,
+            command=shlex.join(["detray", *options.command]),
+            overwrite=options.overwrite,
+        )
         if options.verb == "demo":
             from detray.verbs.demo import run_demo
 
-            results = run_demo(context, force=options.force, on_stage=bar.stage, show=show)
+            results = run_demo(context, force=options.force, on_stage=bar.stage, show=show, show_stage=show_stage)
         else:
             verbs = runner.stages_of(config) if options.verb == "run" else (options.verb,)
-            results = runner.run(context, verbs, force=options.force, on_stage=bar.stage)
+            results = runner.run(context, verbs, force=options.force, on_stage=bar.stage, on_result=show_stage)
     worst = None if options.fail_on is None else runner.worst_severity(context)
     code = 1 if worst is not None and worst >= options.fail_on else 0
     _print_summary(options, config, results, (tables, lines), code)
@@ -251,8 +268,6 @@ def _print_summary(
         }
         print(json.dumps(answer, indent=1))
         return
-    for result in results:
-        _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
     print()
     print(f"results: {config.output}")
     telling = ("audit", "diagnose", "tune") if options.verb == "run" else (options.verb,)

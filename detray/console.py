@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from detray.flow.pace import Pace
 from detray.mirror import stated
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 
     from detray.flow.outcome import Table
 
-EVERY = 10.0
+EVERY = 30.0
 """Seconds between two lines of progress where the output is no terminal."""
+LEAST = 1.0
+"""Seconds between two looks whether one is due."""
 BAR_WIDTH = 24
 
 
@@ -42,14 +46,16 @@ class Bar:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
+        self._lock = threading.RLock()
         self._live: Live | None = None
+        self._ticks: threading.Timer | None = None
         self._label: str | None = None
         self._total = self._done = 0
         self._start = self._shown = 0.0
-        self._before: int | None = None
-        self._first: tuple[int, float] | None = None
+        self._pace = Pace()
+        self._is_begun = False
         self._told = ""
-        self._left: tuple[float, float] | None = None
+        self._end: float | None = None
         self._table: Table | None = None
 
     def stage(self, name: str, status: str) -> None:
@@ -64,8 +70,8 @@ class Bar:
         """A step of ``total`` tasks begins."""
         self.close()
         self._label, self._total, self._done = printable(label), total, 0
-        self._before = self._first = self._left = self._table = None
-        self._told = ""
+        self._pace, self._is_begun, self._told, self._end = Pace(), False, "", None
+        self._table = None
         self._start = self._shown = time.monotonic()
         if self._stream.isatty():
             from rich.live import Live
@@ -73,18 +79,17 @@ class Bar:
             console = _terminal(self._stream)
             self._live = Live(get_renderable=self._drawing, console=console, transient=True, refresh_per_second=8)
             self._live.start()
+        else:
+            self._tick()
 
     def advance(self, done: int = 1) -> None:
         """``done`` more tasks of the step are done; those of an earlier run are the first call's."""
-        self._done += done
-        now = time.monotonic()
-        if self._before is None:
-            self._before = self._done
-        elif self._first is None:
-            self._first = (self._done, now)
-        if self._live is None and now - self._shown > EVERY and self._done < self._total:
-            self._print(f"  {self._label}: {self._state()}")
-            self._shown = now
+        with self._lock:
+            self._done += done
+            if self._is_begun:
+                self._pace.mark(self._done, time.monotonic())
+            self._is_begun = True
+            self._show_calmly()
 
     def note(self, text: str) -> None:
         """A line between two steps."""
@@ -93,40 +98,53 @@ class Bar:
 
     def tell(self, text: str, left: float | None = None) -> None:
         """What has happened in the step that goes on; ``left``: seconds until its end."""
-        self._told = printable(text)
-        self._left = None if left is None else (time.monotonic(), left)
-        if self._live is None:
-            self._print(f"  {self._news()}")
-            self._shown = time.monotonic()
+        with self._lock:
+            self._told = printable(text)
+            self._end = None if left is None else time.monotonic() + left
+            if self._live is None:
+                self._print(f"  {self._state()}")
 
     def show(self, table: Table) -> None:
         """What is known in the step that goes on, below its line; on terminals only."""
         self._table = table
 
-    def _news(self) -> str:
-        """What was told last; the time left goes on to shrink until there is more to tell."""
-        if self._left is None:
-            return self._told
-        at, left = self._left
-        return f"{self._told}, about {_duration(max(left - (time.monotonic() - at), 0.0))} left"
-
     def close(self) -> None:
         """End the step that is open, if one is."""
+        if self._ticks is not None:
+            self._ticks.cancel()
+            self._ticks = None
         if self._live is not None:
             self._live.stop()
             self._live = None
-        if self._label is not None:
-            spent = time.monotonic() - self._start
-            self._print(f"  {self._label}: {self._done}/{self._total}, {_duration(spent)}")
-            self._label = None
+        with self._lock:
+            if self._label is not None:
+                spent = time.monotonic() - self._start
+                self._print(f"  {self._label}: {self._done}/{self._total}, {_duration(spent)}")
+                self._label = None
+
+    def _tick(self) -> None:
+        """Where the output is no terminal: a line each `EVERY` seconds, also while one task goes on."""
+        with self._lock:
+            if self._label is None:
+                return
+            self._show_calmly()
+            self._ticks = threading.Timer(max(self._shown + EVERY - time.monotonic(), LEAST), self._tick)
+            self._ticks.daemon = True
+            self._ticks.start()
+
+    def _show_calmly(self) -> None:
+        if self._live is None and time.monotonic() - self._shown >= EVERY and self._done < self._total:
+            self._print(f"  {self._state() if self._told else f'{self._label}: {self._state()}'}")
 
     def _state(self) -> str:
         """How far it is; the time left is by what was done since the first task ended: starting is no measure."""
         now = time.monotonic()
-        before, since = self._first or (self._done, now)
-        if self._done in (self._total, before) or now - since < since - self._start:
+        if self._told:
+            left = None if self._end is None else self._end - now
+            return self._told + (f", about {_duration(left)} left" if left is not None and left >= 1 else "")
+        left = self._pace.left(self._total - self._done, now) if self._done < self._total else None
+        if left is None or self._pace.measured < self._pace.since - self._start:
             return f"{self._done}/{self._total}, {_duration(now - self._start)}"
-        left = (now - since) / (self._done - before) * (self._total - self._done)
         return f"{self._done}/{self._total}, about {_duration(left)} left"
 
     def _drawing(self) -> RenderableType:
@@ -138,7 +156,7 @@ class Bar:
         for _ in range(3):
             line.add_column(no_wrap=True)
         bar = ProgressBar(max(self._total, 1), self._done if self._total else 1, width=BAR_WIDTH)
-        line.add_row(Text(f"  {self._label}"), bar, Text(self._news() if self._told else self._state()))
+        line.add_row(Text(f"  {self._label}"), bar, Text(self._state()))
         if self._table is None:
             return line
         from rich.console import Group
@@ -146,8 +164,10 @@ class Bar:
         return Group(line, Text(printable(self._table.title), "bold"), _drawn(self._table.columns, self._table.rows))
 
     def _print(self, text: str) -> None:
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        with self._lock:
+            self._shown = time.monotonic()
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
 
 
 def _terminal(stream: TextIO) -> Console:

@@ -24,7 +24,9 @@ def tables_page() -> str:
         "# The tables\n\nEach is a folder of Parquet parts that DuckDB, Polars and pandas read as they are:\n"
         "`SELECT * FROM 'out/voc/evaluate/class_metrics/*.parquet'`. A stage is complete once its\n"
         "`manifest.json` stands; its tables are moved into place just before, so a reader that must never see\n"
-        "half of one looks for the manifest first. `detray schema [TABLE]` prints the same text.\n\n"
+        "half of one looks for the manifest first. All tables of an output folder have one `run_id`, so that\n"
+        "`'out/*/evaluate/class_metrics/*.parquet'` tells several runs apart.\n"
+        "`detray schema [TABLE]` prints the same text.\n\n"
     )
     return GENERATED + head + "\n\n".join(schema.as_text(table) for table in schema.TABLES.values()) + "\n"
 

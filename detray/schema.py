@@ -76,6 +76,7 @@ def _flag(name: str, description: str, *, required: bool = False) -> Column:
 
 
 RUN = _text("run", "The configuration's name", required=True)
+RUN_ID = _text("run_id", "The output folder, by a random number: one for all its tables; NULL in memory")
 SPLIT = _text("split", "The data split: train, val, test, ...", required=True)
 MODEL = _text("model", "The model whose detections these are", required=True)
 TRIAL = _text("trial_id", "The tuning trial", required=True)
@@ -123,6 +124,7 @@ _TABLES = (
         "image",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             _id("image_id", "The image; NULL where its source gives none that can be read"),
             _text("file_name", "The picture, below its split's image folder"),
@@ -145,6 +147,7 @@ _TABLES = (
         "box",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             _id("annotation_id", "The source's id; NULL where it has none"),
             _count("annotation_row", "Position in the source file's own list, from 0 (ids can collide)"),
@@ -169,6 +172,7 @@ _TABLES = (
         "class and split",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             *CLASS,
             _text("source", "annotations, label_map or predictions", required=True),
@@ -184,6 +188,7 @@ _TABLES = (
         "problem",
         (
             RUN,
+            RUN_ID,
             _text("finding_id", "Stable key of this finding in this run", required=True),
             _text("rule", "The rule's code", required=True),
             _text("family", "schema, identity, geometry, relation, class, image, pipeline or pattern", required=True),
@@ -223,6 +228,7 @@ _TABLES = (
         "class and split",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             *CLASS,
             _count("n_images", "Images with at least one box of the class"),
@@ -261,6 +267,7 @@ _TABLES = (
         "image whose picture was read",
         (
             RUN,
+            RUN_ID,
             *IMAGE,
             _flag("is_decoded", "The whole picture decodes", required=True),
             _text("problem", "Why it does not: missing, truncated, too large, ...; NULL where decoded"),
@@ -285,6 +292,7 @@ _TABLES = (
         "image and the part it goes to",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             _id("image_id", "The image; NULL where its source gives none"),
             _text("file_name", "The picture, below its split's image folder"),
@@ -299,6 +307,7 @@ _TABLES = (
         "pair of splits, class and IoU threshold of pictures that are drawn twice",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             _text("other_split", "The split of the second drawing; the same where both are in one", required=True),
             *MAYBE_CLASS,
@@ -318,6 +327,7 @@ _TABLES = (
         "epoch, split and class",
         (
             RUN,
+            RUN_ID,
             EPOCH,
             SPLIT,
             *MAYBE_CLASS,
@@ -337,6 +347,7 @@ _TABLES = (
         "detection",
         (
             RUN,
+            RUN_ID,
             MODEL,
             *IMAGE,
             *CLASS,
@@ -352,6 +363,7 @@ _TABLES = (
         "detection or missed box",
         (
             RUN,
+            RUN_ID,
             MODEL,
             *IMAGE,
             *CLASS,
@@ -406,6 +418,7 @@ _TABLES = (
         "split, model, class and area range",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             *CLASS,
@@ -443,6 +456,7 @@ _TABLES = (
         "number of the protocol",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             _text(
@@ -461,6 +475,7 @@ _TABLES = (
         "class, IoU and recall point",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             *CLASS,
@@ -476,6 +491,7 @@ _TABLES = (
         "true class and predicted class",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             _id("category_id", "The true class; NULL: background"),
@@ -493,6 +509,7 @@ _TABLES = (
         "class and error type",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             *CLASS,
@@ -514,6 +531,7 @@ _TABLES = (
         "image",
         (
             RUN,
+            RUN_ID,
             MODEL,
             *IMAGE,
             _count("n_ground_truth", "Boxes that count"),
@@ -539,6 +557,7 @@ _TABLES = (
         "slice column, its value, and class",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             _text("slice", "The column that slices", required=True),
@@ -555,6 +574,7 @@ _TABLES = (
         "class",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             _text("other_model", "The model it is compared against", required=True),
@@ -574,6 +594,7 @@ _TABLES = (
         "class and cause",
         (
             RUN,
+            RUN_ID,
             SPLIT,
             MODEL,
             *CLASS,
@@ -603,6 +624,7 @@ _TABLES = (
         "suspected box",
         (
             RUN,
+            RUN_ID,
             MODEL,
             *IMAGE,
             _id("annotation_id", "The suspected annotation; NULL for a missing one"),
@@ -624,6 +646,7 @@ _TABLES = (
         "trial",
         (
             RUN,
+            RUN_ID,
             TRIAL,
             _text("phase", "search, or proof on fresh seeds", required=True),
             _text("status", "completed, stopped (by the scheduler), failed or running", required=True),
@@ -654,6 +677,7 @@ _TABLES = (
         "trial, epoch and class",
         (
             RUN,
+            RUN_ID,
             TRIAL,
             EPOCH,
             _flag("is_kept", "The epoch that the trial is; while it runs (tune/_partial) false", required=True),
@@ -672,6 +696,7 @@ _TABLES = (
         "class",
         (
             RUN,
+            RUN_ID,
             *CLASS,
             _number("baseline_ap", "Mean AP of the baseline over the seeds", "0 to 1"),
             _number("best_ap", "Mean AP of the winner over the same seeds", "0 to 1"),
@@ -693,6 +718,7 @@ _TABLES = (
         "changed annotation",
         (
             RUN,
+            RUN_ID,
             *IMAGE,
             _id("annotation_id", "The annotation; for add the id it gets in the cleaned data set"),
             _count("annotation_row", "Its position in its source file; NULL for add"),
@@ -711,6 +737,7 @@ _TABLES = (
         "class of two output folders, and their mean",
         (
             RUN,
+            RUN_ID,
             *FOLDERS,
             SPLIT,
             *MAYBE_CLASS,
@@ -731,6 +758,7 @@ _TABLES = (
         "class and cause of two output folders",
         (
             RUN,
+            RUN_ID,
             *FOLDERS,
             SPLIT,
             *CLASS,
@@ -748,6 +776,7 @@ _TABLES = (
         "rule, severity and split of two output folders",
         (
             RUN,
+            RUN_ID,
             *FOLDERS,
             _text("rule", "The rule's code", required=True),
             Column("severity", pa.int8(), "0 info, 1 suspect, 2 warning, 3 error, 4 fatal", required=True),
@@ -764,6 +793,7 @@ _TABLES = (
         "configuration key that differs",
         (
             RUN,
+            RUN_ID,
             *FOLDERS,
             _text("key", "The key, dotted", required=True),
             _text("value_earlier", "Its value in the earlier folder; NULL where not set"),
@@ -776,6 +806,7 @@ _TABLES = (
         "annotation of a shared image that differs",
         (
             RUN,
+            RUN_ID,
             *FOLDERS,
             SPLIT,
             _text("file_name", "The picture", required=True),
@@ -799,6 +830,7 @@ _TABLES = (
         "row or image left out",
         (
             RUN,
+            RUN_ID,
             _text("stage", "The stage that left it out", required=True),
             _text("split", "The data split"),
             _id("image_id", "The image whose picture could not be read; NULL for a row of a file"),

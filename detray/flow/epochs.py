@@ -10,6 +10,7 @@ import msgspec
 
 from detray.errors import DetrayError
 from detray.flow.outcome import Progress
+from detray.flow.pace import Pace
 from detray.flow.workspace import Workspace
 
 EVERY, EVERY_STORED = 1.0, 5.0
@@ -42,7 +43,7 @@ class Epochs:
     seen: Callable[[str, bytes], None] = lambda name, content: None
     _seen: dict[str, int] = field(default_factory=dict)
     _last: dict[str, bytes] = field(default_factory=dict)
-    _first: tuple[int, float] | None = None
+    _pace: Pace = field(default_factory=Pace)
     _over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Epochs":
@@ -72,11 +73,9 @@ class Epochs:
                         self._tell(name, self.describe(content, before))
 
     def _tell(self, name: str, text: str) -> None:
-        now, done = time.monotonic(), sum(self._seen.values())
-        if self._first is None:  # what starting took is no measure of the rest
-            self._first = (done, now)
+        now = time.monotonic()
+        self._pace.mark(sum(self._seen.values()), now)
         ahead = sum(self.total - self._seen.get(one, 0) for one in self.runs if not self.ended(one))
-        before, since = self._first
-        left = (now - since) / (done - before) * ahead if done > before else None
+        left = self._pace.left(ahead, now)
         title = f"{name}, epoch" if name else "epoch"
         self.progress.tell(f"{title} {self._seen[name]}/{self.total}: {text}", left if ahead else None)

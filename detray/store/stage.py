@@ -36,12 +36,23 @@ COPIES = 16
 """Objects that are copied at once."""
 
 
+def _named(rows: pa.Table, run_id: str | None) -> pa.Table:
+    """``rows`` with the id of the output folder."""
+    place = rows.schema.get_field_index(schema.RUN_ID.name)
+    if run_id is None or place < 0:
+        return rows
+    column = pa.repeat(pa.scalar(run_id), rows.num_rows)
+    return rows.set_column(place, rows.schema.field(place), column)
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage while it is written. Small and picklable: tasks get a copy and write their own shards."""
 
     store: Store
     name: str
+    run_id: str | None = None
+    """Goes into the column of that name, where the stage runs in an output folder that has one."""
 
     def begin(self, fingerprint: str, note: Callable[[str], None] = lambda text: None) -> dict[str, bytes]:
         """Open the stage and return the receipts of shards that are already whole, by shard; empty where damaged.
@@ -129,7 +140,7 @@ class Stage:
 
         With ``number`` they are one part, whatever their number, also where there are none.
         """
-        rows = _stated(schema.conform(rows, table))
+        rows = _named(_stated(schema.conform(rows, table)), self.run_id)
         if number is not None:
             return [self._write_part(table, f"{shard}-000", rows, number)]
         starts = range(0, rows.num_rows, MAX_PART_ROWS)

@@ -14,7 +14,11 @@ from detray.verbs.engine import Engine
 
 @dataclass
 class Context:
-    """What a stage may use; ``engine`` chooses another executor for each stage, where there is one."""
+    """What a stage may use; ``engine`` chooses another executor for each stage, where there is one.
+
+    ``command`` is what a person wrote, as the shell takes it; with ``overwrite`` the results of another data set in the
+    output folder are deleted.
+    """
 
     config: Config
     store: Store
@@ -22,6 +26,8 @@ class Context:
     progress: Progress = field(default_factory=Silent)
     trust_model: bool = False
     engine: Engine | None = None
+    command: str = ""
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,19 +35,28 @@ def values(output: str | None) -> dict[str, Any]:
     return plan.main(output or OUTPUT).values
 
 
-def run_demo(context: Context, *, force: bool, on_stage: OnStage, show: Show) -> list[runner.Result]:
-    """Draw, plant, run; ``show`` gets the planted faults as soon as they are looked for, and at last what tuning did.
+def run_demo(
+    context: Context, *, force: bool, on_stage: OnStage, show: Show, show_stage: Callable[[runner.Result], None]
+) -> list[runner.Result]:
+    """Draw, plant, run; ``show`` gets the planted faults as soon as they are looked for, and at last what tuning did,
+    ``show_stage`` each stage of the main run when it ends.
 
     Returns:
         The results of the main run.
     """
     output = context.config.output
     _draw(context, Path(plan.main(output).root), force)
-    first = runner.run(context, plan.FIRST, force=force, on_stage=on_stage)
+    first = runner.run(context, plan.FIRST, force=force, on_stage=on_stage, on_result=show_stage)
     show(*_planted(context, on_stage))
     done = {result.stage for result in first}
     rest = [stage for stage in runner.stages_of(context.config) if stage not in done]
-    last = runner.run(context, rest, force=force, on_stage=on_stage)
+    last = runner.run(
+        context,
+        rest,
+        force=force,
+        on_stage=on_stage,
+        on_result=lambda result: None if result.stage in done else show_stage(result),
+    )
     show(*_tuned(context))
     return [*first, *(result for result in last if result.stage not in done)]
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 
-from detray.errors import UsageError
+from detray import mirror
+from detray.errors import DamagedError, UsageError
+from detray.formats.resolve import resolve
+from detray.formats.settings import DatasetSettings
 from detray.remote import is_uri, opened
-from detray.store import Json, Store
+from detray.store import Json, Store, absolute
 
 THREADS = 16
 """On a disk that is far away each file is waited for; on a near one so many threads cost nothing."""
@@ -40,6 +43,31 @@ def fingerprints(paths: Sequence[str], output: Store) -> list[Json]:
             digest.update(name + f"\0{size}\0{time}\n".encode())
         found.append({"path": path, "files": len(below), "fingerprint": digest.hexdigest()})
     return found
+
+
+def other_input(store: Store, dataset: DatasetSettings) -> str | None:
+    """The annotations that the results in an output folder are of, if they are none of those that ``dataset`` names."""
+    before = _inputs_of(store, "ingest")
+    if not before or not dataset.splits:
+        return None
+    try:
+        now = {mirror.stated(path) for source in resolve(dataset) for path in source.annotations}
+    except UsageError:  # the stage that reads it says so
+        return None
+    return before[0] if now.isdisjoint(before) else None
+
+
+def other_detector(store: Store, path: str) -> str | None:
+    """The detections or model that the predictions in an output folder are of, if it is not ``path``."""
+    before = _inputs_of(store, "predict")
+    return before[0] if before and absolute(path) not in before else None
+
+
+def _inputs_of(store: Store, stage: str) -> list[str]:
+    """The files and folders that a stage has read; none where it is not there, or damaged and so run again."""
+    with contextlib.suppress(DamagedError):
+        return [str(one["path"]) for one in (store.manifest(stage) or {}).get("inputs", [])]
+    return []
 
 
 def require_there(paths: Sequence[str], output: Store) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from detray.errors import UsageError
 from detray.formats.configured import dataset_of_pipeline
 from detray.formats.discover.said import SeveralFit
 from detray.formats.plain import dataset_from_files
-from detray.formats.resolve import stated_path
+from detray.formats.resolve import resolve, stated_path
 from detray.formats.settings import DatasetSettings
 from detray.mirror import here, here_beside
 from detray.remote import is_uri
 from detray.settings import read_yaml
+from detray.store import Store, absolute
 from detray.verbs.catalogue import STAGES
 from detray.verbs.config import Config
+from detray.verbs.inputs import other_detector, other_input
 
 WITH_DETECTIONS = ("predict", "evaluate", "diagnose", "clean", "report", "run")
 """Verbs whose second file holds detections, or the model that makes them."""
@@ -39,8 +42,8 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
     """
     files = list(options.files)
     pipeline: str | None = options.pipeline
-    values: dict[str, Any] = {"name": Path([*files, pipeline][0]).stem or "detray"}
-    values["output"] = str(Path("out") / values["name"])
+    first = Path([*files, pipeline][0])
+    values: dict[str, Any] = {"name": first.stem or first.absolute().stem or "detray"}
     if options.verb in WITH_DETECTIONS:
         if len(files) > 2:
             raise UsageError(f"detray {options.verb} takes ground truth, and detections or a model: two paths")
@@ -61,7 +64,7 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
             values.setdefault(section, {})[option] = mirror.stated(_there(getattr(options, option)))
     if not files and pipeline:
         values["dataset"] = _stated(dataset_of_pipeline(_there(pipeline)))
-        return values
+        return values | {"output": _free_output(values, tell)}
     try:
         values["dataset"] = dataset_from_files(
             [_there(file) for file in files],
@@ -82,7 +85,22 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
     splits = tuple(values["dataset"].splits)
     if "val" not in splits:
         values["predict"] = {"splits": ["test" if "test" in splits else splits[-1]]}
-    return values
+    return values | {"output": options.output or _free_output(values, tell)}
+
+
+def _free_output(values: Mapping[str, Any], tell: Callable[[str], None]) -> str:
+    """The folder of the results: ``out/NAME``, or one beside it where that holds the results of other files."""
+    output = Path("out") / values["name"]
+    dataset, detector = values["dataset"], values.get("detector", {}).get("path")
+    store = Store(str(output))
+    other = other_input(store, dataset) or (other_detector(store, detector) if detector else None)
+    if other is None:
+        return str(output)
+    inputs = sorted({mirror.stated(path) for source in resolve(dataset) for path in source.annotations})
+    number = hashlib.blake2b("\0".join([*inputs, absolute(detector or "")]).encode(), digest_size=3).hexdigest()
+    own = f"{output}-{number}"
+    tell(f"{output} holds the results of {other}; these go to {own}")
+    return own
 
 
 def with_own_splits(config: Config) -> Config:

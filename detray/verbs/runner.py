@@ -3,6 +3,9 @@
 import contextlib
 import hashlib
 import json
+import shlex
+import socket
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -24,12 +27,12 @@ from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.flow.step import Resources
 from detray.settings import to_yaml
-from detray.store import Json, Lock, Stage
+from detray.store import Json, Lock, Stage, identity, run_id
 from detray.verbs import catalogue, work
 from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
 from detray.verbs.engine import RAY_LOG
-from detray.verbs.inputs import fingerprints, require_there
+from detray.verbs.inputs import fingerprints, other_input, require_there
 from detray.verbs.sql import write_views
 from detray.verbs.status import Told
 
@@ -55,6 +58,7 @@ def run(
     *,
     force: bool = False,
     on_stage: Callable[[str, str], None] = lambda stage, status: None,
+    on_result: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """Run the stages ``verbs`` and, first, the earlier ones whose results are absent or stale.
 
@@ -63,12 +67,14 @@ def run(
         verbs: stages in the order of the data's way.
         force: run ``verbs`` even if they are current.
         on_stage: called with each stage and ``running``, ``done`` or ``current``.
+        on_result: called with what became of each, when it ends.
 
     Returns:
         What became of each stage, in the order in which they ran.
     """
     with Lock(context.store, context.progress.note) as lock:
-        line = _Line(context, lock, on_stage)
+        _refuse_other(context, lock)
+        line = _Line(context, lock, on_stage, on_result)
         try:
             line.run(verbs, force)
         except DamagedError as error:
@@ -79,6 +85,27 @@ def run(
     return list(line.results.values())
 
 
+def _refuse_other(context: Context, lock: Lock) -> None:
+    """Refuse to write over the results of another data set, or delete them where that is asked for.
+
+    Raises:
+        UsageError: naming it, and the command that does so.
+    """
+    store = context.store
+    other = other_input(store, context.config.dataset)
+    if other is None:
+        return
+    if not context.overwrite:
+        command = f"; to replace them: {context.command} --overwrite" if context.command else ""
+        raise UsageError(
+            f"{store.path()} holds the results of {other}, another data set; give another --output{command}"
+        )
+    lock.take()
+    for name in catalogue.STAGES:
+        Stage(store, name).discard()
+    identity.forget(store)
+
+
 @dataclass
 class _Line:
     """The stages of a command, one after the other."""
@@ -86,6 +113,7 @@ class _Line:
     context: Context
     lock: Lock
     on_stage: Callable[[str, str], None]
+    on_result: Callable[[Result], None]
     results: dict[str, Result] = field(default_factory=dict)
     _ran: set[str] = field(default_factory=set)
     _running: str = ""
@@ -171,6 +199,7 @@ class _Line:
             self._ran.add(name)
         self.results[name] = Result(name, "done" if name in self._ran else "current", manifest)
         self.on_stage(name, self.results[name].status)
+        self.on_result(self.results[name])
 
     def _standing(self, stage: StageDefinition, inputs: list[Json]) -> tuple[str, Json | None, str | None]:
         """The fingerprint that a stage is to have, its manifest if it is current, and what of it is damaged."""
@@ -195,7 +224,7 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         context = replace(context, executor=context.engine.executor(estimate))
     _check_machines(stage, context)
     lock.check()
-    writer = Stage(context.store, stage.name)
+    writer = Stage(context.store, stage.name, run_id(context.store))
     done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint, context.progress.note)
     start = perf_counter()
     flow = Flow(
@@ -217,6 +246,9 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         "id": uuid.uuid4().hex,
         "fingerprint": fingerprint,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_id": writer.run_id,
+        "command": context.command or shlex.join(sys.argv),
+        "host": socket.gethostname(),
         "detray": __version__,
         "versions": _versions(),
         "inputs": inputs,

@@ -30,8 +30,8 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTY = Path(__file__).with_name("faulty.py")
-VOLATILE = ("seconds",)
-"""Columns that hold times."""
+VOLATILE = ("seconds", "run_id")
+"""Columns that hold times, and the id that each output folder has."""
 CRASHES = ("Traceback (most recent call last)", "this should not happen")
 TRIES = 3
 """Runs after a fault within which the tables must be whole again: the first may say what is wrong."""

@@ -57,5 +57,7 @@ class Runs:
 
 
 def tables(output: Path) -> dict[str, pa.Table]:
+    """All tables without the id, which each output folder has for itself."""
     folders = [path for path in sorted(output.glob("*/*")) if path.is_dir() and path.name != "_partial"]
-    return {f"{path.parent.name}/{path.name}": pq.read_table(path, partitioning=None) for path in folders}
+    found = {f"{path.parent.name}/{path.name}": pq.read_table(path, partitioning=None) for path in folders}
+    return {name: rows.drop_columns("run_id") for name, rows in found.items()}

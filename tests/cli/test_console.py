@@ -57,34 +57,66 @@ def test_on_a_terminal_progress_is_redrawn_and_leaves_one_line_a_step(terminal: 
     assert text.endswith("empty: 0/0, 0.0 s\n")
 
 
-def test_the_time_left_does_not_count_what_an_earlier_run_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that a test sets."""
+    found = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: found[0])
+    return found
+
+
+def test_the_time_left_does_not_count_what_an_earlier_run_did(now: list[float]) -> None:
     stream = io.StringIO()
-    bar = console.Bar(stream)
-    bar.step("rules", 100)
-    bar.advance(90)
-    for now[0] in (10.0, 20.0):
-        bar.advance()
-    assert stream.getvalue() == "  rules: 92/100, about 80 s left\n"
+    with contextlib.closing(console.Bar(stream)) as bar:
+        bar.step("rules", 100)
+        bar.advance(90)
+        for now[0] in (20.0, 40.0):
+            bar.advance()
+        assert stream.getvalue() == "  rules: 92/100, about 2 min 40 s left\n"
 
 
-def test_what_starting_took_is_no_measure_of_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_starting_took_is_no_measure_of_the_time_left(now: list[float]) -> None:
     """The first of a hundred tasks ends after 30 s of starting, each further one takes one: half an hour was told."""
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     stream = io.StringIO()
-    bar = console.Bar(stream)
-    bar.step("read", 100)
-    bar.advance(0)
-    for now[0] in [30.0 + second for second in range(41)]:
+    with contextlib.closing(console.Bar(stream)) as bar:
+        bar.step("read", 100)
+        bar.advance(0)
+        for now[0] in [30.0 + second for second in range(71)]:
+            bar.advance()
+        assert stream.getvalue().splitlines() == [
+            "  read: 1/100, 30 s",
+            "  read: 31/100, about 69 s left",
+            "  read: 61/100, about 39 s left",
+        ]
+
+
+def test_a_task_that_goes_on_has_a_line_each_half_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "EVERY", 0.05)
+    monkeypatch.setattr(console, "LEAST", 0.01)
+    stream = io.StringIO()
+    with contextlib.closing(console.Bar(stream)) as bar:
+        bar.step("train", 1)
+        deadline = time.monotonic() + 10
+        while stream.getvalue().count("train: 0/1") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) >= 3
+    assert lines[-1].startswith("  train: 0/1")
+    time.sleep(0.1)
+    assert stream.getvalue().splitlines() == lines, "and none when it is over"
+
+
+def test_the_time_left_of_what_was_told_counts_down(now: list[float]) -> None:
+    stream = io.StringIO()
+    with contextlib.closing(console.Bar(stream)) as bar:
+        bar.step("train", 2)
+        bar.tell("epoch 2/3: loss 0.4", 125.0)
+        now[0] = 45.0
         bar.advance()
-    assert stream.getvalue().splitlines() == [
-        "  read: 1/100, 30 s",
-        "  read: 12/100, 41 s",
-        "  read: 23/100, 52 s",
-        "  read: 34/100, about 66 s left",
-    ]
+        assert stream.getvalue().splitlines() == [
+            "  epoch 2/3: loss 0.4, about 2 min 05 s left",
+            "  epoch 2/3: loss 0.4, about 80 s left",
+        ]
 
 
 def test_what_happens_in_a_step_is_a_line_where_there_is_no_terminal(terminal: Terminal) -> None:

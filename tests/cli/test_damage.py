@@ -22,7 +22,7 @@ def cut(file: Path) -> None:
 
 def flip(file: Path) -> None:
     data = bytearray(file.read_bytes())
-    data[len(data) // 3] ^= 1
+    data[len(data) // 2] ^= 1
     file.write_bytes(data)
 
 
@@ -180,7 +180,7 @@ def test_a_damaged_page_is_found_as_it_is_read(
     output = tmp_path / "out"
     assert runs.evaluate(output) == 0
     part = output / "ingest" / PART
-    column = pq.ParquetFile(part).metadata.row_group(0).column(2)  # image_id
+    column = pq.ParquetFile(part).metadata.row_group(0).column(3)  # image_id
     data = bytearray(part.read_bytes())
     data[column.data_page_offset + column.total_compressed_size - 1] ^= 1
     part.write_bytes(data)

@@ -122,9 +122,9 @@ def test_with_and_without_ray_the_tables_are_the_same(runs: dict[str, Path]) -> 
 
 
 def comparable(folder: Path, table: str, output: Path) -> pa.Table:
-    """A table without what differs between any two runs: clocks, and the folder's own name."""
+    """A table without what differs between any two runs: clocks, the run's id, and the folder's own name."""
     rows = pq.read_table(folder)
-    rows = rows.drop_columns([name for name in CLOCKS.get(table, []) if name in rows.column_names])
+    rows = rows.drop_columns([name for name in ("run_id", *CLOCKS.get(table, [])) if name in rows.column_names])
     order = [(name, "ascending") for name in rows.column_names if not pa.types.is_nested(rows.schema.field(name).type)]
     return rows.sort_by(order) if rows.num_rows else rows
 

@@ -24,6 +24,7 @@ def test_conform_orders_casts_and_fills() -> None:
     assert made.schema.equals(schema.schema("quarantine"))
     assert made.to_pylist()[0] == {
         "run": "r",
+        "run_id": None,
         "stage": "ingest",
         "split": None,
         "image_id": None,
