@@ -35,8 +35,8 @@ on."""
 
 CHECKPOINT, MODEL, END = "checkpoint", "model", "end.json"
 """In a trial's workspace: two folders and its end."""
-NAMES, LOG = "files.json", "program.log"
-"""In the folder of the model the names of its files; and what the program that trains has printed, if one does."""
+NAMES, LOG = "model.json", "program.log"
+"""The names of the model's files, beside its folder; and what the program that trains has printed, if one does."""
 
 AP50, AP75 = 0, 5
 """Positions of these among the ten IoU thresholds."""
@@ -123,7 +123,7 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, sec
     try:
         model = bench.trainer.train(trial, workspace, on_epoch)
         if trial.phase == "search":
-            _keep(model, workspace.below(MODEL))
+            _keep(model, workspace)
         else:
             judgement = _judged(bench, model)
     except DamagedError:
@@ -155,11 +155,11 @@ def kept_among(bench: Bench, trial: Trial, whole: Sequence[Epoch]) -> int:
     return scores.index(max(known)) + 1 if known and trial.settings.keep == "best" else len(whole)
 
 
-def _keep(model: Model, folder: Workspace) -> None:
+def _keep(model: Model, workspace: Workspace) -> None:
     files = model.files()
     for name, data in files.items():
-        folder.write(name, data)
-    folder.write_json(NAMES, list(files))
+        workspace.below(MODEL).write(name, data)
+    workspace.write_json(NAMES, list(files))
 
 
 def read_model(bench: Bench, trial: Trial) -> dict[str, bytes]:
@@ -168,11 +168,14 @@ def read_model(bench: Bench, trial: Trial) -> dict[str, bytes]:
     Raises:
         DamagedError: one is gone.
     """
-    folder = place(bench, trial).below(MODEL)
-    found = {name: folder.read(name) for name in folder.read_json(NAMES, list[str]) or ()}
+    workspace = place(bench, trial)
+    folder = workspace.below(MODEL)
+    found = {name: folder.read(name) for name in workspace.read_json(NAMES, list[str]) or ()}
     lost = [name for name, content in found.items() if content is None]
-    if lost or not found:
-        raise folder.damaged(lost[0] if lost else NAMES, "gone")
+    if lost:
+        raise folder.damaged(lost[0], "gone")
+    if not found:
+        raise workspace.damaged(NAMES, "gone")
     return {name: content for name, content in found.items() if content is not None}
 
 

@@ -1,11 +1,14 @@
 """TensorBoard's event files of a program: its losses, read without TensorBoard or TensorFlow."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from detray.detectors.training.events import Event
+from detray.errors import DetrayError
 from detray.formats.tfrecord.records import map_file, records, spans
 from detray.pipeline.fields import from_protobuf, message_class
 
@@ -27,13 +30,17 @@ class Curves:
     def look(self) -> None:
         """Read what is new."""
         for file in event_files(self.folder):
-            data = map_file(str(file))
-            start = self._read.get(file, 0)
-            (span, *_) = spans(data[start:], len(data), len(data))
-            for _, content in records(data[start:], span.start, span.end):
-                for tag, step, value in _points(content or b""):
-                    self.last[tag] = (step, value)
-            self._read[file] = start + span.end
+            with suppress(DetrayError):  # gone meanwhile
+                self._look_into(file)
+
+    def _look_into(self, file: Path) -> None:
+        data = map_file(str(file))
+        start = self._read.get(file, 0)
+        (span, *_) = spans(data[start:], len(data), len(data))
+        for _, content in records(data[start:], span.start, span.end):
+            for tag, step, value in _points(content or b""):
+                self.last[tag] = (step, value)
+        self._read[file] = start + span.end
 
     def loss(self, names: tuple[str, ...]) -> float | None:
         """The last value of the first curve that has one of some names."""
@@ -42,9 +49,13 @@ class Curves:
 
 
 def event_files(folder: Path) -> list[Path]:
-    """Event files below a folder."""
-    patterns = ["*/" * depth + "*tfevents*" for depth in range(DEPTH)]
-    return sorted(file for pattern in patterns for file in folder.glob(pattern) if file.is_file())
+    """Event files below a folder, in which others come and go."""
+    found: list[Path] = []
+    for place, below, names in os.walk(folder, followlinks=True):
+        if len(Path(place).relative_to(folder).parts) == DEPTH - 1:
+            below.clear()
+        found += [Path(place, name) for name in names if "tfevents" in name]
+    return sorted(file for file in found if file.is_file())
 
 
 def _points(content: bytes) -> Iterator[tuple[str, int, float]]:

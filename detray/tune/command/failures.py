@@ -3,6 +3,7 @@
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -65,6 +66,6 @@ class Clock:
 
     def _news(self) -> Iterator[tuple[str, int, int]]:
         for path in (self.log, *sorted(self.output.iterdir()), *event_files(self.output)):
-            if path.exists():
+            with suppress(OSError):  # gone meanwhile, or a link that leads nowhere
                 found = path.stat()
                 yield path.name, found.st_mtime_ns, found.st_size

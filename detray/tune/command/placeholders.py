@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from detray.detectors.settings import DetectorSettings, TrainSettings
+from detray.tune.dotted import DETECTOR
 
 FILES = ("config", "output", "train", "val", "detect", "samples")
 """Files and folders: the trial's configuration, where the program writes, both splits as COCO JSON, the pictures to
@@ -21,13 +22,12 @@ def names_in(words: Iterable[str]) -> set[str]:
 
 def find_unknown(word: str) -> str | None:
     """The first name that is neither a file nor a setting."""
-    known = {*FILES, *TrainSettings.__struct_fields__}
-    detector = DetectorSettings.__struct_fields__
-    for name in _NAME.findall(word):
-        first, _, rest = name.partition(".")
-        if first not in known and not (first == "detector" and rest.partition(".")[0] in detector):
-            return str(name)
-    return None
+    known = {
+        *FILES,
+        *TrainSettings.__struct_fields__,
+        *(DETECTOR + name for name in DetectorSettings.__struct_fields__),
+    }
+    return next((str(name) for name in _NAME.findall(word) if name not in known), None)
 
 
 def fill(word: str, values: Mapping[str, Any]) -> str:

@@ -49,9 +49,20 @@ class Reports:
         """The number of an epoch's report."""
         return list(self._seen)[epoch - 1]
 
+    def require_kept(self, epoch: int) -> None:
+        """Refuse to go by an epoch whose report is gone.
+
+        Raises:
+            DetrayError: naming it.
+        """
+        if not (path := self._seen[self.number(epoch)]).exists():
+            raise DetrayError(f"{path.name}, the epoch that is kept, is gone; what is reported must stay in {{output}}")
+
     def model(self, epoch: int) -> Path | None:
         """The model of an epoch, if there is one."""
         number = self.number(epoch)
+        if self.kind == "models":
+            return self._seen[number]
         found = ((MODEL.fullmatch(path.name), path) for path in sorted(self.folder.iterdir()))
         return next((path for match, path in found if match and int(match[1]) == number), None)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -13,7 +14,9 @@ from detray.arrays import Ints
 from detray.detectors.settings import TrainSettings
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import DetrayError
+from detray.flow.epochs import epoch_file
 from detray.flow.workspace import Workspace
+from detray.store.integrity import is_plain
 from detray.tables import numpy
 from detray.tune.command.configuration import SAMPLING, Configuration, placeholders
 from detray.tune.command.data import Listed
@@ -79,6 +82,7 @@ class CommandTrainer:
             output.mkdir(parents=True, exist_ok=True)
             watch = _Watch(self, trial, output, on_epoch, save)
             try:
+                watch.require_reported(next(n for n in count() if workspace.read(epoch_file(n + 1)) is None))
                 argv = self._written(trial, place, output)
                 with Program(argv, self.settings.folder, log) as program:
                     watch.until_end(program, Clock(self.settings.timeout, log, output))
@@ -138,6 +142,18 @@ class _Watch:
         self.reports = Reports(self.output, self.trainer.settings.reports)
         self.curves = Curves(self.output)
         self.listed = self.trainer.listed
+
+    def require_reported(self, epochs: int) -> None:
+        """Refuse to go on where reports of epochs are gone that are known: later ones would be taken for them.
+
+        Raises:
+            DetrayError: saying how many are left.
+        """
+        if (left := len(self.reports.new())) < epochs:
+            raise DetrayError(
+                f"of {epochs} epochs that were reported before a restart {left} are left; what is reported must stay in"
+                " {output}"
+            )
 
     def until_end(self, program: Program, clock: Clock) -> None:
         """Read reports until the program ends, or enough is known.
@@ -213,6 +229,7 @@ class _Watch:
         """What is kept of the epoch that the trial is."""
         is_best = self.trial.settings.keep == "best" and self.best
         epoch = self.best if is_best else len(self._paths)
+        self.reports.require_kept(epoch)
         model = self.reports.model(epoch)
         if self.trial.phase == "proof":
             return Kept({}, self._proven(epoch, model))
@@ -237,7 +254,15 @@ class _Watch:
 
 
 def _content(model: Path) -> dict[str, bytes]:
-    """The files of a model, by their places below it."""
+    """The files of a model, by their places below it.
+
+    Raises:
+        DetrayError: a file's name cannot be kept.
+    """
     if model.is_file():
         return {model.name: model.read_bytes()}
-    return {str(file.relative_to(model)): file.read_bytes() for file in sorted(model.rglob("*")) if file.is_file()}
+    found = {file.relative_to(model): file for file in sorted(model.rglob("*")) if file.is_file()}
+    for place in found:
+        if not all(map(is_plain, place.parts)):
+            raise DetrayError(f"{model.name}: {str(place)!r} is no name that a file of a model can have")
+    return {str(place): file.read_bytes() for place, file in found.items()}
