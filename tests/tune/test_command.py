@@ -227,7 +227,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 def test_a_program_that_hangs_takes_its_children_along(tune: Tune, tmp_path: Path) -> None:
     with pytest.raises(DetrayError, match="no news of the program"):
-        tune(own=OWN | {"mode": "hang"}, command={"timeout": 1})
+        tune(own=OWN | {"mode": "hang"}, command={"timeout": 5})
     assert not is_running(int((tmp_path / "child").read_text()))
 
 
