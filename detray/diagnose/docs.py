@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
 
-import detray.diagnose
 from detray.diagnose.catalogue import CAUSES
 from detray.diagnose.cause import GROUPS, Cause
 from detray.diagnose.counter_tests.catalogue import BY_CAUSE, MODEL_BY_CAUSE, why_none
@@ -65,7 +64,7 @@ def criteria(module: ModuleType) -> dict[str, Criterion]:
 
 def modules() -> Iterator[ModuleType]:
     """Every module of the diagnosis."""
-    for module in pkgutil.walk_packages(detray.diagnose.__path__, "detray.diagnose."):
+    for module in pkgutil.walk_packages(import_module("detray.diagnose").__path__, "detray.diagnose."):
         yield import_module(module.name)
 
 

@@ -287,7 +287,11 @@ def _check_machines(stage: StageDefinition, context: Context) -> None:
 
 @cache
 def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in LIBRARIES}
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _fingerprint(stage: StageDefinition, context: Context, inputs: list[Json]) -> str:

@@ -1,0 +1,115 @@
+"""detray as a library: the commands' own tables, from files, dictionaries and arrays."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import detray
+from detray import cli
+from detray.errors import DetrayError, UsageError
+from detray.store import Store
+
+BOXES = [[10 * i, 10, 30, 40] for i in range(6)]
+TRUTH: dict[str, Any] = {
+    "images": [{"id": i, "file_name": f"{i}.jpg", "width": 100, "height": 100} for i in (1, 2, 3)],
+    "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+    "annotations": [
+        {"id": i + 1, "image_id": 1 + i % 3, "category_id": 1 + i % 2, "bbox": box, "area": 1200, "iscrowd": 0}
+        for i, box in enumerate(BOXES)
+    ],
+}
+COLUMNS = {
+    "image_id": np.array([1 + i % 3 for i in range(6)]),
+    "category_id": np.ones(6, np.int64),
+    "bbox": np.array(BOXES, np.float64),
+    "score": np.linspace(0.9, 0.4, 6),
+}
+RESULTS = [
+    {"image_id": 1 + i % 3, "category_id": 1, "bbox": box, "score": float(COLUMNS["score"][i])}
+    for i, box in enumerate(BOXES)
+]
+PLAIN = {"evaluate.bootstrap": 0}
+
+
+def test_the_same_tables_as_the_command(tmp_path: Path) -> None:
+    (tmp_path / "gt.json").write_text(json.dumps(TRUTH))
+    (tmp_path / "dets.json").write_text(json.dumps(RESULTS))
+    files = [str(tmp_path / name) for name in ("gt.json", "dets.json")]
+    options = ["--serial", "--output", str(tmp_path / "out"), "--set", "evaluate.bootstrap=0"]
+    assert cli.main(["evaluate", *files, *options]) == 0
+    store = Store(str(tmp_path / "out"))
+    found = detray.evaluate(*files, settings=PLAIN)
+    for name in ("class_metrics", "summary_metrics", "pr_curves", "errors"):
+        assert found[name].drop_columns("run").equals(store.read(name).drop_columns("run")), name
+    assert found.class_metrics.to_pandas().shape[0] == found["class_metrics"].num_rows
+
+
+@pytest.mark.parametrize(
+    "detections",
+    [
+        RESULTS,
+        COLUMNS,
+        {name: values.tolist() for name, values in COLUMNS.items()},
+        pa.table({name: values.tolist() for name, values in COLUMNS.items()}),
+    ],
+    ids=["results", "arrays", "lists", "arrow"],
+)
+def test_whatever_the_detections_come_in(detections: Any) -> None:
+    found = detray.evaluate(TRUTH, detections, settings=PLAIN)
+    row = found.class_metrics.to_pylist()[0]
+    assert (row["category_name"], row["area_range"], row["n_ground_truth"], row["n_detections"]) == ("cat", "all", 3, 6)
+    assert row["ap"] == pytest.approx(detray.evaluate(TRUTH, RESULTS, settings=PLAIN).class_metrics[
+        "ap"][0].as_py())  # fmt: skip
+
+
+def test_audit_and_diagnose() -> None:
+    twice = TRUTH | {"annotations": [*TRUTH["annotations"], TRUTH["annotations"][0] | {"id": 99}]}
+    assert "duplicate-box" in detray.audit(twice).findings["rule"].to_pylist()
+    quiet = detray.audit(twice, settings={"audit.disable": ["duplicate-box"]})
+    assert "duplicate-box" not in quiet.findings["rule"].to_pylist()
+    found = detray.diagnose(TRUTH, RESULTS, train=TRUTH, settings=PLAIN)
+    assert "dog" in found.diagnoses["category_name"].to_pylist()
+    assert any("dog" in line for line in found.lines)
+    assert {"class_metrics", "label_errors"} <= set(found)
+    assert "diagnoses: " in repr(found)
+    compared = detray.evaluate(TRUTH, RESULTS, against=RESULTS[:3], settings=PLAIN)
+    assert compared.comparisons.num_rows
+
+
+def test_what_is_wrong_is_an_error_with_a_sentence() -> None:
+    with pytest.raises(UsageError, match="no column bbox"):
+        detray.evaluate(TRUTH, {"image_id": [1], "category_id": [1], "score": [0.5]})
+    with pytest.raises(UsageError, match="not equally long"):
+        detray.evaluate(TRUTH, COLUMNS | {"score": np.ones(2)})
+    with pytest.raises(UsageError, match="neither a path nor"):
+        detray.audit({"images": [object()]})
+    with pytest.raises(UsageError, match="unknown key"):
+        detray.audit(TRUTH, settings={"audit.disabled": []})
+    with pytest.raises(DetrayError, match="no such file"):
+        detray.audit("nowhere.json")
+    with pytest.raises(AttributeError, match="there is no table trials"):
+        _ = detray.audit(TRUTH).trials
+
+
+def test_neither_ray_nor_tensorflow_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "gt.json").write_text(json.dumps(TRUTH))
+    (tmp_path / "dets.json").write_text(json.dumps(RESULTS))
+    script = (
+        "import sys, time; start = time.perf_counter(); import detray; spent = time.perf_counter() - start\n"
+        "sys.modules['ray'] = sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
+        "import detray.audit.flow\n"  # whoever imports it, it can be called
+        "files = sys.argv[1:]\n"
+        "assert detray.audit(files[0]).findings.num_rows >= 0\n"
+        "assert detray.evaluate(*files).class_metrics.num_rows\n"
+        "assert detray.diagnose(*files).diagnoses.num_rows\n"
+        "print(spent)"
+    )
+    files = [str(tmp_path / name) for name in ("gt.json", "dets.json")]
+    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
+    assert float(done.stdout.strip().splitlines()[-1]) < 0.3
