@@ -11,6 +11,8 @@
 These are the commands of the same names, run in this process in a temporary folder: the same figures and tables.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import os
