@@ -314,6 +314,7 @@ def _print_stage(result: Result, *, is_asked: bool) -> None:
 
 
 def _init(options: argparse.Namespace) -> int:
+    from detray.console import printable
     from detray.verbs import plain
     from detray.verbs.init import configuration
 
@@ -322,9 +323,12 @@ def _init(options: argparse.Namespace) -> int:
     if path.exists() and not options.force:
         raise UsageError(f"{path} is there already; --force writes it anew, --output FILE another one")
     command = shlex.join(["detray", "run", "--config", str(path)])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(configuration(values, command), "utf-8")
-    print(f"configuration: {path}\nnext: {command}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(configuration(values, command), "utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); --output FILE writes another one") from None
+    print(printable(f"configuration: {path}"), printable(f"next: {command}"), sep="\n")
     return 0
 
 

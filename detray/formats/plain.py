@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from detray.errors import UsageError
 from detray.formats.catalogue import FORMATS, by_name, recognise
-from detray.formats.discover.candidates import answers
+from detray.formats.discover.candidates import Answer, answers
 from detray.formats.discover.pictures import folders_for
 from detray.formats.discover.said import described, several_data_sets, several_picture_folders
 from detray.formats.discover.tree import Tree, walk
@@ -66,9 +66,10 @@ def dataset_from_files(
 
 
 def _train_split(path: str, images: str | None, format: str, tell: Callable[[str], None]) -> SplitSettings:
-    if not Path(path).is_dir() or is_of(Path(path), format):
+    folder = Path(path).absolute()
+    if not folder.is_dir() or (is_of(folder, format) and not _data_sets(folder, walk(str(folder)), format)):
         return _split([path], images, format)
-    found = _folder_splits(Path(path).absolute(), images, format, tell)
+    found = _folder_splits(folder, images, format, tell)
     if "train" not in found and len(found) > 1:
         raise UsageError(f"{path}: holds the splits {', '.join(found)}, and no train; name its file")
     return found.get("train") or next(iter(found.values()))
@@ -80,7 +81,7 @@ def _folder_splits(
     """The splits of the data set that a folder is or holds, with the folders of their pictures."""
     tree = walk(str(folder))
     direct = is_of(folder, format)
-    found = [] if direct else answers(tree, format)
+    found = _data_sets(folder, tree, format)
     if len(found) > 1:
         raise several_data_sets(tree, found)
     if not found and not direct and format == "auto":
@@ -93,6 +94,15 @@ def _folder_splits(
     splits = {name: _with_pictures(name, split, tree) for name, split in splits.items()}
     tell("; ".join([described(tree.root, splits), *tree.remarks]))
     return splits
+
+
+def _data_sets(folder: Path, tree: Tree, format: str) -> list[Answer]:
+    """The data sets that a folder holds; none where it is one itself, unless its records are of several splits."""
+    if not is_of(folder, format):
+        return answers(tree, format)
+    found = answers(tree, format) if TFRecord().recognises(folder) else []
+    own = [one for answer in found for one in answer if one.format == TFRecord.name]
+    return found if len({one.split for one in own if Path(one.paths[0]).parent == folder}) > 1 else []
 
 
 def _with_pictures(name: str, split: SplitSettings, tree: Tree) -> SplitSettings:

@@ -2,7 +2,7 @@
 
 import argparse
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,18 @@ def _summary(found: Comparison) -> list[Table]:
     rows = [[_shown(row[name]) for name in shown] for row in classes]
     for row in rows:
         row[1] = row[1] or "mean"
-    changed = {name: table.num_rows for name, table in found.tables.items() if name != "compared_classes"}
-    words = [[name.removeprefix("compared_"), n] for name, n in changed.items()]
+    others = {name: table.to_pylist() for name, table in found.tables.items() if name != "compared_classes"}
+    words = [[name.removeprefix("compared_"), sum(map(_differs, rows))] for name, rows in others.items()]
     titles = ("split", "class", "AP before", "AP after", "shared images", "difference", "low", "high", "verdict")
     return [
         *([Table("Classes (later less earlier)", titles, rows)] if rows else []),
-        Table("What else differs", ("table", "rows"), words),
+        Table("What else differs", ("table", "rows that differ"), words),
     ]
+
+
+def _differs(row: Mapping[str, Any]) -> bool:
+    """Whether a row tells of a difference: causes that stay and rules with as many findings as before are told too."""
+    return row.get("change") != "stays" and row.get("delta") != 0
 
 
 def _shown(value: object) -> object:

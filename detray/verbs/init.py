@@ -27,8 +27,8 @@ def configuration(values: Mapping[str, Any], command: str) -> str:
     """
     dataset: DatasetSettings = values["dataset"]
     lines = [
-        f"# {values['name']}: {_recognised(dataset)}.",
-        f"#   {command}",
+        _comment(f"# {values['name']}: {_recognised(dataset)}."),
+        _comment(f"#   {command}"),
         "# A line #key: value holds the default; take the # away to change it.",
     ]
     section, opened = "", ""
@@ -51,6 +51,11 @@ def configuration(values: Mapping[str, Any], command: str) -> str:
         opened = parents[-1] if len(parents) > 1 else ""
         lines += _entry(key, stated.get(key.path, key.default), is_live, margin + ("#  " if opened else ""))
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    """``text`` in one line, so that no name of a folder becomes a key."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _recognised(dataset: DatasetSettings) -> str:

@@ -42,8 +42,7 @@ def values_from_files(options: argparse.Namespace, tell: Callable[[str], None]) 
     """
     files = list(options.files)
     pipeline: str | None = options.pipeline
-    first = Path([*files, pipeline][0])
-    values: dict[str, Any] = {"name": first.stem or first.absolute().stem or "detray"}
+    values: dict[str, Any] = {"name": _name([*files, pipeline][0])}
     if options.verb in WITH_DETECTIONS:
         if len(files) > 2:
             raise UsageError(f"detray {options.verb} takes ground truth, and detections or a model: two paths")
@@ -137,6 +136,12 @@ def with_config(values: Mapping[str, Any], config: Mapping[str, Any], source: st
             raise UsageError(f"{source}: {section}.{both[0]} and plain files both say what is read; leave one out")
         merged[section] = {**own, **stated}
     return merged
+
+
+def _name(path: str) -> str:
+    """Of a run, by what is read."""
+    stem = Path(path).stem
+    return (Path(path).resolve().stem if stem in ("", "..") else stem) or "detray"
 
 
 def _detector(path: str) -> dict[str, str]:

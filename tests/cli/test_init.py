@@ -83,6 +83,26 @@ def test_a_data_set_without_val_is_evaluated_on_what_it_has(data: Path) -> None:
     assert loaded("a.yaml").predict.splits == ("test",)
 
 
+def test_a_name_of_several_lines_states_no_key(data: Path) -> None:
+    folder = data.rename(data.parent / "a\nserial: [\x1b")
+    assert cli.main(["init", str(folder), "--output", "a.yaml"]) == 0
+    assert loaded("a.yaml").dataset.root == str(folder)
+    assert "\x1b" not in Path("a.yaml").read_text()
+
+
+def test_what_cannot_be_written_is_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    assert cli.main(["init", "my data", "--output", "file/a.yaml"]) == 2
+    assert "file/a.yaml: cannot be written (" in capsys.readouterr().err
+
+
+def test_the_folder_above_gives_the_run_its_name(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data / "train")
+    arguments = ["audit", ".."]
+    config = cli.load_config(parser_for(arguments).parse_args(arguments))
+    assert (config.name, config.output) == ("my data", str(data / "train" / "out" / "my data"))
+
+
 def test_sections_without_a_key_say_nothing(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("cluster:\ntrain:\n  # epochs: 7\n")
     assert loaded(tmp_path / "c.yaml").train == Config().train

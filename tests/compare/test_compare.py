@@ -117,6 +117,17 @@ def test_a_check_fails_where_a_class_is_worse(folder: Path, tmp_path: Path, caps
     )
 
 
+def test_a_folder_and_itself_differ_in_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert detray("compare", folder / "B", folder / "B", "--output", tmp_path, "--json") == 0
+    shown = {table["title"]: table["rows"] for table in json.loads(capsys.readouterr().out)["tables"]}
+    assert shown["What else differs"] == [[name, 0] for name in ("causes", "findings", "settings", "annotations")]
+    store = Store(str(tmp_path))
+    assert store.read("compared_causes").num_rows
+    assert store.read("compared_findings").num_rows
+
+
 def test_without_shared_images_each_folder_speaks_for_itself(folder: Path, tmp_path: Path) -> None:
     truth = json.loads((folder / "gt_a.json").read_text())
     for image in truth["images"]:

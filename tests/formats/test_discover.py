@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from samples import COCO, FILES, TF_CSV, VOC
 
+from detray import cli
+from detray.arguments import parser_for
 from detray.errors import UsageError
 from detray.formats.discover import tree as trees
 from detray.formats.discover.candidates import answers, split_of
@@ -112,6 +114,10 @@ LAYOUTS = {
         {f"data/{split}.record-0000{number}-of-00002": FILES["tfrecord"][1] for split in ("train", "val")
          for number in (0, 1)},
         {"train": ("data/train.record-00000-of-00002", None), "val": ("data/val.record-00000-of-00002", None)},
+    ),
+    "records of several splits in the folder itself": (
+        {f"{split}.record": FILES["tfrecord"][1] for split in ("train", "val")},
+        {"train": ("train.record", None), "val": ("val.record", None)},
     ),
     "CSV with folders of the same file names": (
         {f"{place}/{name}": data for split in ("train", "test")
@@ -256,3 +262,29 @@ def test_a_real_data_set_that_is_laid_out_otherwise(shared: Path, tmp_path: Path
         for path in sorted((shared / "bccd" / kind).iterdir())[:3]:
             shutil.copy(path, tmp_path / called)
     assert taken(tmp_path) == {"val": ("annots", "images")}
+
+
+def test_the_offered_commands_read_all_files_of_each_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, {f"x/{split}_{one}: 1.json": COCO for split in ("train", "val", "test") for one in "ab"})
+    put(tmp_path, {
+        f"y/{split}{one}.record-0000{number}-of-00002": FILES["tfrecord"][1]
+        for split in ("train", "val", "test") for one in ["_a", "_b"] for number in (0, 1)
+    })  # fmt: skip
+    for folder, count in (("x", 1), ("y", 2)):
+        for picked in choices(tmp_path / folder):
+            arguments = ["audit", *picked]
+            sources = resolve(cli.load_config(parser_for(arguments).parse_args(arguments)).dataset)
+            assert {one.split: len(one.annotations) for one in sources} == dict.fromkeys(
+                ("train", "val", "test"), count
+            )
+            names = {path.rpartition("_")[2][0] for one in sources for path in one.annotations}
+            assert len(names) == 1
+            assert all(f"{tmp_path}/{folder}/{one.split}_" in path for one in sources for path in one.annotations)
+
+
+def test_records_of_one_split_in_a_folder_are_one(tmp_path: Path) -> None:
+    put(tmp_path, {f"val_{one}.record": FILES["tfrecord"][1] for one in "ab"})
+    assert taken(tmp_path) == {"val": (".", None)}
+    put(tmp_path, {"train_a.record": FILES["tfrecord"][1]})
+    assert len(choices(tmp_path)) == 2

@@ -1,6 +1,8 @@
 """What was taken of a folder, in a line, and the question where two answers fit."""
 
+import json
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from detray.formats.settings import SplitSettings
 from detray.formats.tfrecord.reader import TFRecord
 
 _MAX_CHOICES = 8
+_PLAIN = re.compile(r"[\w/][\w./-]*\.[A-Za-z]+")
+"""A path that YAML reads as text."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,24 @@ def _by_place(tree: Tree, answer: Answer, found: Sequence[Answer]) -> tuple[str,
             return (_relative(f"{tree.root}/{folder}"),)
     by_split = {one.split or "val": one for one in answer}
     first = by_split.pop("val", None) or by_split.pop(next(iter(by_split)))
-    arguments = [_relative(path) for path in first.paths]
-    if "train" in by_split:
+    arguments = [_relative(first.paths[0])]
+    if "train" in by_split and len(by_split["train"].paths) == 1:
         arguments += ["--train", _relative(by_split.pop("train").paths[0])]
+    if len(first.paths) > 1:
+        by_split["val"] = first
+    root = first.paths[0] if os.path.isdir(first.paths[0]) else os.path.dirname(first.paths[0])  # noqa: PTH112, PTH120
     for name, one in by_split.items():
-        arguments += ["--set", f"dataset.splits.{name}.annotations={_relative(one.paths[0])}"]
+        arguments += [
+            "--set",
+            f"dataset.splits.{name}.annotations={_value([_below(path, root) for path in one.paths])}",
+        ]
     return tuple(arguments)
+
+
+def _value(paths: Sequence[str]) -> str:
+    """Paths as YAML."""
+    is_plain = len(paths) == 1 and _PLAIN.fullmatch(paths[0])
+    return paths[0] if is_plain else json.dumps(paths if len(paths) > 1 else paths[0], ensure_ascii=False)
 
 
 def _below(path: str, root: str) -> str:
