@@ -107,6 +107,7 @@ def test_a_check_fails_where_a_class_is_worse(folder: Path, tmp_path: Path, caps
     assert "**2 of 3** are worse by more than 0.01" in summary
     assert "<b>" not in summary
     page = (tmp_path / "compare" / "index.html").read_text()
+    assert "0 classes better, 1 worse, 4 annotations changed" in page
     assert "1 annotation moved" in page
     assert "<b>" not in page
     assert (

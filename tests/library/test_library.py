@@ -46,7 +46,9 @@ def test_the_same_tables_as_the_command(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "out"))
     found = detray.evaluate(*files, settings=PLAIN)
     for name in ("class_metrics", "summary_metrics", "pr_curves", "errors"):
-        assert found[name].drop_columns("run").equals(store.read(name).drop_columns("run")), name
+        assert found[name].drop_columns(["run", "run_id"]).equals(store.read(name).drop_columns(["run", "run_id"])), (
+            name
+        )
     assert found.class_metrics.to_pandas().shape[0] == found["class_metrics"].num_rows
 
 
