@@ -1,115 +1,52 @@
-"""Inference against a bare loop over the same network: pictures a second beyond start-up, and memory.
+"""Inference against the best bare loop over the same model: pictures a second beyond start-up, CPU time, and memory.
 
-Run ``python benchmarks/predict.py`` (about half an hour; ``--models``, ``--modes``, ``--pictures`` and ``--repeats``
+Run ``python benchmarks/predict.py`` (about ten minutes; ``--models``, ``--modes``, ``--pictures`` and ``--repeats``
 choose a part). JPEGs of 640 x 480 pixels are drawn, and untrained models written (see ``detectors.py``). A process of
-the bare loop decodes with Pillow and resizes in threads while the traced function of the model runs in batches, of the
-models for one picture in a loop; nothing is checked, named or written. ``detray predict`` ingests, decodes strictly,
-detects and writes the table predictions. A worker has as many threads for decoding as the machine has cores over
-workers. Each runs on all pictures and on a third of them; what the difference takes is the cost beyond start-up.
-Medians of interleaved runs. CPU time is what tells where others use the machine too.
+the bare loop (``bare_loop.py``) decodes with Pillow and resizes in threads beside the traced function of the model;
+nothing is checked, named or written. The stage ``predict`` decodes strictly, detects and writes the table predictions.
+Both are timed from when the model is loaded and traced to the last picture; of Ray the processes that detect are, in
+which all but handing out the tasks is done. One process decodes in two threads, each of two in one. Medians of
+interleaved runs. CPU time is what tells where others use the machine too.
 
-``--memory`` runs the small network on 1,000 and 10,000 small pictures instead, and shows peaks.
+``--memory`` runs ``detray predict`` on 1,000 and 10,000 small pictures instead, and shows peaks.
 """
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from audit import Cost, measure
+import bare_loop
+import watched
+from audit import measure
 from detectors import MODELS
 from images import write_pictures
 
-PICTURES = {"small": 1800, "mobilenet": 300, "saved_model": 300, "tflite": 900}
+from detray.cluster.session import ray_session
+from detray.cluster.settings import ClusterSettings
+from detray.detectors import flow as inference
+from detray.flow.executor import Executor, InProcess
+from detray.settings import convert
+from detray.store import Store
+from detray.verbs import runner
+from detray.verbs.base import Context
+from detray.verbs.config import Config
+
+PICTURES = {"small": 900, "mobilenet": 200, "saved_model": 240, "tflite": 480}
 MODES = ("serial", "ray 1", "ray 2")
-
-BARE = """
-import json
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from multiprocessing import get_context
-from pathlib import Path
-import cv2
-import numpy as np
-from PIL import Image
-
-def own(path):
-    from detray.detectors.retinanet.model import load_retinanet
-    from detray.detectors.settings import DetectorSettings, PredictSettings
-
-    model = load_retinanet(DetectorSettings(), path, PredictSettings())
-    batch = model.predict.batch_size
-    size = model.settings.input_height, model.settings.input_width
-
-    def detect(pictures):
-        full = np.zeros((batch, *size, 3), np.uint8)
-        full[: len(pictures)] = pictures
-        return len([part.numpy()[: len(pictures)] for part in model._traced(full)][0])
-    return size, batch, detect
-
-def saved_model(path):
-    from detray.detectors.runtime import tensorflow
-
-    tf, _ = tensorflow()
-    function = tf.saved_model.load(path).signatures["serving_default"]
-    names = [f"detection_{name}" for name in ("boxes", "scores", "classes")]
-
-    def detect(pictures):
-        for picture in pictures:
-            found = function(input_tensor=tf.constant(picture[None]))
-            assert len([found[name].numpy() for name in names]) == 3
-        return len(pictures)
-    return None, 1, detect
-
-def tflite(path):
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(path, num_threads=1)
-    interpreter.allocate_tensors()
-    (place,), outputs = interpreter.get_input_details(), interpreter.get_output_details()
-
-    def detect(pictures):
-        for picture in pictures:
-            interpreter.set_tensor(place["index"], picture[None].astype(np.float32))
-            interpreter.invoke()
-            assert len([interpreter.get_tensor(output["index"]) for output in outputs]) == 4
-        return len(pictures)
-    return tuple(place["shape"][1:3]), 1, detect
-
-def run(paths, threads, kind, model):
-    size, batch, detect = {"retinanet": own, "saved_model": saved_model, "tflite": tflite}[kind](model)
-
-    def decode(path):
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-        return pixels if size is None else cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
-
-    n = 0
-    with ThreadPoolExecutor(threads) as pool:
-        ahead, left = [], iter(paths)
-        while True:
-            ahead += [pool.submit(decode, path) for path in islice(left, 3 * batch + threads - len(ahead))]
-            if not ahead:
-                return n
-            n += detect([one.result() for one in ahead[:batch]])
-            del ahead[:batch]
-
-if __name__ == "__main__":
-    folder, workers, kind, model = sys.argv[1:]
-    paths, workers = sorted(Path(folder).glob("*.jpg")), int(workers)
-    parts = [(paths[n::workers], 2 // workers, kind, model) for n in range(workers)]
-    if workers == 1:
-        assert run(*parts[0]) == len(paths)
-    else:
-        with get_context("spawn").Pool(workers) as pool:
-            assert sum(pool.starmap(run, parts)) == len(paths)
-"""
+BARE = ("bare loop, 1 process", "bare loop, 2 processes")
+TITLES = {"serial": "detray --serial", "ray 1": "detray on Ray, 1 worker", "ray 2": "detray on Ray, 2 workers"}
+Costs = dict[str, list[tuple[float, float]]]
+"""By what ran, of each run: pictures a second, CPU seconds a picture."""
 
 
 def main() -> None:
@@ -124,89 +61,106 @@ def main() -> None:
         if options.memory:
             show_memory(Path(place), options.models, options.modes)
             return
-        print("| model | what | pictures/s | of the bare loop | CPU ms a picture | of the bare loop |")
-        print("|---|---|---|---|---|---|")
-        for model in options.models:
-            folder = Path(place, model)
-            show(model, race(model, folder, options.pictures or PICTURES[model], options.modes, options.repeats))
-            shutil.rmtree(folder)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.getenv("PYTHONPATH")]))
+        os.environ[watched.FOLDER] = str(Path(place, "notes"))
+        with executor(options.modes) as on_ray:
+            print("| model | what | pictures/s | of the bare loop | CPU ms a picture | of the bare loop |")
+            print("|---|---|---|---|---|---|")
+            for model in options.models:
+                race = Race(model, Path(place, model), options.pictures or PICTURES[model])
+                show(model, race.run(options.modes, options.repeats, on_ray))
 
 
-def written(model: str, folder: Path) -> dict[str, Any]:
-    """The configuration section of a model that is written into ``folder``."""
-    (folder / "model").mkdir(parents=True)
-    (folder / "bare.py").write_text(BARE)
-    return MODELS[model](folder / "model")
+@contextmanager
+def executor(modes: list[str]) -> Iterator[Executor]:
+    """A local Ray, where it is asked for."""
+    if modes == ["serial"]:
+        yield InProcess()
+        return
+    with ray_session(ClusterSettings()) as is_own:
+        from detray.cluster.ray_executor import RayExecutor
+
+        yield RayExecutor(is_own)
 
 
-def race(model: str, place: Path, pictures: int, modes: list[str], repeats: int) -> dict[str, list[Cost]]:
-    """By what ran, in each of the interleaved rounds what a picture more costs."""
-    detector = written(model, place)
-    counts = (pictures // 3, pictures)
-    folders = {count: write_pictures(place / str(count), count) for count in counts}
-    found: dict[str, list[Cost]] = {}
-    for _ in range(repeats):
-        costs = {
-            (name, count): measured(command, folder)
-            for count, folder in folders.items()
-            for name, command in commands(place / "bare.py", detector, folder, modes).items()
-        }
-        for name in dict.fromkeys(name for name, _ in costs):
-            few, many = (costs[name, count] for count in counts)
-            n = counts[1] - counts[0]
-            each = Cost((many.seconds - few.seconds) / n, (many.cpu - few.cpu) / n, many.memory)
-            found.setdefault(name, []).append(each)
-    return found
+class Race:
+    """A model and pictures, on which all run in turn."""
+
+    def __init__(self, model: str, place: Path, pictures: int) -> None:
+        (place / "model").mkdir(parents=True)
+        self._detector = MODELS[model](place / "model")
+        self._folder = write_pictures(place / "data", pictures)
+        self._paths = [str(path) for path in sorted((self._folder / "images").iterdir())]
+        self._model = (self._detector.get("kind", "retinanet"), self._detector["path"], self._paths[:32])
+
+    def run(self, modes: list[str], repeats: int, on_ray: Executor) -> Costs:
+        found: Costs = {}
+        alone = bare_loop.Loop(*self._model)
+        workers = 2 if "ray 2" in modes else 0
+        with ProcessPoolExecutor(2, get_context("spawn"), bare_loop.start, self._model) as pool:
+            halves = [self._paths[n::2] for n in range(workers)]
+            list(pool.map(bare_loop.run_kept, [half[:16] for half in halves]))
+            for _ in range(repeats):
+                found.setdefault(BARE[0], []).append(self._rates([alone(self._paths, 2)]))
+                if workers:
+                    found.setdefault(BARE[1], []).append(self._rates(list(pool.map(bare_loop.run_kept, halves))))
+                for mode in modes:
+                    where = InProcess() if mode == "serial" else on_ray
+                    found.setdefault(TITLES[mode], []).append(self._detray(where, 2 if mode == "ray 1" else 1))
+        return found
+
+    def _rates(self, costs: list[tuple[float, float]]) -> tuple[float, float]:
+        n = len(self._paths)
+        return sum(n / len(costs) / wall for wall, _ in costs), sum(cpu for _, cpu in costs) / n
+
+    def _detray(self, where: Executor, cpus: int) -> tuple[float, float]:
+        """The stage predict, as the command runs it."""
+        notes = Path(os.environ[watched.FOLDER])
+        shutil.rmtree(notes, ignore_errors=True)
+        notes.mkdir()
+        split = {"annotations": str(self._folder / "annotations.json"), "images": str(self._folder / "images")}
+        sections = {"dataset": {"splits": {"val": split}}, "detector": self._detector}
+        config = convert(sections | {"cluster": {"cpus_per_task": cpus}}, Config, "benchmark")
+        before, inference.DETECT = inference.DETECT, watched.DETECT
+        try:
+            runner.run(Context(config, Store(str(self._folder / "out")), where), ["predict"], force=True)
+        finally:
+            inference.DETECT = before
+        return watched.costs(notes)
 
 
-def show(model: str, found: Mapping[str, list[Cost]]) -> None:
+def show(model: str, found: Costs) -> None:
     """Rows of the table in Markdown."""
-    cost = {
-        name: [statistics.median(getattr(run, what) for run in runs) for what in ("seconds", "cpu")]
-        for name, runs in found.items()
-    }
-    for name, (seconds, cpu) in cost.items():
-        base = cost["bare loop, 2 processes" if name.endswith("2") else "bare loop, 1 process"]
-        ratios = ["", ""] if name.startswith("bare") else [f"{base[0] / seconds:.2f}", f"{cpu / base[1]:.2f}"]
-        print(f"| {model} | {name} | {1 / seconds:.0f} | {ratios[0]} | {1000 * cpu:.2f} | {ratios[1]} |", flush=True)
+    for name, runs in found.items():
+        rate, cpu = (statistics.median(values) for values in zip(*runs, strict=True))
+        base = found[BARE[1] if name == TITLES["ray 2"] else BARE[0]]
+        ratios = [
+            statistics.median(run[what] / bare[what] for run, bare in zip(runs, base, strict=True)) for what in (0, 1)
+        ]
+        told = ["", ""] if name in BARE else [f"{ratio:.2f}" for ratio in ratios]
+        print(f"| {model} | {name} | {rate:.0f} | {told[0]} | {1000 * cpu:.2f} | {told[1]} |", flush=True)
 
 
 def show_memory(place: Path, models: list[str], modes: list[str]) -> None:
     print("| model | what | peak MiB of 1,000 pictures | of 10,000 | ratio |\n|---|---|---|---|---|")
-    folders = {count: write_pictures(place / str(count), count, 160, 120) for count in (1000, 10_000)}
+    folders = [write_pictures(place / str(count), count, 160, 120) for count in (1000, 10_000)]
     for model in models:
-        detector = written(model, place / model)
-        peaks: dict[str, list[float]] = {}
-        for folder in folders.values():
-            for name, command in commands(place / model / "bare.py", detector, folder, modes).items():
-                if not name.startswith("bare"):
-                    peaks.setdefault(name, []).append(measured(command, folder).memory)
-        for name, (few, many) in peaks.items():
-            print(f"| {model} | {name} | {few:.0f} | {many:.0f} | {many / few:.2f} |", flush=True)
+        (place / model).mkdir()
+        detector = MODELS[model](place / model)
+        for mode in modes:
+            few, many = (measure(command(detector, folder, mode), folder).memory for folder in folders)
+            print(f"| {model} | {TITLES[mode]} | {few:.0f} | {many:.0f} | {many / few:.2f} |", flush=True)
 
 
-def measured(command: list[str], folder: Path) -> Cost:
-    shutil.rmtree(folder / "out", ignore_errors=True)
-    return measure(command, folder)
-
-
-def commands(bare: Path, detector: Mapping[str, Any], folder: Path, modes: list[str]) -> dict[str, list[str]]:
-    """What is compared on the pictures of ``folder``; the bare loops first."""
+def command(detector: dict[str, Any], folder: Path, mode: str) -> list[str]:
+    """``detray predict`` on the pictures of ``folder``."""
     split = {"annotations": str(folder / "annotations.json"), "images": str(folder / "images")}
-    found = {}
-    for workers, title in ((1, "bare loop, 1 process"), (2, "bare loop, 2 processes")):
-        if any(mode.endswith("2") == (workers == 2) for mode in modes):
-            model = [detector.get("kind", "retinanet"), detector["path"]]
-            found[title] = [sys.executable, str(bare), str(folder / "images"), str(workers), *model]
-    for mode in modes:
-        config = {"output": str(folder / "out"), "dataset": {"splits": {"val": split}}, "detector": detector}
-        config["cluster"] = {"cpus_per_task": 2 if mode == "ray 1" else 1}
-        file = folder / f"{mode.replace(' ', '-')}.yaml"
-        file.write_text(json.dumps(config))
-        where = ["--serial"] if mode == "serial" else ["--address", "local"]
-        names = {"serial": "detray --serial", "ray 1": "detray on Ray, worker 1", "ray 2": "detray on Ray, workers 2"}
-        found[names[mode]] = [sys.executable, "-m", "detray", "predict", "--config", str(file), *where]
-    return found
+    config = {"output": str(folder / "out"), "dataset": {"splits": {"val": split}}, "detector": detector}
+    config["cluster"] = {"cpus_per_task": 2 if mode == "ray 1" else 1}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    where = ["--serial"] if mode == "serial" else ["--address", "local"]
+    return [sys.executable, "-m", "detray", "predict", "--config", str(folder / "config.yaml"), *where]
 
 
 if __name__ == "__main__":

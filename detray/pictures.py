@@ -7,6 +7,7 @@ behind it. Pixels come with the EXIF orientation applied.
 """
 
 import io
+import os
 import re
 import warnings
 from collections import deque
@@ -116,8 +117,8 @@ def _read_file(path: str, max_bytes: int) -> bytes:
         if is_uri(path):
             data = content(path, max_bytes + 1)
         else:
-            with open_file(path.removeprefix("file://")) as stream:
-                data = stream.read(max_bytes + 1)
+            with open_file(path.removeprefix("file://")) as stream:  # memory is taken for all that is asked for
+                data = stream.read(min(os.fstat(stream.fileno()).st_size, max_bytes) + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise PictureError("missing", "there is no such file") from None
     except (OSError, ValueError) as error:

@@ -77,6 +77,11 @@ class Work:
             return own
         return own.filter(pa.array(self.sample.holds(own["image_id"].to_numpy())))
 
+    @property
+    def batch(self) -> int:
+        """Pictures that the detector is given at once."""
+        return pictures_at_once(detector_kind(self.detector).batch_size(self.predict.batch_size), self.predict)
+
     def layout(self) -> Layout | None:
         """What the detector takes and gives, where it is not our own."""
         read = detector_kind(self.detector).read_layout
@@ -105,8 +110,7 @@ class Loaded:
         lowest = min([predict.score_threshold, *predict.score_thresholds.values()])
         own = replace(predict, score_threshold=lowest)
         detector = wrapped(kind.load(work.detector, work.path, own, trust_model=work.trust_model), predict)
-        batch = pictures_at_once(kind.batch_size(predict.batch_size), predict)
-        return Loaded(work, Inference(detector, work.labels, work.model, work.run, "predict", batch, predict))
+        return Loaded(work, Inference(detector, work.labels, work.model, work.run, "predict", work.batch, predict))
 
 
 def detect(loaded: Loaded, chunk: Chunk) -> Output[Counts]:
@@ -154,7 +158,7 @@ def infer(flow: Flow, work: Work, splits: Sequence[str], gpus: float, meanings: 
     keys = flow.data.shards(splits)
     decoded = WHOLE_IMAGES if has_views(work.predict) else DECODED_IMAGES
     step, most = (DETECT_DECODED, decoded) if gpus else (DETECT, CHUNK_IMAGES)
-    size = min(most, max(1, -(-sum(key.n_images for key in keys) // (2 * flow.workers))))
+    size = chunk_size(sum(key.n_images for key in keys), 2 * flow.workers, work.batch, most)
     chunks, sampled = dict(_cut(keys, size)), {}
     if work.sample is not None:
         sampled = dict(_cut(flow.data.shards([work.sample.split]), round(size / work.sample.share)))
@@ -206,6 +210,13 @@ def _told(sample: Mapping[str, Any]) -> str:
         f"{sample['images']:,} pictures of {sample['split']}{lost} were predicted too, for diagnose to compare with;"
         " they are not evaluated (predict.train_sample: 0 leaves them out)"
     )
+
+
+def chunk_size(images: int, chunks: int, batch: int, most: int) -> int:
+    """Images of a chunk, of which there are to be about ``chunks``: whole batches, since one that is not full costs as
+    much; at most ``most``, whatever the batch."""
+    even = -(-images // chunks)
+    return max(1, min(most // batch * batch or most, -(-even // batch) * batch))
 
 
 def _cut(keys: Sequence[ShardKey], size: int) -> Iterator[tuple[str, Chunk]]:

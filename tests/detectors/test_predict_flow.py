@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +23,13 @@ from detray.detectors.trial import meaning_of
 from detray.detectors.unreadable import Unreadable, require_readable
 from detray.errors import DetrayError
 from detray.flow.data import MemoryData, cut
-from detray.flow.executor import InProcess
+from detray.flow.executor import InProcess, Job
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper, MemoryKeeper
 from detray.flow.outcome import Outcome
+from detray.flow.receipt import Receipt
 from detray.flow.sample import Sample
+from detray.flow.step import Resources
 from detray.meaning.settle import Meaning, Stated
 from detray.store import Stage, Store
 
@@ -73,6 +75,40 @@ def test_every_image_is_predicted_or_quarantined_whatever_the_cut(work: inferenc
 def test_pictures_that_are_decoded_elsewhere_give_the_same(work: inference.Work) -> None:
     # in memory a GPU is only a number: what it changes is which step runs
     assert predict(work, gpus=1) == predict(work)
+
+
+@pytest.mark.parametrize(
+    ("images", "chunks", "batch", "most", "size"),
+    [
+        (200, 4, 16, 256, 64),  # and not 50, which are four batches too
+        (900, 4, 16, 256, 240),
+        (10**6, 4, 16, 256, 256),
+        (20, 32, 16, 256, 16),
+        (10**6, 4, 48, 256, 240),
+        (10**6, 4, 128, 64, 64),
+        (7, 4, 1, 256, 2),
+        (0, 4, 16, 256, 1),
+    ],
+)
+def test_chunks_are_whole_batches(images: int, chunks: int, batch: int, most: int, size: int) -> None:
+    assert inference.chunk_size(images, chunks, batch, most) == size
+
+
+def test_tasks_hold_the_cpus_that_are_asked_for(work: inference.Work) -> None:
+    held: list[Resources] = []
+
+    class Holding(InProcess):
+        def run(
+            self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
+        ) -> Iterator[Receipt]:
+            held.append(resources)
+            return super().run(job, keys, resources, note)
+
+    flow = Flow(work.data, MemoryKeeper(), Holding(1), cpus=2)
+    with eagerly():
+        meaning_of(flow, work, "train", {}, Stated(), 0, None)
+        inference.infer(flow, work, ["train"], 0, {})
+    assert set(held) == {Resources(2, 0)}
 
 
 def test_what_class_ids_mean_is_told(work: inference.Work) -> None:
