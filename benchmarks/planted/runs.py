@@ -60,7 +60,7 @@ class Bench:
         folder = self.cache / "models" / f"{_file_name(name)}-{key}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        config = self._config(data, case, folder, ("train",)) | {"name": name}
+        config = self.config(data, case, folder, ("train",)) | {"name": name}
         (folder / "config.yaml").write_text(to_yaml(config))
         command("train", folder / "config.yaml", folder / "out")
         shutil.copytree(folder / "out" / "train" / "model", folder / "part")
@@ -72,7 +72,7 @@ class Bench:
         """Audit, predict, evaluate and diagnose; detections that are there are used again, diagnoses never."""
         folder = self.results / _file_name(name)
         folder.mkdir(parents=True, exist_ok=True)
-        config = self._config(data, case, folder, SPLITS)
+        config = self.config(data, case, folder, SPLITS)
         config["detector"] = config["detector"] | {"path": str(model)}
         config |= {"name": name, "evaluate": {"bootstrap": 0}, "diagnose": {"classes": suspects}}
         place, out = folder / "config.yaml", folder / "out"
@@ -81,7 +81,8 @@ class Bench:
         command("diagnose", place, out, "--force")
         return _read(Store(str(out)))
 
-    def _config(self, data: Data, case: Case, folder: Path, splits: tuple[str, ...]) -> Json:
+    def config(self, data: Data, case: Case, folder: Path, splits: tuple[str, ...]) -> Json:
+        """The configuration of a run, whose annotations are written to ``folder``."""
         stated = {}
         for split in splits:
             labels = folder / f"{split}.json"

@@ -1,0 +1,75 @@
+"""What a tuning costs and what it is worth: five measurements, each a sub-command.
+
+``python benchmarks/tune.py wins`` (some minutes on one core): how often equal configurations are told apart; with
+``--real 40`` also by trainings of the small network (hours).
+``python benchmarks/tune.py overhead`` (two minutes, nearly idle): N trials on k slots against N runs one after another.
+``python benchmarks/tune.py asha``, ``spaces`` and ``cells BCCD`` train the small network (an hour, a day, an hour):
+asynchronous halving against none; the space that follows from the diagnosis against a fixed one and plain random over
+all levers, with ten planted weaknesses; and BCCD with Platelets thinned to 20 boxes.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, help="folder for what is trained; default: a temporary one")
+    commands = parser.add_subparsers(dest="command", required=True)
+    wins = commands.add_parser("wins")
+    wins.add_argument("--proofs", type=int, default=200)
+    wins.add_argument("--real", type=int, default=0, help="proofs with real trainings")
+    overhead = commands.add_parser("overhead")
+    overhead.add_argument("--trials", type=int, default=8)
+    overhead.add_argument("--slots", type=int, default=2)
+    overhead.add_argument("--seconds", type=float, default=4.0, help="an epoch, of five")
+    overhead.add_argument("--repeats", type=int, default=3)
+    asha = commands.add_parser("asha")
+    asha.add_argument("--trials", type=int, default=16)
+    spaces = commands.add_parser("spaces")
+    spaces.add_argument("--trials", type=int, default=16)
+    spaces.add_argument("--only", nargs="*", default=[], help="weaknesses")
+    cells = commands.add_parser("cells")
+    cells.add_argument("folder", type=Path, help="BCCD")
+    cells.add_argument("--trials", type=int, default=8)
+    cells.add_argument("--epochs", type=int, default=20)
+    cells.add_argument("--seeds", type=int, default=4)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        run(options, (options.work or Path(made)).resolve())
+
+
+def run(options: argparse.Namespace, work: Path) -> None:
+    def tell(line: str) -> None:
+        print(line, flush=True)
+
+    if options.command == "wins":
+        from tuned import wins
+
+        wins.report(options.proofs, tell)
+        if options.real:
+            from tuned import trained_wins
+
+            trained_wins.report(options.real, work, tell)
+    elif options.command == "overhead":
+        from tuned import overhead
+
+        overhead.report(options.trials, options.slots, options.seconds, options.repeats, work, tell)
+    elif options.command == "asha":
+        from tuned import asha
+
+        asha.report(options.trials, work, tell)
+    elif options.command == "spaces":
+        from tuned import spaces
+
+        spaces.report(options.trials, options.only, work, tell)
+    else:
+        from tuned import cells
+
+        cells.report(options.folder.resolve(), options.trials, options.epochs, options.seeds, work, tell)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

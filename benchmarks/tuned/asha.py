@@ -1,0 +1,39 @@
+"""(b) What asynchronous halving saves: the same trials with and without it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from planted.data import drawn
+from planted.runs import Bench
+
+from tuned.search import tune
+
+SPACE = {
+    "focal_gamma": {"low": 0.5, "high": 3.0},
+    "learning_rate": {"low": 3.0e-4, "high": 1.0e-2, "log": True},
+    "oversample": [2, 4, 8],
+    "augmentation": ["none", "strong"],
+}
+LIMIT = 0.4
+"""Of the epochs."""
+
+
+def report(trials: int, work: Path, tell: Callable[[str], None]) -> None:
+    """The table of docs/performance.md."""
+    data = drawn(work / "drawn")
+    case = Bench(work, work).clean(data, 0)
+    settings = {"focus": ["target"], "trials": trials, "search": "random", "space": SPACE, "proof_split": "val"}
+    found = {
+        scheduler: tune(data, case, settings | {"scheduler": scheduler}, work, scheduler, ray=True)
+        for scheduler in ("none", "asha")
+    }
+    whole, part = found["none"], found["asha"]
+    aps = {row["trial_id"]: row["objective"] for row in whole.trials}
+    (focus,) = [row for row in whole.deltas if row["is_focus"]]
+    half = (focus["delta_high"] - focus["delta_low"]) / 2
+    tell(f"epochs: {part.epochs} of {whole.epochs}, {part.epochs / whole.epochs:.2f} (at most {LIMIT})")
+    tell(f"winner without: {whole.best['trial_id']}, objective {whole.best['objective']:.3f}")
+    tell(
+        f"winner with: {part.best['trial_id']}, objective {aps[part.best['trial_id']]:.3f} in the search without; half"
+        f" of the proof's interval: {half:.3f}"
+    )
