@@ -1,4 +1,4 @@
-"""What a tuning costs and what it is worth: five measurements, each a sub-command.
+"""What a tuning costs and what it is worth: five measurements, each a sub-command, ``wins`` where none is named.
 
 ``python benchmarks/tune.py wins`` (some minutes on one core): how often equal configurations are told apart; with
 ``--real 40`` also by trainings of the small network (hours).
@@ -17,7 +17,7 @@ from pathlib import Path
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, help="folder for what is trained; default: a temporary one")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command")
     wins = commands.add_parser("wins")
     wins.add_argument("--proofs", type=int, default=200)
     wins.add_argument("--real", type=int, default=0, help="proofs with real trainings")
@@ -36,7 +36,7 @@ def main() -> None:
     cells.add_argument("--trials", type=int, default=8)
     cells.add_argument("--epochs", type=int, default=20)
     cells.add_argument("--seeds", type=int, default=4)
-    options = parser.parse_args()
+    options = parser.parse_args(sys.argv[1:] or ["wins"])
     with tempfile.TemporaryDirectory() as made:
         run(options, (options.work or Path(made)).resolve())
 
