@@ -20,6 +20,8 @@ from pathlib import Path
 from detray.errors import UsageError
 
 FOLDER, GIB = "DETRAY_CACHE", "DETRAY_CACHE_GIB"
+STAND_INS = "detray-mirror"
+"""The folder of `detray.mirror`."""
 SWEEP = 32
 """After a part of so many of the bound was added by a process it looks at what all take together."""
 
@@ -91,7 +93,7 @@ def writing(key: str) -> Iterator[Path]:
         yield path
         size = path.stat().st_size
         if size <= bound() // 4:
-            _make_room(size)
+            make_room(size)
             path.replace(place)
     finally:
         path.unlink(missing_ok=True)
@@ -121,7 +123,7 @@ def _place(key: str) -> Path:
     return folder() / name[:2] / name
 
 
-def _make_room(size: int) -> None:
+def make_room(size: int) -> None:
     """Where much was added, delete what was used longest ago until a quarter of the bound is free."""
     global _added
     with _lock:
@@ -141,5 +143,15 @@ def _make_room(size: int) -> None:
     for _, own, path in sorted(found):
         if total <= most * 3 // 4:
             return
-        path.unlink(missing_ok=True)
+        _drop(path)
         total -= own
+
+
+def _drop(path: Path) -> None:
+    """A stand-in stays, without its bytes: a folder is known by those that are in it."""
+    if STAND_INS not in path.relative_to(folder()).parts or path.suffix == ".tmp":
+        path.unlink(missing_ok=True)
+        return
+    empty = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    empty.touch()
+    empty.replace(path)  # who has it open reads on

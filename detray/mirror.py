@@ -24,7 +24,7 @@ import pyarrow.fs as pafs
 from detray import cache, remote
 from detray.errors import UsageError
 
-ROOT = "detray-mirror"
+ROOT = cache.STAND_INS
 PIECE = 8 << 20
 KEPT = 64 << 20
 """Bytes of pictures and models up to which copies are kept."""
@@ -187,6 +187,7 @@ def fetch(path: str | Path) -> bool:
         with fs.open_input_file(place) as source, part.open("wb") as target:
             while piece := source.read(PIECE):
                 target.write(piece)
+        cache.make_room(part.stat().st_size)
         part.replace(own)
     finally:
         part.unlink(missing_ok=True)

@@ -19,6 +19,8 @@ from typing import IO, Any, TypeVar, cast
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from detray.errors import UsageError
+
 Value = TypeVar("Value")
 
 ATTEMPTS = 8
@@ -55,10 +57,17 @@ def opened(uri: str) -> tuple[pafs.FileSystem, str]:
     Raises:
         OSError: it cannot be opened.
         ValueError: nothing opens such URIs.
+        UsageError: it states a key, which would stand in tables, manifests and messages.
     """
     if uri.startswith("file://"):
         return cast("tuple[pafs.FileSystem, str]", pafs.FileSystem.from_uri(uri))
     scheme, host, path, query = _parts(uri)
+    user, _, place = host.rpartition("@")
+    if ":" in user:
+        raise UsageError(
+            f"{scheme}://...@{place}/{path}: names with a key in them are written to tables and messages; give the key"
+            " in the environment (AWS_ACCESS_KEY_ID and the like)"
+        )
     fs, base = _filesystem(scheme, host, query)
     return fs, f"{base.rstrip('/')}/{path}".rstrip("/") if base.strip("/") or not path else f"{base}{path}"
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from detray import schema
 from detray.arrays import Flags, Ints
 from detray.audit.alike import boxes_by_group, grouped, looking_alike, shared_out
+from detray.errors import UsageError
 from detray.flow.data import Data, names_of
 from detray.tables import Shard, numpy
 
@@ -32,7 +33,11 @@ class Pictures:
 
     @classmethod
     def read(cls, data: Data, splits: Sequence[str], columns: Mapping[str, Sequence[str]]) -> "Pictures":
-        """Read them; boxes without a picture or a class are left out."""
+        """Read them; boxes without a picture or a class are left out.
+
+        Raises:
+            UsageError: there are none.
+        """
         classes: dict[int, str] = {}
         images, annotations = [], []
         start = 0
@@ -50,6 +55,8 @@ class Pictures:
             images.append(own.take(pa.array(first)))
             annotations.append(boxes.filter(pc.and_(number.is_valid(), category.is_valid())))
             start += len(ids)
+        if not start:
+            raise UsageError(f"clean.folds: there are no pictures in {' and '.join(splits)}")
         return cls(pa.concat_tables(images), pa.concat_tables(annotations), classes)
 
     def shard(self, which: Flags) -> Shard:

@@ -13,8 +13,10 @@ from tiny import eagerly, make_config, make_store
 from detray import schema
 from detray.detectors.training import loop
 from detray.errors import UsageError
+from detray.flow.data import MemoryData
 from detray.flow.executor import InProcess
 from detray.flow.outcome import Silent
+from detray.folds.pictures import Pictures
 from detray.settings import convert
 from detray.store import Store
 from detray.verbs import clean, folds, runner
@@ -182,3 +184,8 @@ def test_detray_run_trains_folds_where_they_are_asked_for() -> None:
     values = {"dataset": {"splits": {"train": {"annotations": "t.json"}}}, "clean": {"folds": 3}}
     assert "folds" in runner.stages_of(convert(values, Config, "test"))
     assert "folds" not in runner.stages_of(convert(values | {"clean": {}}, Config, "test"))
+
+
+def test_splits_without_pictures_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"clean\.folds: there are no pictures in train and val"):
+        Pictures.read(MemoryData(()), ("train", "val"), {})

@@ -12,6 +12,7 @@ from test_tfrecord import TWO, example, record
 
 from detray import cache, mirror, remote
 from detray.cli import main
+from detray.files import open_file
 from detray.store import Store
 
 PICTURES = ("a.jpg", "b.jpg", "c.jpg", "b c.jpg")
@@ -142,3 +143,21 @@ def test_no_name_in_a_store_leads_out_of_the_folder_of_its_stand_ins(
     place = Path(mirror.here("memory://bucket/evil"))
     assert [path.name for path in tmp_path.rglob("*.jpg")] == ["a.jpg"]
     assert (place / "a.jpg").is_file()
+
+
+def test_what_is_fetched_keeps_to_the_bound_and_every_file_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(f"memory://bucket{tmp_path}")
+    for number in range(12):
+        store.write_bytes(b"x" * 100, f"{number:02d}.txt")
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path))
+    monkeypatch.setattr(cache, "bound", lambda: 1000)
+    folder = Path(mirror.here(f"memory://bucket{tmp_path}"))
+    for file in sorted(folder.iterdir()):
+        with open_file(file) as stream:
+            assert stream.read() == b"x" * 100
+    assert [file.name for file in sorted(folder.iterdir())] == [f"{number:02d}.txt" for number in range(12)]
+    assert sum(file.stat().st_size for file in tmp_path.rglob("*.txt")) <= 1000
+    with open_file(folder / "00.txt") as stream:
+        assert stream.read() == b"x" * 100

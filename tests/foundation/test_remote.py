@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
 
-from detray import cache, remote
+from detray import cache, mirror, remote
 from detray.errors import DetrayError, UsageError
 from detray.flow import keeper
 from detray.flow.receipt import Receipt
@@ -269,3 +269,10 @@ def test_what_is_deleted_by_a_request_that_fails_is_deleted(waits: list[float], 
     store.delete("folder")
     assert waits
     assert store.names("folder") == []
+
+
+def test_a_key_in_a_uri_is_refused_and_not_repeated() -> None:
+    for use in (lambda uri: Store(uri).names("audit"), mirror.here):
+        with pytest.raises(UsageError, match=r"^s3://\.\.\.@bucket/out: .*AWS_ACCESS_KEY_ID") as told:
+            use("s3://AKIA:hidden@bucket/out")
+        assert "hidden" not in str(told.value)
