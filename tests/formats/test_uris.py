@@ -45,7 +45,7 @@ def tables(output: str, stage: str, *names: str) -> list[str]:
     """The rows of some tables as text."""
     return [
         json.dumps(
-            {"table": name} | {key: value for key, value in row.items() if key not in ("run", "finding_id")},
+            {"table": name} | {key: value for key, value in row.items() if key not in ("run", "run_id", "finding_id")},
             default=str,
         )
         for name in names
