@@ -73,6 +73,7 @@ def test_a_job_that_fails_says_why(submit, tmp_path: Path) -> None:  # type: ign
     done = submit("audit", str(tmp_path / "nowhere.json"))
     assert done.returncode == 1
     assert "nowhere.json: no such file" in done.stdout + done.stderr
+    assert "detray: exit code 2" in done.stdout  # the submit command answers 1 for any
 
 
 def test_there_is_a_job_file_for_each_verb_but_demo_and_schema() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,12 +68,22 @@ class Cluster:
         del self.hosts[number]
         self._stacks.pop(number).close()
 
+    def _words(self, command: Sequence[str], output: str) -> list[str | Path]:
+        words = [heads.BIN / "python", "-m", "detray", *command, "--output", output, "--address", self.address]
+        return [*words, "--config", f"s3://{s3.BUCKET}/data/config.yaml"]
+
     def detray(self, *command: str, output: str) -> tuple[int, str]:
         """A command on the first host: its exit code and what it says."""
-        words = [heads.BIN / "python", "-m", "detray", *command, "--output", output, "--address", self.address]
-        config = ["--config", f"s3://{s3.BUCKET}/data/config.yaml"]
-        done = self.hosts[1].run(*words, *config, timeout=400, **self.environment)
+        done = self.hosts[1].run(*self._words(command, output), timeout=400, **self.environment)
         return done.returncode, done.stdout + done.stderr
+
+    def killed(self, *command: str, output: str, prefix: str) -> None:
+        """A command whose process is killed as soon as something lies below ``prefix``."""
+        log, number = self.folder / "logs" / "killed", self.folder / "logs" / "pid"
+        line = f'echo $$ > {number}; exec "$@"'
+        process = self.hosts[1].start(log, "sh", "-c", line, "sh", *self._words(command, output), **self.environment)
+        when(output, prefix, lambda: self.hosts[1].do("kill", "-9", number.read_text().strip())).join()
+        assert process.wait(60) != 0, log.read_text()
 
     def close(self) -> None:
         for number in sorted(self.hosts, reverse=True):
@@ -185,6 +195,16 @@ def test_a_host_that_is_killed(cluster: Cluster, expected: dict[str, list[str]],
     found = tables(output)
     assert found == {name: expected[name] for name in found}
     assert any(name.startswith(stage) for name in found)
+
+
+def test_a_driver_that_is_killed_and_the_command_given_again(cluster: Cluster, expected: dict[str, list[str]]) -> None:
+    output = f"s3://{s3.BUCKET}/again"
+    cluster.killed("audit", output=output, prefix="audit/_partial/scratch/rules")
+    assert Store(output).manifest("audit") is None
+    code, said = cluster.detray("audit", output=output)
+    assert code == 0, said
+    found = tables(output)
+    assert found == {name: expected[name] for name in found}
 
 
 def test_a_network_that_is_cut(cluster: Cluster, expected: dict[str, list[str]]) -> None:
