@@ -17,7 +17,7 @@ from detray.errors import DetrayError, UsageError
 from detray.evaluate.settings import EvaluateSettings
 from detray.flow.outcome import Table
 from detray.settings import convert, parse_yaml, to_yaml
-from detray.store import Lock, Stage, Store, absolute
+from detray.store import Lock, Stage, Store, absolute, run_id
 from detray.verbs.catalogue import STAGES
 from detray.verbs.config import Config
 
@@ -78,7 +78,7 @@ def _settings(side: Side) -> EvaluateSettings:
 def _write(output: Store, found: Comparison, places: Sequence[str]) -> None:
     with Lock(output, lambda text: None) as lock:
         lock.take()
-        stage, name = Stage(output, NAME), uuid.uuid4().hex
+        stage, name = Stage(output, NAME, run_id(output)), uuid.uuid4().hex
         stage.begin(name)
         parts = {table: stage.write_parts(table, "00000", rows) for table, rows in found.tables.items()}
         files = {path: stage.write_file(path, content) for path, content in found.files.items()}

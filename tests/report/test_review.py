@@ -91,6 +91,7 @@ def test_decide_reload_export_clean_and_audit_again(data: Path, tmp_path: Path) 
         assert tab.run("shown.length") == 2
         tab.press("s", "Enter")
         tab.wait("document.querySelectorAll('#stages figure').length === 2")  # the pair, side by side
+        assert tab.run("document.querySelectorAll('#stages .mark.drawn').length") == 2  # what is drawn on either
         assert tab.run("document.body.querySelector('b')") is None
         assert tab.complaints() == []
         assert all(address.startswith("file://") for address in tab.requests())

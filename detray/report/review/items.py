@@ -16,6 +16,8 @@ from detray.report.reader import Reader, Row
 from detray.report.sections.common import Box, box_of
 
 MISSED = "missed"
+MAX_DRAWN = 100
+"""Boxes that are drawn on a picture of a pair."""
 INFO = 0
 _SINGLE = ("annotation", "image")
 _SIDES = ("x", "y", "width", "height")
@@ -33,7 +35,7 @@ _DONE: Mapping[Action | None, str] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the data set; ``path`` None: no image folder is stated."""
+    """A picture of the data set; ``path`` None: no image folder is stated. ``drawn``: its labelled boxes, of a pair."""
 
     split: str
     image_id: int | None
@@ -41,6 +43,7 @@ class Picture:
     path: str | None
     width: int | None
     height: int | None
+    drawn: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,7 @@ class _Places:
         self._named: dict[tuple[str, str], Picture] = {}
         self._boxes: dict[tuple[str, int, int], list[Row]] = {}
         self._names: dict[str, dict[int, str]] = {}
+        self._drawn: dict[tuple[str, int | None], list[Row]] = {}
         for split in sorted({row["split"] for row in rows}):
             ids = sorted({row["image_id"] for row in rows if row["split"] == split})
             self._read(reader, split, ids)
@@ -223,6 +227,11 @@ class _Places:
             of_names = (pc.field("split") == split) & pc.field("file_name").isin(sorted(names))
             for row in reader.rows("images", of_names):
                 self._named.setdefault((split, row["file_name"]), _picture(row))
+            ids = sorted(
+                one.image_id for one in self._named.values() if one.split == split and one.image_id is not None
+            )
+            for row in reader.of_images("annotations", split, ids).to_pylist():
+                self._drawn.setdefault((split, row["image_id"]), []).append(row)
 
     def _read(self, reader: Reader, split: str, ids: list[int]) -> None:
         for row in reader.of_images("images", split, ids).to_pylist():
@@ -237,7 +246,20 @@ class _Places:
         return self._pictures.get((row["split"], row["image_id"]))
 
     def pair(self, row: Row) -> Picture | None:
-        return self._named.get((row["other_split"], row["other_file_name"]))
+        return self._with_boxes(self._named.get((row["other_split"], row["other_file_name"])))
+
+    def _with_boxes(self, picture: Picture | None) -> Picture | None:
+        if picture is None:
+            return None
+        rows = self._drawn.get((picture.split, picture.image_id), [])
+        found = [box for row in rows[:MAX_DRAWN] if (box := box_of(row)) is not None]
+        return replace(picture, drawn=tuple(found))
+
+    def of_pair(self, row: Row, picture: Picture) -> Picture:
+        """The picture of a row with its labelled boxes."""
+        rows = [found[0] for key, found in self._boxes.items() if key[:2] == (row["split"], row["image_id"])]
+        self._drawn.setdefault((row["split"], row["image_id"]), rows)
+        return self._with_boxes(picture) or picture
 
     def annotation(self, row: Row, column: str = "annotation_row") -> Row | None:
         """The annotation that a row names, where one fits."""
@@ -319,6 +341,8 @@ def _finding(row: Row, places: _Places, wholes: frozenset[str]) -> Item | None:
         "finding", about, row["message"], row["category_name"], row["confidence"], picture,
         box_of(row), other=box_of(other) if other else None, pair=places.pair(row),
     )  # fmt: skip
+    if item.pair is not None:
+        item = replace(item, picture=places.of_pair(row, picture))
     return _with_box(item, picture)
 
 

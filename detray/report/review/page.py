@@ -117,8 +117,9 @@ def _visible(name: str, value: Any) -> Any:
 
 def _picture(picture: Picture, number: int, places: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     place = places[number]
-    found = {
+    found: dict[str, Any] = {
         "number": number,
+        "drawn": [[round(side, 1) for side in box] for box in picture.drawn],
         "file": text.visible(f"{picture.file_name or picture.image_id} ({picture.split})"),
         "problem": place["problem"],
         "pack": thumbnails.pack_name(number),

@@ -193,7 +193,8 @@ function show() {
 function title(item) {
   const becomes = item.becomes && item.becomes !== item.category ? ` → ${item.becomes}` : "";
   const score = item.score === undefined || item.score === 1 ? "" : ` ${item.score.toFixed(2)}`;
-  return `${item.kind.replaceAll("_", " ")}${score}: ${item.category ?? ""}${becomes}`;
+  const kind = `${item.kind.replaceAll("_", " ")}${score}`;
+  return item.category ? `${kind}: ${item.category}${becomes}` : kind + becomes;
 }
 
 function makeCell(item, place) {
@@ -262,6 +263,7 @@ function stage(item, picture, isOwn) {
     image.addEventListener("error", () => caption.append(" (the picture is not where it was: this is its thumbnail)"));
     svg.append(image);
   } else caption.append(` (${picture.problem})`);
+  svg.append(...picture.drawn.flatMap(([x, y, w, h]) => [draw("path", { d: `M${x} ${y}h${w}v${h}h${-w}z`, class: "mark drawn" })]));
   if (isOwn) {
     const size = Math.max(view[2], view[3]) / 45;
     const name = (text, [x, y]) => draw("text", { class: "name", x, y: y - size / 3, "font-size": size }, text);
