@@ -17,7 +17,7 @@ from detray.store import Store
 from detray.tune.command.configuration import NoConfiguration
 from detray.tune.command.events import event_files
 from detray.tune.command.failures import Clock
-from detray.tune.command.reports import COLUMNS
+from detray.tune.command.reports import COLUMNS, read_detections
 from detray.tune.command.settings import CommandSettings
 from detray.tune.command.trainer import CommandTrainer, Kept
 from detray.tune.trial import MODEL, Trial, _keep, read_model
@@ -100,3 +100,11 @@ def test_files_come_and_go_while_a_program_is_watched(tmp_path: Path, monkeypatc
 def test_a_name_that_nothing_fills_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=rf"\{{{name}\}} stands for nothing"):
         CommandSettings(run=("train", f"{{{name}}}"))
+
+
+def test_detections_that_would_not_fit_into_memory_are_refused(tmp_path: Path) -> None:
+    place = tmp_path / "detections-1.json"
+    with place.open("wb") as file:
+        file.truncate((2 << 30) + 1)
+    with pytest.raises(DetrayError, match=r"^detections-1\.json: larger than 2 GiB"):
+        read_detections(place, {1: "red"})

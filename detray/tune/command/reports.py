@@ -17,6 +17,8 @@ from detray.tables import numpy
 
 DETECTIONS = re.compile(r"detections-(\d+)\.json")
 MODEL = re.compile(r"model-(\d+)(\.\w+)?")
+MAX_BYTES = 2 << 30
+"""Of a file of detections, which is read at once: some twenty million."""
 COLUMNS = ("image_id", "category_id", "x", "y", "width", "height", "score", "rank")
 
 
@@ -71,8 +73,10 @@ def read_detections(path: Path, classes: Mapping[int, str]) -> pa.Table:
     """A file of detections, with the columns of an `EpochResult`; classes by id or by name.
 
     Raises:
-        DetrayError: it is none, or some of its numbers are not finite.
+        DetrayError: it is none, is larger than `MAX_BYTES`, or some of its numbers are not finite.
     """
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
+        raise DetrayError(f"{path.name}: larger than {MAX_BYTES >> 30} GiB; write only the best of each picture")
     raw = read_all(path)
     ids = pc.index_in(raw["category_name"], value_set=pa.array(list(classes.values()), pa.string()))
     by_name = pa.array(list(classes), pa.int64()).take(ids.combine_chunks())
