@@ -338,7 +338,7 @@ def _sql(options: argparse.Namespace) -> int:
 
     names, rows = sql.run(options)
     if options.json:
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=1, default=str))
+        print(sql.as_json(names, rows))
     else:
         console.show("", names, rows)
     return 0

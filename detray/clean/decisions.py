@@ -153,6 +153,13 @@ def _key(kind: str, image_id: int, file: str | None, row: int | None, box: Box |
     return (kind, image_id, file, row) if row is not None else (kind, image_id, box)
 
 
+def _key_of(about: About) -> tuple[Any, ...]:
+    return _key(about.kind, about.image_id, about.source_file, about.annotation_row, about.suggested_box)
+
+
+_TWO_WORDS = "it is both accepted and rejected in the file"
+
+
 def decide(shard: Shard, decisions: Mapping[int, Decision]) -> Decided:
     """Look up what decisions are about, by their numbers, in a shard, and refuse those whose row has changed."""
     mine = {n: found for n, found in decisions.items() if found.about.split == shard.split}
@@ -167,22 +174,27 @@ def decide(shard: Shard, decisions: Mapping[int, Decision]) -> Decided:
     types = pa.schema([("source_file", pa.string()), ("image_id", pa.int64()), ("annotation_row", pa.int64())])
     rows = locate(shard.annotations, pa.Table.from_pylist(named, types)).tolist()
     current = iter(shard.annotations.take(pa.array([row for row in rows if row != NOT_FOUND], pa.int64())).to_pylist())
+    words: dict[tuple[Any, ...], set[str]] = {}
+    for found in mine.values():
+        words.setdefault(_key_of(found.about), set()).add(found.decision)
     accepted, refused, about = [], [], set()
     for (number, found), at in zip(mine.items(), rows, strict=True):
         row = None if at == NOT_FOUND else next(current)
-        if why := _why_not(found, row):
+        key = _key_of(found.about)
+        if why := _TWO_WORDS if len(words[key]) > 1 else _why_not(found, row):
             refused.append(Refused(number, why))
             continue
-        said = found.about
-        about.add(_key(said.kind, said.image_id, said.source_file, said.annotation_row, said.suggested_box))
-        if found.decision == "accept":
-            accepted.append((said, at))
+        if found.decision == "accept" and key not in about:
+            accepted.append((found.about, at))
+        about.add(key)
     return Decided(accepted, list(mine), refused, frozenset(about))
 
 
 def _why_not(decision: Decision, row: dict[str, Any] | None) -> str | None:
     """Why a decision is not followed; None where it is."""
     about = decision.about
+    if about.action is None:  # what clean does not write, such as a box of NaN, is not among its rows
+        return None if decision.decision == "reject" else "accepted, but no edit mends it: mend it by hand"
     if about.annotation_row is not None:
         if row is None:
             return "there is no such annotation any more"
@@ -192,8 +204,6 @@ def _why_not(decision: Decision, row: dict[str, Any] | None) -> str | None:
             return "its box has changed since it was reviewed"
     if decision.decision == "reject":
         return None
-    if about.action is None:
-        return "accepted, but no edit mends it: mend it by hand"
     if about.annotation_row is None and about.action != "add":
         return f"{about.action} needs an annotation, and it names none"
     if about.action in ("relabel", "add") and about.suggested_category_id is None:

@@ -2,6 +2,10 @@
 
 import argparse
 import importlib.util
+import json
+from collections.abc import Sequence
+from itertools import count
+from math import isfinite
 from typing import Any
 
 import pyarrow.fs as pafs
@@ -48,12 +52,29 @@ def run(options: argparse.Namespace) -> tuple[list[str], list[tuple[Any, ...]]]:
     try:
         for statement in views.statements(root, found):
             connection.execute(statement)
-        answer = connection.execute(options.query)
-        return [column[0] for column in answer.description or ()], answer.fetchall()
+        answer: duckdb.DuckDBPyConnection | None = connection.execute(options.query)
+        if answer is None or answer.description is None:
+            raise UsageError("the query is empty; 'detray schema' lists tables and columns")
+        return _apart([column[0] for column in answer.description]), answer.fetchall()
     except duckdb.Error as error:
         raise DetrayError(f"DuckDB: {str(error).splitlines()[0]}; 'detray schema' lists tables and columns") from None
     finally:
         connection.close()
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """Names of columns, those of a join that are equal numbered, so that rows by name lose none."""
+    found: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        found[name if name not in found else next(one for one in numbered if one not in {*found, *names})] = None
+    return list(found)
+
+
+def as_json(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
+    """Rows by name; what JSON has no number for is null."""
+    finite = ([None if isinstance(one, float) and not isfinite(one) else one for one in row] for row in rows)
+    return json.dumps([dict(zip(names, row, strict=True)) for row in finite], indent=1, default=str)
 
 
 def _tables(root: str) -> set[str]:

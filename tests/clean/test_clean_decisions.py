@@ -86,6 +86,29 @@ def test_a_row_that_changed_is_refused_by_name(tmp_path: Path) -> None:
     assert "out-of-bounds" in edits["reason"].to_pylist()
 
 
+def test_what_two_people_decide_differently_is_refused_and_what_they_agree_on_done_once(tmp_path: Path) -> None:
+    outcome, edits = decided(
+        tmp_path,
+        ("accept", MISSING),
+        ("accept", MISSING),
+        ("accept", about("spurious", ROWS[0], "drop")),
+        ("reject", about("spurious", ROWS[0], "drop")),
+        actions=[],
+    )
+    assert edits["action"].to_pylist() == ["add"]
+    (table,) = [table for table in outcome.summary if table.title == "Decisions that are not followed"]
+    assert [row[2] for row in table.rows] == ["it is both accepted and rejected in the file"] * 2
+
+
+def test_what_is_mended_by_hand_needs_no_row(tmp_path: Path) -> None:
+    row = ROWS[0] | {"annotation_row": 77}
+    outcome, _ = decided(
+        tmp_path, ("accept", about("not-finite", row, None)), ("reject", about("missing-field", row, None))
+    )
+    (table,) = [table for table in outcome.summary if table.title == "Decisions that are not followed"]
+    assert [row[2] for row in table.rows] == ["accepted, but no edit mends it: mend it by hand"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

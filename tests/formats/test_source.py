@@ -64,7 +64,7 @@ def test_paths_are_relative_to_the_root(data: Path) -> None:
         ({"splits": {"val": {"annotations": "absent.json"}}}, r"absent\.json: no such file or folder"),
         ({"splits": {"val": {"annotations": "train.json", "images": "absent"}}}, "absent: no such file or folder"),
         ({"splits": {"val": {"annotations": "train.json", "images": "train.json"}}}, "is not a folder"),
-        ({"splits": {"val": {"annotations": "https://x.org/a.json"}}}, "is a URL"),
+        ({"splits": {"val": {"annotations": "gopher://x.org/a.json"}}}, "cannot be opened"),
         ({"splits": {"val": {"annotations": "train.json", "format": "cocoo"}}}, "format 'cocoo' is not known"),
         ({"splits": {"val": {"annotations": "empty.json"}}}, "the file is empty"),
         ({"splits": {"val": {"annotations": "words.txt"}}}, "of no known format"),

@@ -102,3 +102,15 @@ def test_worst_class_of_an_image(root: Path, capsys: pytest.CaptureFixture[str])
     for row in rows:
         assert (row["category_name"] is None) == (row["n_missed"] + row["n_false"] == 0)
         assert row["score_threshold"] is None or row["category_name"] == "cat"  # no dog is found at all
+
+
+def test_columns_of_one_name_and_numbers_that_json_lacks(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert query(root, "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a, 'NaN'::DOUBLE AS b", capsys) == [
+        {"a": 1, "a_2": 2, "a_1": 3, "a_3": 4, "b": None}
+    ]
+
+
+def test_an_empty_query_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("", " -- nothing"):
+        assert detray("sql", text, "--output", root) == 2
+        assert "the query is empty" in capsys.readouterr().err
