@@ -17,6 +17,7 @@ from detray.store import Store
 from detray.tune.command.configuration import NoConfiguration
 from detray.tune.command.events import event_files
 from detray.tune.command.failures import Clock
+from detray.tune.command.program import Program
 from detray.tune.command.reports import COLUMNS, read_detections
 from detray.tune.command.settings import CommandSettings
 from detray.tune.command.trainer import CommandTrainer, Kept
@@ -108,3 +109,10 @@ def test_detections_that_would_not_fit_into_memory_are_refused(tmp_path: Path) -
         file.truncate((2 << 30) + 1)
     with pytest.raises(DetrayError, match=r"^detections-1\.json: larger than 2 GiB"):
         read_detections(place, {1: "red"})
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(DetrayError, match=r"^/nowhere \(tune\.command\.folder\): No such file or directory"):
+        Program(["true"], "/nowhere", tmp_path / "log")
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before

@@ -10,6 +10,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 
+from detray.errors import DetrayError
+
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 GRACE = 5.0
 """Seconds that a program has to end after SIGTERM, before SIGKILL."""
@@ -24,21 +26,32 @@ class Program:
     """A program while it runs, as a context manager: at its end its whole process group is gone, and nothing else."""
 
     def __init__(self, argv: Sequence[str], folder: str, log: Path) -> None:
-        """Start ``argv`` in ``folder``; what it prints is added to ``log``."""
+        """Start ``argv`` in ``folder``; what it prints is added to ``log``.
+
+        Raises:
+            DetrayError: it cannot run there.
+        """
         self._status, status = os.pipe()
         os.set_blocking(self._status, False)
         command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(status), str(GRACE), *argv]
-        with log.open("ab") as stream:
-            self._leader = subprocess.Popen(  # noqa: S603 - the user's own program, without a shell
-                command,
-                cwd=folder,
-                stdin=subprocess.PIPE,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                pass_fds=(status,),
-                start_new_session=True,
-            )
-        os.close(status)
+        try:
+            with log.open("ab") as stream:
+                self._leader = subprocess.Popen(  # noqa: S603 - the user's own program, without a shell
+                    command,
+                    cwd=folder,
+                    stdin=subprocess.PIPE,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(status,),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            os.close(self._status)
+            raise DetrayError(
+                f"{folder} (tune.command.folder): {error.strerror}; the program cannot run there"
+            ) from None
+        finally:
+            os.close(status)
         self._code: int | None = None
 
     def __enter__(self) -> "Program":
