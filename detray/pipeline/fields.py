@@ -135,4 +135,5 @@ def _one(field: Declared, value: Any) -> Any:
         return from_protobuf(field.type, value)
     if field.place.enum:
         return field.place.enum[value]
-    return float(f"{value:.{FLOAT_DIGITS}g}") if field.type is float else value
+    is_short = field.type is float and field.place.kind != "double"
+    return float(f"{value:.{FLOAT_DIGITS}g}") if is_short else value

@@ -60,6 +60,7 @@ def test_rows_and_curves_stand_there_while_it_runs(store: Store, config: Config,
         data = map_file(str(path))
         events = [from_protobuf(Event, message_class(Event).FromString(one)) for _, one in records(data, 0, len(data))]
         assert [event.step for event in events] == [0, 1, 2, 3]
+        assert events[1].wall_time < events[2].wall_time < events[3].wall_time
         tags = {value.tag for value in events[1].summary.value}
         assert tags == {
             *("train/class_loss", "train/box_loss", "val/focus_ap", "val/focus_ap50"),
