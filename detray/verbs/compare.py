@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> tuple[int, str, list[Table], list[str]]:
         The exit code, the folder of the results, and what is printed: tables and lines.
 
     Raises:
-        UsageError: fewer than two folders, or one of them holds no results.
+        UsageError: fewer than two folders, one of them holds no results, or there is nothing for a check to judge.
     """
     places = [*([options.baseline] if options.baseline else []), *options.folders]
     if len(places) < 2:
@@ -41,12 +41,23 @@ def run(options: argparse.Namespace) -> tuple[int, str, list[Table], list[str]]:
     sides = [_side(place) for place in places]
     output = Store(absolute(options.output or str(Path("out") / "compare")))
     found = compare(sides, _settings(sides[-1]), options.fail_if_worse, sides[-1].name)
+    if options.fail_if_worse is not None:
+        _require_judged(found, sides)
     _write(output, found, places)
     folder = output.path(NAME)
     lines = [f"worse than may be: {line}" for line in found.worse] + [f"page: {folder}/index.html"]
     if options.fail_if_worse is not None and not found.worse:
         lines.insert(0, f"nothing is worse by more than {options.fail_if_worse:g}")
     return 1 if found.worse else 0, output.path(), _summary(found), lines
+
+
+def _require_judged(found: Comparison, sides: Sequence[Side]) -> None:
+    """Refuse a check that has nothing to judge: it would always pass."""
+    judged = {row["later"] for row in found.tables["compared_classes"].to_pylist() if row["delta"] is not None}
+    if blind := [side.name for side in sides[1:] if side.name not in judged]:
+        raise UsageError(
+            f"--fail-if-worse: no class has an AP in both {sides[0].name} and {blind[0]}; run detray evaluate on each"
+        )
 
 
 def _side(place: str) -> Side:

@@ -142,6 +142,17 @@ def test_without_shared_images_each_folder_speaks_for_itself(folder: Path, tmp_p
         assert (row["paired_later"], row["delta_low"], row["verdict"]) == (None, None, None)
 
 
+def test_a_check_with_nothing_to_judge_does_not_pass(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--serial", "--output", tmp_path / "audited")
+    assert detray("audit", folder / "gt_a.json", *options) == 0
+    command = ("compare", folder / "A", tmp_path / "audited", "--output", tmp_path / "c")
+    assert detray(*command) == 0
+    assert detray(*command, "--fail-if-worse", ".01") == 2
+    assert "no class has an AP in both" in capsys.readouterr().err
+
+
 def test_what_is_no_folder_of_results_is_refused(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,9 +71,7 @@ def image_rows(
         "n_missed": n_gt - n_hits,
         "n_false": n_detections - n_hits,
         "category_id": worst,
-        "category_name": [
-            names.classes.get(number, str(number)) if number is not None else None for number in worst.to_pylist()
-        ],
+        "category_name": [n if n is None else names.classes.get(n, str(n)) for n in worst.to_pylist()],
         "score_threshold": tables.lookup(worst, thresholds, "category_id", "best_f1_threshold"),
         "rank": np.zeros(len(ids), np.int32),
     }
