@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from detray import schema
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import Criterion
-from detray.diagnose.evidence.histogram import Histogram, histograms
+from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, histograms
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
+from detray.diagnose.evidence.precision import Precision
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
 from detray.diagnose.evidence.unlabelled import unlabelled
 from detray.diagnose.evidence.worth import worth_by_class
@@ -56,13 +57,17 @@ class Ranks:
     """Those of all classes."""
     worth: Mapping[int, float]
     """What the model's word is worth, by class."""
+    precision: Mapping[int, Precision]
+    """Of the classes in ``own``, by score."""
 
     @classmethod
     def of(cls, counts: ClassCounts) -> "Ranks":
         """From the counts of the whole split."""
         own = histograms(counts.true_scores)
         known = {k: scores for k, scores in own.items() if scores.total >= MIN_HITS}
-        return cls(known, Histogram.pooled(list(own.values())), worth_by_class(counts))
+        false = histograms(counts.false_scores)
+        precision = {k: Precision.of(scores, false.get(k, NO_SCORES)) for k, scores in known.items()}
+        return cls(known, Histogram.pooled(list(own.values())), worth_by_class(counts), precision)
 
     def believed(self, category: Ints) -> Floats:
         """What the model's word is worth for each class; 0 for one without boxes."""
@@ -125,27 +130,36 @@ def label_errors(
 
 
 def _missing(detections: DetectionRows, ranks: Ranks) -> dict[str, Any]:
-    """Detections on background, one a place of each class."""
+    """Detections where no box of their class is, one a place, which may reach into one that another detection has.
+
+    Beside the chance that it is the label which is wrong stands how often a detection of such a score is true, which
+    tells suspects of several classes from each other: where that is greater their geometric mean counts, up to what the
+    model's word is worth. An object is the less likely there the more of the place other boxes take.
+    """
     rows, score = [np.zeros(0, np.int64)], [np.zeros(0)]
-    for one in np.unique(detections.category):
+    for one in np.unique(detections.category).tolist():
         own = np.flatnonzero(detections.category == one)
-        places, chance = unlabelled(take(detections, own))
+        places, chance = unlabelled(take(detections, own), crowded=True)
+        told = chance * (worth := ranks.worth.get(one, 0.0))
+        if one in ranks.precision:
+            share = ranks.precision[one].at(detections.score[own[places]])
+            told = np.minimum(np.sqrt(told * np.maximum(share, told)), worth * np.maximum(share, chance))
         rows.append(own[places])
-        score.append(chance)
+        score.append(told)
     found = take(detections, np.concatenate(rows))
     named = {"suggested_category_id": found.category, "suggested_box": found.box}
-    free = np.maximum(1 - found.other_iou / HIT_IOU, 0.0)  # of boxes of other classes
-    chance = np.concatenate(score) * free * ranks.believed(found.category)
-    return _listed("missing", found, chance, **named)
+    free = np.maximum(1 - found.other_iou / HIT_IOU, 0.0) * np.maximum(1 - found.iou / HIT_IOU, 0.0)
+    return _listed("missing", found, np.concatenate(score) * free, **named)
 
 
 def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     """Boxes that a sure detection of another class covers, and no detection of their own as sure.
 
-    How sure it is tells its place among the true ones of all classes. A model that reports every class with low
-    scores everywhere hits such a box with its own class too, so what counts is how far one class stands above the
-    other: of the box's own class above the next where labels are right, and, were the detector never in two minds,
-    evenly spread.
+    The chance is the mean of two, of how many of the right labels of the class are wrong, and of how many of the other
+    class's objects have this label. How sure the detection is tells its place among the true ones of all classes. A
+    model that reports every class with low scores everywhere hits such a box with its own class too, so what counts is
+    how far one class stands above the other: of the box's own class above the next where labels are right, and, were
+    the detector never in two minds, evenly spread.
     """
     is_hit, is_covered = boxes.outcome == o.HIT, boxes.cover_category != o.NONE
     own = np.where(is_hit, ranks.place_among_all(boxes.score), 0.0)
@@ -154,14 +168,22 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     score = np.zeros(len(boxes))
     for one in np.unique(boxes.category[is_covered]):
         mine = boxes.category == one
-        agreeing = np.concatenate([right[mine & is_hit], _evenly(int((mine & is_hit).sum()))])
-        agreeing = agreeing[agreeing >= _SURE]
-        told, faint = mine & (wrong >= _SURE), mine & (wrong < _SURE)
-        if len(agreeing) >= MIN_HITS and told.any():
-            score[told] = chance_of_wrong_labels(agreeing / _STEP, wrong[told] / _STEP)
-            score[faint] = score[told].min() * (wrong[faint] / _SURE) ** 2
+        own_hits = np.concatenate([right[mine & is_hit], _evenly(int((mine & is_hit).sum()))])
+        score[mine] = _too_sure(own_hits, wrong[mine]) / 2
+        for other in np.unique(boxes.cover_category[mine & is_covered]).tolist():
+            rows = mine & (boxes.cover_category == other)
+            score[rows] += _too_sure(_evenly(ranks.n_true(other)), wrong[rows]) / 2
     cover = {"suggested_category_id": boxes.cover_category, "iou": boxes.cover_iou, "model_score": boxes.cover_score}
     return _listed("wrong_class", boxes, score * ranks.believed(boxes.cover_category), **cover)
+
+
+def _too_sure(agreeing: Floats, wrong: Floats) -> Floats:
+    """The chance that labels are wrong, by how far another class stands above theirs; it fades out below `_SURE`."""
+    agreeing, told, chance = agreeing[agreeing >= _SURE], wrong >= _SURE, np.zeros(len(wrong))
+    if len(agreeing) >= MIN_HITS and told.any():
+        chance[told] = chance_of_wrong_labels(agreeing / _STEP, wrong[told] / _STEP)
+        chance[~told] = chance[told].min() * (wrong[~told] / _SURE) ** 2
+    return chance
 
 
 def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
