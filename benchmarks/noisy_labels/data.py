@@ -1,4 +1,4 @@
-"""Data sets with label noise of four kinds, and detectors that are trained on them fold by fold."""
+"""Data sets with label noise of four kinds, cleaned by detectors that are trained on them fold by fold."""
 
 import json
 import os
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from detray.arrays import Floats, Ints
+from detray.arrays import Floats
 from detray.boxes import pairwise_iou
 from detray.demo.draw import draw_dataset
 from detray.settings import to_yaml
@@ -23,7 +22,8 @@ Json = dict[str, Any]
 KINDS = ("missing", "bad_box", "wrong_class", "spurious")
 SHARE = 0.1
 """Of the labels, for each kind."""
-FOLDS = 2
+FOLDS = 4
+ACTIONS = ("drop", "relabel", "move", "add")
 _MOVED = (0.2, 0.4)
 """Shares of its width and height by which a box is moved."""
 _APART = 0.1
@@ -168,33 +168,29 @@ def to_xywh(boxes: Sequence[Sequence[float]]) -> Floats:
     return np.array(boxes, np.float64).reshape(-1, 4)
 
 
-def fold_of(image_ids: Ints, seed: int) -> Ints:
-    """The fold of each picture."""
-    return np.random.default_rng(seed).permutation(len(image_ids)) % FOLDS
-
-
-def predict_folds(source: Source, document: Json, folder: Path, seed: int) -> pa.Table:
-    """Detections in every picture of ``document`` by a detector that was trained on the other folds of it."""
-    ids = np.array([image["id"] for image in document["images"]])
-    fold = fold_of(ids, seed)
-    found = []
-    for number in range(FOLDS):
-        held = {int(one) for one in ids[fold == number]}
-        own = {
-            "train": _of(document, lambda k, held=held: k not in held),
-            "val": _of(document, lambda k, held=held: k in held),
-        }
-        epochs = round(source.epochs * FOLDS / (FOLDS - 1) * 0.75)
-        pictures = dict.fromkeys(own, source.pictures["train"])
-        out = train_and_predict(source, own, pictures, folder / f"fold{number}", epochs, seed)
-        found.append(out.read("predictions"))
-    return pa.concat_tables(found)
+def judge_by_folds(source: Source, document: Json, folder: Path, seed: int) -> Store:
+    """The results of ``detray clean`` of the split train, by suspects of detectors that have not seen the pictures."""
+    clean = {"folds": FOLDS, "actions": ACTIONS, "format": "coco"}
+    return _run("clean", source, {"train": document}, source.pictures, folder, source.epochs, seed, clean)
 
 
 def train_and_predict(
     source: Source, documents: Mapping[str, Json], pictures: Mapping[str, Path], folder: Path, epochs: int, seed: int
 ) -> Store:
     """The results of ``detray evaluate``: trained on the split train, evaluated on val; nothing is done twice."""
+    return _run("evaluate", source, documents, pictures, folder, epochs, seed, {})
+
+
+def _run(
+    verb: str,
+    source: Source,
+    documents: Mapping[str, Json],
+    pictures: Mapping[str, Path],
+    folder: Path,
+    epochs: int,
+    seed: int,
+    clean: Json,
+) -> Store:
     folder.mkdir(parents=True, exist_ok=True)
     splits = {}
     for split, document in documents.items():
@@ -203,19 +199,12 @@ def train_and_predict(
         if not file.is_file() or file.read_text() != text:
             file.write_text(text)
         splits[split] = {"format": "coco", "annotations": str(file), "images": str(pictures[split].resolve())}
-    detector, train = dict(source.detector), {"epochs": epochs, "seed": seed, "keep": "last"}
+    train = {"epochs": epochs, "seed": seed, "keep": "last"}
     config = folder / "config.yaml"
-    config.write_text(to_yaml({"dataset": {"root": "/", "splits": splits}, "detector": detector, "train": train}))
-    detray("evaluate", config, folder / "out")
+    values = {"dataset": {"root": "/", "splits": splits}, "detector": dict(source.detector), "train": train}
+    config.write_text(to_yaml(values | ({"clean": clean} if clean else {})))
+    detray(verb, config, folder / "out")
     return Store(str(folder / "out"))
-
-
-def _of(document: Json, is_in: Any) -> Json:
-    """Some pictures of a document."""
-    return document | {
-        "images": [image for image in document["images"] if is_in(image["id"])],
-        "annotations": [row for row in document["annotations"] if is_in(row["image_id"])],
-    }
 
 
 def detray(verb: str, config: Path, out: Path) -> None:

@@ -33,8 +33,14 @@ class CleanSettings(Section, frozen=True):
         ),
     ] = None
     min_score: Annotated[
-        float, Meta(ge=0, le=1, description="label errors below it are left alone", extra={FLAG: "--min-score"})
-    ] = 0.9
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="label errors below it are left alone; from 0.5 on likelier wrong than right",
+            extra={FLAG: "--min-score"},
+        ),
+    ] = 0.5
     folds: Annotated[
         int,
         Meta(

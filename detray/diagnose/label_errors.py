@@ -23,7 +23,7 @@ from detray.diagnose.evidence.unlabelled import unlabelled
 from detray.diagnose.evidence.worth import worth_by_class
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
-from detray.diagnose.observation.counts import MIN_HITS, ClassCounts
+from detray.diagnose.observation.counts import MIN_HITS, ClassCounts, coarse_score
 from detray.diagnose.observation.rows import HIT_IOU, TIGHT_IOU, BoxRows, DetectionRows
 
 LISTED = Criterion(0.01, "chance below which a suspected label error is not worth a look")
@@ -48,6 +48,39 @@ def _evenly(n: int) -> Floats:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """The chance that a label is wrong by how far another class stands above it, from the boxes of all classes: too
+    few of one class contradict to tell a share of wrong labels from errors of the model. Both ``[n]``, rising."""
+
+    wrong: Floats
+    chance: Floats
+
+    @classmethod
+    def of(cls, counts: ClassCounts, every: Histogram) -> "Doubt":
+        """What agrees with the labels is how far their own class stands above the next, and, were the detector never in
+        two minds, evenly spread."""
+        doubts = sorted(counts.doubts)  # sums of floats depend on their order
+        sides = np.array(doubts, np.int64).reshape(-1, 2).T
+        own, other = (
+            every.share_up_to(np.nan_to_num([coarse_score(number) for number in side])) for side in sides.tolist()
+        )
+        n = np.array([counts.doubts[key] for key in doubts], np.int64)
+        is_hit, is_covered = sides >= 0
+        right = np.repeat(own * (1 - other), n * is_hit)
+        wrong = np.sort(np.repeat(other * (1 - own), n * is_covered))
+        right = np.concatenate([right, _evenly(len(right))])
+        right, wrong = right[right >= _SURE], wrong[wrong >= _SURE]
+        if len(right) < MIN_HITS or not len(wrong):
+            return cls(np.ones(1), np.zeros(1))
+        return cls(wrong, chance_of_wrong_labels(right / _STEP, wrong / _STEP))
+
+    def at(self, wrong: Floats) -> Floats:
+        """Of each of ``wrong`` ``[k]``, ``[k]``; it fades out below `_SURE`."""
+        found: Floats = np.interp(wrong, self.wrong, self.chance) * np.minimum(wrong / _SURE, 1.0) ** 2
+        return found
+
+
+@dataclass(frozen=True)
 class Ranks:
     """The place of scores among the true detections of their class."""
 
@@ -59,6 +92,8 @@ class Ranks:
     """What the model's word is worth, by class."""
     precision: Mapping[int, Precision]
     """Of the classes in ``own``, by score."""
+    doubt: Doubt
+    """Of boxes that detections of other classes cover."""
 
     @classmethod
     def of(cls, counts: ClassCounts) -> "Ranks":
@@ -67,7 +102,8 @@ class Ranks:
         known = {k: scores for k, scores in own.items() if scores.total >= MIN_HITS}
         false = histograms(counts.false_scores)
         precision = {k: Precision.of(scores, false.get(k, NO_SCORES)) for k, scores in known.items()}
-        return cls(known, Histogram.pooled(list(own.values())), worth_by_class(counts), precision)
+        every = Histogram.pooled(list(own.values()))
+        return cls(known, every, worth_by_class(counts), precision, Doubt.of(counts, every))
 
     def believed(self, category: Ints) -> Floats:
         """What the model's word is worth for each class; 0 for one without boxes."""
@@ -155,35 +191,23 @@ def _missing(detections: DetectionRows, ranks: Ranks) -> dict[str, Any]:
 def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     """Boxes that a sure detection of another class covers, and no detection of their own as sure.
 
-    The chance is the mean of two, of how many of the right labels of the class are wrong, and of how many of the other
-    class's objects have this label. How sure the detection is tells its place among the true ones of all classes. A
-    model that reports every class with low scores everywhere hits such a box with its own class too, so what counts is
-    how far one class stands above the other: of the box's own class above the next where labels are right, and, were
-    the detector never in two minds, evenly spread.
+    How sure it is tells its place among the true ones of all classes. A model that reports every class with low
+    scores everywhere hits such a box with its own class too, so what counts is how far one class stands above the
+    other. Where more boxes of a class are contradicted than hit, the model may take the class for another, and the
+    chance is the less. A sure contradiction is worth a look whatever the chance.
     """
     is_hit, is_covered = boxes.outcome == o.HIT, boxes.cover_category != o.NONE
     own = np.where(is_hit, ranks.place_among_all(boxes.score), 0.0)
     other = np.where(is_covered, ranks.place_among_all(boxes.cover_score), 0.0)
-    right, wrong = own * (1 - other), other * (1 - own)
-    score = np.zeros(len(boxes))
+    wrong = other * (1 - own)
+    score = np.where(is_covered, ranks.doubt.at(wrong), 0.0)
     for one in np.unique(boxes.category[is_covered]):
         mine = boxes.category == one
-        own_hits = np.concatenate([right[mine & is_hit], _evenly(int((mine & is_hit).sum()))])
-        score[mine] = _too_sure(own_hits, wrong[mine]) / 2
-        for other in np.unique(boxes.cover_category[mine & is_covered]).tolist():
-            rows = mine & (boxes.cover_category == other)
-            score[rows] += _too_sure(_evenly(ranks.n_true(other)), wrong[rows]) / 2
+        against, agreeing = int((wrong[mine] >= _SURE).sum()), int((is_hit & mine).sum())
+        score[mine] *= min(2 * agreeing / max(against + agreeing, 1), 1.0)
     cover = {"suggested_category_id": boxes.cover_category, "iou": boxes.cover_iou, "model_score": boxes.cover_score}
-    return _listed("wrong_class", boxes, score * ranks.believed(boxes.cover_category), **cover)
-
-
-def _too_sure(agreeing: Floats, wrong: Floats) -> Floats:
-    """The chance that labels are wrong, by how far another class stands above theirs; it fades out below `_SURE`."""
-    agreeing, told, chance = agreeing[agreeing >= _SURE], wrong >= _SURE, np.zeros(len(wrong))
-    if len(agreeing) >= MIN_HITS and told.any():
-        chance[told] = chance_of_wrong_labels(agreeing / _STEP, wrong[told] / _STEP)
-        chance[~told] = chance[told].min() * (wrong[~told] / _SURE) ** 2
-    return chance
+    score = np.maximum(score * ranks.believed(boxes.cover_category), LISTED * wrong / _SURE)
+    return _listed("wrong_class", boxes, score, **cover)
 
 
 def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:

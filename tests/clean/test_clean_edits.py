@@ -82,8 +82,8 @@ def test_without_a_stated_image_size_only_the_known_borders_clip() -> None:
 def test_label_errors_relabel_move_and_add_from_their_score_on() -> None:
     rows = [t.annotation(row, (10 * row, 10, 8, 8)) for row in range(4)]
     suspects = t.label_errors(
-        t.suspect("wrong_class", rows[0], 0.9, category_id=2),
-        t.suspect("wrong_class", rows[1], 0.89, category_id=2),
+        t.suspect("wrong_class", rows[0], 0.5, category_id=2),
+        t.suspect("wrong_class", rows[1], 0.49, category_id=2),
         t.suspect("bad_box", rows[2], 0.95, box=(20, 9, 9, 9)),
         t.suspect("missing", {"image_id": 2, "category_id": 7}, 0.99, category_id=7, box=(1, 2, 3, 4)),
         t.suspect("spurious", rows[3], 1.0),

@@ -155,7 +155,7 @@ def test_boxes_that_nearly_coincide_are_dropped_where_they_can_hardly_be_told_ap
 
 def test_why_a_box_of_nothing_stays_is_said() -> None:
     row = t.annotation(0, (10.0, 10.0, 40.0, 40.0))
-    suspects = t.label_errors(t.suspect("spurious", row, 0.95), t.suspect("spurious", row, 0.5))
+    suspects = t.label_errors(t.suspect("spurious", row, 0.95), t.suspect("spurious", row, 0.4))
     result = plan(t.shard([row]), t.findings(), suspects, CleanSettings(), FreshIds(1000, 2000), run="r")
     assert result.edits.num_rows == 0
     assert result.not_followed == {

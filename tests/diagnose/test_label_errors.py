@@ -153,6 +153,38 @@ def test_what_left_out_labels_take_from_ap50_does_not_silence_a_good_model() -> 
     assert pc.sum(pc.greater_equal(own["score"], 0.7)).as_py() > 100
 
 
+def _suspects(world: scenes.World, kind: str) -> list[dict]:
+    tables = scenes.tables_of(world)
+    scene = read_image_set(tables["images"], tables["annotations"], tables["predictions"])
+    seen = observe(scene, np.array(sorted(world.names)))
+    found = label_errors(seen.boxes, seen.detections, seen.counts, world.names, run="x", split="val", model="m")
+    return [row for row in found.to_pylist() if row["kind"] == kind]
+
+
+def test_an_object_that_overlaps_a_labelled_one_can_lack_its_label() -> None:
+    rng = np.random.default_rng(0)
+    world = scenes.detect(rng, scenes.uniform(rng, 150, 2), scenes.Quality(recall=0.98, noise=0.03, clutter=0.2))
+    beside = rng.choice(len(world.gt_class), 60, replace=False)
+    box = world.gt_box[beside].copy()
+    box[:, 0] += 0.6 * box[:, 2]  # IoU .25
+    world.add_dt(world.gt_image[beside], world.gt_class[beside], box, np.full(60, 0.99))
+    found = {(row["image_id"], round(row["suggested_x"], 3)) for row in _suspects(world, "missing")}
+    planted = set(zip(world.gt_image[beside].tolist(), box[:, 0].round(3).tolist(), strict=True))
+    assert len(found & planted) >= 50
+
+
+def test_a_class_that_the_model_takes_for_another_is_not_wrongly_labelled_as_a_whole() -> None:
+    rng = np.random.default_rng(1)
+    world = scenes.detect(rng, scenes.uniform(rng, 150, 4), scenes.Quality(recall=0.95, noise=0.03, clutter=0.2))
+    world.dt_class[world.dt_class == 2] = 1
+    accused = [row for row in _suspects(world, "wrong_class") if row["score"] >= 0.5]
+    assert not accused
+    third = np.flatnonzero(world.gt_class == 3)
+    world.gt_class[third[::3]] = 4  # so are some labels
+    likely = {row["annotation_row"] for row in _suspects(world, "wrong_class") if row["score"] >= 0.5}
+    assert len(likely & set(third[::3].tolist())) >= 0.6 * len(third[::3])
+
+
 SURENESS = hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-20, 20))
 
 

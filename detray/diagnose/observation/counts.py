@@ -110,6 +110,9 @@ class ClassCounts(Counted):
     """By class: bin of the lowest score of any detection."""
     image_detections: Counts = field(default_factory=dict)
     """By number of detections: images with so many."""
+    doubts: Counts = field(default_factory=dict)
+    """By `coarse_bin` of the detection that hits it and of the one of another class that covers it, -1 for none: boxes
+    of all classes that are looked at and have either."""
 
     def add(self, other: Self) -> None:
         """Take the counts of ``other`` in; of the lowest scores the lower one stays."""
@@ -128,6 +131,16 @@ def score_bin(score: Floats) -> Ints:
     score = np.maximum(score, 0.0)
     low, high = _high_bits(score), _high_bits(np.clip(1 - score, 0.0, 0.5))
     return np.select([score <= 0.5, score <= 1], [low, 2 * _HALF - high], 2 * _HALF - _ONE + low)
+
+
+def coarse_bin(score: Floats) -> Ints:
+    """Bins of scores four times as wide; -1 of NaN."""
+    return np.where(np.isnan(score), -1, score_bin(np.nan_to_num(score)) >> 2)
+
+
+def coarse_score(number: int) -> float:
+    """A score in the middle of a coarse bin; NaN of none."""
+    return float("nan") if number < 0 else bin_score((number << 2) + 2)
 
 
 def bin_score(number: int) -> float:

@@ -11,7 +11,7 @@ from detray.arrays import Floats, Ints
 from detray.boxes import AREA_LIMITS
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
-from detray.diagnose.observation.counts import ClassCounts, count_keys, score_bin
+from detray.diagnose.observation.counts import ClassCounts, Counts, coarse_bin, count_keys, score_bin
 from detray.diagnose.observation.image_set import ImageSet
 from detray.diagnose.observation.overlap import best_of, overlaps
 from detray.diagnose.observation.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
@@ -57,6 +57,7 @@ def observe(
     boxes = _boxes(image_set, matches, np.flatnonzero(close_gt & ~gt.crowd), det, box, iou)
     detections = _detections(image_set, matches, np.flatnonzero(close_dt), det, box, iou)
     counts = _counts(image_set, matches, take(boxes, np.isin(boxes.category, weak)))
+    counts.doubts.update(_doubts(boxes))
     counts.beyond.update(beyond_cap(gt, dt, matches.kept, max_detections))
     return Observation(boxes, detections, counts)
 
@@ -170,6 +171,12 @@ def _counts(image_set: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCount
         lowest_scores=dict(zip(classes.tolist(), score_bin(lowest).tolist(), strict=True)),
         image_detections=count_keys(count(dt.image)[1]),
     )
+
+
+def _doubts(boxes: BoxRows) -> Counts:
+    hit, covered = boxes.outcome == o.HIT, boxes.cover_category != NONE
+    own, cover = coarse_bin(np.where(hit, boxes.score, np.nan)), coarse_bin(boxes.cover_score)
+    return count_keys(own[hit | covered], cover[hit | covered])
 
 
 def _pick(pairs: Ints, rows: Ints, value: Floats, n: int) -> Ints:
