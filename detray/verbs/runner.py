@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from detray import __version__
+from detray import __version__, schema
 from detray.cluster import probe
 from detray.detectors.catalogue import is_trainable
 from detray.errors import DamagedError, DetrayError, UsageError, reason
@@ -309,6 +309,7 @@ def _fingerprint(stage: StageDefinition, context: Context, inputs: list[Json]) -
         "sections": {name: msgspec.to_builtins(attrgetter(name)(context.config)) for name in stage.sections},
         "inputs": inputs,
         "before": before,
+        "columns": {name: [str(field) for field in schema.TABLES[name].arrow] for name in stage.tables},
     }
     return hashlib.blake2b(json.dumps(state, sort_keys=True).encode(), digest_size=16).hexdigest()
 
