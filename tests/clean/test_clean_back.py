@@ -36,10 +36,11 @@ def cleaned(folder: Path, dataset: dict[str, Any], **settings: Any) -> tuple[Sto
 
 
 def rows(store: Store, table: str) -> list[dict[str, Any]]:
-    """A canonical table, without the folder that its files lie in."""
+    """A canonical table, without what names the run and the folder that its files lie in."""
     read = store.read(table).to_pylist()
     for row in read:
         row.pop("path", None)
+        row.pop("run_id")
         row["source_file"] = row["source_file"] and Path(row["source_file"]).name
     return read
 
