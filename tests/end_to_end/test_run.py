@@ -27,7 +27,7 @@ SETTINGS = [
 ]
 CLOCKS = {
     "history": ["seconds"],
-    "trials": ["seconds", "gpu_seconds", "cost_share"],
+    "trials": ["seconds", "epoch_seconds", "gpu_seconds", "cost_share"],
     "trial_class_metrics": ["seconds"],
 }
 """Columns that hold time, which no two runs share."""
