@@ -1,7 +1,7 @@
 # The two commands: `make demo` runs the main job on the built-in data set, `make test` passes the tests.
 PYTHON ?= python3.11
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-cluster check fuzz chaos benchmark docs lock clean

@@ -1,6 +1,7 @@
 """Fixtures for every test: no Ray unless asked for, and the real data sets where they are."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,13 +17,25 @@ settings.load_profile("detray")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several processes (`pytest-xdist`, ``--dist loadgroup``) one runs a file, and one alone what starts Ray."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    on_ray = {item.path for item in items if item.get_closest_marker("ray")}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.path in on_ray else str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Of several processes (pytest-xdist) one runs a file, and one alone all files that start Ray.
+
+    ``--dist loadgroup`` would do it, but pytest-xdist 3.8 sets no groups under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "ray" if _starts_ray(config.rootpath / file) else file
+
+    return Files(config, log)
+
+
+@cache
+def _starts_ray(file: Path) -> bool:
+    return "mark.ray" in file.read_text()
 
 
 @pytest.fixture(scope="session")

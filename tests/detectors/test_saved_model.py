@@ -31,6 +31,7 @@ from detray.detectors.saved_model.signature import Port, Signature
 from detray.detectors.settings import DetectorSettings
 from detray.errors import DetrayError, UsageError
 from detray.pictures import read_picture
+from detray.store import Store
 
 SETTINGS = DetectorSettings(kind="saved_model")
 
@@ -475,16 +476,18 @@ def test_ops_are_allowed_by_name() -> None:
 # places, and TensorFlow 1
 
 
-def test_a_model_on_another_machine_is_copied(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As files are taken from an object store: listed and read through pyarrow, without paths of this machine."""
+def test_a_model_on_another_machine_is_copied(model: Path) -> None:
+    """Of an object store its files are listed and read through pyarrow, without paths of this machine."""
     (model / "keras_metadata.pb").write_bytes(b"not for a loader")
-    monkeypatch.setattr("detray.store.Store.is_local", False)
-    package = read_package(str(model))
+    place = f"memory://{model.parent.name}/model"
+    for path in filter(Path.is_file, model.rglob("*")):
+        Store(place).write_bytes(path.read_bytes(), path.relative_to(model).as_posix())
+    package = read_package(place)
     with package.copied(None) as folder:
         copied = {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()}
         assert not any(path.is_symlink() for path in Path(folder).rglob("*"))
     assert copied == set(package.files) - {"keras_metadata.pb", "fingerprint.pb"}
-    detector = load_saved_model(SETTINGS, str(model), PREDICT, trust_model=False)
+    detector = load_saved_model(SETTINGS, place, PREDICT, trust_model=False)
     picture = np.full((20, 30, 3), (255, 0, 0), np.uint8)
     np.testing.assert_allclose(detector.detect([detector.prepare(picture)]).boxes, [[0, 0, 30, 20]])
 

@@ -299,7 +299,8 @@ def test_class_ids_of_a_model_are_mapped_to_those_of_the_data(tmp_path, untraine
     def predicted(name: str, ids: list[int], category_map: dict[int, int] | None) -> tuple[list[str], pa.Table]:
         store = Store(str(tmp_path / name))
         shard = draw(tmp_path / f"{name}-val", 2, "val")
-        categories = shard.categories.set_column(2, "category_id", pa.array(ids, pa.int64()))
+        place = shard.categories.column_names.index("category_id")
+        categories = shard.categories.set_column(place, "category_id", pa.array(ids, pa.int64()))
         ingest(store, [replace(shard, categories=categories)])
         settings = PredictSettings(category_map=category_map, score_threshold=0.0)
         outcome = _run(predict.STAGE, store, _config(detector=DetectorSettings(path=untrained), predict=settings))
