@@ -33,6 +33,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return Files(config, log)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes the one for Ray has the most to do: it begins at once."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not _starts_ray(item.path))
+
+
 @cache
 def _starts_ray(file: Path) -> bool:
     return "mark.ray" in file.read_text()
