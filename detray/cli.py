@@ -120,7 +120,7 @@ def _say(text: str) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     config = load_config(options)
-    from detray.console import Bar, own_error
+    from detray.console import Bar, own_stream
     from detray.store import Store
     from detray.verbs import runner
     from detray.verbs.base import Context
@@ -135,17 +135,20 @@ def _run(options: argparse.Namespace) -> int:
         lines.extend(said)
         if not options.json:
             bar.close()
-            _print_closing(further, said)
+            with contextlib.redirect_stdout(output):
+                _print_closing(further, said)
 
     def show_stage(result: Result) -> None:
         """As soon as it has ended: an interrupt later does not take it away."""
         if not options.json:
             bar.close()
-            _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
-            sys.stdout.flush()
+            with contextlib.redirect_stdout(output):
+                _print_stage(result, is_asked=options.verb in (result.stage, "run", "demo"))
+                output.flush()
 
     with (
-        own_error() as stream,
+        own_stream("stderr") as stream,
+        own_stream("stdout") as output,  # Ray's file takes the usual one
         contextlib.closing(Bar(stream)) as bar,
         Engine(config.cluster, store, serial=options.serial) as engine,
     ):

@@ -31,14 +31,16 @@ BAR_WIDTH = 24
 
 
 @contextmanager
-def own_error() -> Iterator[TextIO]:
-    """Standard error as it is now: what is done to the process's file descriptor later does not touch it."""
-    usual = sys.__stderr__
-    if usual is None or sys.stderr is not usual:  # somebody captures it
-        yield sys.stderr
-        return
-    with os.fdopen(os.dup(2), "w", 1, usual.encoding, usual.errors) as stream:
+def own_stream(name: Literal["stdout", "stderr"]) -> Iterator[TextIO]:
+    """A standard stream as it is now: what is done to the process's file descriptor later does not touch it."""
+    stream: TextIO = getattr(sys, name)
+    if stream is not getattr(sys, f"__{name}__"):  # somebody captures it
         yield stream
+        return
+    stream.flush()
+    number = {"stdout": 1, "stderr": 2}[name]
+    with os.fdopen(os.dup(number), "w", 1, stream.encoding, stream.errors) as own:
+        yield own
 
 
 class Bar:

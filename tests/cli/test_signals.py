@@ -117,6 +117,16 @@ def test_json_is_all_on_standard_output_whatever_ray_writes_and_no_home_is_neede
     assert all(line in log for line in ("(raylet) a node died", "C++ says so too", "and Python"))
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_on_ray_too_a_stage_shows_its_summary_and_ray_shows_nothing(truth: Path, tmp_path: Path) -> None:
+    with begin(NOISE, "ingest", truth, "--address", "local", "--output", tmp_path / "o") as done:
+        shown, said = done.communicate(timeout=120)
+    assert done.returncode == 0, said
+    assert "== ingest: done" in shown
+    assert not any(noise in shown + said for noise in ("a node died", "C++ says so", "and Python"))
+
+
 def test_an_interrupt_before_anything_has_begun_ends_it_without_a_word() -> None:
     code = (
         "import builtins, os, signal, detray.__main__ as start\n"
