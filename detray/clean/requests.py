@@ -43,6 +43,9 @@ LABEL_ERRORS: Mapping[str, Action] = {
 """What mends a label error, by kind."""
 
 _TWO_OBJECTS = f"near-duplicate-box, boxes that overlap by less than {SAME_IOU} may be two objects"
+MOVED = 0.9
+"""Score from which a box that a detector finds loose is moved unasked: that it is likelier wrong than right does not
+make the detector's the better one (`detray demo` moved an exact box at .5)."""
 _ON_A_WORD = "spurious, a box is not deleted on a model's word alone"
 
 FINDING_COLUMNS = (
@@ -106,7 +109,9 @@ def collect(
     findings = findings.filter(~shared.follows(findings, roots, *shared.WHOLE))
     findings, exchanged = _exchanges(annotations, findings, roots, not_followed)
     moves.append(exchanged)
-    strong = pc.greater_equal(label_errors["score"], settings.min_score)
+    is_box = pc.equal(label_errors["kind"], "bad_box")
+    needed = pc.if_else(is_box, max(settings.min_score, MOVED), settings.min_score)
+    strong = pc.greater_equal(label_errors["score"], needed)
     not_followed["score below clean.min_score"] += label_errors.num_rows - (pc.sum(strong).as_py() or 0)
     near = _translate(annotations, findings, "rule", NEAR)
     same = _nearly_same(annotations, near)

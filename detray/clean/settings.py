@@ -37,7 +37,8 @@ class CleanSettings(Section, frozen=True):
         Meta(
             ge=0,
             le=1,
-            description="label errors below it are left alone; from 0.5 on likelier wrong than right",
+            description="label errors below it are left alone; from 0.5 on likelier wrong than right. Boxes are moved"
+            " from 0.9 on",
             extra={FLAG: "--min-score"},
         ),
     ] = 0.5

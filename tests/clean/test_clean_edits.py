@@ -80,13 +80,14 @@ def test_without_a_stated_image_size_only_the_known_borders_clip() -> None:
 
 
 def test_label_errors_relabel_move_and_add_from_their_score_on() -> None:
-    rows = [t.annotation(row, (10 * row, 10, 8, 8)) for row in range(4)]
+    rows = [t.annotation(row, (10 * row, 10, 8, 8)) for row in range(5)]
     suspects = t.label_errors(
         t.suspect("wrong_class", rows[0], 0.5, category_id=2),
         t.suspect("wrong_class", rows[1], 0.49, category_id=2),
         t.suspect("bad_box", rows[2], 0.95, box=(20, 9, 9, 9)),
         t.suspect("missing", {"image_id": 2, "category_id": 7}, 0.99, category_id=7, box=(1, 2, 3, 4)),
         t.suspect("spurious", rows[3], 1.0),
+        t.suspect("bad_box", rows[4], 0.89, box=(40, 9, 9, 9)),  # likelier wrong than right, but so may be the other
     )
     shard = t.shard(rows)
     result = planned(shard, suspects=suspects)
@@ -97,7 +98,7 @@ def test_label_errors_relabel_move_and_add_from_their_score_on() -> None:
     new = after[2000]
     assert (new["image_id"], new["category_id"], new["x"], new["height"], new["area"]) == (2, 7, 1, 4, 12)
     assert new["annotation_row"] is None
-    assert result.not_followed["score below clean.min_score"] == 1
+    assert result.not_followed["score below clean.min_score"] == 2
 
 
 def test_the_weightiest_suspicion_counts() -> None:
