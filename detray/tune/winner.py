@@ -35,7 +35,8 @@ def sentence(search: Search, candidate: Candidate | None, split: str) -> str:
         chance = _chance(float(focus.chance_below(0.0)[0]))
         return f"{name} wins: {gain}; that it gains nothing has a probability of {chance}{_guard(search, candidate)}"
     if focus.low[0] > 0:
-        return f"{name} gains, {gain}, but another class may fall{_guard(search, candidate)}: best/ holds the baseline"
+        guard = _guard(search, candidate)
+        return f"{name} gains: {gain}; but another class may have fallen{guard}; best/ holds the baseline"
     return f"{name} is not distinguishable from the baseline: {gain}; best/ holds the baseline"
 
 
@@ -61,7 +62,7 @@ def _guard(search: Search, candidate: Candidate) -> str:
     worst = int(np.nanargmax(fell))
     name = search.bench.classes[search.bench.class_ids[worst]]
     drop = search.settings.guard.max_drop
-    return f"; that {name} fell by over {drop:g}, of the other classes the likeliest to, has {_chance(fell[worst])}"
+    return f"; of the other classes {name} is the likeliest to have lost over {drop:g}: {_chance(fell[worst])}"
 
 
 def _chance(chance: float) -> str:

@@ -147,7 +147,7 @@ def test_a_gain_is_found_proven_and_saved(store: Store, config: Config, play: Ca
     pattern = (
         r"search-000\d \(.*oversample blue x2\) wins: AP of blue \+0\.\d{3}, 95% interval \[\+0\.\d+, \+0\.\d+\],"
         r" over 2 fresh seeds, judged on val, which the search saw too; that it gains nothing has a probability of"
-        r" (under )?\d\.\d%; that red fell by over 0\.02, of the other classes the likeliest to, has .*%"
+        r" (under )?\d\.\d%; of the other classes red is the likeliest to have lost over 0\.02: .*%"
     )
     assert re.fullmatch(pattern, outcome.notes[-1])
     assert [row["trial_id"] for row in trials if row["is_baseline"]] == ["search-0000"]
@@ -275,7 +275,7 @@ def test_a_gain_that_harms_another_class_is_no_win(store: Store, config: Config,
     play(harmful)
     outcome = tune(store, config, tune={"space": {"oversample": [2]}})
     assert not outcome.facts["is_win"]
-    assert "another class may fall" in outcome.notes[0]
+    assert "another class may have fallen" in outcome.notes[0]
 
 
 def test_a_trial_that_fails_is_recorded_and_ends_nothing(
