@@ -46,6 +46,7 @@ _TWO_OBJECTS = f"near-duplicate-box, boxes that overlap by less than {SAME_IOU} 
 MOVED = 0.9
 """Score from which a box that a detector finds loose is moved unasked: that it is likelier wrong than right does not
 make the detector's the better one (`detray demo` moved an exact box at .5)."""
+_LOOSE = f"bad_box, a box is not moved on a score below {MOVED}"
 _ON_A_WORD = "spurious, a box is not deleted on a model's word alone"
 
 FINDING_COLUMNS = (
@@ -110,14 +111,16 @@ def collect(
     findings, exchanged = _exchanges(annotations, findings, roots, not_followed)
     moves.append(exchanged)
     is_box = pc.equal(label_errors["kind"], "bad_box")
-    needed = pc.if_else(is_box, max(settings.min_score, MOVED), settings.min_score)
-    strong = pc.greater_equal(label_errors["score"], needed)
-    not_followed["score below clean.min_score"] += label_errors.num_rows - (pc.sum(strong).as_py() or 0)
+    allowed = pc.greater_equal(label_errors["score"], settings.min_score)
+    sure = pc.or_(pc.invert(is_box), pc.greater_equal(label_errors["score"], MOVED))
+    strong = pc.and_(allowed, sure)
+    not_followed["score below clean.min_score"] += label_errors.num_rows - _count(allowed)
+    not_followed[_LOOSE] += _count(pc.and_(allowed, pc.invert(sure)))
     near = _translate(annotations, findings, "rule", NEAR)
     same = _nearly_same(annotations, near)
     not_followed[_TWO_OBJECTS] += near.num_rows - same.num_rows
     label_errors = label_errors.filter(strong)
-    not_followed[_ON_A_WORD] += pc.sum(pc.equal(label_errors["kind"], "spurious")).as_py() or 0
+    not_followed[_ON_A_WORD] += _count(pc.equal(label_errors["kind"], "spurious"))
     found = pa.concat_tables(
         [
             *(_moves(annotations, move) for move in moves),
@@ -126,18 +129,23 @@ def collect(
             _translate(annotations, label_errors, "kind", LABEL_ERRORS),
         ]
     )
-    allowed = pc.is_in(found["action"], value_set=pa.array(settings.actions, pa.string()))
-    for action in found.filter(pc.invert(allowed))["action"].to_pylist():
+    listed = pc.is_in(found["action"], value_set=pa.array(settings.actions, pa.string()))
+    for action in found.filter(pc.invert(listed))["action"].to_pylist():
         not_followed[f"{action} is not in clean.actions"] += 1
-    found = found.filter(allowed)
+    found = found.filter(listed)
     settled = pa.array({at for _, at in decided.accepted} - {NOT_FOUND}, pa.int64())
     is_settled = pc.and_(pc.is_in(found["at"], value_set=settled), pc.not_equal(found["action"], "renumber"))
     found = pa.concat_tables([_accepted(decided), found.filter(pc.invert(is_settled))])
     placed = pc.or_(pc.equal(found["action"], "add"), pc.not_equal(found["at"], NOT_FOUND))
-    not_followed["it names no single annotation"] += found.num_rows - (pc.sum(placed).as_py() or 0)
+    not_followed["it names no single annotation"] += found.num_rows - _count(placed)
     order = ("image_id", "at", "priority", "score", "reason_id", "suggested_category_id", *_BOX)
     ranked = [(name, "descending" if name == "score" else "ascending") for name in order]
     return found.filter(placed).sort_by(ranked), +not_followed
+
+
+def _count(holds: pa.ChunkedArray) -> int:
+    """How many rows a condition holds for."""
+    return pc.sum(holds).as_py() or 0
 
 
 def image_sizes(rows: pa.Table, images: pa.Table) -> Floats:
@@ -255,8 +263,7 @@ def repeated_box(at: Rows, image_ids: pa.ChunkedArray) -> pa.Table:
 def count_additions(label_errors: pa.Table, settings: CleanSettings) -> int:
     """How many requests to add a box `collect` makes at most."""
     kind = pc.equal(label_errors["kind"], "missing")
-    asked = pc.and_(kind, pc.greater_equal(label_errors["score"], settings.min_score))
-    return pc.sum(asked).as_py() or 0
+    return _count(pc.and_(kind, pc.greater_equal(label_errors["score"], settings.min_score)))
 
 
 def first_by_annotation(requests: pa.Table, action: Action) -> pa.Table:

@@ -1,6 +1,6 @@
 """Who trains: the seam between a tuning and its trainers, `retinanet` and the package `command`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -127,8 +127,3 @@ class TrainerKind(Protocol):
             UsageError: the data or the settings are not such as it can train with.
         """
         ...
-
-
-def first_refusal(kind: TrainerKind, lever: str, values: Iterable[Any]) -> str | None:
-    """Why one of some values of a setting cannot be set."""
-    return next((reason for value in values if (reason := kind.refusal(lever, value)) is not None), None)

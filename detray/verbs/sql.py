@@ -22,11 +22,9 @@ STAGES = tuple(dict.fromkeys(table.stage for table in schema.TABLES.values() if 
 def write_views(store: Store) -> None:
     """Write the views of the tables that a folder has, where they are not there as they are to be."""
     found: set[str] = set()
-    for table in schema.TABLES.values():
-        for stage in [table.stage] if table.stage else STAGES:
-            manifest = store.manifest(stage)
-            files = manifest["tables"].get(table.name, {"files": []})["files"] if manifest else []
-            found |= {table.name} if files else set()
+    for stage in STAGES:
+        written = (store.manifest(stage) or {"tables": {}})["tables"]
+        found |= {name for name, table in written.items() if table["files"]} & schema.TABLES.keys()
     root = store.root if "://" in store.root else store.path()
     content = views.text(root, found).encode()
     if store.read_bytes(FILE) != content:

@@ -98,7 +98,8 @@ def test_label_errors_relabel_move_and_add_from_their_score_on() -> None:
     new = after[2000]
     assert (new["image_id"], new["category_id"], new["x"], new["height"], new["area"]) == (2, 7, 1, 4, 12)
     assert new["annotation_row"] is None
-    assert result.not_followed["score below clean.min_score"] == 2
+    assert result.not_followed["score below clean.min_score"] == 1
+    assert result.not_followed["bad_box, a box is not moved on a score below 0.9"] == 1
 
 
 def test_the_weightiest_suspicion_counts() -> None:

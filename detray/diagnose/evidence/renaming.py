@@ -18,7 +18,7 @@ ONE_SPLIT = Criterion(3, f"times the share in the other split: what looks alike 
 
 @dataclass(frozen=True)
 class Contradicted:
-    """Rows of a class in one split that contradict its labels: ``rows`` of ``n`` that are looked at."""
+    """Rows of a class in one split that contradict its labels: ``rows`` of the ``of`` that are looked at."""
 
     rows: Flags
     of: int

@@ -9,7 +9,7 @@ import msgspec
 import pyarrow.compute as pc
 
 from detray.clean.decisions import MENDS, About, suggested_box
-from detray.clean.requests import LABEL_ERRORS, NEAR, RULES
+from detray.clean.requests import INFO, LABEL_ERRORS, NEAR, RULES
 from detray.clean.settings import Action
 from detray.clean.shared import WHOLE
 from detray.report.reader import Reader, Row
@@ -18,7 +18,6 @@ from detray.report.sections.common import Box, box_of
 MISSED = "missed"
 MAX_DRAWN = 100
 """Boxes that are drawn on a picture of a pair."""
-INFO = 0
 _SINGLE = ("annotation", "image")
 _SIDES = ("x", "y", "width", "height")
 _DONE: Mapping[Action | None, str] = {
@@ -311,9 +310,9 @@ def _suspect(row: Row, places: _Places) -> Item | None:
     number = row["category_id"] if number is None else number
     box = suggested_box(row)
     if action in ("relabel", "add"):
-        about = replace_about(about, suggested_category_id=number)
+        about = msgspec.structs.replace(about, suggested_category_id=number)
     if action in ("move", "add"):
-        about = replace_about(about, suggested_box=box)
+        about = msgspec.structs.replace(about, suggested_box=box)
     name = places.name(row, number) or row["suggested_category_name"]
     return Item(
         "suspect", about, _SAID[kind], row["category_name"], row["score"], picture,
@@ -321,11 +320,6 @@ def _suspect(row: Row, places: _Places) -> Item | None:
         box if action in ("move", "add") and None not in box else None,  # type: ignore[arg-type]
         name if action in ("relabel", "add") else None,
     )  # fmt: skip
-
-
-def replace_about(about: About, **changes: Any) -> About:
-    """``about`` with some fields set."""
-    return msgspec.structs.replace(about, **changes)
 
 
 def _finding(row: Row, places: _Places, wholes: frozenset[str]) -> Item | None:
@@ -361,7 +355,7 @@ def _with_box(item: Item, picture: Picture) -> Item:
         box = (min(x, x + width), min(y, y + height), abs(width), abs(height))
         is_whole = box[2] > 0 and box[3] > 0
         changes: dict[str, Any] = {"action": "move" if is_whole else None, "suggested_box": box if is_whole else None}
-        return replace(item, about=replace_about(item.about, **changes), suggested=box if is_whole else None)
+        return replace(item, about=msgspec.structs.replace(item.about, **changes), suggested=box if is_whole else None)
     return item
 
 

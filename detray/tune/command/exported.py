@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
 from detray.detectors.catalogue import recognise
 from detray.detectors.inference import Inference
@@ -33,8 +34,6 @@ class Runner:
         Raises:
             DetrayError: it cannot be run, or nobody can tell what its classes are.
         """
-        from msgspec.structs import replace
-
         recognised = recognise(str(path))
         if recognised is None:
             raise DetrayError(f"{path.name}: no model that detray runs")

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from detray.detectors.settings import TrainSettings
 from detray.errors import UsageError
 from detray.pipeline.edit import Value, apply, lines_of
@@ -48,8 +50,6 @@ class Pipeline:
         return None
 
     def baseline(self, settings: TrainSettings) -> TrainSettings:
-        from msgspec.structs import replace
-
         config = self.file.config
         ssd = config.model.ssd
         focal = None if ssd is None else ssd.loss.classification_loss.weighted_sigmoid_focal

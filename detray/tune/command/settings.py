@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from detray.settings import Section
-from detray.tune.command.placeholders import FILES, KNOWN, find_unknown, names_in
+from detray.tune.command.placeholders import KNOWN, find_unknown, names_in
 
 
 class CommandSettings(Section, frozen=True):
@@ -53,9 +53,3 @@ class CommandSettings(Section, frozen=True):
                 raise ValueError(f"run: {{{name}}} stands for nothing; known are {', '.join(KNOWN)}, and settings")
         if self.config is None and (self.levers or "config" in names_in(self.run)):
             raise ValueError("expected config, the file that levers and {config} are of")
-
-    def uses(self, name: str) -> bool:
-        """Whether the program is given the file or folder of this name."""
-        if name not in FILES:
-            raise KeyError(name)
-        return name in names_in(self.run)
