@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from noisy_labels.data import KINDS, Noise, Source, blood_cells, drawn, judge_by_folds, plant, train_and_predict
+from noisy_labels.data import KINDS, Noise, judge_by_folds, plant, train_and_evaluate
+from planted.data import Data, blood_cells, drawn
 
 from detray.boxes import pairwise_iou
 from detray.diagnose.evidence.unlabelled import LIKELY
@@ -103,30 +104,30 @@ def figures(right: np.ndarray, planted: int) -> tuple[float, float]:
     return float(right[:planted].sum()) / planted, float(precision[right].sum()) / planted
 
 
-def regained(source: Source, noise: Noise, cleaned: Store, cache: Path, seed: int) -> None:
+def regained(data: Data, noise: Noise, cleaned: Store, cache: Path, seed: int) -> None:
     """Print the AP of detectors that were trained on true, faulty and cleaned labels, and the share regained."""
     after = json.loads(Path(cleaned.path("clean", "train.json")).read_text())
     edits = Counter(row["action"] for row in cleaned.read("edits", columns=["action"]).to_pylist())
-    trained = {"true": source.documents["train"], "faulty": noise.document, "cleaned": after}
+    trained = {"true": data.documents["train"], "faulty": noise.document, "cleaned": after}
     found: dict[str, tuple[float, float]] = {}
     for name, document in trained.items():
-        folder = cache / f"{source.name}-{name}-{seed}"
-        own = {"train": document, "val": source.documents["val"]}
-        metrics = train_and_predict(source, own, source.pictures, folder, source.epochs, seed).read("class_metrics")
+        folder = cache / f"{data.name}-{name}-{seed}"
+        own = {"train": document, "val": data.documents["val"]}
+        metrics = train_and_evaluate(data, own, folder, seed).read("class_metrics")
         rows = [row for row in metrics.to_pylist() if row["area_range"] == "all" and row["ap"] is not None]
         found[name] = (float(np.mean([row["ap"] for row in rows])), float(np.mean([row["ap50"] for row in rows])))
-        print(f"{source.name}, trained on {name} labels: mAP {found[name][0]:.3f}, AP50 {found[name][1]:.3f}")
+        print(f"{data.name}, trained on {name} labels: mAP {found[name][0]:.3f}, AP50 {found[name][1]:.3f}")
     for place, word in enumerate(("mAP", "AP50")):
         true, faulty, again = (found[name][place] for name in trained)
         print(f"{word}: faults took {true - faulty:.3f}, {(again - faulty) / (true - faulty):.2f} of it is regained")
     print(f"edits: {dict(edits)}")
 
 
-def report(source: Source, cache: Path, seed: int, peers: Mapping[str, str | None], *, regain: bool) -> None:
+def report(data: Data, cache: Path, seed: int, peers: Mapping[str, str | None], *, regain: bool) -> None:
     """Print the figures of a data set."""
-    names = {one["id"]: one["name"] for one in source.documents["train"]["categories"]}
-    noise = plant(source.documents["train"], seed)
-    cleaned = judge_by_folds(source, noise.document, cache / f"{source.name}-folds-{seed}", seed)
+    names = {one["id"]: one["name"] for one in data.documents["train"]["categories"]}
+    noise = plant(data.documents["train"], seed)
+    cleaned = judge_by_folds(data, noise.document, cache / f"{data.name}-folds-{seed}", seed)
     tables = {name: cleaned.read(name) for name in ("images", "annotations")}
     tables["predictions"] = cleaned.read("predictions", "folds")
     found = tables["predictions"].to_pylist()
@@ -141,7 +142,7 @@ def report(source: Source, cache: Path, seed: int, peers: Mapping[str, str | Non
         answer = peer(name, python, noise, results)
         said |= {} if answer is None else {name: answer}
     n_boxes = len(noise.kind) + len(results)
-    print(f"\n| {source.name}, {n_boxes:,} boxes | {' | '.join(KINDS)} | boxes a CPU second |")
+    print(f"\n| {data.name}, {n_boxes:,} boxes | {' | '.join(KINDS)} | boxes a CPU second |")
     print(f"|---|{'---|' * (len(KINDS) + 1)}")
     for name, (seconds, suspects) in said.items():
         cells = [
@@ -154,7 +155,7 @@ def report(source: Source, cache: Path, seed: int, peers: Mapping[str, str | Non
         right, _ = is_right(suspects_of(row for row in likely if row["kind"] == kind), kind, noise)
         print(f"likelier wrong than right, {kind}: {len(right)}, of which {int(right.sum())} are")
     if regain:
-        regained(source, noise, cleaned, cache, seed)
+        regained(data, noise, cleaned, cache, seed)
 
 
 def main() -> None:
@@ -170,10 +171,9 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     peers = {"objectlab": options.objectlab, "hotcoco": options.hotcoco}
     if options.drawn or options.bccd is None:
-        report(drawn(options.cache), options.cache, options.seed, peers, regain=options.regain)
+        report(drawn(options.cache / "drawn"), options.cache, options.seed, peers, regain=options.regain)
     if options.bccd is not None:
-        source = blood_cells(options.bccd, options.cache)
-        report(source, options.cache, options.seed, peers, regain=options.regain)
+        report(blood_cells(options.bccd), options.cache, options.seed, peers, regain=options.regain)
 
 
 if __name__ == "__main__":

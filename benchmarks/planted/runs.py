@@ -86,7 +86,7 @@ class Bench:
         stated = {}
         for split in splits:
             labels = folder / f"{split}.json"
-            _write_if_new(labels, json.dumps(case.documents[split]))
+            write_if_new(labels, json.dumps(case.documents[split]))
             stated[split] = {"format": "coco", "annotations": str(labels), "images": str(data.pictures[split])}
         if "val" in stated and case.picture:
             stated["val"]["images"] = str(self._changed(data, case.picture))
@@ -127,7 +127,7 @@ def _read(store: Store) -> Result:
     )
 
 
-def _write_if_new(path: Path, text: str) -> None:
+def write_if_new(path: Path, text: str) -> None:
     """Leave a file alone that says this already: a stage that read it stays current."""
     if not path.is_file() or path.read_text() != text:
         path.write_text(text)

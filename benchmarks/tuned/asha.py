@@ -1,4 +1,4 @@
-"""(b) What asynchronous halving saves: the same trials with and without it."""
+"""What asynchronous halving saves: the same trials with and without it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ LIMIT = 0.4
 
 
 def report(trials: int, work: Path, tell: Callable[[str], None]) -> None:
-    """The table of docs/performance.md."""
+    """Print the figures."""
     data = drawn(work / "drawn")
     case = Bench(work, work).clean(data, 0)
     settings = {"focus": ["target"], "trials": trials, "search": "random", "space": SPACE, "proof_split": "val"}

@@ -1,4 +1,4 @@
-"""(d) BCCD with Platelets thinned to 20 boxes in training: what the diagnosis' space gains on fresh seeds."""
+"""BCCD with Platelets thinned to 20 boxes in training: what the diagnosis' space gains on fresh seeds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ FOCUS = "Platelets"
 
 
 def report(folder: Path, trials: int, epochs: int, seeds: int, work: Path, tell: Callable[[str], None]) -> None:
-    """The table of docs/performance.md."""
+    """Print the figures."""
     data = blood_cells(folder)
     document = data.documents["train"]
     (number,) = [entry["id"] for entry in document["categories"] if entry["name"] == FOCUS]

@@ -1,4 +1,4 @@
-"""(a) What detray adds to the trainings themselves: N trials on k slots against N runs one after another, divided by k.
+"""What detray adds to the trainings themselves: N trials on k slots against N runs one after another, divided by k.
 
 The training is a program that waits, so that the machine's cores are not what is measured: starting it, reading what it
 reports, scoring it and starting the next is. Ray is there before the clock starts, as in a search of hours.

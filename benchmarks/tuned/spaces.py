@@ -1,4 +1,4 @@
-"""(c) The space that follows from the diagnosis, a fixed one, and plain random over all levers, with equal budgets."""
+"""The space that follows from the diagnosis, a fixed one, and plain random over all levers, with equal budgets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ AFTER = (4, 8, 16)
 
 
 def report(trials: int, only: list[str], work: Path, tell: Callable[[str], None]) -> None:
-    """The table of docs/performance.md: focus AP gained on the search's own seed and split."""
+    """Print a table: focus AP gained on the search's own seed and split."""
     data = drawn(work / "drawn")
     steps = [count for count in AFTER if count <= trials]
     tell(f"| weakness | space | {' | '.join(f'after {count}' for count in steps)} |")

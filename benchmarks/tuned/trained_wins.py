@@ -1,4 +1,4 @@
-"""(e) with trainings: proofs in which candidate and baseline are the same configuration on other seeds.
+"""``wins --real``: proofs in which candidate and baseline are the same configuration on other seeds.
 
 Some networks are trained, each on a seed of its own, and each proof draws eight of them, four a side: proofs share
 networks, so their count of wins spreads more than that of as many independent ones.

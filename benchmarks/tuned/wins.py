@@ -1,4 +1,4 @@
-"""(e) How often two configurations that are the same are told apart.
+"""How often two configurations that are the same are told apart.
 
 Simulated: each run of a detector finds each box with a probability of its own: that of the picture and the box, which
 all runs share, and that of the run, which its seed draws. Detections are scored and proofs are judged by the shipped
