@@ -188,17 +188,15 @@ def test_progress_without_a_terminal_is_one_line_a_step() -> None:
 
 
 def test_what_is_known_stands_below_the_line_and_time_runs_on(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, now: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
-    clock = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: clock[0])
     bar = console.Bar(terminal)
     bar.step("search", 3)
     bar.tell("search-0001, epoch 2/3", 30.0)
     bar.show(Table("trials so far", ("trial", "AP"), [["search-0001", 0.25]]))
     bar._live.refresh()
-    clock[0] = 120.0
+    now[0] = 20.0
     bar._live.refresh()
     bar.close()
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())

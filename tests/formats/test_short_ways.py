@@ -83,7 +83,10 @@ def test_lines_with_single_spaces_are_read_as_any_others(monkeypatch: pytest.Mon
     lines[7], lines[10], lines[13] = "1 0.5 0.5 1e999 0.5", "-1 0.5 0.5 0.1 0.1", "1 .5 5. 1E-1 +0.2"
     texts = ["\n".join(lines[at : at + 3]).encode() + b"\n" * (at % 3) for at in range(0, 300, 3)]
     sizes = [(64, 48)] * len(texts)
+    words = plain._words
+    monkeypatch.setattr(plain, "_words", None)  # the short way is taken
     found = plain.read_plain(texts, sizes)
+    monkeypatch.setattr(plain, "_words", words)
     monkeypatch.setattr(plain, "_single_spaced", lambda *_: None)
     expected = plain.read_plain(texts, sizes)
     assert found.is_plain.sum() == 98

@@ -69,6 +69,7 @@ def test_each_format(data: Path, tmp_path: Path, name: str) -> None:
         assert not [row for row in content if "detray-mirror" in row]
         assert "detray-mirror" not in (Path(output) / "ingest" / "manifest.json").read_text()
         found.append([row.replace(root, "ROOT") for row in content])
+    assert found[0]
     assert found[0] == found[1]
 
 
@@ -100,6 +101,7 @@ def test_what_is_written_back(data: Path, tmp_path: Path, name: str) -> None:
         files = {str(path.relative_to(output)): path for path in below}
         named = ("manifest.json", "config.yaml", "dataset.yaml")
         found.append({file: path.read_bytes() for file, path in files.items() if path.name not in named})
+    assert found[0]
     assert found[0] == found[1]
 
 
@@ -110,8 +112,6 @@ def test_data_that_change_are_read_anew(data: Path, tmp_path: Path) -> None:
         content = {"images": [], "annotations": [], "categories": [{"id": n, "name": v} for n, v in enumerate(names)]}
         content["images"] = [{"id": 1, "file_name": "a.jpg", "width": 1, "height": 1}]
         store.write_bytes(json.dumps(content).encode(), "gt.json")
-        from detray import mirror
-
         mirror._here.cache_clear()  # another process would not have it
         assert main(["ingest", f"{uri}/gt.json", "--output", str(tmp_path / "out"), "--serial"]) == 0
         found = Store(str(tmp_path / "out")).read("categories")["category_name"].to_pylist()
@@ -119,8 +119,6 @@ def test_data_that_change_are_read_anew(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_called_as_ours_is_no_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from detray import mirror
-
     monkeypatch.setattr(remote, "opened", lambda uri: pytest.fail("the network is asked"))
     place = tmp_path / "detray-mirror" / ("0" * 16) / "s3" / "bucket" / "a.jpg"
     assert mirror.uri_of(place) is None

@@ -1,7 +1,6 @@
 """Objects by URI: requests that fail are tried again, in few requests, and copies of them are kept up to a bound."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
+import s3
 
 from detray import cache, mirror, remote
 from detray.errors import DetrayError, UsageError
@@ -17,9 +17,6 @@ from detray.flow import keeper
 from detray.flow.receipt import Receipt
 from detray.store import Stage, Store
 from detray.store.integrity import stored
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import s3
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +189,7 @@ def test_copies_are_kept_in_a_folder_of_their_own_and_nothing_else_is_deleted(
     monkeypatch.setattr(cache, "bound", lambda: 1000)
     for number in range(12):
         cache.keep(f"key {number}", b"x" * 100)
+    assert 0 < sum(cache.find(f"key {number}") is not None for number in range(12)) < 12
     assert own.exists()
 
 

@@ -103,15 +103,15 @@ def test_neither_ray_nor_tensorflow_is_needed(tmp_path: Path) -> None:
     (tmp_path / "gt.json").write_text(json.dumps(TRUTH))
     (tmp_path / "dets.json").write_text(json.dumps(RESULTS))
     script = (
-        "import sys, time; start = time.perf_counter(); import detray; spent = time.perf_counter() - start\n"
+        "import sys, detray\n"
+        "assert not {'numpy', 'pyarrow', 'msgspec'} & sys.modules.keys()\n"
         "sys.modules['ray'] = sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
         "import detray.audit.flow\n"  # whoever imports it, it can be called
         "files = sys.argv[1:]\n"
-        "assert detray.audit(files[0]).findings.num_rows >= 0\n"
+        "assert detray.audit(files[0]).class_stats.num_rows\n"
         "assert detray.evaluate(*files).class_metrics.num_rows\n"
-        "assert detray.diagnose(*files).diagnoses.num_rows\n"
-        "print(spent)"
+        "assert detray.diagnose(*files).diagnoses.num_rows"
     )
     files = [str(tmp_path / name) for name in ("gt.json", "dets.json")]
-    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
-    assert float(done.stdout.strip().splitlines()[-1]) < 0.3
+    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -43,10 +43,14 @@ class Browser:
 
     def __exit__(self, *error: object) -> None:
         self._session = None
-        self.call("Browser.close")
-        self._process.wait(SECONDS)
-        os.close(self._to)
-        os.close(self._from)
+        try:
+            self.call("Browser.close")
+            self._process.wait(SECONDS)
+        finally:
+            self._process.kill()  # one that does not answer
+            self._process.wait()
+            os.close(self._to)
+            os.close(self._from)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)

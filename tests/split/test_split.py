@@ -30,7 +30,7 @@ def split(config: dict[str, Any], folder: Path, *arguments: str) -> Store:
     return Store(str(folder / "out"))
 
 
-def boxes(store: Store, with_split: bool = False) -> Counter:
+def boxes(store: Store) -> Counter:
     """The boxes of a data set by the picture's name and class."""
     images = {
         (row["split"], row["image_id"]): row["file_name"].rpartition("/")[2] for row in store.read("images").to_pylist()
@@ -43,20 +43,15 @@ def boxes(store: Store, with_split: bool = False) -> Counter:
     )  # fmt: skip
 
 
+def ingested_again(folder: Path) -> Store:
+    files = ["--config", str(folder / "out/split/dataset.yaml"), "--output", str(folder / "again")]
+    assert cli.main(["ingest", *files, "--serial"]) == 0
+    return Store(str(folder / "again"))
+
+
 def read_again(folder: Path) -> Store:
     """What was written, read by its own configuration, without a defect."""
-    code = cli.main(
-        [
-            "ingest",
-            "--config",
-            str(folder / "out" / "split" / "dataset.yaml"),
-            "--serial",
-            "--output",
-            str(folder / "again"),
-        ]
-    )
-    assert code == 0
-    store = Store(str(folder / "again"))
+    store = ingested_again(folder)
     assert store.manifest("ingest")["counts"]["quarantined"] == 0
     return store
 
@@ -230,10 +225,7 @@ def test_rows_with_defects_are_taken_as_they_are_into_one_file(tmp_path: Path) -
     val["annotations"][2]["image_id"] = "2"
     val["images"][3]["id"] = 3.0
     assert of_two(tmp_path, val, "--val", ".3", "--test", "0") == 0
-    code = cli.main(["ingest", "--config", str(tmp_path / "out/split/dataset.yaml"), "--serial",
-                     "--output", str(tmp_path / "again")])  # fmt: skip
-    before, after = (Store(str(tmp_path / name)) for name in ("out", "again"))
-    assert code == 0
+    before, after = Store(str(tmp_path / "out")), ingested_again(tmp_path)
     assert after.read("annotations").num_rows == before.read("annotations").num_rows == 16
     assert owners(before) == owners(after)
 

@@ -54,7 +54,6 @@ def run_tuning(store: Store, config: Config, changes: Mapping[str, Any]) -> Outc
     values = msgspec.to_builtins(config)
     values["tune"] |= {"space": {"focal_gamma": [1.5]}, "trials": 2, "proof_seeds": 0} | dict(changes)
     context = Context(convert(values, Config, "test"), store, InProcess())
-    STAGE.check(context)
     return run_stage(STAGE, context, fingerprint=repr(values))
 
 
@@ -97,7 +96,7 @@ FAILURES = {
     "crash": r"the program ended with code 1; it printed last: .*RuntimeError: no such layer",
     "memory": r"the program ran out of memory \(code 1\); it printed last: .*MemoryError: cannot allocate 3 GB",
     "killed": r"the program was killed by SIGKILL, as the kernel does where memory runs out; it printed last: .*",
-    "hang": r"no news of the program for 2 s \(tune\.command\.timeout\), so it was stopped; it printed last: .*",
+    "hang": r"no news of the program for 4 s \(tune\.command\.timeout\), so it was stopped; it printed last: .*",
     "diverge": r"Loss/classification_loss is nan at step 2, in the program's event files",
     "nan": r"detections-1\.json: score is no finite number in 1 of 16 detections",
     "strange": r"detections-1\.json: the image_id 4711 is none of the pictures to detect on",
@@ -105,9 +104,9 @@ FAILURES = {
 }
 
 
-def test_a_program_that_fails_is_a_trial_with_a_reason(store: Store, tune: Tune) -> None:
+def test_a_program_that_fails_is_a_trial_with_a_reason(store: Store, tune: Tune, tmp_path: Path) -> None:
     outcome = tune(
-        space={"config.mode": list(FAILURES)}, search="grid", trials=len(FAILURES) + 1, command={"timeout": 2}
+        space={"config.mode": list(FAILURES)}, search="grid", trials=len(FAILURES) + 1, command={"timeout": 4}
     )
     rows = {json.loads(row["changes"]).get("config.mode"): row for row in store.read("trials").to_pylist()}
     assert rows.pop(None)["status"] == "completed"
@@ -119,6 +118,7 @@ def test_a_program_that_fails_is_a_trial_with_a_reason(store: Store, tune: Tune)
         ("nan", "strange", "silent"), 0
     )
     assert outcome.facts["best"] == "search-0000"
+    assert not is_running(int((tmp_path / "child").read_text())), "the one that hung took its child along"
 
 
 def test_a_baseline_that_fails_says_so(tune: Tune) -> None:
@@ -206,9 +206,9 @@ def test_a_killed_driver_takes_the_program_along(tmp_path: Path) -> None:
         wait_for(lambda: not any(map(is_running, pids)))
         assert other.poll() is None
     finally:
-        driver.kill()
-        other.kill()
-        other.wait()
+        for process in (driver, other):
+            process.kill()
+            process.wait()
 
 
 def is_running(pid: int) -> bool:
@@ -223,12 +223,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def test_a_program_that_hangs_takes_its_children_along(tune: Tune, tmp_path: Path) -> None:
-    with pytest.raises(DetrayError, match="no news of the program"):
-        tune(own=OWN | {"mode": "hang"}, command={"timeout": 5})
-    assert not is_running(int((tmp_path / "child").read_text()))
 
 
 def test_a_program_with_a_seed_of_its_own_proves_nothing(tune: Tune) -> None:

@@ -56,8 +56,7 @@ def test_a_killed_driver_goes_on_and_a_finished_one_does_nothing(written: list[s
         driver.kill()
         driver.wait()
     wait_for(lambda: not is_running(program))
-    whole = {path: path.stat().st_mtime_ns for path in trials.glob("search-*/epoch-*.json")}
-    assert len(whole) >= 8
+    assert len(list(trials.glob("search-*/epoch-*.json"))) >= 8
 
     again = subprocess.run(written, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr

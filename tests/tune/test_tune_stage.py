@@ -128,9 +128,7 @@ def tune(store: Store, config: Config, **changes: Mapping[str, Any]) -> Outcome:
     values = msgspec.to_builtins(config)
     for section, fields in changes.items():
         values[section] |= fields
-    context = Context(convert(values, Config, "test"), store, InProcess())
-    STAGE.check(context)
-    return run_stage(STAGE, context)
+    return run_stage(STAGE, Context(convert(values, Config, "test"), store, InProcess()))
 
 
 def tables_of(store: Store) -> dict[str, pa.Table]:
