@@ -1,9 +1,9 @@
 """Flags are keys of the configuration, and what is refused says how it was stated."""
 
-import json
 from pathlib import Path
 
 import pytest
+from samples import COCO
 
 from detray import cli
 from detray.arguments import VERBS, flags_of, parser_for
@@ -11,17 +11,11 @@ from detray.errors import UsageError
 from detray.keys import keys
 from detray.verbs.config import Config
 
-COCO = {
-    "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 64}],
-    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 20, 20], "area": 400, "iscrowd": 0}],
-    "categories": [{"id": 1, "name": "cat"}],
-}
-
 
 @pytest.fixture
 def truth(tmp_path: Path) -> Path:
     path = tmp_path / "gt.json"
-    path.write_text(json.dumps(COCO))
+    path.write_bytes(COCO)
     return path
 
 

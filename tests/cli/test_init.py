@@ -1,29 +1,23 @@
 """`detray init` writes a configuration that runs as it is and says what each key means."""
 
-import json
 import re
 from pathlib import Path
 
 import msgspec
 import pytest
+from samples import COCO
 
 from detray import cli, settings
 from detray.arguments import parser_for
 from detray.keys import keys
 from detray.verbs.config import Config
 
-COCO = {
-    "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 64}],
-    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 20, 20], "area": 400, "iscrowd": 0}],
-    "categories": [{"id": 1, "name": "cat"}],
-}
-
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for split in ("train", "val"):
         (tmp_path / "my data" / split).mkdir(parents=True)
-        (tmp_path / "my data" / split / "labels.json").write_text(json.dumps(COCO))
+        (tmp_path / "my data" / split / "labels.json").write_bytes(COCO)
         (tmp_path / "my data" / split / "a.jpg").write_bytes(b"picture")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "my data"

@@ -353,7 +353,7 @@ def test_what_a_model_does_in_both_splits_is_no_fault_of_labels(
     rows = diagnoses(scenes.tables_of(val), train=scenes.tables_of(train, "train"), sample=1.0).to_pylist()
     causes = {row["cause"] for row in rows}
     assert not causes & {"missing_labels", "wrong_labels", "noisy_boxes", "train_eval_shift", "overfit"}
-    assert rows == [] or plant.__name__ in causes or "undertrained" in causes
+    assert plant.__name__ in causes
 
 
 def test_half_of_the_training_pictures_tell_as_much_as_they_hold() -> None:

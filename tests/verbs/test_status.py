@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from samples import COCO
 
 from detray.cli import main
 from detray.flow.outcome import Silent
@@ -11,19 +12,13 @@ from detray.store import Lock, Stage, Store
 from detray.verbs import status as module
 from detray.verbs.status import Told
 
-COCO = {
-    "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
-    "annotations": [],
-    "categories": [{"id": 1, "name": "cat"}],
-}
-
 
 @pytest.mark.parametrize("scheme", ["", "memory://"])
 def test_what_is_complete_and_what_runs(
     tmp_path: Path, scheme: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CALM", 0.0)
-    (tmp_path / "gt.json").write_text(json.dumps(COCO))
+    (tmp_path / "gt.json").write_bytes(COCO)
     output = f"{scheme}{tmp_path}/out"
     assert main(["ingest", str(tmp_path / "gt.json"), "--output", output, "--serial"]) == 0
     capsys.readouterr()
