@@ -1,5 +1,7 @@
 """``detray split``: training, validation and test from one set of annotations, without a scene on two sides."""
 
+import shlex
+
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome, Table
 from detray.settings import to_yaml
@@ -54,7 +56,7 @@ def _outcome(facts: Divided, work: DivideWork, folder: str) -> Outcome:
             ),
         ],
         notes=list(_notes(facts)),
-        next_step=f"run with the new parts: detray run --config {folder}/{DATASET}",
+        next_step=f"run with the new parts: detray run --config {shlex.quote(f'{folder}/{DATASET}')}",
     )
 
 

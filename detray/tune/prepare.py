@@ -23,6 +23,7 @@ from detray.flow.kept import Kept
 from detray.flow.step import Keep, Output, Step
 from detray.store import ShardKey
 from detray.tables import Shard, boxes, numpy
+from detray.tune.proof_stage import Part
 
 SIDES, CORNERS = ("x", "y", "width", "height"), ("x1", "y1", "x2", "y2")
 TRUTH = pa.schema(
@@ -163,11 +164,7 @@ class TruthWork:
     data: Data
 
 
-TruthPart = tuple[Sequence[ShardKey], Ints | None]
-"""Shards, and the ids of the images that count; None: all."""
-
-
-def truth_of(work: TruthWork, part: TruthPart) -> Output[Prepared]:
+def truth_of(work: TruthWork, part: Part) -> Output[Prepared]:
     """The ground truth of some shards, without their pictures."""
     keys, images = part
     shards = [_part(work.data.read_shard(key), images) for key in keys]
@@ -185,7 +182,7 @@ def _truth_table(truths: Sequence[GroundTruth]) -> pa.Table:
     return pa.concat_tables([TRUTH.empty_table(), *map(_truth_rows, truths)])
 
 
-TRUTH_STEP = Step[TruthWork, TruthPart, Prepared]("truth", truth_of, Prepared, (Keep("truth", TRUTH),))
+TRUTH_STEP = Step[TruthWork, Part, Prepared]("truth", truth_of, Prepared, (Keep("truth", TRUTH),))
 PREPARE = Step[Work, Split, Prepared](
     "prepare", prepare, Prepared, (Keep("images"), Keep("boxes"), Keep("truth", TRUTH))
 )

@@ -98,21 +98,21 @@ def test_splits_that_leak_are_divided_anew_without_leakage(tmp_path: Path, capsy
     assert cli.main(["audit", str(data), "--serial", "--output", str(tmp_path / "before")]) == 0
     assert "detray split" in capsys.readouterr().out
     assert (
-        cli.main(["split", str(data), "--serial", "--val", ".3", "--test", "0", "--output", str(tmp_path / "out")]) == 0
+        cli.main(["split", str(data), "--serial", "--val", ".3", "--test", "0", "--output", str(tmp_path / "my out")])
+        == 0
     )
     shown = capsys.readouterr().out
+    assert f"detray run --config '{tmp_path}/my out/split/dataset.yaml'" in shown.replace("\n", "")
     assert "8 of 28 images stay with others, by what they look like" in shown
     assert "Drift of val from train" in shown
-    code = cli.main(
-        ["audit", "--config", str(tmp_path / "out/split/dataset.yaml"), "--serial", "--output", str(tmp_path / "after")]
-    )
-    assert code == 0
-    rules = Store(str(tmp_path / "after")).read("findings")["rule"].to_pylist()
+    parts, after = str(tmp_path / "my out/split/dataset.yaml"), str(tmp_path / "after")
+    assert cli.main(["audit", "--config", parts, "--serial", "--output", after]) == 0
+    rules = Store(after).read("findings")["rule"].to_pylist()
     assert "exact-duplicate-image" in rules
     assert not {"split-leakage", "missing-image", "duplicate-image-id", "duplicate-annotation-id"} & set(rules)
-    before, after = Store(str(tmp_path / "out")), Store(str(tmp_path / "after"))
-    assert sorted(box[1:] for box in boxes(before).elements()) == sorted(box[1:] for box in boxes(after).elements())
-    assert json.loads((tmp_path / "out/split/val.json").read_text())["info"] == {"made": "by hand"}
+    old, new = (boxes(Store(place)).elements() for place in (str(tmp_path / "my out"), after))
+    assert sorted(box[1:] for box in old) == sorted(box[1:] for box in new)
+    assert json.loads((tmp_path / "my out/split/val.json").read_text())["info"] == {"made": "by hand"}
 
 
 def test_no_group_is_on_two_sides_and_a_seed_decides(tmp_path: Path) -> None:
