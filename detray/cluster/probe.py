@@ -93,8 +93,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def check(probe: Probe, executor: Executor) -> None:
+def check(probe: Probe, executor: Executor | None) -> None:
     """Try the probe on this machine, as far as it says anything here, and on all machines of a cluster.
+
+    ``executor``: of the cluster; None: there is none, and that the output can be written the lock has shown.
 
     Raises:
         UsageError: naming the machine, what it lacks, and the mend.
@@ -102,6 +104,8 @@ def check(probe: Probe, executor: Executor) -> None:
     """
     if lack := low_disk(probe):
         raise UsageError(lack)
+    if executor is None:
+        return
     place = f"_probe-{uuid.uuid4().hex}"
     try:
         probe.output.write_bytes(TOKEN, place, "driver")

@@ -21,7 +21,6 @@ import pyarrow.ipc
 
 from detray import mirror, schema
 from detray.errors import DamagedError
-from detray.store import manifest as manifests
 from detray.store.integrity import Stored, sealed, unsealed
 from detray.store.manifest import MANIFEST, Json
 from detray.store.parts import MAX_PART_ROWS, Part, encode, part_of
@@ -60,16 +59,19 @@ class Stage:
         What an earlier run with another fingerprint left in ``_partial`` is deleted. ``note`` is told
         where that could not be known.
         """
+        found = known = None
+        is_there = PARTIAL in self.store.names(self.name)
         try:
-            found = self.store.read_bytes(self.name, PARTIAL, "fingerprint")
-            known = None if found is None else unsealed(found)
+            if is_there and (found := self.store.read_bytes(self.name, PARTIAL, "fingerprint")) is not None:
+                known = unsealed(found)
         except DamagedError:
-            found, known = b"", None
+            found = b""
         if known == fingerprint.encode():
             return self.receipts()
         if found is not None and known is None:
             note(f"{self.store.path(self.name, PARTIAL, 'fingerprint')}: damaged; {self.name} begins anew")
-        self.store.delete(self.name, PARTIAL)
+        if is_there:
+            self.store.delete(self.name, PARTIAL)
         self.store.write_bytes(sealed(fingerprint.encode()), self.name, PARTIAL, "fingerprint")
         return {}
 
@@ -270,9 +272,8 @@ class Stage:
         self.store.write_bytes(config.encode(), self.name, "config.yaml")
         complete = {"stage": self.name} | manifest | {"files": msgspec.to_builtins(files), "tables": listed}
         complete = json.loads(mirror.stated(json.dumps(complete)))
-        self.store.write_bytes(manifests.encode(complete), self.name, MANIFEST)
-        self.store.forget(self.name)
-        self.store.delete(self.name, PARTIAL)
+        self.store.write_manifest(self.name, complete)
+        self.store.delete_folder(self.name, PARTIAL)
         return complete
 
     def _move_all(self, moves: Sequence[tuple[str, str, Stored]], is_new: bool) -> None:

@@ -34,6 +34,8 @@ CHECKS = 16
 """Files whose ends are read at once."""
 COPIED = 64 << 20
 """Bytes up to which an object is copied to the machine that reads it; of larger ones ranges are read."""
+_SEEN = ("_known", "_top")
+"""What a copy of a `Store` in another process need not ask for again."""
 
 
 @contextlib.contextmanager
@@ -73,7 +75,9 @@ class Store:
 
     def __getstate__(self) -> dict[str, Any]:
         # tasks of an object store need not ask for the manifests again that the driver has read
-        return {"root": self.root} | ({} if self.is_local else {"_known": dict(self._known)})
+        return {"root": self.root} | (
+            {} if self.is_local else {name: self.__dict__[name] for name in _SEEN if name in self.__dict__}
+        )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -82,6 +86,11 @@ class Store:
     def _known(self) -> dict[str, bytes | None]:
         """Manifests as they were when this process saw them last; None where there is none."""
         return {}
+
+    @cached_property
+    def _top(self) -> frozenset[str]:
+        """What lies in the root of an object store: one request, instead of one for each stage that is not there."""
+        return frozenset(self.names())
 
     @property
     def fs(self) -> pafs.FileSystem:
@@ -251,6 +260,12 @@ class Store:
         with readable_errors(selector.base_dir):
             return sorted(info.base_name for info in self.fs.get_file_info(selector))
 
+    def delete_folder(self, *parts: str) -> None:
+        """Delete a folder, if it is there; on an object store in fewer requests than `delete`."""
+        target = self.path(*parts)
+        with readable_errors(target), contextlib.suppress(FileNotFoundError):
+            self.fs.delete_dir(target)
+
     def delete(self, *parts: str) -> None:
         """Delete a file or folder, if it is there."""
         target = self.path(*parts)
@@ -273,15 +288,26 @@ class Store:
             DamagedError: it is not as it was written.
         """
         try:
-            data = self._known[stage] if stage in self._known else self.read_bytes(stage, MANIFEST)
-            if not self.is_local:
-                self._known[stage] = data
+            if self.is_local:
+                data = self.read_bytes(stage, MANIFEST)
+            else:
+                if stage not in self._known:
+                    self._known[stage] = self.read_bytes(stage, MANIFEST) if stage in self._top else None
+                data = self._known[stage]
             return None if data is None else manifests.decode(data, stage)
         except ValueError as error:
             raise self.damaged(f"{stage}/{MANIFEST}", f"damaged ({error})") from None
 
+    def write_manifest(self, stage: str, manifest: Json) -> None:
+        """Make a stage complete."""
+        data = manifests.encode(manifest)
+        self.write_bytes(data, stage, MANIFEST)
+        if not self.is_local:
+            self._known[stage] = data
+
     def forget(self, *stages: str) -> None:
         """Ask again for the manifests of some stages, or of all: another process may have written them."""
+        self.__dict__.pop("_top", None)
         for stage in stages or tuple(self._known):
             self._known.pop(stage, None)
 

@@ -183,9 +183,12 @@ class _Line:
         again = again and name not in self._ran
         inputs = fingerprints(stage.inputs(self.context.config), self.context.store)
         fingerprint, manifest, damage = self._standing(stage, inputs)
-        if (manifest is None or again) and self.lock.take():  # another run may have ended meanwhile
-            self.context.store.forget()
-            fingerprint, manifest, damage = self._standing(stage, inputs)
+        if manifest is None or again:
+            if self.lock.take():  # another run may have ended meanwhile
+                self.context.store.forget()
+                fingerprint, manifest, damage = self._standing(stage, inputs)
+            else:
+                self.lock.check()
         if manifest is None or again:
             if damage is not None:
                 self.context.progress.note(f"{damage}; {name} runs again")
@@ -223,7 +226,6 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         estimate = work.work(stage.name, context.config, context.store)
         context = replace(context, executor=context.engine.executor(estimate))
     _check_machines(stage, context)
-    lock.check()
     writer = Stage(context.store, stage.name, run_id(context.store))
     done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint, context.progress.note)
     start = perf_counter()
@@ -282,7 +284,7 @@ def _check_machines(stage: StageDefinition, context: Context) -> None:
     paths = [*stage.inputs(context.config), *stage.pictures(context.config)]
     has_gpus = stage.gpus(context.config) and settings.gpus_per_actor > 0
     asked = probe.probe_of(context.store, paths, free_gib=settings.min_free_gib, gpu=has_gpus)
-    probe.check(asked, context.executor)
+    probe.check(asked, None if isinstance(context.executor, InProcess) else context.executor)
 
 
 @cache

@@ -1,11 +1,13 @@
 """Objects by URI: requests that fail are tried again, in few requests, and copies of them are kept up to a bound."""
 
 import os
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import outputs
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pytest
@@ -106,13 +108,40 @@ def test_small_objects_take_one_request_to_write_and_two_to_read_and_no_folder_i
     assert server.counts() == {"HEAD": 1, "GET": 1}
 
 
+def test_stages_that_are_not_there_take_one_request_for_all(server: s3.Server) -> None:
+    root = f"s3://{s3.BUCKET}/stages"
+    outputs.write_stage(Store(root), "ingest", {})
+    store = Store(root)
+    server.counts()
+    assert [stage for stage in ("audit", "ingest", "predict", "tune") if store.manifest(stage)] == ["ingest"]
+    assert server.counts() == {"LIST": 1, "HEAD": 1, "GET": 1}
+    copy = pickle.loads(pickle.dumps(store))  # noqa: S301 - our own, as Ray moves it to a task
+    assert (copy.manifest("audit"), bool(copy.manifest("ingest"))) == (None, True)
+    assert server.counts() == {}
+    outputs.write_stage(Store(root), "audit", {})
+    assert store.manifest("audit") is None  # who writes there holds the lock
+    store.forget()
+    assert store.manifest("audit") is not None
+
+
+def test_what_a_process_has_made_complete_it_does_not_ask_for(server: s3.Server) -> None:
+    store = Store(f"s3://{s3.BUCKET}/own")
+    assert store.manifest("ingest") is None
+    outputs.write_stage(store, "ingest", {}, facts={"of": "the first"})
+    server.counts()
+    assert (store.manifest("ingest") or {})["facts"] == {"of": "the first"}
+    assert server.counts() == {}
+    Stage(store, "ingest").discard()
+    assert store.manifest("ingest") is None
+
+
 def test_one_request_in_three_may_fail(server: s3.Server) -> None:
     """Also where the object is smaller than the error, which pyarrow alone does not try again."""
     store = Store(f"s3://{s3.BUCKET}/flaky")
     rows = pa.table({"a": [1, 2, 3]})
     server.behave(fail=0.33)
     try:
-        for number in range(8):
+        for number in range(16):
             store.write_bytes(b"x" * 50, f"{number}")
             assert store.read_bytes(f"{number}") == b"x" * 50
         stage = Stage(store, "audit")
