@@ -19,7 +19,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Of several processes (pytest-xdist) one runs a file, and one alone all files that start Ray.
+    """Of several processes (pytest-xdist) one runs a file, one alone all files of tests/cluster that start Ray, and one
+    alone those elsewhere, which start it in programs of their own.
 
     ``--dist loadgroup`` would do it, but pytest-xdist 3.8 sets no groups under pytest 9.2.
     """
@@ -28,13 +29,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "ray" if _starts_ray(config.rootpath / file) else file
+            if not _starts_ray(config.rootpath / file):
+                return file
+            return "clusters" if file.startswith("tests/cluster/") else "programs on Ray"
 
     return Files(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several processes the one for Ray has the most to do: it begins at once."""
+    """Of several processes those for Ray have the most to do: they begin at once."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: not _starts_ray(item.path))
 

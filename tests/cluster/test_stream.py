@@ -112,3 +112,31 @@ def test_gpus_that_are_not_there_are_said(ray_executor: object, tmp_path: Path) 
         steps.called(flow_on(ray_executor, tmp_path), [1], gpus=1)
     with pytest.raises(UsageError, match="gpus_per_actor is 1"):  # of a step without set-up too
         flow_on(ray_executor, tmp_path).reduce(steps.TOTAL, steps.Work(2), [], resources=Resources(gpus=1))
+
+
+def test_a_job_takes_no_more_than_its_share_of_a_cluster(
+    ray_executor: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    waiting: list[int] = []
+    wait = ray.wait
+
+    def watched(references: list[object], **options: object) -> object:
+        waiting.append(len(references))
+        return wait(references, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ray_executor_module.ray, "wait", watched)
+    most = {}
+    for share in (1, 2):
+        waiting.clear()
+        flow = flow_on(ray_executor_module.RayExecutor(most=share), tmp_path / str(share))
+        assert flow.workers <= share
+        tasks = {f"{place:03d}": 4 for place in range(6)}
+        assert {
+            facts.total for facts in flow.map(replace(steps.SQUARE, streams=False), steps.Work(3), tasks).facts
+        } == {14}
+        most[share] = max(waiting)
+    assert most == {1: 1, 2: 2}
+    called = steps.called(flow_on(ray_executor_module.RayExecutor(most=1), tmp_path / "actors"), list(range(6)))
+    assert len({facts.pid for facts in called}) == 1
