@@ -1,12 +1,16 @@
 """The generated pages of docs/: ``python -m detray.docs`` writes them, a test checks that they are current."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
 
 from detray import schema
 from detray.audit import docs as rules
 from detray.diagnose import docs as causes
+from detray.flow.events import KINDS, METRICS, Event
 from detray.keys import Key, keys
 from detray.verbs.config import Config
 
@@ -56,11 +60,49 @@ def causes_page() -> str:
     return GENERATED + causes.page()
 
 
+LOGS = """# Logs and metrics
+
+`detray status OUTPUT` says how far a run is, while it runs. What it leaves for programs that watch it:
+
+## Logs
+
+`logs/events-TIME-NUMBER*.jsonl` in the output folder: lines of JSON, one an event. The manifest names them
+(`cluster.events`). On a disk each event is there at once; in an object store files come at most ten seconds
+late. What is not known is left out; values of variables of the environment that are secret by name stand
+there as `***`. What Ray says of itself is in `logs/ray.log`.
+
+| field | meaning |
+|---|---|
+"""
+COUNTERS = """
+## Metrics
+
+On Ray, Prometheus finds these counters on the metrics endpoint of the machine that the command runs on
+(`ray start --metrics-export-port`), each with the tags `stage` and `step`, as long as the command runs. Tasks that
+an earlier run had done do not count. `rate(ray_detray_images_total[1m])` is images a second.
+
+| counter | meaning |
+|---|---|
+"""
+
+
+def operations_page() -> str:
+    """docs/operations.md: logs and metrics, from `detray.flow.events`."""
+    meanings = {field.name: get_args(field.type)[1].description for field in msgspec.structs.fields(Event)}
+    fields, kinds, counters = _rows(meanings, "`{}`"), _rows(KINDS, "`{}`"), _rows(METRICS, "`ray_{}_total`")
+    return f"{GENERATED}{LOGS}{fields}\n| event | meaning |\n|---|---|\n{kinds}{COUNTERS}{counters}"
+
+
+def _rows(meanings: Mapping[Any, str], name: str) -> str:
+    return "".join(f"| {name.format(one)} | {meaning} |\n" for one, meaning in meanings.items())
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "tables.md": tables_page,
     "configuration.md": configuration_page,
     "rules.md": rules_page,
     "causes.md": causes_page,
+    "operations.md": operations_page,
 }
 
 

@@ -114,6 +114,11 @@ class PicturesTask:
     start: int
     end: int
 
+    @property
+    def n_images(self) -> int:
+        """How many images these are."""
+        return self.end - self.start
+
 
 def _read_paths(work: AuditWork, task: PicturesTask) -> Tables:
     columns = {"images": ["path", "file_name", "source_file"], "annotations": ["image_id"]}

@@ -9,6 +9,7 @@ import ray
 
 from detray import errors
 from detray.errors import DetrayError, HostError
+from detray.flow.executor import in_words
 from detray.flow.receipt import Receipt
 
 
@@ -56,16 +57,10 @@ def failure(key: str, error: Exception) -> bytes:
         return _answer(key, failure=Failure(type(error).__name__, str(error)))
     # whatever it is, the driver must name it; what the system refuses, it may give elsewhere
     kind = HostError if isinstance(error, OSError | MemoryError) else DetrayError
-    message = f"a task failed: {type(error).__name__}: {first_line(error)}"
+    message = f"a task failed: {in_words(error)}"
     return _answer(key, failure=Failure(kind.__name__, message, traceback.format_exc()))
 
 
 def _answer(key: str, receipt: Receipt | None = None, failure: Failure | None = None) -> bytes:
     node = ray.get_runtime_context().get_node_id()
     return msgspec.json.encode(Answer(key, node, socket.gethostname(), receipt, failure))
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an exception says; nothing where it says nothing."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else ""

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+import msgspec
 import ray
 
 from detray.cluster.answers import Answer
-from detray.errors import HostError
+from detray.errors import DetrayError, HostError
+from detray.flow.events import Event, Tell
 from detray.flow.receipt import Receipt
 
 IN_A_ROW = 3
@@ -46,7 +48,7 @@ class Watch:
     ``cpus``: of a task, so that one knows how many ran there at most.
     """
 
-    note: Callable[[str], None]
+    tell: Tell
     cpus: float
     machines: Callable[[], dict[str, tuple[str, float]]] = died
     capacity: Callable[[], dict[str, dict[str, float]]] = resources
@@ -71,15 +73,16 @@ class Watch:
                 self._told.add(node)
                 tasks = min(left, int((self._known.get(node) or cpus) / max(self.cpus, 0.01)))
                 again = f"at most {tasks} tasks run again" if tasks > 1 else "at most one task runs again"
-                self.note(f"{host} died, {again}")
+                self.tell(Event(event="host_died", host=host, count=tasks, detail=f"{host} died, {again}"))
         self._remember()
 
 
 @dataclass
 class Hosts:
-    """Which machines a step may use, by the answers of its tasks; ``note`` is told of those that are left out."""
+    """Which machines a step may use, by the answers of its tasks; ``tell`` is told of tasks that fail, and of
+    machines that are left out."""
 
-    note: Callable[[str], None]
+    tell: Tell
     nodes: Callable[[], dict[str, dict[str, float]]] = resources
     in_a_row: Counter[str] = field(default_factory=Counter)
     tries: Counter[str] = field(default_factory=Counter)
@@ -95,6 +98,17 @@ class Hosts:
             self.in_a_row[answer.node] = 0
             return answer.receipt
         error = answer.failure.error
+        failed = Event(event="task_failed", shard=answer.key, host=answer.host, detail=answer.failure.message)
+        try:
+            self._weigh(answer, error)
+        except DetrayError:
+            self.tell(failed)
+            raise
+        self.tell(msgspec.structs.replace(failed, event="task_retried"))
+        return None
+
+    def _weigh(self, answer: Answer, error: DetrayError) -> None:
+        """Raise what ends the step."""
         if not isinstance(error, HostError):
             raise error
         self.in_a_row[answer.node] += 1
@@ -105,12 +119,12 @@ class Hosts:
                     error, f"{error} (on {answer.host}; {IN_A_ROW} tasks in a row failed on each host: {names})"
                 )
             self.left_out[answer.node] = answer.host  # never the last one: what runs next would wait for ever
-            self.note(f"{answer.host} is left out, {IN_A_ROW} tasks in a row failed there: {error}")
+            said = f"{answer.host} is left out, {IN_A_ROW} tasks in a row failed there: {error}"
+            self.tell(Event(event="host_left_out", host=answer.host, detail=said))
         if answer.node not in self.left_out:
             self.tries[answer.key] += 1
             if self.tries[answer.key] >= IN_A_ROW:
                 raise _told(error, f"{error} (tried {IN_A_ROW} times, the last time on {answer.host})")
-        return None
 
     @property
     def selector(self) -> dict[str, str]:

@@ -8,15 +8,18 @@ import msgspec
 import ray
 from ray.exceptions import RayError
 from ray.util import placement_group, remove_placement_group
+from ray.util.metrics import Counter
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from detray.cluster.answers import Answer, attempt, first_line
+from detray.cluster.answers import Answer, attempt
 from detray.cluster.hosts import Hosts, Watch, machines
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
-from detray.flow.executor import Job
+from detray.flow.events import METRICS, TAGS, Event, Tell
+from detray.flow.executor import Job, in_words
 from detray.flow.receipt import Receipt
 from detray.flow.step import Resources
+from detray.store import Json
 
 QUEUED = 2000
 """Tasks given to a shared cluster at once: what waits for a CPU is what makes it grow."""
@@ -52,6 +55,7 @@ class RayExecutor:
         self._own = own
         self._wait = 0 if own else wait
         self._left_out: dict[str, str] = {}  # a disk that is full stays so for the next step
+        self._counters: dict[str, Counter] = {}
 
     @property
     def workers(self) -> int:
@@ -62,13 +66,11 @@ class RayExecutor:
         """Tasks that hold ``each`` CPUs or GPUs that may run at once; None: no bound."""
         return None if self._most is None else max(1, int(self._most / max(each, 1e-9)))
 
-    def run(
-        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
-    ) -> Iterator[Receipt]:
+    def run(self, job: Job, keys: Sequence[str], resources: Resources, tell: Tell) -> Iterator[Receipt]:
         if keys:
-            self._await_room(resources, note)
-        hosts = Hosts(note, left_out=self._left_out)
-        watch = Watch(note, resources.cpus)
+            self._await_room(resources, tell)
+        hosts = Hosts(tell, left_out=self._left_out)
+        watch = Watch(tell, resources.cpus)
         left, failures = dict.fromkeys(keys), 0
         while left:
             try:
@@ -83,7 +85,19 @@ class RayExecutor:
                 failures += 1
                 watch.look(len(left), now=True)
                 if failures == MAX_RETRIES:
-                    raise DetrayError(f"Ray failed: {type(error).__name__}: {first_line(error)}") from error
+                    raise DetrayError(f"Ray failed: {in_words(error)}") from error
+                tell(Event(event="task_retried", count=len(left), detail=in_words(error)))
+
+    def count(self, metric: str, value: float, tags: Mapping[str, str]) -> None:
+        if metric not in self._counters:
+            self._counters[metric] = Counter(metric, description=METRICS[metric], tag_keys=TAGS)
+        self._counters[metric].inc(value, dict(tags))
+
+    def described(self) -> Json:
+        found = machines()
+        of = {what: sum(one["Resources"].get(what, 0.0) for one in found) for what in ("CPU", "GPU")}
+        names = sorted(one["NodeManagerHostname"] for one in found)
+        return {"hosts": names, "cpus": of["CPU"], "gpus": of["GPU"], "left_out": sorted(self._left_out.values())}
 
     def _round(self, job: Job, keys: Sequence[str], resources: Resources, hosts: Hosts) -> Iterator[bytes]:
         """The encoded answers of some tasks, where they give one."""
@@ -126,7 +140,7 @@ class RayExecutor:
         actor_cpus = 1 if cpus >= size else 0
         return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus, selector=hosts.selector)
 
-    def _await_room(self, resources: Resources, note: Callable[[str], None]) -> None:
+    def _await_room(self, resources: Resources, tell: Tell) -> None:
         """Wait for a machine on which a task fits; the cluster is asked to grow where it has none.
 
         Raises:
@@ -138,7 +152,8 @@ class RayExecutor:
         name, what = ("gpus_per_actor", "GPU") if resources.gpus else ("cpus_per_task", "CPU")
         if self._wait:
             having = "with a GPU" if resources.gpus else f"with {resources.cpus:g} CPUs"
-            note(f"waiting up to {self._wait:g} s for the cluster to start a machine {having}")
+            said = f"waiting up to {self._wait:g} s for the cluster to start a machine {having}"
+            tell(Event(event="note", detail=said))
             group = placement_group([wanted])  # what waits for a place makes the cluster grow
             try:
                 group.wait(self._wait)
@@ -156,7 +171,7 @@ class RayExecutor:
 
     def require(self, resources: Resources) -> None:
         if not self._wait:  # a machine that is waited for would idle until it is needed
-            self._await_room(resources, lambda text: None)
+            self._await_room(resources, lambda event: None)
 
     def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
         ask = ray.remote(_ask)

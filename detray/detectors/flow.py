@@ -51,6 +51,11 @@ class Chunk:
     start: int
     stop: int
 
+    @property
+    def n_images(self) -> int:
+        """How many images these are at most."""
+        return self.stop - self.start
+
 
 @dataclass(frozen=True)
 class Work:

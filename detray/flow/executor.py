@@ -1,18 +1,22 @@
 """Who runs the tasks of a step: this process, on some threads; on Ray it is `detray.cluster`."""
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol
 
 from detray import mirror
+from detray.flow.events import Event, Tell
 from detray.flow.keeper import Keeper
 from detray.flow.receipt import Receipt
 from detray.flow.step import Resources, Step, Tables
+from detray.store import Json
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,19 @@ class Executor(Protocol):
         """Tasks of one CPU that can run at once: a hint for how finely to cut."""
         ...
 
-    def run(
-        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
-    ) -> Iterator[Receipt]:
+    def run(self, job: Job, keys: Sequence[str], resources: Resources, tell: Tell) -> Iterator[Receipt]:
         """The receipts of the tasks ``keys``, as they are ready; an exception of a task is raised as it is.
 
-        ``note`` is told what the work waits for.
+        ``tell`` is called with what happens to them, and with what the work waits for.
         """
+        ...
+
+    def count(self, metric: str, value: float, tags: Mapping[str, str]) -> None:
+        """Add to one of the counters `detray.flow.events.METRICS`, where there is somebody who reads them."""
+        ...
+
+    def described(self) -> Json:
+        """The machines of a cluster, for the manifest; nothing without one."""
         ...
 
     def require(self, resources: Resources) -> None:
@@ -94,31 +104,58 @@ class InProcess:
     def workers(self) -> int:
         return self._threads
 
-    def run(
-        self, job: Job, keys: Sequence[str], resources: Resources, note: Callable[[str], None]
-    ) -> Iterator[Receipt]:
+    def run(self, job: Job, keys: Sequence[str], resources: Resources, tell: Tell) -> Iterator[Receipt]:
         threads = min(self._threads if job.step.setup is None else job.step.threads, len(keys))
         if threads <= 1:
-            yield from map(job, keys)
+            for key in keys:
+                with _telling(key, tell):
+                    receipt = job(key)
+                yield receipt
             return
         _ = job.state  # made once, before threads ask for it
         left = iter(keys)
         with ThreadPoolExecutor(threads) as pool:
-            waiting: deque[Future[Receipt]] = deque(pool.submit(job, key) for key in islice(left, threads))
+            waiting: deque[tuple[str, Future[Receipt]]] = deque(
+                (key, pool.submit(job, key)) for key in islice(left, threads)
+            )
             try:
                 while waiting:
-                    receipt = waiting.popleft().result()
-                    waiting.extend(pool.submit(job, key) for key in islice(left, 1))
+                    key, future = waiting.popleft()
+                    with _telling(key, tell):
+                        receipt = future.result()
+                    waiting.extend((key, pool.submit(job, key)) for key in islice(left, 1))
                     yield receipt
             finally:
-                for future in waiting:
+                for _, future in waiting:
                     future.cancel()
+
+    def count(self, metric: str, value: float, tags: Mapping[str, str]) -> None:
+        """Nobody reads them: there is no endpoint."""
+
+    def described(self) -> Json:
+        return {}
 
     def require(self, resources: Resources) -> None:
         pass
 
     def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
         return []
+
+
+@contextmanager
+def _telling(key: str, tell: Tell) -> Iterator[None]:
+    """Tell where the task ``key`` fails."""
+    try:
+        yield
+    except Exception as error:
+        tell(Event(event="task_failed", shard=key, host=socket.gethostname(), detail=in_words(error)))
+        raise
+
+
+def in_words(error: BaseException) -> str:
+    """The class of an exception and the first line of what it says."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
 
 
 def cpus() -> int:

@@ -8,12 +8,14 @@ it runs: the keeper (files, or memory) and the executor (this process, or Ray).
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from detray.flow.data import Data
+from detray.flow.events import SAID, TAGS, Event, Tell
 from detray.flow.exchange import Bucket
 from detray.flow.executor import Executor, Job
 from detray.flow.keeper import Keeper
@@ -82,6 +84,8 @@ class Flow:
         keeper: where outputs go.
         executor: who runs the tasks.
         progress: who is told.
+        stage: whose flow it is.
+        log: given each event.
         seconds: wall time by step.
         receipts: of all tasks, whose tables are the stage's.
     """
@@ -91,6 +95,8 @@ class Flow:
     executor: Executor
     progress: Progress = field(default_factory=Silent)
     cpus: float = 1
+    stage: str = ""
+    log: Tell = lambda event: None
     seconds: dict[str, float] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     _done: dict[str, Receipt] | None = None
@@ -129,12 +135,17 @@ class Flow:
         left = [key for key in tasks if key not in found]
         self.progress.step(step.title, len(tasks))
         self.progress.advance(len(found))
+        self._log(step.name, Event(event="step_begun", count=len(left)))
+        start = perf_counter()
         with self.timed(step.title):
             job = Job(step, work, self.keeper, tasks, buckets)
-            for receipt in self.executor.run(job, left, resources or Resources(self.cpus), self.progress.note):
+            tell = partial(self._happened, step.name)
+            for receipt in self.executor.run(job, left, resources or Resources(self.cpus), tell):
                 found[receipt.key] = receipt
                 self.keeper.finished(receipt)
                 self.progress.advance()
+                self._finished(receipt, getattr(tasks[receipt.key], "n_images", 0))
+        self._log(step.name, Event(event="step_complete", count=round(perf_counter() - start, 3)))
         self.receipts.update({names[key]: receipt for key, receipt in found.items()})
         return Results(
             {
@@ -214,4 +225,40 @@ class Flow:
 
     def note(self, text: str) -> None:
         """A line for the person who waits."""
-        self.progress.note(text)
+        self._happened("", Event(event="note", detail=text))
+
+    def _happened(self, step: str, event: Event) -> None:
+        """Tell, log and count what happened to the tasks of a step."""
+        if event.event in SAID:
+            self.progress.note(event.detail)
+        if event.event == "task_retried":
+            self._count("detray_retries", step, event.count or 1)
+        self._log(step, event)
+
+    def _finished(self, receipt: Receipt, images: int) -> None:
+        """Log and count what a task that is whole has done: the one place where tasks are counted."""
+        step, left_out = receipt.step, receipt.rows("quarantine")
+        self._count("detray_rows", step, receipt.rows())
+        self._count("detray_findings", step, receipt.rows("findings"))
+        self._count("detray_images", step, images)
+        self._count("detray_quarantined", step, left_out)
+        for one in receipt.aside:
+            event = Event(
+                event="quarantined",
+                shard=receipt.key,
+                split=one.split,
+                image_id=one.image_id,
+                file=one.source_file,
+                row=one.row,
+                detail=f"{one.reason}: {one.detail}" if one.detail else one.reason,
+            )
+            self._log(step, event)
+        if left_out > len(receipt.aside):
+            self._log(step, Event(event="quarantined", shard=receipt.key, count=left_out))
+
+    def _count(self, metric: str, step: str, value: float) -> None:
+        if value:
+            self.executor.count(metric, value, dict(zip(TAGS, (self.stage, step), strict=True)))
+
+    def _log(self, step: str, event: Event) -> None:
+        self.log(msgspec.structs.replace(event, stage=self.stage, step=step))

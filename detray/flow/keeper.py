@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import msgspec
 import pyarrow as pa
 
-from detray import schema
+from detray import mirror, schema
 from detray.errors import DetrayError
 from detray.flow.exchange import divide
 from detray.flow.kept import InFile, InMemory, Kept
-from detray.flow.receipt import Receipt, decode, scratch_name, shard_name
+from detray.flow.receipt import Aside, Receipt, decode, scratch_name, shard_name
 from detray.flow.step import Keep, Output, Step
 from detray.flow.workspace import Workspace
 from detray.store import PARTIAL, Part, Stage, Store, Stored
@@ -26,6 +26,8 @@ from detray.store.integrity import stored
 
 BETWEEN = 5.0
 """Seconds between two files of receipts in an object store: a driver that is killed loses no more than that."""
+TOLD = 20
+"""Rows of a task's quarantine that its receipt names, for the log."""
 
 _turn = threading.RLock()
 """Held by who changes what is pending: the driver, or the thread that stores what no later task gives a reason to."""
@@ -86,7 +88,19 @@ def _receipt(
 ) -> Receipt:
     facts = msgspec.Raw(msgspec.json.encode(output.facts))
     rows = {name: [batch.num_rows for batch in batches] for name, batches in kept.items()}
-    return Receipt(step.name, key, tables, rows, scratch, files, facts)
+    return Receipt(step.name, key, tables, rows, scratch, files, facts, _aside(output.tables.get("quarantine")))
+
+
+def _aside(rows: pa.Table | None) -> list[Aside]:
+    """The first of the rows that a task left out."""
+    if rows is None:
+        return []
+    first = schema.conform(rows.slice(0, TOLD), "quarantine").select(list(Aside.__struct_fields__))
+    return [Aside(**{name: _stated(value) for name, value in row.items()}) for row in first.to_pylist()]
+
+
+def _stated(value: Any) -> Any:
+    return mirror.stated(value) if isinstance(value, str) else value
 
 
 @dataclass

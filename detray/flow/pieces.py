@@ -29,6 +29,11 @@ class Piece:
     def name(self) -> str:
         return f"{self.shard.name}-{self.number:04d}"
 
+    @property
+    def n_images(self) -> int:
+        """About how many images these are, all of them where a shard is one piece."""
+        return self.shard.n_images * (self.number + 1) // self.of - self.shard.n_images * self.number // self.of
+
     def key(self, data: Data) -> ShardKey:
         """The range of images."""
         if self.of == 1:

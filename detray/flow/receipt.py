@@ -10,6 +10,17 @@ from detray.store.integrity import refuse_paths
 Facts = TypeVar("Facts", bound=msgspec.Struct)
 
 
+class Aside(msgspec.Struct, frozen=True):
+    """A row of the table quarantine, as far as a log tells it."""
+
+    split: str | None
+    image_id: int | None
+    source_file: str | None
+    row: int | None
+    reason: str
+    detail: str | None
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """Proof that a task is whole: stored last, after everything that it names.
 
@@ -20,6 +31,7 @@ class Receipt(msgspec.Struct, frozen=True):
         scratch: the files of those kept tables that are in one, by name.
         files: further files of the stage, by path.
         facts: the step's facts, still encoded.
+        aside: the first rows that it left out.
     """
 
     step: str
@@ -29,6 +41,7 @@ class Receipt(msgspec.Struct, frozen=True):
     scratch: dict[str, Stored]
     files: dict[str, Stored]
     facts: msgspec.Raw
+    aside: list[Aside] = []
 
     def __post_init__(self) -> None:
         refuse_paths(part.file for parts in self.tables.values() for part in parts)
@@ -46,6 +59,10 @@ class Receipt(msgspec.Struct, frozen=True):
             | {f"scratch/{scratch_name(self.step, name, self.key)}.arrow": file for name, file in self.scratch.items()}
             | {f"files/{path}": file for path, file in self.files.items()}
         )
+
+    def rows(self, table: str | None = None) -> int:
+        """Rows of a result table that the task wrote, or of all."""
+        return sum(part.rows for name, parts in self.tables.items() for part in parts if table in (None, name))
 
     def facts_as(self, kind: type[Facts]) -> Facts:
         return msgspec.json.decode(self.facts, type=kind)

@@ -22,7 +22,8 @@ from detray import __version__, schema
 from detray.cluster import probe
 from detray.detectors.catalogue import is_trainable
 from detray.errors import DamagedError, DetrayError, UsageError, reason
-from detray.flow.executor import Executor, InProcess
+from detray.flow.events import Event
+from detray.flow.executor import Executor, InProcess, in_words
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.flow.step import Resources
@@ -33,6 +34,7 @@ from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
 from detray.verbs.engine import RAY_LOG
 from detray.verbs.inputs import fingerprints, other_input, require_there
+from detray.verbs.journal import Journal
 from detray.verbs.sql import write_views
 from detray.verbs.status import Told
 
@@ -72,9 +74,9 @@ def run(
     Returns:
         What became of each stage, in the order in which they ran.
     """
-    with Lock(context.store, context.progress.note) as lock:
+    with Lock(context.store, context.progress.note) as lock, Journal(context.store) as journal:
         _refuse_other(context, lock)
-        line = _Line(context, lock, on_stage, on_result)
+        line = _Line(context, lock, journal, on_stage, on_result)
         try:
             line.run(verbs, force)
         except DamagedError as error:
@@ -112,6 +114,7 @@ class _Line:
 
     context: Context
     lock: Lock
+    journal: Journal
     on_stage: Callable[[str, str], None]
     on_result: Callable[[Result], None]
     results: dict[str, Result] = field(default_factory=dict)
@@ -197,7 +200,7 @@ class _Line:
                 self._refuse()
             self.on_stage(name, "running")
             self._running = name
-            manifest = _run_stage(stage, self.context, (fingerprint, inputs), again, self.lock)
+            manifest = _run_stage(stage, self.context, (fingerprint, inputs), again, self.lock, self.journal)
             self._running = ""
             self._ran.add(name)
         self.results[name] = Result(name, "done" if name in self._ran else "current", manifest)
@@ -220,7 +223,9 @@ def _with_needs(names: Sequence[str], config: Config) -> Iterator[str]:
         yield name
 
 
-def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[Json]], again: bool, lock: Lock) -> Json:
+def _run_stage(
+    stage: StageDefinition, context: Context, seen: tuple[str, list[Json]], again: bool, lock: Lock, journal: Journal
+) -> Json:
     fingerprint, inputs = seen
     if context.engine is not None:
         estimate = work.work(stage.name, context.config, context.store)
@@ -229,16 +234,24 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
     writer = Stage(context.store, stage.name, run_id(context.store))
     done = writer.begin(f"{fingerprint} {uuid.uuid4().hex}" if again else fingerprint, context.progress.note)
     start = perf_counter()
+
+    def log(event: Event) -> None:
+        journal.write(event, writer.run_id or "")
+
     flow = Flow(
         context.store,
         FileKeeper(writer, done),
         context.executor,
         Told(context.progress, context.store, stage.name),
         cpus=context.config.cluster.cpus_per_task,
+        stage=stage.name,
+        log=log,
     )
+    log(Event(event="stage_begun", stage=stage.name, host=socket.gethostname()))
     try:
         outcome = stage.run(context, flow)
-    except BaseException:
+    except BaseException as error:
+        log(Event(event="stage_failed", stage=stage.name, detail=in_words(error)))
         with contextlib.suppress(DetrayError):  # what it is about is said first
             flow.keeper.flush()
         raise
@@ -258,7 +271,7 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         "seconds": {step: round(value, 3) for step, value in flow.seconds.items()}
         | {"total": round(perf_counter() - start, 3)},
         "seeds": outcome.seeds,
-        "cluster": _cluster(context.executor),
+        "cluster": _cluster(context.executor) | {"events": journal.pattern},
         "facts": outcome.facts,
         "summary": [asdict(table) for table in outcome.summary],
         "notes": outcome.notes,
@@ -266,7 +279,9 @@ def _run_stage(stage: StageDefinition, context: Context, seen: tuple[str, list[J
         "next_step": _next(outcome.next_step, stage.then(context.config, outcome)),
     }
     lock.check()
-    return writer.commit(*flow.parts(), manifest, to_yaml(context.config), stage.tables)
+    complete = writer.commit(*flow.parts(), manifest, to_yaml(context.config), stage.tables)
+    log(Event(event="stage_complete", stage=stage.name, count=complete["seconds"]["total"]))
+    return complete
 
 
 def _next(step: str | None, command: str | None) -> str | None:
@@ -275,7 +290,7 @@ def _next(step: str | None, command: str | None) -> str | None:
 
 def _cluster(executor: Executor) -> Json:
     log = {} if isinstance(executor, InProcess) else {"log": RAY_LOG}
-    return {"executor": type(executor).__name__, "workers": executor.workers} | log
+    return {"executor": type(executor).__name__, "workers": executor.workers} | executor.described() | log
 
 
 def _check_machines(stage: StageDefinition, context: Context) -> None:

@@ -18,10 +18,11 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Head:
-    """The ports of a head on this machine: that of Ray itself, and that of its dashboard."""
+    """The ports of a head on this machine: of Ray itself, of its dashboard, and of what Prometheus reads."""
 
     gcs: int
     dashboard: int
+    metrics: int
 
 
 def free_ports(count: int) -> list[int]:
@@ -49,7 +50,7 @@ def environment() -> dict[str, str]:
 def started(*arguments: str, config: Callable[[Head], str] | None = None) -> Iterator[Head]:
     """A head with further arguments of `ray start`; ``config`` writes the YAML by which it grows."""
     gcs, dashboard, agent, metrics, client = free_ports(5)
-    head = Head(gcs, dashboard)
+    head = Head(gcs, dashboard, metrics)
     folder = Path(tempfile.mkdtemp(prefix="detray-head-"))  # short: sockets lie below it
     command = [
         BIN / "ray",

@@ -102,6 +102,6 @@ def test_a_gpu_that_never_comes_is_said(ray_executor: RayExecutor) -> None:
         UsageError,
         match=r"has 0 GPUs after 2 s \(cluster.gpu_wait_seconds\); set it to 0",
     ):
-        list(RayExecutor(wait=2).run(job, ["one"], Resources(gpus=1), notes.append))
+        list(RayExecutor(wait=2).run(job, ["one"], Resources(gpus=1), lambda event: notes.append(event.detail)))
     assert time.monotonic() - start < 30
     assert len(notes) == 1

@@ -12,6 +12,7 @@ from detray.cluster.answers import Answer, Failure
 from detray.cluster.hosts import IN_A_ROW, Hosts, Watch
 from detray.errors import DetrayError, HostError
 from detray.flow.data import MemoryData
+from detray.flow.events import SAID, Event
 from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.flow.receipt import Receipt
@@ -24,7 +25,11 @@ WHOLE = cast(Receipt, object())  # no more is asked of it than which one it is
 
 def hosts(*nodes: str) -> tuple[Hosts, list[str]]:
     said: list[str] = []
-    return Hosts(said.append, lambda: {node: {"CPU": 2.0} for node in nodes}), said
+
+    def tell(event: Event) -> None:
+        said.extend([event.detail] if event.event in SAID else [])
+
+    return Hosts(tell, lambda: {node: {"CPU": 2.0} for node in nodes}), said
 
 
 def failed(key: str, node: str) -> Answer:
@@ -45,6 +50,18 @@ def test_a_host_that_fails_in_a_row_is_left_out_and_named() -> None:
     assert found.total("CPU") == 2.0
     for _ in range(IN_A_ROW):
         assert found.judge(failed("0", "a")) is None, "what fails there says nothing of the task"
+
+
+def test_each_failure_is_told_with_its_task_and_host() -> None:
+    told: list[Event] = []
+    found = Hosts(told.append, lambda: {"a": {"CPU": 2.0}})
+    found.judge(failed("0", "a"))
+    with pytest.raises(DetrayError, match="no such column"):
+        found.judge(Answer("1", "a", "host-a", failure=Failure("DetrayError", "no such column")))
+    assert [(event.event, event.shard, event.host, event.detail) for event in told] == [
+        ("task_retried", "0", "host-a", "/out: the disk is full"),
+        ("task_failed", "1", "host-a", "no such column"),
+    ]
 
 
 def test_a_success_between_two_failures_is_no_row() -> None:
@@ -94,7 +111,8 @@ def test_a_full_disk_is_tried_again_and_then_said(
 def test_a_machine_that_dies_is_one_sentence() -> None:
     said: list[str] = []
     lost: dict[str, tuple[str, float]] = {"old": ("host-z", 4.0)}
-    watch = Watch(said.append, 1, lambda: lost, lambda: {"a": {"CPU": 4.0}, "b": {"CPU": 2.0}})
+    having = {"a": {"CPU": 4.0}, "b": {"CPU": 2.0}}
+    watch = Watch(lambda event: said.append(event.detail), 1, lambda: lost, lambda: having)
     watch.look(9, now=True)
     lost["b"] = ("host-b", 0.0)
     watch.look(9)  # too early
