@@ -184,7 +184,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
-_SQL = """Query the tables of all runs below a folder, where DuckDB is installed (pip install duckdb). Each table is a
+_SQL = """Query the tables of all runs below a folder, where DuckDB is installed (the extra sql). Each table is a
 view with a column output, the folder of its run; matches_named, findings_pictured and classes_diagnosed are joins of
 them.
 

@@ -150,7 +150,7 @@ def _run(options: argparse.Namespace) -> int:
         own_stream("stderr") as stream,
         own_stream("stdout") as output,  # Ray's file takes the usual one
         contextlib.closing(Bar(stream)) as bar,
-        Engine(config.cluster, store, serial=options.serial) as engine,
+        Engine(config.cluster, store, serial=options.serial, note=bar.note) as engine,
     ):
         first = engine.executor(0.0)
         context = Context(

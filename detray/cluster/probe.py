@@ -88,9 +88,10 @@ def _some_files(path: str) -> list[str]:
 @cache
 def versions() -> dict[str, str]:
     """Of what must be the same on all machines."""
-    return {"Python": platform.python_version(), "detray": __version__} | {
-        name: metadata.version(name) for name in ("ray", "pyarrow")
-    }
+    found = {"Python": platform.python_version(), "detray": __version__, "pyarrow": metadata.version("pyarrow")}
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        found["ray"] = metadata.version("ray")
+    return found
 
 
 def check(probe: Probe, executor: Executor | None) -> None:

@@ -39,6 +39,8 @@ DETECTORS: tuple[DetectorKind, ...] = (
         read_prepare=tflite.read_tflite_prepare,
         read_layout=tflite.read_tflite_layout,
         check=tflite.check_tflite,
+        modules=("ai_edge_litert",),
+        read_modules=("ai_edge_litert",),
     ),
     DetectorKind(
         name="keras",
@@ -48,6 +50,7 @@ DETECTORS: tuple[DetectorKind, ...] = (
         read_prepare=keras.read_keras_prepare,
         read_layout=keras.read_keras_layout,
         check=keras.check_keras,
+        read_modules=("keras",),  # whose files h5py reads
     ),
 )
 
@@ -77,6 +80,11 @@ def recognise(path: str) -> tuple[DetectorKind, str] | None:
 def is_trainable(settings: DetectorSettings) -> bool:
     """Whether detray can train what is configured."""
     return not settings.is_precomputed and detector_kind(settings).is_trainable
+
+
+def modules_of(settings: DetectorSettings) -> tuple[str, ...]:
+    """What running the configured detector imports and a plain install leaves out."""
+    return () if settings.is_precomputed else detector_kind(settings).modules
 
 
 def require_trainable(settings: DetectorSettings, what: str) -> None:

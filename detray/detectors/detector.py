@@ -11,6 +11,7 @@ from detray.arrays import Bytes, Floats, Ints, Ints32, Pixels
 from detray.boxes import Reach
 from detray.detectors.io import Layout
 from detray.detectors.settings import DetectorSettings, PredictSettings
+from detray.extras import NETWORK
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ class DetectorKind:
         is_trainable: whether 'detray train' and 'detray tune' make such detectors.
         reach: what a detector that is trained with some settings can see; None where that is not known.
         read_reach: what the model at a path can see, without loading it; None where it does not tell.
+        modules: that ``load`` imports and a plain install leaves out.
+        read_modules: the same of the ``read_`` functions.
         largest_batch: pictures that it takes at once at most; None: any number.
 
     The ``read_`` functions raise `DetrayError` where the path holds no such model.
@@ -155,6 +158,8 @@ class DetectorKind:
     is_trainable: bool = False
     reach: Callable[[DetectorSettings], Reach | None] | None = None
     read_reach: Callable[[DetectorSettings, str], Reach | None] | None = None
+    modules: tuple[str, ...] = NETWORK
+    read_modules: tuple[str, ...] = ()
     largest_batch: int | None = None
 
     def batch_size(self, asked: int) -> int:

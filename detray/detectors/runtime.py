@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from detray.errors import DetrayError
+from detray.extras import NETWORK, require
 
 THREADS = 1
 """Intra-op threads of a process: several processes of one thread beat one of several, and one thread
@@ -17,8 +18,10 @@ def tensorflow() -> tuple[Any, Any]:
     """The modules ``tensorflow`` and ``keras``, imported once and limited to `THREADS`.
 
     Raises:
+        UsageError: one of them is not installed.
         DetrayError: Keras already runs on another backend in this process.
     """
+    require({"the detector": NETWORK})
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with nullcontext() if "tensorflow" in sys.modules else greeting_dropped():

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from detray.extras import is_installed
+
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The entry by which TensorFlow 2 knows its own checkpoints."""
 
@@ -28,8 +30,11 @@ class Checkpoint:
         return tuple(kind for kind, fits in kinds if fits)
 
 
-def read_checkpoint(prefix: str) -> Checkpoint:
-    """Read the index of the checkpoint ``prefix`` (``ckpt-0``, of which ``ckpt-0.index`` is a file)."""
+def read_checkpoint(prefix: str) -> Checkpoint | None:
+    """Read the index of the checkpoint ``prefix`` (``ckpt-0``, of which ``ckpt-0.index`` is a file).
+
+    None: TensorFlow, which would read it, is not installed.
+    """
     place = Path(prefix)
     if place.is_dir():
         return Checkpoint(problem="is a folder; a checkpoint is named without its ending, as in ckpt-0")
@@ -37,6 +42,8 @@ def read_checkpoint(prefix: str) -> Checkpoint:
         return Checkpoint(problem=f"is one of a checkpoint's files; name it without the ending: {place.stem}")
     if not place.with_name(f"{place.name}.index").is_file():
         return Checkpoint(problem="is not there: no file has its name with .index")
+    if not is_installed("tensorflow"):
+        return None
     import tensorflow as tf
 
     try:

@@ -1,7 +1,9 @@
 """The stage ``audit``: what the audit is given of the configuration."""
 
+from collections.abc import Iterator
 from functools import partial
 
+from detray import extras
 from detray.audit.augmented import Augment
 from detray.audit.flow import AuditInputs, audit
 from detray.audit.steps import TRAIN
@@ -18,7 +20,7 @@ from detray.store import absolute
 from detray.verbs.base import Context, StageDefinition
 from detray.verbs.config import Config
 from detray.verbs.pictures import pictured, read_pictures
-from detray.verbs.pipeline import pipeline_inputs, stated_pipeline
+from detray.verbs.pipeline import pipeline_inputs, stated_pipeline, states_checkpoint
 
 
 def run(context: Context, flow: Flow) -> Outcome:
@@ -26,18 +28,32 @@ def run(context: Context, flow: Flow) -> Outcome:
     config = context.config
     facts = (context.store.manifest("ingest") or {}).get("facts", {})
     policy = config.train.augmentation
+    augments = loses_boxes(policy) and extras.is_installed("albumentations")
     inputs = AuditInputs(
         config.name,
         config.audit,
         _label_map(config),
         _reach(config),
-        augment=partial(_augmentation, policy) if loses_boxes(policy) else None,
+        augment=partial(_augmentation, policy) if augments else None,
         formats=facts.get("formats", {}),
         masks=facts.get("masks", {}),
         pictured=pictured(config, flow.data),
         pipeline=stated_pipeline(config),
     )
-    return audit(flow, inputs)
+    outcome = audit(flow, inputs)
+    outcome.notes += _left_out(config)
+    return outcome
+
+
+def _left_out(config: Config) -> Iterator[str]:
+    """What a plain install cannot look at, of what the configuration states."""
+    asked = {
+        "what train.augmentation does to boxes": ("albumentations", loses_boxes(config.train.augmentation)),
+        "the checkpoint of the pipeline.config": ("tensorflow", states_checkpoint(config)),
+    }
+    for what, (module, is_stated) in asked.items():
+        if is_stated and not extras.is_installed(module):
+            yield f"{what} was not looked at: {extras.install([module])}, and then audit with --force"
 
 
 def _augmentation(policy: Policy | AugmentationSettings) -> Augment:

@@ -41,8 +41,9 @@ class StageDefinition:
     reads where they are complete (``stage/table``: that table, where it has rows). ``sections``
     names the configuration sections that its result depends on; ``inputs`` the outside files and
     folders it reads; ``pictures`` the folders of the data set's pictures, if it looks at these;
-    ``gpus``: whether its tasks hold GPUs. ``is_for_people``: no other stage reads its files beside the
-    tables, so a change of these is an edit and no damage. ``then`` says with which command a person goes on.
+    ``gpus``: whether its tasks hold GPUs; ``modules``: what it imports that a plain install leaves out.
+    ``is_for_people``: no other stage reads its files beside the tables, so a change of these is an edit and no
+    damage. ``then`` says with which command a person goes on.
     """
 
     name: str
@@ -56,6 +57,7 @@ class StageDefinition:
     inputs: Callable[[Config], Sequence[str]] = lambda config: ()
     pictures: Callable[[Config], Sequence[str]] = lambda config: ()
     gpus: Callable[[Config], bool] = lambda config: False
+    modules: Callable[[Config], Sequence[str]] = lambda config: ()
     is_for_people: bool = False
     then: Callable[[Config, Outcome], str | None] = lambda config, outcome: None
 

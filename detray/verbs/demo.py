@@ -45,6 +45,7 @@ def run_demo(
         The results of the main run.
     """
     output = context.config.output
+    runner.require_modules(runner.stages_of(context.config), context.config)
     _draw(context, Path(plan.main(output).root), force)
     first = runner.run(context, plan.FIRST, force=force, on_stage=on_stage, on_result=show_stage)
     show(*_planted(context, on_stage))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from detray.detectors import flow as inference
-from detray.detectors.catalogue import detector_kind, is_trainable
+from detray.detectors.catalogue import detector_kind, is_trainable, modules_of
 from detray.diagnose.flow import diagnose
 from detray.diagnose.request import ModelAtHand, Request
 from detray.evaluate.protocol import protocol_of
@@ -74,6 +74,13 @@ def inputs(config: Config) -> tuple[str, ...]:
     return tuple(path for path in read if path is not None)
 
 
+def _modules(config: Config) -> tuple[str, ...]:
+    """The detector is run again where remedies are tried, and else only read."""
+    if config.diagnose.confirm or config.detector.is_precomputed:
+        return modules_of(config.detector)
+    return detector_kind(config.detector).read_modules
+
+
 def _then(config: Config, outcome: Outcome) -> str | None:
     """Tuning, where a remedy is a search and the detector is trained here."""
     trains = config.detector.path is None and is_trainable(config.detector) and "train" in config.dataset.splits
@@ -94,5 +101,6 @@ STAGE = StageDefinition(
     pictures=lambda config: (
         read_pictures(config) if config.diagnose.confirm and not config.detector.is_precomputed else ()
     ),
+    modules=_modules,
     then=_then,
 )

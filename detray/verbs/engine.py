@@ -1,8 +1,10 @@
 """Where a stage runs: in this process while that is sooner than Ray would start, else on Ray."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 
+from detray import extras
 from detray.cluster.settings import ClusterSettings
 from detray.flow.executor import Executor, InProcess, cpus
 from detray.store import Store
@@ -13,6 +15,8 @@ RAY_START = 5.0
 RAY_SHARE = 0.75
 """What a CPU does on Ray of what it does alone in this process: rows cross files, and the driver takes a part.
 Four million annotations take 9.6 s in one process and 12.0 s on Ray with two CPUs, of which 5 are its start."""
+
+INSTALL = extras.install(["ray"])
 
 RAY_LOG = "logs/ray.log"
 """In the output folder: what Ray says of itself."""
@@ -27,14 +31,24 @@ class Engine:
     standard output and error goes to the file `RAY_LOG` of the output folder.
     """
 
-    def __init__(self, settings: ClusterSettings, store: Store, *, serial: bool = False) -> None:
-        """``serial``: never Ray; an address in the settings or ``RAY_ADDRESS``: always."""
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        store: Store,
+        *,
+        serial: bool = False,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """``serial``: never Ray; an address in the settings or ``RAY_ADDRESS``: always; ``note``: for the person who
+        waits."""
         self._settings = settings
         self._store = store
         self._serial = serial
         self._stack = ExitStack()
         self._in_process = InProcess()
         self._ray: Executor | None = None
+        self._note = note
+        self._has_told = False
 
     def __enter__(self) -> "Engine":
         return self
@@ -47,12 +61,17 @@ class Engine:
 
         Args:
             work: what it would take one CPU of this process, s.
+
+        Raises:
+            UsageError: Ray is asked for, and not installed.
         """
         if self._serial:
             return self._in_process
         settings = self._settings
         is_asked = settings.address or os.environ.get("RAY_ADDRESS") or settings.gpus_per_actor
-        if not is_asked and not self._pays(work):
+        if is_asked:
+            extras.require({"cluster.gpus_per_actor" if settings.gpus_per_actor else "--address": ["ray"]})
+        elif not self._pays(work) or not self._has_ray():
             return self._in_process
         if self._ray is None:
             self._ray = self._start()
@@ -62,6 +81,13 @@ class Engine:
         """Whether Ray on the CPUs of this machine would be done sooner."""
         start = RAY_START if self._ray is None else 1.0
         return start + work / max(RAY_SHARE * cpus(), 1.0) < work
+
+    def _has_ray(self) -> bool:
+        """Whether Ray is installed; where it is not, that is said once."""
+        if not extras.is_installed("ray") and not self._has_told:
+            self._note(f"one process does it: Ray, which is worth its start here, is not installed ({INSTALL})")
+            self._has_told = True
+        return extras.is_installed("ray")
 
     def _start(self) -> Executor:
         from detray.cluster.session import ray_session

@@ -6,6 +6,7 @@ from detray.detectors.catalogue import require_trainable
 from detray.detectors.retinanet.pretrained import require_weights
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
+from detray.extras import TRAINING
 from detray.flow.flow import Flow
 from detray.folds.flow import folds
 from detray.folds.steps import FoldsWork
@@ -56,6 +57,7 @@ STAGE = StageDefinition(
     check=check,
     pictures=read_pictures,
     gpus=lambda config: True,
+    modules=lambda config: TRAINING,
     needs=lambda config: ("ingest", "audit"),
     inputs=lambda config: (config.detector.weights,) if config.detector.weights else (),
 )

@@ -67,6 +67,12 @@ def stated_pipeline(config: Config) -> StatedPipeline | None:
     )
 
 
+def states_checkpoint(config: Config) -> bool:
+    """Whether it names a checkpoint that is there."""
+    file = read_stated(config)
+    return file is not None and any(path.place == CHECKPOINT and path.files for path in _found(config, file))
+
+
 def _label_map(path: StatedPath) -> LabelMap | None:
     """The label map that a path leads to, if it is one."""
     if not path.place.endswith(LABEL_MAP) or not path.files:

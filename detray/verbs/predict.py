@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from detray.detectors import flow as inference
-from detray.detectors.catalogue import detector_kind, is_trainable
+from detray.detectors.catalogue import detector_kind, is_trainable, modules_of
 from detray.detectors.readings import require_model, require_runnable
 from detray.detectors.settings import PredictSettings
 from detray.detectors.training.history import TRAIN
@@ -116,6 +116,7 @@ STAGE = StageDefinition(
     check=check,
     pictures=lambda config: () if config.detector.is_precomputed else read_pictures(config),
     gpus=lambda config: not config.detector.is_precomputed,
+    modules=lambda config: modules_of(config.detector),
     needs=_needs,
     inputs=lambda config: tuple(
         path

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from detray import __version__, schema
+from detray import __version__, extras, schema
 from detray.cluster import probe
 from detray.detectors.catalogue import is_trainable
 from detray.errors import DamagedError, DetrayError, UsageError, reason
@@ -129,6 +129,7 @@ class _Line:
 
     def _refuse(self) -> None:
         """Before the first stage starts: what none of those to come could run with."""
+        require_modules([name for name in self._planned if name not in self.results], self.context.config)
         for name in self._planned:
             if name not in self.results:
                 stage = catalogue.definition(name)
@@ -214,6 +215,15 @@ class _Line:
         damage = store.damage(stage.name, files=not stage.is_for_people)
         manifest = store.manifest(stage.name) if damage is None else None
         return fingerprint, manifest if manifest and manifest["fingerprint"] == fingerprint else None, damage
+
+
+def require_modules(stages: Sequence[str], config: Config) -> None:
+    """Refuse stages of which one imports what is not installed.
+
+    Raises:
+        UsageError: naming what, and the command that installs it.
+    """
+    extras.require({name: catalogue.definition(name).modules(config) for name in stages})
 
 
 def _with_needs(names: Sequence[str], config: Config) -> Iterator[str]:

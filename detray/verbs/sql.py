@@ -1,7 +1,6 @@
 """``detray sql``: a query over all runs below a folder, and ``views.sql`` in an output folder."""
 
 import argparse
-import importlib.util
 import json
 from collections.abc import Sequence
 from itertools import count
@@ -10,7 +9,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from detray import schema, views
+from detray import extras, schema, views
 from detray.errors import DetrayError, UsageError
 from detray.store import Store, absolute
 from detray.store.stage import PARTIAL
@@ -38,8 +37,7 @@ def run(options: argparse.Namespace) -> tuple[list[str], list[tuple[Any, ...]]]:
         UsageError: DuckDB is not installed, or there are no results below the folder.
         DetrayError: DuckDB refuses the query.
     """
-    if importlib.util.find_spec("duckdb") is None:
-        raise UsageError("detray sql needs DuckDB: pip install duckdb")
+    extras.require({"detray sql": ["duckdb"]})
     import duckdb
 
     root = absolute(options.output)

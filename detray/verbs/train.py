@@ -17,6 +17,7 @@ from detray.evaluate.kernel import GroundTruth
 from detray.evaluate.scores import class_scores
 from detray.evaluate.settings import EvaluateSettings
 from detray.evaluate.shard.inputs import read_scene
+from detray.extras import TRAINING
 from detray.flow.flow import Flow
 from detray.store import absolute
 from detray.tables import Shard
@@ -73,6 +74,7 @@ STAGE = StageDefinition(
     check=check,
     pictures=read_pictures,
     gpus=lambda config: True,
+    modules=lambda config: TRAINING,
     needs=lambda config: ("ingest",),
     inputs=lambda config: (config.detector.weights,) if config.detector.weights else (),
     then=lambda config, outcome: f"{command('diagnose', config)}: says which classes are weak, why, and what to do",

@@ -10,6 +10,7 @@ from detray.detectors.retinanet.pretrained import require_weights
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
+from detray.extras import SEARCH, TRAINING
 from detray.flow.executor import Executor, InProcess
 from detray.flow.flow import Flow
 from detray.formats.tfrecord.reader import TFRecord
@@ -127,6 +128,7 @@ STAGE = StageDefinition(
     check=check,
     pictures=read_pictures,
     gpus=lambda config: True,
+    modules=lambda config: SEARCH if config.tune.trainer == "command" else (*TRAINING, *SEARCH),
     needs=lambda config: (
         ("ingest", "diagnose") if not config.tune.focus or config.tune.space == "auto" else ("ingest",)
     ),

@@ -1,6 +1,5 @@
 """``detray sql`` and ``views.sql``: all runs below a folder, with joins ready."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from detray import cli, schema
+from detray import cli, extras, schema
 
 
 def detray(*arguments: object) -> int:
@@ -84,9 +83,9 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(
     assert "lists tables and columns" in capsys.readouterr().err
     assert detray("sql", "SELECT 1", "--output", tmp_path / "none") == 2
     assert "no tables of detray" in capsys.readouterr().err
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "is_installed", lambda module: False)
     assert detray("sql", "SELECT 1", "--output", root) == 2
-    assert "pip install duckdb" in capsys.readouterr().err
+    assert "pip install 'detray[sql]'" in capsys.readouterr().err
 
 
 def test_worst_class_of_an_image(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

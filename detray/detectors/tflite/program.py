@@ -13,6 +13,7 @@ from detray.arrays import Floats32
 from detray.detectors.archive import MAX_UNPACKED
 from detray.detectors.runtime import THREADS, greeting_dropped
 from detray.errors import DetrayError, UsageError
+from detray.extras import require
 
 _NEEDS = {
     "edgetpu": "it is compiled for an Edge TPU; name the file that it was compiled from",
@@ -51,8 +52,9 @@ class Program:
         files, and operations that it brings itself are not loaded.
 
         Raises:
-            UsageError: it is damaged, or needs what LiteRT lacks.
+            UsageError: it is damaged, or needs what LiteRT lacks, or that is not installed.
         """
+        require({place: ["ai_edge_litert"]})
         self.place = place
         self._turn = Lock()
         if data[4:8] != b"TFL3":
