@@ -203,7 +203,11 @@ def _class_tables(split: SplitShown) -> list[Table]:
 
 def _images_table(split: SplitShown) -> Table:
     rows = _cells(split.worst, MAX_IMAGES_SHOWN)
-    return Table(f"Worst images of {split.split}", ("image", "boxes", "missed", "false"), rows)
+    return Table(
+        f"Worst images of {split.split} (missed and false from the score of the best F1 of each class)",
+        ("image", "boxes", "missed", "false"),
+        rows,
+    )
 
 
 def _changes_table(splits: Sequence[SplitShown], other: str) -> Table:

@@ -108,7 +108,7 @@ def report(flow: Flow, store: Store, run: str, settings: ReportSettings) -> Outc
     with flow.timed("read tables"):
         content, album = page.collect(store, run, settings.max_pictures)
         review = items.collect(Reader(store), settings.max_review)
-    content["n_review"] = len(review.items)
+    content["n_review"], content["reviewed"] = len(review.items), review.counts
     figures = album.figures
     starts = range(0, len(figures), FIGURES_A_TASK)
     drawn = flow.map(DRAW, None, {f"{start:05d}": figures[start : start + FIGURES_A_TASK] for start in starts})

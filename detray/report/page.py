@@ -39,14 +39,15 @@ def collect(store: Store, run: str, max_pictures: int) -> tuple[Content, Album]:
     sources = Sources(reader, album)
     found = evaluation.evaluations(reader)
     evaluated = []
-    for shown in found[:MAX_EVALUATIONS]:
+    for number, shown in enumerate(found[:MAX_EVALUATIONS]):
+        most = curves.MAX_LATER if number else curves.MAX_CLASSES
         metrics = evaluation.class_metrics(reader, shown)
         evaluated.append(
             {
                 "metrics": evaluation.build(reader, shown, metrics),
                 "diagnosis": diagnosis.build(sources, shown, metrics),
                 "suspects": diagnosis.suspects(sources, shown),
-                "curves": curves.build(reader, shown, metrics),
+                "curves": curves.build(reader, shown, metrics, most),
                 "confusion": confusion.build(reader, shown),
                 "images": images.build(sources, shown, metrics),
             }
@@ -64,6 +65,7 @@ def collect(store: Store, run: str, max_pictures: int) -> tuple[Content, Album]:
         "origin": origin.build(reader),
         "pictures_left_out": album.left_out,
         "n_review": 0,
+        "reviewed": {},
     }
     first = evaluated[0] if evaluated else {"metrics": None, "diagnosis": None}
     content["answer"] = answer.build(reader, first["metrics"], first["diagnosis"], content["findings"])

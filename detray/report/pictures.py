@@ -14,8 +14,8 @@ import pyarrow as pa
 from detray.arrays import Pixels
 from detray.pictures import PictureError, read_picture
 
-MAX_SIDE = 400
-"""Pixels of the longer side of an embedded picture."""
+MAX_SIDE, MAX_WHOLE = 400, 720
+"""Pixels of the longer side of an embedded close-up, and of a whole picture."""
 
 PAGE_BYTES = 16 << 20
 """Bytes of all embedded pictures together; beyond it the boxes are shown without their picture."""
@@ -223,7 +223,11 @@ def _draw_one(figure: Figure) -> dict[str, object]:
     if right <= left or bottom <= top:
         return row | {"problem": "the box lies outside of the picture"}
     place = {"x": float(left), "y": float(top), "width": float(right - left), "height": float(bottom - top)}
-    return row | place | {"jpeg": encode(shrink(picture[top:bottom, left:right], MAX_SIDE))}
+    return (
+        row
+        | place
+        | {"jpeg": encode(shrink(picture[top:bottom, left:right], MAX_WHOLE if figure.focus is None else MAX_SIDE))}
+    )
 
 
 def place(figures: Sequence[Figure], rows: pa.Table) -> dict[int, Drawn]:

@@ -79,8 +79,8 @@ class Browser:
     def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
 
-    def open(self, path: Path) -> None:
-        self.call("Page.navigate", url=path.as_uri())
+    def open(self, path: Path, fragment: str = "") -> None:
+        self.call("Page.navigate", url=path.as_uri() + (f"#{fragment}" if fragment else ""))
         self.wait("document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:

@@ -153,7 +153,13 @@ def write_evaluation(store: Store, annotations: list[Row], names: tuple[str, ...
             metrics.append(row)
             continue
         row |= {"ap": ap, "ap50": min(1, ap * 1.5), "ap75": ap * 0.8, "ar100": ap * 1.1, "ap_low": ap * 0.7}
-        row |= {"ap_high": min(ap * 1.3, 1), "best_f1_threshold": 0.3, "best_f1_precision": 0.8, "best_f1_recall": ap}
+        row |= {
+            "ap_high": min(ap * 1.3, 1),
+            "best_f1_threshold": 0.3,
+            "best_f1": 2 * ap * 0.8 / (ap + 0.8),
+            "best_f1_precision": 0.8,
+            "best_f1_recall": ap,
+        }
         metrics.append(row | {"ece": 0.1})
         for threshold, reach in ((0.5, min(1, ap * 1.5)), (0.75, ap)):
             for recall in np.linspace(0, 1, 101):

@@ -31,7 +31,7 @@ def test_the_answer_stands_first(full: Page) -> None:
 
 def test_every_section_is_there(full: Page) -> None:
     headings = {element.text.split("  ")[0].split("\n")[0].strip() for element in full.all("h2")}
-    for start in ("Diagnosis", "Classes", "Precision and recall", "Confusion", "Worst images", "Suspected labels"):
+    for start in ("Diagnosis", "Classes", "Class by class", "Confusion", "Worst images", "Suspected labels"):
         assert any(heading.startswith(start) for heading in headings), start
     for start in ("Tuning", "Training", "Findings", "Data set", "Where this comes from"):
         assert any(heading.startswith(start) for heading in headings), start

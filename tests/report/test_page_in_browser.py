@@ -1,5 +1,6 @@
 """The page in a browser: at a desk, on a phone, on paper; and its size with many classes."""
 
+import base64
 import json
 import random
 import re
@@ -90,9 +91,65 @@ def test_a_picture_as_large_as_the_screen(full: Page, tmp_path: Path) -> None:
         first = tab.run("viewer.innerText + viewer.querySelector('image')?.getAttribute('href').length")
         tab.press("ArrowRight")
         assert tab.run("viewer.innerText + viewer.querySelector('image')?.getAttribute('href').length") != first
+        tab.press("End")
+        last = tab.run("document.querySelectorAll('svg.picture').length") - 1  # the one in the viewer beside them
+        assert f"({last} of {last};" in tab.run("viewer.innerText")
+        tab.press("ArrowRight")
+        assert f"(1 of {last};" in tab.run("viewer.innerText")
         tab.press("Escape")
         assert not tab.run("viewer.open")
+        tab.run("document.querySelectorAll('svg.picture')[1].dispatchEvent(new MouseEvent('click'))")
+        assert f"(2 of {last};" in tab.run("viewer.innerText")
         assert tab.complaints() == []
+
+
+@in_a_browser
+def test_eighty_classes_are_painted_at_once(many: Path, tmp_path: Path) -> None:
+    paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+    with Browser(tmp_path / "profile") as tab:
+        times = []
+        for _ in range(5):  # other programs run beside this one
+            tab.open(many)
+            tab.wait(f"{paint} > 0")
+            times.append(tab.run(paint))
+        assert min(times) < 500  # ms
+
+
+@in_a_browser
+def test_one_sheet_of_paper(many: Path, full: Page, tmp_path: Path) -> None:
+    (tmp_path / "full.html").write_text(full.html, "utf-8")
+    for place in (many, tmp_path / "full.html"):
+        with Browser(tmp_path / "profile") as tab:
+            tab.open(place)
+            assert pages(tab) > 3  # the sheet, then the rest
+            tab.run("window.print = () => { window.printed = true; }")
+            tab.run("document.getElementById('print-sheet').click()")
+            assert tab.run("window.printed")
+            assert pages(tab) == 1
+            tab.run("dispatchEvent(new Event('afterprint'))")
+            assert pages(tab) > 3
+
+
+def pages(tab: Browser) -> int:
+    """Sheets of paper that printing takes."""
+    pdf = base64.b64decode(tab.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+@in_a_browser
+def test_a_link_to_a_class_that_is_folded_away_unfolds_it(tmp_path: Path) -> None:
+    store = write_all(tmp_path)
+    (weak,) = [row for row in store.read("diagnoses").to_pylist() if row["rank"] == 1]
+    rows = [weak | {"category_id": number, "category_name": f"weak{number}"} for number in range(1, 15)]
+    write_stage(store, "diagnose", {"diagnoses": rows, "label_errors": []})
+    (tmp_path / "full.html").write_text(make_page(store).html, "utf-8")
+    with Browser(tmp_path / "profile") as tab:
+        tab.open(tmp_path / "full.html")
+        folded = "[...document.querySelectorAll('details.diagnosis article')].at(-1)"
+        assert not tab.run(f"{folded}.closest('details').open")
+        tab.run(f"location.hash = {folded}.id")
+        tab.wait(f"{folded}.closest('details').open")
+        tab.wait(f"Math.abs({folded}.getBoundingClientRect().top) < 900")  # it scrolls there
 
 
 def test_the_sheet_says_what_was_wrong_done_gained_and_how_sure_that_is(full: Page) -> None:

@@ -54,7 +54,7 @@ def test_pixels_are_cropped_and_scaled_where_the_view_says(tmp_path: Path) -> No
     drawn = place(figures, draw(figures))
     whole = cv2.imdecode(np.frombuffer(base64.b64decode(drawn[0].uri.partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)
     assert drawn[0].view == drawn[0].place == (0, 0, 600, 400)
-    assert max(whole.shape[:2]) == pictures.MAX_SIDE
+    assert max(whole.shape[:2]) == 600  # no larger than it is, or `pictures.MAX_WHOLE`
     assert whole[10, 10].tolist()[2] > 230
     assert whole[10, -10].max() < 20
     crop = cv2.imdecode(np.frombuffer(base64.b64decode(drawn[1].uri.partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)

@@ -117,6 +117,85 @@ def test_decide_reload_export_clean_and_audit_again(data: Path, tmp_path: Path) 
     assert "out-of-bounds" in rules(again)
 
 
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on pictures that stand there twice: within a split and in two, the same file and nearly."""
+    folder = tmp_path_factory.mktemp("twins")
+    (folder / "pictures").mkdir()
+    rng = np.random.default_rng(0)
+    pixels = {name: rng.integers(0, 255, (6, 8, 3), np.uint8).repeat(20, 0).repeat(20, 1) for name in "abcd"}
+    near = {name: np.clip(pixels[name].astype(int) + 3, 0, 255).astype(np.uint8) for name in "cd"}
+    files = {
+        "train": {"a1": pixels["a"], "a2": pixels["a"], "b": pixels["b"]}
+        | {"c1": pixels["c"], "c2": near["c"], "d1": pixels["d"]},
+        "val": {"b2": pixels["b"], "d2": near["d"]},
+    }
+    for split, pictures in files.items():
+        rows = []
+        for number, (name, picture) in enumerate(pictures.items(), 1):
+            Image.fromarray(picture).save(folder / "pictures" / f"{name}.png")
+            rows.append({"id": number, "file_name": f"{name}.png", "width": 160, "height": 120})
+        boxes = [
+            {"id": 9 * row["id"] + k, "image_id": row["id"], "category_id": 1, "iscrowd": 0, "area": 400}
+            | {"bbox": [10 + 40 * k + 4 * row["id"], 20, 20, 20]}
+            for row in rows
+            for k in range(3)
+        ]
+        coco = {"images": rows, "annotations": boxes, "categories": [{"id": 1, "name": "cat"}]}
+        (folder / f"{split}.json").write_text(json.dumps(coco))
+    options = ["--images", str(folder / "pictures"), "--output", str(folder / "out")]
+    detray("audit", str(folder / "val.json"), "--train", str(folder / "train.json"), *options)
+    detray("report", "--output", str(folder / "out"))
+    return folder / "out"
+
+
+PAIRS = {
+    "exact-duplicate-image": [("a1.png (train)", "a2.png (train)")],
+    "near-duplicate-image": [("c1.png (train)", "c2.png (train)")],
+    "split-leakage": [("b.png (train)", "b2.png (val)"), ("d1.png (train)", "d2.png (val)")],
+    "duplicate-disagreement": [("a1.png (train)", "a2.png (train)"), ("b.png (train)", "b2.png (val)")],
+}
+"""Pairs that each rule shows side by side, among others."""
+
+
+@in_a_browser
+def test_pairs_stand_side_by_side(twins: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path / "profile") as tab:
+        for rule, pairs in PAIRS.items():
+            tab.open(twins / "report" / "index.html")
+            tab.open(twins / "report" / "review.html", f"kind={rule}")
+            assert tab.run("form.kind.value") == rule
+            found = []
+            for place in range(tab.run("shown.length")):
+                tab.run(f"go({place}); open()")
+                captions = tab.run("[...document.querySelectorAll('#stages figcaption')].map(e => e.textContent)")
+                assert tab.run("document.querySelectorAll('#stages figure').length") == 2, rule
+                assert tab.run("document.querySelectorAll('#stages .mark.drawn').length") == 6, rule
+                found.append(tuple(sorted(captions)))
+                tab.press("Escape")
+            for pair in pairs:
+                assert pair in found, rule
+        assert tab.complaints() == []
+
+
+@in_a_browser
+def test_the_report_leads_to_what_is_reviewed_of_a_rule(twins: Path, tmp_path: Path) -> None:
+    with Browser(tmp_path / "profile") as tab:
+        tab.open(twins / "report" / "index.html")
+        tab.resize(390, 800, mobile=True)
+        assert tab.run("document.documentElement.scrollWidth") == 390
+        tab.run("document.querySelector('a[href=\"review.html#kind=split-leakage\"]').click()")
+        tab.wait("typeof shown === 'object' && shown.length > 0")
+        assert tab.run("new Set(shown.map(item => item.kind)).size") == 1
+        assert 0 < tab.run("shown.length") < tab.run("items.length")
+        tab.run("location.hash = 'kind=no-such-rule&score=0.5&__proto__=x'")
+        tab.wait("form.score.value === '0.5'")
+        assert tab.run("form.kind.value") == "split-leakage"  # what is not there changes nothing
+        tab.resize(1440, 900)
+        assert tab.run("scroller.scrollWidth <= scroller.clientWidth")
+        assert tab.complaints() == []
+
+
 def choose(tab: Browser, name: str, value: str) -> None:
     tab.run(f"form['{name}'].value = {json.dumps(value)}; filter(); document.activeElement.blur()")
     assert tab.run(f"form['{name}'].value") == value

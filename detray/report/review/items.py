@@ -1,6 +1,7 @@
 """What there is to review: suspected labels, findings about single boxes and pictures, and missed boxes."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -98,6 +99,11 @@ class Review:
 
     items: list[Item]
     left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Items of each group, and of each rule or kind."""
+        return dict(Counter(word for item in self.items for word in (item.group, item.about.kind)))
 
 
 def collect(reader: Reader, most: int) -> Review:
@@ -365,7 +371,7 @@ def _miss(row: Row, places: _Places) -> Item | None:
         return None
     near = row["other_category_name"]
     beside = f"; the nearest detection is {near} at IoU {row['other_iou']:.2f}" if near and row["other_iou"] else ""
-    message = f"No detection matches this box{beside}"
+    message = f"No detection of its class matches this box at IoU .5, whatever its score{beside}"
     about = _about(row, MISSED, annotation, MENDS[MISSED], picture)
     return Item("miss", about, message, row["category_name"], None, picture, box_of(annotation))
 

@@ -3,9 +3,14 @@
 from typing import Any
 
 from detray.report.reader import Reader
+from detray.report.sections import boxes
 from detray.report.sections.common import Content
 
 MAX_CLASSES = 300
+MAX_DRAWN = 80
+"""Classes whose boxes are drawn."""
+OPEN = 12
+"""Those that are seen at once; the others unfold."""
 
 
 def build(reader: Reader) -> Content | None:
@@ -28,7 +33,25 @@ def build(reader: Reader) -> Content | None:
         "n_classes": len({row["id"] for row in every}),
         "empty": [row["name"] if row["name"] is not None else row["id"] for row in every if row not in classes],
         "left_out": max(len(classes) - MAX_CLASSES, 0),
+        "drawn": _drawn(reader, list(splits), classes),
         "most_boxes": max((n or 0 for row in classes for n in row["n_boxes"].values()), default=0),
+    }
+
+
+def _drawn(reader: Reader, splits: list[str], classes: list[Content]) -> Content | None:
+    """Sizes, places and number of the boxes: of all classes, and of the rarest ones; None without a box."""
+    chosen = [row for row in classes if row["id"] is not None and any(row["n_boxes"].values())][:MAX_DRAWN]
+    if not chosen:
+        return None
+    counts = boxes.count(reader, splits, [row["id"] for row in chosen])
+    every = [row | boxes.plot(counts, place) for place, row in enumerate(chosen)]
+    return {
+        "splits": [split for split, n in zip(splits, counts.images, strict=True) if n.any()][: boxes.MAX_SPLITS],
+        "all": boxes.plot(counts, len(chosen)),
+        "images": boxes.images(counts),
+        "shown": every[:OPEN] if len(every) > 1 else [],
+        "folded": every[OPEN:],
+        "depths": boxes.DEPTHS,
     }
 
 

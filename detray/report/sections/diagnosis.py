@@ -13,6 +13,8 @@ from detray.report.reader import Row
 from detray.report.sections.common import Box, Content, Evaluation, Sources, box_of, label, paths, words
 
 MAX_CLASSES = 40
+OPEN = 12
+"""Classes that are seen at once; the others unfold."""
 EXAMPLES = 3
 """Pictures a class of missed boxes, and as many of false detections."""
 
@@ -61,6 +63,7 @@ def build(sources: Sources, evaluation: Evaluation, metrics: list[Row]) -> Conte
             pictured[class_id]["examples"].append(example)
     return {
         "classes": shown,
+        "open": OPEN,
         "left_out": len(ranked) - len(shown),
         "n_weak": sum(row["is_weak"] for row in ranked),
         "n_unmeasured": len(unmeasured),

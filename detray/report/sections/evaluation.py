@@ -39,6 +39,7 @@ def build(reader: Reader, evaluation: Evaluation, classes: list[Row]) -> Content
         "numbers": numbers,
         "noise": told_noise(reader.rows("drawn_twice"), evaluation.split, [row["metric"] for row in numbers]),
         "classes": [row | {"cause": causes.get(row["category_id"])} for row in measured[:MAX_CLASSES]],
+        "has_causes": any(causes.get(row["category_id"]) for row in measured),
         "has_intervals": any(row["ap_low"] is not None for row in measured),
         "n_measured": sum(row["ap"] is not None for row in classes),
         "left_out": max(len(measured) - MAX_CLASSES, 0),

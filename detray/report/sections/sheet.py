@@ -6,6 +6,8 @@ from detray.report.reader import Reader
 from detray.report.sections.common import Content
 
 MAX_ROWS = 6
+MAX_CLASSES = 14
+"""Classes whose AP is drawn."""
 _DONE = {
     "drop": "dropped",
     "clip": "cut at the picture's edge",
@@ -32,7 +34,17 @@ def build(reader: Reader, content: Content) -> Content:
     return {
         "weak": answer["weak"][:MAX_ROWS],
         "weak_left_out": max(answer["n_weak"] - MAX_ROWS, 0),
-        "rules": answer["worst_rules"][:MAX_ROWS],
+        "rules": [
+            {
+                "rule": rule["rule"],
+                "total": rule["total"],
+                "example": (rule["examples"] + rule["general"])[0]["message"],
+            }
+            for rule in answer["worst_rules"][:MAX_ROWS]
+        ],
+        "suspects": content["evaluated"][0]["suspects"] if content["evaluated"] else None,
+        "classes": _classes(content),
+        "measured": _measured(content),
         "edits": [(_DONE[action], n) for action, n in sorted(edits.items())],
         "sentence": tuning["sentence"] if tuning else None,
         "n_trials": tuning["n_trials"] if tuning else 0,
@@ -43,3 +55,18 @@ def build(reader: Reader, content: Content) -> Content:
         "created": (evaluate.get("created") or "")[:10],
         "noise": content["evaluated"][0]["metrics"]["noise"] if content["evaluated"] else [],
     }
+
+
+def _classes(content: Content) -> list[Content]:
+    """The weakest classes of the first evaluation that were measured."""
+    if not content["evaluated"]:
+        return []
+    return [row for row in content["evaluated"][0]["metrics"]["classes"] if row["ap"] is not None][:MAX_CLASSES]
+
+
+def _measured(content: Content) -> Content | None:
+    """The split that the first evaluation is about, and how much it holds."""
+    if not content["evaluated"] or content["dataset"] is None:
+        return None
+    split = content["evaluated"][0]["metrics"]["evaluation"].split
+    return next((row for row in content["dataset"]["splits"] if row["split"] == split), None)

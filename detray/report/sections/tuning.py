@@ -130,29 +130,33 @@ def training(reader: Reader) -> Content | None:
     totals.sort(key=lambda row: (row["split"], row["epoch"]))
     epochs = plots.Axis(min(row["epoch"] for row in totals), max(row["epoch"] for row in totals))
     losses = plots.around([row["loss"] for row in totals])
-    every = reader.rows("history", pc.field("category_id").is_valid())
+    every = [row for row in reader.rows("history", pc.field("category_id").is_valid()) if row["ap"] is not None]
     aps = plots.around([row["ap"] for row in every])
     kept = next((row["epoch"] for row in [*totals, *every] if row["is_kept"]), None)
     by_split = [(split, list(group)) for split, group in groupby(totals, lambda row: row["split"])]
     return {
-        "losses": [_line(split, rows, "loss", epochs, losses) for split, rows in by_split],
-        "aps": _class_lines(every, epochs, aps),
+        "losses": [_line(split, rows, "loss", (epochs, losses), kept) for split, rows in by_split],
+        "aps": _class_lines(every, (epochs, aps), kept),
+        "n_aps": len({(row["split"], row["category_id"]) for row in every}),
         "loss_axis": losses,
         "ap_axis": aps,
         "kept": None if kept is None else {"epoch": kept, "at": epochs.at(kept)},
-        "epochs": epochs.high,
+        "epochs": epochs,
     }
 
 
-def _class_lines(every: list[Row], epochs: plots.Axis, aps: plots.Axis) -> list[Content]:
+def _class_lines(every: list[Row], axes: tuple[plots.Axis, plots.Axis], kept: int | None) -> list[Content]:
     """AP by epoch, the class that ends lowest first."""
-    rows = [row for row in every if row["ap"] is not None]
-    rows.sort(key=lambda row: (row["split"], row["category_id"], row["epoch"]))
+    rows = sorted(every, key=lambda row: (row["split"], row["category_id"], row["epoch"]))
     groups = [list(group) for _, group in groupby(rows, lambda row: (row["split"], row["category_id"]))]
     groups.sort(key=lambda group: group[-1]["ap"])
-    return [_line(group[0]["category_name"], group, "ap", epochs, aps) for group in groups[:MAX_CURVES]]
+    return [_line(group[0]["category_name"], group, "ap", axes, kept) for group in groups[:MAX_CURVES]]
 
 
-def _line(name: str | None, rows: list[Row], value: str, x: plots.Axis, y: plots.Axis) -> Content:
-    points = plots.polyline([row["epoch"] for row in rows], [row[value] for row in rows], x, y)
-    return {"name": name, "points": points, "last": rows[-1][value]}
+def _line(
+    name: str | None, rows: list[Row], value: str, axes: tuple[plots.Axis, plots.Axis], kept: int | None
+) -> Content:
+    """A line, and its first value and that of the epoch that is kept, or else of the last one."""
+    points = plots.polyline([row["epoch"] for row in rows], [row[value] for row in rows], *axes)
+    told = next((row[value] for row in rows if row["epoch"] == kept), rows[-1][value])
+    return {"name": name, "points": points, "first": rows[0][value], "told": told}

@@ -36,7 +36,8 @@ function look(place) {
   const large = pictures[seen].cloneNode(true);
   large.removeAttribute("tabindex");
   const caption = document.createElement("p");
-  caption.textContent = pictures[seen].closest("figure").querySelector("figcaption")?.innerText ?? "";
+  const words = pictures[seen].closest("figure").querySelector("figcaption")?.innerText ?? "";
+  caption.textContent = `${words} (${seen + 1} of ${pictures.length}; ← and → go on, Esc closes)`;
   viewer.replaceChildren(large, caption);
   if (!viewer.open) viewer.showModal();
 }
@@ -50,6 +51,30 @@ pictures.forEach((picture, place) => {
 viewer?.addEventListener("click", () => viewer.close());
 viewer?.addEventListener("close", () => pictures[seen]?.focus());
 viewer?.addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (step) look(seen + step);
+  const place = { ArrowRight: seen + 1, ArrowLeft: seen - 1, Home: 0, End: pictures.length - 1 }[event.key];
+  if (place === undefined) return;
+  event.preventDefault();
+  look(place);
 });
+
+// What a link names may be folded away, which not every browser undoes.
+function unfold() {
+  const named = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  const folded = named?.closest("details:not([open])");
+  if (!folded) return;
+  folded.open = true;
+  named.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+unfold();
+
+// The sheet alone, on paper or as a PDF; printing from the browser's menu gives the sheet and then the rest.
+const sheet = document.getElementById("print-sheet");
+if (sheet) {
+  sheet.hidden = false;
+  sheet.addEventListener("click", () => {
+    document.documentElement.classList.add("only-sheet");
+    print();
+  });
+  addEventListener("afterprint", () => document.documentElement.classList.remove("only-sheet"));
+}

@@ -104,6 +104,7 @@ function thumbnail(item, picture, isOwn) {
 /* Filter. */
 
 const GROUPS = { suspect: "suspected labels", finding: "findings of the audit", miss: "missed boxes" };
+const FILTERS = { group: "", kind: "", category: "", split: "", state: "", score: "", file: "" };
 const STATES = { all: "all", open: "undecided", accept: "accepted", reject: "rejected", skip: "skipped" };
 let shown = [];
 let current = 0;
@@ -360,5 +361,15 @@ byId("filters").addEventListener("submit", (event) => event.preventDefault());
 scroller.addEventListener("scroll", show, { passive: true });
 addEventListener("resize", layOut);
 
+/** The filter that the address names, as in review.html#group=suspect&category=car. */
+function followAddress() {
+  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+    const field = Object.hasOwn(FILTERS, name) ? form[name] : null;
+    if (field && (field.tagName !== "SELECT" || [...field.options].some((option) => option.value === value))) field.value = value;
+  }
+  filter();
+}
+
 fillSelects();
-filter();
+followAddress();
+addEventListener("hashchange", followAddress);
