@@ -2,7 +2,7 @@
 
 ``python benchmarks/tune.py wins`` (some minutes on one core): how often equal configurations are told apart; with
 ``--real 40`` also by trainings of the small network (hours).
-``python benchmarks/tune.py overhead`` (two minutes, nearly idle): N trials on k slots against N runs one after another.
+``python benchmarks/tune.py overhead`` (ten minutes, nearly idle): N trainings on k slots against N one by one.
 ``python benchmarks/tune.py asha``, ``spaces`` and ``cells BCCD`` train the small network (an hour, a day, an hour):
 asynchronous halving against none; the space that follows from the diagnosis against a fixed one and plain random over
 all levers, with ten planted weaknesses; and BCCD with Platelets thinned to 20 boxes.
@@ -23,6 +23,7 @@ def main() -> None:
     wins.add_argument("--real", type=int, default=0, help="proofs with real trainings")
     overhead = commands.add_parser("overhead")
     overhead.add_argument("--trials", type=int, default=8)
+    overhead.add_argument("--seeds", type=int, default=2, help="of the proof")
     overhead.add_argument("--slots", type=int, default=2)
     overhead.add_argument("--seconds", type=float, default=4.0, help="an epoch, of five")
     overhead.add_argument("--repeats", type=int, default=3)
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, work: Path) -> None:
     elif options.command == "overhead":
         from tuned import overhead
 
-        overhead.report(options.trials, options.slots, options.seconds, options.repeats, work, tell)
+        overhead.report(options.trials, options.seeds, options.slots, options.seconds, options.repeats, work, tell)
     elif options.command == "asha":
         from tuned import asha
 

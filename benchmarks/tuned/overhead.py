@@ -1,4 +1,6 @@
-"""What detray adds to the trainings themselves: N trials on k slots against N runs one after another, divided by k.
+"""What detray adds to the trainings themselves: N on k slots against N runs one after another, divided by k.
+
+N are the trials of a search, and with these those of its proof: baseline and finalist on each fresh seed.
 
 The training is a program that waits, so that the machine's cores are not what is measured: starting it, reading what it
 reports, scoring it and starting the next is. Ray is there before the clock starts, as in a search of hours.
@@ -34,7 +36,9 @@ for epoch in range(1, int(sys.argv[3]) + 1):
 """
 
 
-def report(trials: int, slots: int, seconds: float, repeats: int, work: Path, tell: Callable[[str], None]) -> None:
+def report(
+    trials: int, seeds: int, slots: int, seconds: float, repeats: int, work: Path, tell: Callable[[str], None]
+) -> None:
     """The table of docs/performance.md; ``seconds`` an epoch."""
     bench = Bench(work, work)
     data = drawn(work / "drawn")
@@ -47,17 +51,21 @@ def report(trials: int, slots: int, seconds: float, repeats: int, work: Path, te
     values = [number / 1000 for number in range(1, trials)]
     config |= {"cluster": {"address": "local"}, "train": {"epochs": EPOCHS}}
     config["tune"] = {"trainer": "command", "command": program, "focus": focus, "trials": trials, "search": "grid"}
-    config["tune"] |= {"scheduler": "none", "proof_seeds": 0, "proof_split": "val", "space": {"l2": values}}
+    config["tune"] |= {"scheduler": "none", "proof_seeds": seeds, "proof_split": "val", "space": {"l2": values}}
     place = work / "config.yaml"
     place.write_text(to_yaml(config))
     rows = []
     for number in range(repeats):
-        alone = _alone(argv, case.documents["val"], seconds, work)
-        searched = _searched(place, work / f"out-{number}")
-        rows.append((trials * alone / slots, searched, searched / (trials * alone / slots)))
-    tell(f"| {trials} trainings of {EPOCHS * seconds:g} s, {slots} slots | median of {repeats} (range) |")
+        alone = _alone(argv, case.documents["val"], seconds, work) / slots
+        search, proof = _tuned(place, work / f"out-{number}")
+        whole = trials + 2 * seeds
+        rows.append((alone, search, search / (trials * alone), proof, (search + proof) / (whole * alone)))
+    tell(f"| {trials} trials, proof on {seeds} seeds, {slots} slots | median of {repeats} (range) |")
     tell("|---|---|")
-    names = (f"{trials} alone, one after another, / {slots}, s", "the search on Ray, s", "ratio")
+    names = (
+        *(f"one training alone / {slots}, s", "the search on Ray, s", f"of {trials} alone", "the proof, s"),
+        f"both, of {trials + 2 * seeds} alone",
+    )
     for name, found in zip(names, zip(*rows, strict=True), strict=True):
         tell(f"| {name} | {median(found):.3g} ({min(found):.3g} to {max(found):.3g}) |")
 
@@ -72,10 +80,10 @@ def _alone(argv: list[str], document: dict[str, Any], seconds: float, work: Path
     return perf_counter() - start
 
 
-def _searched(place: Path, out: Path) -> float:
-    """The wall time of a search, as its manifest has it."""
+def _tuned(place: Path, out: Path) -> tuple[float, float]:
+    """The wall times of a search and of its proof, as the manifest has them."""
     argv = [sys.executable, "-m", "detray", "tune", "--config", str(place), "--output", str(out)]
     with out.with_suffix(".log").open("w") as stream:
         run(argv, stdout=stream, stderr=stream, check=True)
-    manifest = Store(str(out)).manifest("tune") or {}
-    return float(manifest["seconds"]["search"])
+    seconds = (Store(str(out)).manifest("tune") or {})["seconds"]
+    return float(seconds["search"]), float(seconds.get("prove", 0.0))

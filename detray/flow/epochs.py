@@ -33,6 +33,7 @@ class Epochs:
         progress: who is told.
         seen: called with each epoch, by the name of its training, those that were there before too.
         ended: whether a training, by name, has come to its end, maybe before its last epoch.
+        tells_before: epochs that were there before are told, too.
     """
 
     runs: Mapping[str, Workspace]
@@ -41,13 +42,14 @@ class Epochs:
     progress: Progress
     ended: Callable[[str], bool] = lambda name: False
     seen: Callable[[str, bytes], None] = lambda name, content: None
+    tells_before: bool = False
     _seen: dict[str, int] = field(default_factory=dict)
     _last: dict[str, bytes] = field(default_factory=dict)
     _pace: Pace = field(default_factory=Pace)
     _over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Epochs":
-        self._look(tell=False)
+        self._look(tell=self.tells_before)
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self

@@ -41,6 +41,12 @@ def finals(search: Search) -> dict[str, Trial]:
     return {trial.trial_id: trial for trial in found}
 
 
+def baseline_finals(search: Search) -> dict[str, Trial]:
+    """Those of the baseline, which are the same whoever the finalists are."""
+    found = [_again(search.baseline, seed) for seed in fresh_seeds(search)]
+    return {trial.trial_id: trial for trial in found}
+
+
 def _again(trial: Trial, seed: int) -> Trial:
     trial_id = f"proof-{trial.trial_id.removeprefix('search-')}-seed-{seed}"
     return Trial(trial_id, "proof", msgspec.structs.replace(trial.settings, seed=seed), trial.detector, own=trial.own)

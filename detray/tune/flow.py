@@ -1,7 +1,6 @@
 """``detray tune``: search the train settings for the focus classes, and prove the gain on fresh seeds."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,16 +8,15 @@ from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSe
 from detray.detectors.training.events import event_file
 from detray.detectors.training.history import EVENTS
 from detray.errors import DetrayError, UsageError
-from detray.flow.epochs import Epochs
 from detray.flow.flow import Flow
 from detray.flow.outcome import Outcome
-from detray.flow.step import NoFacts, Output, Resources, Step
+from detray.flow.step import NoFacts, Output, Step
 from detray.pipeline.read import PipelineFile
 from detray.tune import live, rows, summary
 from detray.tune.auto import Auto, Grounds, auto_space, read_remedies
 from detray.tune.bench import Bench
-from detray.tune.board import Board
-from detray.tune.finals import Candidate, best_candidate, finals
+from detray.tune.course import Course
+from detray.tune.finals import Candidate, best_candidate
 from detray.tune.focus import find_focus, read_classes
 from detray.tune.proof_stage import ProofStage, proof_stage, require_boxes
 from detray.tune.search import Search
@@ -26,7 +24,8 @@ from detray.tune.settings import TuneSettings
 from detray.tune.space import Space, require_settable, require_whole_grid, search_space
 from detray.tune.survey import survey
 from detray.tune.trainer import Preparation, TrainerKind
-from detray.tune.trial import LOG, End, Trial, described, epochs, place, read_model, run_trial
+from detray.tune.trial import LOG, End, Trial, epochs, place, read_model
+from detray.tune.watch import Watch
 from detray.tune.winner import as_pipeline, changes, sentence
 
 BEST = "best"
@@ -36,8 +35,8 @@ LOGS = "logs"
 
 NOT_TUNED = "no class to tune: tune.focus is empty, and diagnose found no weak class that has an AP in the split val"
 
-RunSearch = Callable[[Search, Callable[[], None]], None]
-"""Runs every trial of a search to its end, and calls the second argument after each."""
+RunTrials = Callable[[Course, Callable[[], None]], None]
+"""Runs every training of a course to its end, and calls the second argument after each."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,6 @@ class Finish:
     pipeline: str | None
 
 
-def prove(bench: Bench, trial: Trial) -> Output[End]:
-    """Train a finalist, or the baseline, on a fresh seed."""
-    return Output(run_trial(bench, trial))
-
-
 def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
     """The tables, and the best trial's model and configuration."""
     ends = [*task.search.ends.values(), *task.proofs]
@@ -100,16 +94,10 @@ def finish(bench: Bench, task: Finish) -> Output[NoFacts]:
     )
 
 
-def _same(bench: Bench) -> Bench:
-    """Kept in a worker, so that pictures and truth are read once."""
-    return bench
-
-
-PROVE = Step[Bench, Trial, End]("prove", prove, End, setup=_same)
 FINISH = Step[Bench, Finish, NoFacts]("results", finish, NoFacts)
 
 
-def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
+def tune(flow: Flow, request: Request, run_trials: RunTrials) -> Outcome:
     """Search around the train settings, prove the best trials on fresh seeds, and keep what is proven to gain.
 
     Raises:
@@ -132,17 +120,13 @@ def tune(flow: Flow, request: Request, run_search: RunSearch) -> Outcome:
         *(request.trainer.cpus, request.trainer.gpus),
     )
     search = Search(bench, space, request.tune)
-    flow.progress.step("search", search.size)
-    flow.progress.advance(0)
+    course = Course(search)
     search.budget.begin()
-    board = Board(search, lambda: {trial.trial_id: trial for trial in search.trials})
-    with flow.timed("search"), _told(flow, board), _epochs(flow, board, search.ids):
-        run_search(search, flow.progress.advance)
+    with Watch(flow, course) as watch:
+        run_trials(course, watch.ended)
     if (end := search.ends[search.baseline.trial_id]).status != "completed":
         raise DetrayError(f"the baseline, the configuration as given, could not be trained: {end.error}")
-    proven = finals(search)
-    with _told(flow, board := Board(search, lambda: proven)), _epochs(flow, board, proven):
-        proofs = flow.map(PROVE, bench, proven, resources=Resources(bench.cpus, bench.gpus)).facts
+    proofs = [course.ends[trial_id] for trial_id in course.proofs]
     candidate = best_candidate(search, {end.trial.trial_id: end for end in proofs})
     return _concluded(flow, request, search, proofs, candidate, stage, dict(ready.counts), told)
 
@@ -212,29 +196,3 @@ def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Spac
     if request.tune.search == "grid":
         require_whole_grid(space, request.tune.trials)
     return space, auto
-
-
-@contextmanager
-def _told(flow: Flow, board: Board) -> Iterator[None]:
-    """Who interrupts is told all that is known by then."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        for line in board.lines():
-            flow.note(line)
-        flow.note("all this is kept, and the same command goes on from there")
-        raise
-
-
-def _epochs(flow: Flow, board: Board, trials: Iterable[str]) -> Epochs:
-    """Tells each epoch of some trials, and shows what is known of all."""
-    search = board.search
-    bench = search.bench
-
-    def seen(trial_id: str, content: bytes) -> None:
-        board.take(trial_id, content)
-        flow.progress.show(board.table())
-
-    runs = {trial: bench.workspace.below(trial) for trial in trials}
-    epochs = search.space.baseline.epochs
-    return Epochs(runs, epochs, partial(described, bench), flow.progress, search.ends.__contains__, seen)

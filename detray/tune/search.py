@@ -136,14 +136,16 @@ class Search:
         return [f"search-{number:04d}" for number in range(self.size)]
 
     def next(self) -> Trial | None:
-        """The next trial; None after the last, or after the end of the budget."""
+        """The next trial; None after the last, or where the budget lets none begin."""
         number = len(self.trials)
-        if number >= self.size or self.budget.is_over:
+        if number >= self.size:
             return None
         trial_id = self.ids[number]
         workspace = self.bench.workspace.below(trial_id)
         choice = workspace.read_json(CHOICE, Choice)
         if choice is None:
+            if self.budget.is_over:
+                return None
             choice = self._propose()
             workspace.write_json(CHOICE, choice)
         self.choices.append(choice)

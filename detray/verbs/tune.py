@@ -21,7 +21,7 @@ from detray.tune.command.exported import Runner
 from detray.tune.command.kind import CommandKind, read_configuration, require_runnable
 from detray.tune.command.settings import CommandSettings
 from detray.tune.command.trainer import DETECTIONS
-from detray.tune.flow import BEST, Request, RunSearch, tune
+from detray.tune.flow import BEST, Request, RunTrials, tune
 from detray.tune.proof_stage import TEST
 from detray.tune.retinanet import RetinaNetKind
 from detray.tune.trainer import TrainerKind
@@ -47,14 +47,14 @@ def check(context: Context) -> None:
 
 
 def run(context: Context, flow: Flow) -> Outcome:
-    """Hand the flow who trains, and the search that fits where it runs."""
+    """Hand the flow who trains, and the run that fits where it is."""
     config = context.config
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
     request = Request(
         *(config.name, config.detector, config.predict, config.train, config.tune, _trainer(context, flow), configure),
         pipeline=read_stated(config) if config.tune.trainer == "retinanet" else None,
     )
-    return tune(flow, request, _searcher(context.executor))
+    return tune(flow, request, _runner(context.executor))
 
 
 def _trainer(context: Context, flow: Flow) -> TrainerKind:
@@ -75,12 +75,12 @@ def _placed(config: Config) -> CommandSettings:
     return replace(command, folder=absolute(command.folder), config=command.config and absolute(command.config))
 
 
-def _searcher(executor: Executor) -> RunSearch:
+def _runner(executor: Executor) -> RunTrials:
     if isinstance(executor, InProcess):
-        return serial.run_search
+        return serial.run_trials
     from detray.cluster import tuning  # Tune is slow to import
 
-    return partial(tuning.run_search, workers=executor.workers)
+    return partial(tuning.run_trials, workers=executor.workers)
 
 
 def _configuration(

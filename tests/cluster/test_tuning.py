@@ -20,6 +20,7 @@ from detray.flow.workspace import Workspace
 from detray.settings import convert
 from detray.store import Store
 from detray.tune.bench import Bench
+from detray.tune.course import Course
 from detray.tune.retinanet import RetinaNetTrainer
 from detray.tune.search import Search
 from detray.tune.settings import TuneSettings
@@ -90,11 +91,15 @@ def ends(search: Search) -> dict[float, End]:
 def test_processes_that_die_and_trials_that_are_weak(tmp_path: Path, played: None) -> None:
     from detray.cluster import tuning
 
-    search = make_search(tmp_path)
+    search = make_search(tmp_path, {"proof_seeds": 1})
     seen: list[int] = []
-    tuning.run_search(search, lambda: seen.append(1), workers=1)
+    course = Course(search)
+    tuning.run_trials(course, lambda: seen.append(1), workers=1)
     found = ends(search)
-    assert len(seen) == len(found) == 5
+    assert len(found) == 5
+    assert len(seen) == 7
+    proven = {name: (end.status, end.epochs) for name, end in course.ends.items()}
+    assert proven == {f"proof-{number}-seed-1": ("completed", EPOCHS) for number in ("0000", "0001")}
     assert found[2.0].status == found[1.0].status == "completed"
     assert found[3.0].status == "stopped"
     assert found[3.0].epochs == 2
@@ -112,8 +117,8 @@ def test_the_budget_and_the_median(tmp_path: Path, played: None) -> None:
     from detray.cluster import tuning
 
     (tmp_path / "died-4.0").touch()
-    search = make_search(tmp_path, {"scheduler": "median", "max_epochs": 2 * EPOCHS + 2})
-    tuning.run_search(search, lambda: None, workers=1)
+    search = make_search(tmp_path, {"scheduler": "median", "max_epochs": 2 * EPOCHS + 2, "proof_seeds": 0})
+    tuning.run_trials(Course(search), lambda: None, workers=1)
     found = ends(search)
     assert {gamma: (end.status, end.epochs) for gamma, end in found.items()} == {
         2.0: ("completed", EPOCHS),
@@ -137,7 +142,7 @@ def test_schedulers_stop_what_is_behind_and_never_the_baseline(tmp_path: Path) -
 
     def stopped(scheduler: str) -> list[float]:
         search = make_search(tmp_path / scheduler, {"scheduler": scheduler})
-        found = tuning._scheduler(search)
+        found = tuning._scheduler(Course(search), {})
         found.set_search_properties(tuning.METRIC, "max")
         ended = []
         while (trial := search.next()) is not None:
