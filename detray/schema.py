@@ -666,6 +666,8 @@ _TABLES = (
             _number("cost_share", "Share of the tuning's wall time", "0 to 1"),
             _number("objective", "Mean AP of the focus classes at kept_epoch, less the guard's penalty"),
             _number("last_objective", "The same after the last epoch"),
+            _number("inference_ms", "Inference of a picture; NULL but of a search with tune.objective ap_time", "ms"),
+            _flag("is_on_front", "No other trial is better and faster; NULL where none is timed"),
             _flag("is_baseline", "The configuration as given", required=True),
             _flag("is_best", "The winner", required=True),
             _text("error", "Why it failed"),

@@ -117,7 +117,7 @@ def tune(flow: Flow, request: Request, run_trials: RunTrials) -> Outcome:
     require_boxes(focus, classes.all, ready.found, stage)
     bench = Bench(
         *(request.run, ready.trainer, classes.all, focus, ready.truth, ready.proof_truth, flow.workspace("trials")),
-        *(request.trainer.cpus, request.trainer.gpus),
+        *(request.trainer.cpus, request.trainer.gpus, request.tune.objective == "ap_time"),
     )
     search = Search(bench, space, request.tune)
     course = Course(search)
@@ -164,7 +164,7 @@ def _concluded(
         seeds={"search": request.tune.seed, "train": request.train.seed},
         summary=summary.summary(search, candidate),
         notes=[
-            *(*summary.space_notes(told), *stage.notes, *summary.budget_notes(search)),
+            *(*summary.space_notes(told), *stage.notes, *summary.budget_notes(search), *summary.front_notes(search)),
             *(sentence(search, candidate, stage.name), *lines),
         ],
     )
@@ -193,6 +193,10 @@ def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Spac
         else search_space(request.tune, request.train, tuple(focus), request.detector, own=trainer.own)
     )
     require_settable(space, trainer.refusal)
+    if request.tune.objective == "ap_time" and len(space.detectors) < 2:
+        raise UsageError(
+            "tune.objective is ap_time, and tune.space varies nothing of the detector; add a detector.NAME"
+        )
     if request.tune.search == "grid":
         require_whole_grid(space, request.tune.trials)
     return space, auto

@@ -39,6 +39,9 @@ class Trained:
     def files(self) -> Mapping[str, bytes]:
         return self.model.files()
 
+    def milliseconds(self) -> float | None:
+        return self.model.milliseconds()
+
     def proven(self) -> tuple[pa.Table, Ints]:
         if self.unseen is None:
             raise TypeError("only the training of a proof is judged on unseen pictures")

@@ -24,6 +24,7 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
     """The table trials: those of the search, then the finals, whose ends are given."""
     ends = [*(search.ends[trial.trial_id] for trial in search.trials), *finals]
     total = sum(end.last.seconds for end in ends) or 1.0
+    front = search.front()
     scores = {trial.trial_id: search.objective(trial) for trial in search.trials}
     rows: list[dict[str, object]] = [
         {
@@ -46,6 +47,8 @@ def trials(search: Search, finals: Sequence[End], best: Trial) -> pa.Table:
             "cost_share": end.last.seconds / total,
             "objective": scores.get(end.trial.trial_id),
             "last_objective": search.last_objective(end.trial) if end.trial.phase == "search" else None,
+            "inference_ms": end.milliseconds,
+            "is_on_front": end.trial in front if search.bench.is_timed and end.trial.phase == "search" else None,
             "is_baseline": end.trial.trial_id == search.baseline.trial_id,
             "is_best": end.trial.trial_id == best.trial_id,
             "error": end.error,

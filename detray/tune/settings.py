@@ -98,6 +98,20 @@ class TuneSettings(Section, frozen=True):
             " middle of the others; with --serial nothing does"
         ),
     ] = "asha"
+    objective: Annotated[
+        Literal["ap", "ap_time"],
+        Meta(
+            description="what the search is for: the focus classes' AP; or that against the time of inference, where"
+            " tune.space varies the detector: optuna seeks both, and the trials that none beats in both are told"
+        ),
+    ] = "ap"
+    max_ms: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(
+            description="milliseconds of inference a picture above which no trial is a finalist, with objective"
+            " ap_time; null: any"
+        ),
+    ] = None
     space: Annotated[
         Literal["auto"] | dict[str, list[Any] | Axis],
         Meta(
@@ -121,6 +135,10 @@ class TuneSettings(Section, frozen=True):
     seed: Annotated[int, Meta(ge=0, lt=2**31, description="of the search")] = 0
 
     def __post_init__(self) -> None:
+        if self.max_ms is not None and self.objective == "ap":
+            raise ValueError("max_ms is stated, and inference is timed with objective ap_time alone")
+        if self.objective == "ap_time" and self.trainer == "command":
+            raise ValueError("objective ap_time times detray's own networks, and trainer is command; set it to ap")
         known: list[str] = []
         space = self.space if isinstance(self.space, dict) else {}
         for name, axis in space.items():

@@ -35,6 +35,20 @@ def budget_notes(search: Search) -> list[str]:
     return [f"the search ended after {ran} of {search.size} trials: {end}"] if end and is_cut else []
 
 
+def front_notes(search: Search) -> list[str]:
+    """Which trials no other beats in AP and time both, and whom the time allowed leaves out; nothing where none was
+    timed."""
+    if not search.bench.is_timed:
+        return []
+    told = [
+        f"{trial.trial_id} {search.objective(trial) or 0.0:.3f} in {search.milliseconds(trial) or 0.0:.3g} ms"
+        for trial in search.front()
+    ]
+    most = search.settings.max_ms
+    rule = "the winner is sought by objective alone" if most is None else f"finalists take at most {most:g} ms"
+    return [f"no other trial is better and faster (objective, inference a picture): {', '.join(told)}; {rule}"]
+
+
 def summary(search: Search, candidate: Candidate | None) -> list[Table]:
     """The trials, and what the finalist changed of each class."""
     return [trials_table(search), *([classes_table(search.bench, candidate)] if candidate is not None else [])]
@@ -54,9 +68,11 @@ def trials_table(search: Search) -> Table:
                 end.kept_epoch,
                 end.epochs,
                 end.status,
+                *([end.milliseconds] if search.bench.is_timed else []),
             ]
         )
-    return Table("trials of the search", ("trial", "changed", "objective", "best epoch", "epochs", "status"), shown)
+    columns = ("trial", "changed", "objective", "best epoch", "epochs", "status")
+    return Table("trials of the search", (*columns, *(["ms a picture"] if search.bench.is_timed else [])), shown)
 
 
 def classes_table(bench: Bench, candidate: Candidate) -> Table:

@@ -47,6 +47,10 @@ class Model(Protocol):
         """The model's files by name."""
         ...
 
+    def milliseconds(self) -> float | None:
+        """What inference takes a picture; None where nobody knows."""
+        ...
+
     def proven(self) -> tuple[pa.Table, Ints]:
         """The detections on what finalists are judged on, and the ids of its pictures; of a proof's training only."""
         ...

@@ -83,7 +83,8 @@ class Judgement(msgspec.Struct, frozen=True):
 
 class End(msgspec.Struct, frozen=True):
     """What a trial came to: how many epochs are whole, the last of these, and the one that it is, whose weights the
-    training keeps; number 0 and `NO_EPOCH` where there was none."""
+    training keeps; number 0 and `NO_EPOCH` where there was none. ``milliseconds`` are of inference a picture, where it
+    was timed."""
 
     trial: Trial
     status: Status
@@ -94,6 +95,7 @@ class End(msgspec.Struct, frozen=True):
     gpu_seconds: float
     error: str | None
     judgement: Judgement | None = None
+    milliseconds: float | None = None
 
 
 def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, seconds: True) -> End:
@@ -119,10 +121,11 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, sec
             raise _Stopped
         return goodness(bench, trial, epoch)
 
-    judgement = None
+    judgement = milliseconds = None
     try:
         model = bench.trainer.train(trial, workspace, on_epoch)
         if trial.phase == "search":
+            milliseconds = model.milliseconds() if bench.is_timed else None
             _keep(model, workspace)
         else:
             judgement = _judged(bench, model)
@@ -134,7 +137,7 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, sec
         return conclude(bench, trial, "failed", error=str(error))
     except Exception as error:  # whatever it was, the other trials go on
         return conclude(bench, trial, "failed", error=f"{type(error).__name__}: {str(error).strip()[:500]}")
-    return conclude(bench, trial, "completed", judgement=judgement)
+    return conclude(bench, trial, "completed", judgement=judgement, milliseconds=milliseconds)
 
 
 class _Stopped(Exception):
@@ -203,13 +206,19 @@ def _scored(bench: Bench, result: Reported, seconds: float) -> Epoch:
 
 
 def conclude(
-    bench: Bench, trial: Trial, status: Status, error: str | None = None, judgement: Judgement | None = None
+    bench: Bench,
+    trial: Trial,
+    status: Status,
+    error: str | None = None,
+    judgement: Judgement | None = None,
+    milliseconds: float | None = None,
 ) -> End:
     """Write the trial's end."""
     whole = epochs(bench, trial)
     number = kept_among(bench, trial, whole)
     last, kept = (whole[-1], whole[number - 1]) if whole else (NO_EPOCH, NO_EPOCH)
-    end = End(trial, status, len(whole), last, number, kept, bench.gpus * last.seconds, error, judgement)
+    seconds = bench.gpus * last.seconds
+    end = End(trial, status, len(whole), last, number, kept, seconds, error, judgement, milliseconds)
     workspace = place(bench, trial)
     with suppress(OSError):  # a process that was told to stop may still write there; the folder goes with the commit
         workspace.below(CHECKPOINT).clear()

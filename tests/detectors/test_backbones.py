@@ -109,6 +109,13 @@ def test_a_saved_model_is_whole(tmp_path: Path) -> None:
     np.testing.assert_allclose(alone(batch)["boxes"], model.network(batch)["boxes"], atol=1e-5)
 
 
+def test_a_larger_input_takes_longer() -> None:
+    predict = PredictSettings(batch_size=2)
+    sizes = [replace(DETECTOR, input_height=side, input_width=side) for side in (64, 256)]
+    small, large = (RetinaNet(build_network(one, 2), CLASSES, one, predict, (), 0).milliseconds() for one in sizes)
+    assert 0 < 2 * small < large
+
+
 def _without_names(source: Path, target: Path) -> None:
     """The same file as Keras before 3.10 wrote it."""
     target.write_bytes(source.read_bytes())

@@ -54,6 +54,21 @@ def test_optuna_learns_and_random_does_not() -> None:
     assert good["optuna"] >= 8
 
 
+def test_two_objectives_are_sought_both() -> None:
+    """The higher a gamma the higher AP, the deeper it is frozen the longer it takes: of the last of many proposals
+    those without the latter are more than the ten in sixty of chance, and one objective alone does not care."""
+    space = Space(TrainSettings(), {"learning_rate": tuple(range(1, 11)), "freeze_units": tuple(range(6))})
+    fast = Counter[bool]()
+    for is_timed in (True, False):
+        history: list[Attempt] = []
+        for _ in range(40):
+            choice = propose(space, history, "optuna", 0, is_timed=is_timed)
+            history.append(Attempt(choice, float(choice["learning_rate"]), float(choice["freeze_units"])))
+        fast[is_timed] = sum(attempt.choice["freeze_units"] == 0 for attempt in history[15:])
+    assert fast[True] > fast[False]
+    assert fast[True] >= 6
+
+
 @pytest.mark.parametrize("kind", ["optuna", "random"])
 def test_numbers_of_ranges_and_what_waits_for_another(kind: str) -> None:
     space = Space(

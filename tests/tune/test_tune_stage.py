@@ -77,14 +77,16 @@ class Played:
             self.proven.append(data.image_ids.tolist())
             return self._detections(data, settings, ids, best)
 
-        return Learned(PlayedModel(detect, best), best, epoch)
+        return Learned(PlayedModel(detect, best, data.images.shape[1] / 16), best, epoch)
 
     def _detections(self, data: TrainingData, settings: TrainSettings, ids: list[int], epoch: int) -> pa.Table:
         random = np.random.default_rng((settings.seed, epoch))
         wanted = np.array([self.sharpness(settings, label) for label in range(len(ids))])
         wanted = wanted - self.wanes * abs(epoch - 2)
         error = 4 * (1 - wanted[data.labels])[:, None] * random.uniform(0.9, 1.1, (len(data.labels), 1))
-        boxes = np.concatenate([data.boxes[:, :2], data.boxes[:, 2:] - data.boxes[:, :2] + error], axis=1)
+        height, width = data.images.shape[1:3]
+        corners = data.boxes * (data.sizes[:1] / (width, height))[:, [0, 1, 0, 1]]  # all pictures are of one size
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2] + error], axis=1)
         return pa.table(
             {
                 "image_id": np.repeat(data.image_ids, np.diff(data.offsets)),
@@ -102,9 +104,13 @@ class PlayedModel:
 
     detect: Callable[[TrainingData], pa.Table]
     epoch: int
+    time: float
 
     def files(self) -> dict[str, bytes]:
         return {"model.keras": f"epoch {self.epoch}".encode(), "model.json": b"{}"}
+
+    def milliseconds(self) -> float:
+        return self.time
 
 
 def sharp(settings: TrainSettings, label: int) -> float:
@@ -506,6 +512,43 @@ def test_a_grid_is_gone_through_or_refused(store: Store, config: Config, play: C
     assert [(change.get("focal_gamma"), change.get("l2")) for change in changes] == [
         *((None, None), (1.0, None), (1.0, 0.1), (3.0, None), (3.0, 0.1)),
     ]
+
+
+def test_ap_is_sought_against_the_time_of_inference(store: Store, config: Config, play: Callable[..., Played]) -> None:
+    """A larger input finds more and takes longer; above six milliseconds no trial wins."""
+
+    def play_sizes(settings: TrainSettings, label: int) -> float:
+        return 0.1 + (0.1 if "blue" in settings.oversample else 0.0) + played.sizes[-1][0][0] / 400
+
+    played = play(play_sizes)
+    space = {"oversample": [{}, {"blue": 2}], "detector.input_height": [64, 96, 128]}
+    grid = {"search": "grid", "space": space, "trials": 20, "proof_seeds": 2, "objective": "ap_time", "max_ms": 6.0}
+    outcome = tune(store, config, tune=grid)
+    rows = [row for row in store.read("trials").to_pylist() if row["phase"] == "search"]
+    assert {row["inference_ms"] for row in rows} == {4.0, 6.0, 8.0}
+    front = [row for row in rows if row["is_on_front"]]
+    assert sorted(row["inference_ms"] for row in front) == sorted({row["inference_ms"] for row in front})
+    for row in rows:
+        beaten = [
+            other
+            for other in rows
+            if other["objective"] >= row["objective"] and other["inference_ms"] <= row["inference_ms"]
+            if (other["objective"], other["inference_ms"]) != (row["objective"], row["inference_ms"])
+        ]
+        assert row["is_on_front"] == (not beaten)
+    allowed = [row for row in rows if row["inference_ms"] <= 6.0 and not row["is_baseline"]]
+    best = max(allowed, key=lambda row: row["objective"])
+    assert max(rows, key=lambda row: row["objective"])["inference_ms"] == 8.0
+    proven = {row["trial_id"].split("-")[1] for row in store.read("trials").to_pylist() if row["phase"] == "proof"}
+    assert proven == {"0000", best["trial_id"].removeprefix("search-")}
+    (told,) = [note for note in outcome.notes if "better and faster" in note]
+    assert f"{front[0]['trial_id']} " in told
+    assert "finalists take at most 6 ms" in told
+    with pytest.raises(UsageError, match=r"varies nothing of the detector"):
+        tune(store, config, tune={"objective": "ap_time"})
+    for refused in ({"max_ms": 5.0}, {"objective": "ap_time", "trainer": "command"}):
+        with pytest.raises(UsageError, match=r"inference is timed with|times detray's own"):
+            tune(store, config, tune=refused)
 
 
 def test_nothing_diagnosed_is_said(store: Store, config: Config) -> None:

@@ -58,6 +58,9 @@ class Kept:
     def files(self) -> Mapping[str, bytes]:
         return self.found
 
+    def milliseconds(self) -> float | None:
+        return None
+
     def proven(self) -> tuple[pa.Table, Ints]:
         if self.proof is None:
             raise TypeError("only the training of a proof is judged on unseen pictures")
