@@ -299,4 +299,10 @@ def write_tuning(store: Store, names: tuple[str, ...]) -> None:
         | {"is_kept": epoch == 7}
         for epoch in range(1, 9)
     ]
+    history += [
+        {"epoch": epoch, "split": "val", "category_id": number, "category_name": name, "is_kept": epoch == 7}
+        | {"ap": 0.02 * epoch * number, "ap50": 0.03 * epoch * number}
+        for epoch in range(1, 9)
+        for number, name in enumerate(names, 1)
+    ]
     write_stage(store, "train", {"history": history})

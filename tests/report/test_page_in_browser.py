@@ -13,6 +13,7 @@ from report_page import Page, make_page
 from report_sample import write_all, write_stage
 
 from detray import cli
+from detray.demo.shapes import CLASSES
 
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -184,5 +185,13 @@ def test_no_interval_is_empty(tmp_path: Path) -> None:
     assert "interval</span>" not in html
 
 
-def test_the_epoch_that_is_kept_stands_at_the_curves(full: Page) -> None:
-    assert "epoch 7, whose weights the model has" in full.html
+def test_the_epoch_that_is_kept_stands_at_the_curves(full: Page, tmp_path: Path) -> None:
+    section = " ".join(full.one("section", id="training").text.split())
+    assert "epoch 7, whose weights the model has" in section
+    assert "Loss: train 3.00 to 0.43" in section  # of the epoch that is kept
+    assert f"AP of 5 classes, those that end lowest: {CLASSES[0]} 0.140" in section
+    store = write_all(tmp_path)
+    rows = [row for row in store.read("history").to_pylist() if (row["category_id"] or 0) < 3]
+    write_stage(store, "train", {"history": rows})
+    section = " ".join(make_page(store).one("section", id="training").text.split())
+    assert f"AP: {CLASSES[0]} 0.140, {CLASSES[1]} 0.280" in section
