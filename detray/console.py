@@ -136,7 +136,14 @@ class Bar:
 
     def _show_calmly(self) -> None:
         if self._live is None and time.monotonic() - self._shown >= EVERY and self._done < self._total:
-            self._print(f"  {self._state() if self._told else f'{self._label}: {self._state()}'}")
+            self._print(f"  {self._label}: {self._calm() if self._told else self._state()}")
+
+    def _calm(self) -> str:
+        """How far a step is whose events are told one by one: nothing has happened since the last of them."""
+        now = time.monotonic()
+        left = None if self._end is None else self._end - now
+        spent = f"{self._done}/{self._total}, {_duration(now - self._start)}"
+        return f"{spent}, about {_duration(left)} left" if left is not None and left >= 1 else spent
 
     def _state(self) -> str:
         """How far it is; the time left is by what was done since the first task ended: starting is no measure."""

@@ -10,7 +10,7 @@ import msgspec
 
 from detray.errors import DetrayError
 from detray.flow.outcome import Progress
-from detray.flow.pace import Pace
+from detray.flow.schedule import Schedule
 from detray.flow.workspace import Workspace
 
 EVERY, EVERY_STORED = 1.0, 5.0
@@ -45,11 +45,17 @@ class Epochs:
     tells_before: bool = False
     _seen: dict[str, int] = field(default_factory=dict)
     _last: dict[str, bytes] = field(default_factory=dict)
-    _pace: Pace = field(default_factory=Pace)
+    _schedule: Schedule = field(init=False)
+    _before: dict[str, int] = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
 
+    def __post_init__(self) -> None:
+        self._schedule = Schedule(self.total)
+
     def __enter__(self) -> "Epochs":
-        self._look(tell=self.tells_before)
+        self._look(tell=self.tells_before, first=True)
+        self._before = dict(self._seen)
+        self._schedule.began = time.monotonic()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
@@ -64,20 +70,24 @@ class Epochs:
         while not self._over.wait(EVERY if is_local else EVERY_STORED):
             self._look()
 
-    def _look(self, *, tell: bool = True) -> None:
+    def _look(self, *, tell: bool = True, first: bool = False) -> None:
         for name, run in self.runs.items():
             with suppress(DetrayError, OSError, msgspec.DecodeError):  # who runs it says what is wrong
                 while (content := run.read(epoch_file(self._seen.get(name, 0) + 1))) is not None:
                     before = self._last.get(name)
                     self._seen[name], self._last[name] = self._seen.get(name, 0) + 1, content
                     self.seen(name, content)
+                    if first and not tell:
+                        self._schedule.known(name, self._seen[name])
                     if tell:
+                        self._schedule.mark(name, self._seen[name], time.monotonic(), measured=not first)
                         self._tell(name, self.describe(content, before))
 
     def _tell(self, name: str, text: str) -> None:
         now = time.monotonic()
-        self._pace.mark(sum(self._seen.values()), now)
-        ahead = sum(self.total - self._seen.get(one, 0) for one in self.runs if not self.ended(one))
-        left = self._pace.left(ahead, now)
+        for one in self.runs:
+            if self.ended(one):
+                self._schedule.end(one, now)
+        left = self._schedule.left(list(self.runs), now, self._before)
         title = f"{name}, epoch" if name else "epoch"
-        self.progress.tell(f"{title} {self._seen[name]}/{self.total}: {text}", left if ahead else None)
+        self.progress.tell(f"{title} {self._seen[name]}/{self.total}: {text}", left or None)

@@ -63,3 +63,13 @@ def test_the_time_left_is_from_epochs_of_trainings_that_go_on(
     now[0] = 190.0
     epochs._look()
     assert [left for _, left in told.lines] == [None, 80.0, 70.0, 10.0]
+
+
+def test_epochs_of_trainings_that_go_on_already_are_told_and_measure_nothing(runs: dict[str, Workspace]) -> None:
+    told = Told()
+    for number in (1, 2):
+        runs["a"].write(epoch_file(number), b"x")
+    with Epochs(runs, 5, words, told, tells_before=True):
+        runs["a"].write(epoch_file(3), b"x")
+    assert [text.partition(":")[0] for text, _ in told.lines] == ["a, epoch 1/5", "a, epoch 2/5", "a, epoch 3/5"]
+    assert [left for _, left in told.lines] == [None] * 3
