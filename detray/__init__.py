@@ -1,7 +1,8 @@
 """detray: why is this class at zero? Audit, evaluation, diagnosis and tuning of object detectors.
 
 As a library: ``detray.audit(...)``, ``detray.evaluate(...)`` and ``detray.diagnose(...)`` return Arrow tables, see
-`detray.library`. The packages of these names are callable for that; nothing is imported before it is used.
+`detray.library`, and `detray.ClassTableCallback` evaluates each epoch of a Keras model. The packages of the first names
+are callable for that; nothing is imported before it is used.
 """
 
 import importlib
@@ -34,6 +35,8 @@ class _Package(ModuleType):
 def __getattr__(name: str) -> Any:
     if name in _CALLED:
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "ClassTableCallback":
+        return importlib.import_module(f"{__name__}.callback").ClassTableCallback
     raise AttributeError(f"module {__name__} has no attribute {name}")
 
 

@@ -13,23 +13,32 @@ These are the commands of the same names, run in this process in a temporary fol
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
-from detray.errors import UsageError
+from detray.errors import DetrayError, UsageError
+from detray.given import builtin, coco, is_columns, results
 
-Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
-"""Annotations: a file, a folder, or the dictionary that a COCO file holds."""
+if TYPE_CHECKING:
+    from detray.verbs.config import Config
+
+Source: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | pa.Table"
+"""Annotations: a file, a folder, or the dictionary that a COCO file holds, of which images, annotations and categories
+may be columns (arrays, an Arrow table, a data frame); or annotations alone, as columns image_id, category_id and bbox
+(``[n, 4]`` x, y, width, height in px), which may have id, area, iscrowd and category_name: their images are those that
+have a box."""
 Detections: TypeAlias = "str | os.PathLike[str] | Sequence[Mapping[str, Any]] | Mapping[str, Any] | pa.Table"
 """Detections: a file, a model, a list in the form of COCO results, or columns image_id, category_id, bbox (``[n, 4]``
-x, y, width, height in px) and score as arrays, lists or an Arrow table."""
+x, y, width, height in px) and score as arrays, lists, an Arrow table or a data frame."""
+
+ANNOTATIONS = ("annotations", "truth", "train")
+"""Arguments that are a `Source`."""
 
 
 class Tables(Mapping[str, pa.Table]):
@@ -78,7 +87,8 @@ def audit(
     Raises:
         DetrayError: a file cannot be read, or a setting is none.
     """
-    return _run("audit", [annotations], {"images": images, "train": train, "label-map": label_map}, settings)
+    options = {"images": images, "train": train, "label-map": label_map}
+    return _run("audit", {"annotations": annotations}, options, settings)[1]
 
 
 def evaluate(
@@ -104,7 +114,7 @@ def evaluate(
         DetrayError: a file cannot be read, no detection can be placed, or a setting is none.
     """
     options = {"against": against, "images": images, "label-map": label_map}
-    return _run("evaluate", [truth, detections], options, settings)
+    return _run("evaluate", {"truth": truth, "detections": detections}, options, settings)[1]
 
 
 def diagnose(
@@ -132,11 +142,35 @@ def diagnose(
         DetrayError: as `evaluate`.
     """
     options = {"train": train, "train-detections": train_detections, "images": images, "label-map": label_map}
-    return _run("diagnose", [truth, detections], options, settings)
+    return _run("diagnose", {"truth": truth, "detections": detections}, options, settings)[1]
 
 
-def _run(verb: str, files: Sequence[Any], options: Mapping[str, Any], settings: Mapping[str, Any] | None) -> Tables:
+def ingested(
+    annotations: Source, images: str | os.PathLike[str] | None = None, settings: Mapping[str, Any] | None = None
+) -> tuple[Config, Tables]:
+    """Read annotations: the configuration that follows from the arguments, and the canonical tables."""
+    return _run("ingest", {"annotations": annotations}, {"images": images}, settings)
+
+
+def _run(
+    verb: str, files: Mapping[str, Any], options: Mapping[str, Any], settings: Mapping[str, Any] | None
+) -> tuple[Config, Tables]:
     """Run a verb in a temporary folder; its tables, and those of the stages before it."""
+    with tempfile.TemporaryDirectory(prefix="detray-") as place:
+        folder = Path(place)
+        try:
+            arguments = [verb, *(_file(source, folder, name) for name, source in files.items())]
+            for name, source in options.items():
+                if source is not None:
+                    arguments += [f"--{name}", _file(source, folder, name)]
+            for key, value in (settings or {}).items():
+                arguments += ["--set", f"{key}={_json(value, f'settings, {key}')}"]
+            return _tables([*arguments, "--output", str(folder / "out")])
+        except DetrayError as error:  # what was in memory has no place that would tell anything
+            raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from None
+
+
+def _tables(arguments: Sequence[str]) -> tuple[Config, Tables]:
     from detray.arguments import parser_for
     from detray.cli import load_config
     from detray.flow.executor import InProcess
@@ -144,57 +178,38 @@ def _run(verb: str, files: Sequence[Any], options: Mapping[str, Any], settings: 
     from detray.verbs import runner
     from detray.verbs.base import Context
 
-    with tempfile.TemporaryDirectory(prefix="detray-") as place:
-        folder = Path(place)
-        arguments = [verb, *(_file(source, folder, f"file{n}") for n, source in enumerate(files))]
-        for name, source in options.items():
-            if source is not None:
-                arguments += [f"--{name}", _file(source, folder, name)]
-        for key, value in (settings or {}).items():
-            arguments += ["--set", f"{key}={json.dumps(value)}"]
-        config = load_config(parser_for(arguments).parse_args([*arguments, "--output", str(folder / "out")]))
-        store = Store(config.output)
-        results = runner.run(Context(config, store, InProcess()), [verb])
-        tables: dict[str, pa.Table] = {}
-        for result in results:
-            for table in result.manifest["tables"]:
-                rows = store.read(table, result.stage)
-                tables[table] = pa.concat_tables([tables[table], rows]) if table in tables else rows
-        return Tables(tables, [*results[-1].manifest["notes"], *results[-1].manifest["advice"]])
+    config = load_config(parser_for(arguments).parse_args(arguments))
+    store = Store(config.output)
+    results = runner.run(Context(config, store, InProcess()), [arguments[0]])
+    tables: dict[str, pa.Table] = {}
+    for result in results:
+        for table in result.manifest["tables"]:
+            rows = store.read(table, result.stage)
+            tables[table] = pa.concat_tables([tables[table], rows]) if table in tables else rows
+    return config, Tables(tables, [*results[-1].manifest["notes"], *results[-1].manifest["advice"]])
 
 
 def _file(source: Any, folder: Path, name: str) -> str:
     """A path that the command takes; what is in memory is written to a file."""
     if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
-    if isinstance(source, pa.Table):
-        source = {column: source[column].to_pylist() for column in source.column_names}
-    if isinstance(source, Mapping) and "score" in source:
-        source = _results(source)
-    path = folder / f"{name}.json"
-    with contextlib.suppress(TypeError):
-        path.write_text(json.dumps(source, default=_builtin))
-        return str(path)
-    raise UsageError(f"{name}: neither a path nor what a COCO file holds, but {type(source).__name__}")
+        path = os.fspath(source)
+        return f".{os.sep}{path}" if path.startswith("-") else path  # and no option
+    try:
+        if name in ANNOTATIONS and (isinstance(source, Mapping) or is_columns(source)):
+            source = coco(source)
+        elif is_columns(source):
+            source = results(source)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
+    if not isinstance(source, Mapping | list | tuple):
+        raise UsageError(f"{name}: {type(source).__name__} is neither a path nor what a COCO file holds, nor columns")
+    path = str(folder / f"{name}.json")
+    Path(path).write_text(_json(source, name))
+    return path
 
 
-def _results(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Columns of detections as COCO results."""
-    missing = [name for name in ("image_id", "category_id", "bbox", "score") if name not in columns]
-    if missing:
-        raise UsageError(f"detections: no column {missing[0]}; they are image_id, category_id, bbox and score")
-    lists = {name: _builtin(values) for name, values in columns.items()}
-    if len({len(values) for values in lists.values()}) != 1:
-        raise UsageError("detections: the columns are not equally long")
-    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-
-
-def _builtin(value: Any) -> Any:
-    """An array or a number of NumPy as lists and numbers of Python."""
-    if isinstance(value, list | tuple):
-        return list(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if hasattr(value, "to_pylist"):
-        return value.to_pylist()
-    raise TypeError(f"{type(value).__name__} is not JSON")
+def _json(value: Any, name: str) -> str:
+    try:
+        return json.dumps(value, default=builtin)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{name}: holds what JSON cannot ({str(error).splitlines()[0]})") from None

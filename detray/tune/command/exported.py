@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +16,20 @@ from detray.detectors.training.history import VAL
 from detray.errors import DetrayError
 from detray.meaning.hits import BOX_COLUMNS, Hits, count_hits
 from detray.meaning.settle import Stated, settle_model
-from detray.tune.command.data import Listed
 from detray.tune.command.reports import COLUMNS
+
+
+class Known(Protocol):
+    """What a model's class ids are compared with."""
+
+    @property
+    def classes(self) -> Mapping[int, str]:
+        """category_id to name."""
+        ...
+
+    def annotations(self, part: str) -> pa.Table:
+        """The boxes of a part of the data set."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class Runner:
     stated: Stated
     trust_model: bool
 
-    def detect(self, path: Path, listed: Listed, images: pa.Table) -> pa.Table:
+    def detect(self, path: Path, listed: Known, images: pa.Table) -> pa.Table:
         """The detections of the model at ``path`` on some images, with the columns of an `EpochResult`.
 
         Raises:
