@@ -21,6 +21,7 @@ def main() -> None:
     wins = commands.add_parser("wins")
     wins.add_argument("--proofs", type=int, default=200)
     wins.add_argument("--real", type=int, default=0, help="proofs with real trainings")
+    wins.add_argument("--networks", type=int, default=24, help="of these")
     overhead = commands.add_parser("overhead")
     overhead.add_argument("--trials", type=int, default=8)
     overhead.add_argument("--seeds", type=int, default=2, help="of the proof")
@@ -29,6 +30,7 @@ def main() -> None:
     overhead.add_argument("--repeats", type=int, default=3)
     asha = commands.add_parser("asha")
     asha.add_argument("--trials", type=int, default=16)
+    asha.add_argument("--seeds", type=int, default=4, help="of the proof, whose interval is printed")
     spaces = commands.add_parser("spaces")
     spaces.add_argument("--trials", type=int, default=16)
     spaces.add_argument("--only", nargs="*", default=[], help="weaknesses")
@@ -36,7 +38,11 @@ def main() -> None:
     cells.add_argument("folder", type=Path, help="BCCD")
     cells.add_argument("--trials", type=int, default=8)
     cells.add_argument("--epochs", type=int, default=20)
+    cells.add_argument("--size", type=int, nargs=2, default=[192, 256], help="height and width of the input, px")
     cells.add_argument("--seeds", type=int, default=4)
+    for one, epochs in ((wins, 8), (asha, 16), (spaces, 16)):
+        one.add_argument("--pictures", type=int, default=300, help="to train on, and half as many to judge on")
+        one.add_argument("--epochs", type=int, default=epochs)
     options = parser.parse_args(sys.argv[1:] or ["wins"])
     with tempfile.TemporaryDirectory() as made:
         run(options, (options.work or Path(made)).resolve())
@@ -53,7 +59,7 @@ def run(options: argparse.Namespace, work: Path) -> None:
         if options.real:
             from tuned import trained_wins
 
-            trained_wins.report(options.real, work, tell)
+            trained_wins.report(options.real, options.networks, options.epochs, options.pictures, work, tell)
     elif options.command == "overhead":
         from tuned import overhead
 
@@ -61,15 +67,17 @@ def run(options: argparse.Namespace, work: Path) -> None:
     elif options.command == "asha":
         from tuned import asha
 
-        asha.report(options.trials, work, tell)
+        asha.report(options.trials, options.pictures, options.epochs, options.seeds, work, tell)
     elif options.command == "spaces":
         from tuned import spaces
 
-        spaces.report(options.trials, options.only, work, tell)
+        spaces.report(options.trials, options.only, options.pictures, options.epochs, work, tell)
     else:
         from tuned import cells
 
-        cells.report(options.folder.resolve(), options.trials, options.epochs, options.seeds, work, tell)
+        cells.report(
+            *(options.folder.resolve(), options.trials, options.epochs, options.seeds, options.size, work, tell)
+        )
 
 
 if __name__ == "__main__":

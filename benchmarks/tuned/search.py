@@ -7,8 +7,9 @@ from pathlib import Path
 from subprocess import run
 from typing import Any
 
+import numpy as np
 from planted.data import Data
-from planted.plant import Case
+from planted.plant import Case, keep_pictures, setting
 from planted.runs import Bench
 
 from detray.settings import to_yaml
@@ -41,10 +42,19 @@ class Tuned:
         return max(found) - self.trials[0]["objective"]
 
 
+def smaller(case: Case, pictures: int, **train: Any) -> Case:
+    """``case`` on so many of its training pictures, half as many of val, and with further settings
+    of the training."""
+    plants = [keep_pictures("train", pictures), keep_pictures("val", pictures // 2), setting("train", **train)]
+    for plant in plants:
+        case = plant(case, np.random.default_rng(0))
+    return case
+
+
 def tune(data: Data, case: Case, settings: Json, work: Path, name: str, *, ray: bool = False) -> Tuned:
     """Tune what ``case`` is; stages before it that stand in ``work`` are used again."""
     work.mkdir(parents=True, exist_ok=True)
-    config = Bench(work, work).config(data, case, work, ("train", "val")) | {"tune": settings}
+    config = Bench(work, work).config(data, case, work, tuple(case.documents)) | {"tune": settings}
     config |= {"cluster": {"address": "local"}} if ray else {}
     place, out = work / f"{name}.yaml", work / "out"
     place.write_text(to_yaml(config))

@@ -10,7 +10,7 @@ from planted.data import drawn
 from planted.plant import Plant, drop_labels, keep_pictures, loosen, setting
 from planted.runs import Bench
 
-from tuned.search import tune
+from tuned.search import smaller, tune
 
 FOCUS = "target"
 """The rare class of the drawn pictures."""
@@ -66,7 +66,7 @@ WEAKNESSES = (
 AFTER = (4, 8, 16)
 
 
-def report(trials: int, only: list[str], work: Path, tell: Callable[[str], None]) -> None:
+def report(trials: int, only: list[str], pictures: int, epochs: int, work: Path, tell: Callable[[str], None]) -> None:
     """Print a table: focus AP gained on the search's own seed and split."""
     data = drawn(work / "drawn")
     steps = [count for count in AFTER if count <= trials]
@@ -75,7 +75,7 @@ def report(trials: int, only: list[str], work: Path, tell: Callable[[str], None]
     for weakness in WEAKNESSES:
         if only and weakness.name not in only:
             continue
-        case = Bench(work, work).clean(data, 0)
+        case = smaller(Bench(work, work).clean(data, 0), pictures, epochs=epochs)
         for plant in weakness.plants:
             case = plant(case, np.random.default_rng(crc32(weakness.name.encode())))
         folder = work / weakness.name.replace(" ", "-")

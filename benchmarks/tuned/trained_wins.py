@@ -12,6 +12,7 @@ import pyarrow as pa
 from planted.data import drawn
 from planted.runs import Bench, command
 
+from detray.arrays import Flags
 from detray.detectors.data import load
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.loop import detections, train
@@ -21,24 +22,33 @@ from detray.evaluate.shard.inputs import read_scene
 from detray.settings import convert, to_yaml
 from detray.store import Store
 from detray.tables import Shard, class_names, own_classes
-from detray.tune.proof import GROUPS, Runs, prove
+from detray.tune.proof import GROUPS, Proof, Runs, prove
+from tuned.search import smaller
 from tuned.wins import MAX_DROP
 
-NETWORKS, SEEDS = 24, 4
-EPOCHS = 8
+SEEDS = 4
 
 
-def report(proofs: int, work: Path, tell: Callable[[str], None]) -> None:
-    """How many of the proofs are wins."""
-    found = _scores(work, tell)
-    focus = np.arange(found[0].ap.shape[0]) == found[0].ap.shape[0] - 1
-    wins = gains = 0
-    for number in range(proofs):
-        chosen = np.random.default_rng(number).permutation(len(found))[: 2 * SEEDS]
-        sides = [_runs([found[place] for place in half]) for half in (chosen[:SEEDS], chosen[SEEDS:])]
-        proof = prove(sides[0], sides[1], focus, MAX_DROP)
-        wins, gains = wins + proof.is_win, gains + bool(proof.focus.low[0] > 0)
-    tell(f"{NETWORKS} networks of {EPOCHS} epochs: {wins} wins of {proofs}, {gains} gains but for the guard")
+def report(proofs: int, networks: int, epochs: int, pictures: int, work: Path, tell: Callable[[str], None]) -> None:
+    """How many of the proofs are wins, by the class that is the focus; ``pictures`` are trained on, and half as many
+    judged on."""
+    names, found = _scores(networks, epochs, pictures, work, tell)
+    aps = np.array([one.ap.mean(axis=1) for one in found])
+    tell(f"{networks} networks, {epochs} epochs, {pictures} pictures")
+    tell(f"| focus | AP | its deviation over seeds | wins of {proofs} | gains but for the guard |")
+    tell("|---|---|---|---|---|")
+    for place, name in enumerate(names):
+        proven = [_proof(found, number, np.arange(len(names)) == place) for number in range(proofs)]
+        wins, gains = sum(one.is_win for one in proven), sum(bool(one.focus.low[0] > 0) for one in proven)
+        ap, spread = aps[:, place].mean(), aps[:, place].std(ddof=1)
+        tell(f"| {name} | {ap:.3f} | {spread:.3f} | {wins} | {gains} |")
+
+
+def _proof(found: list[Scores], number: int, focus: Flags) -> Proof:
+    """One that compares some of the networks with others."""
+    chosen = np.random.default_rng(number).permutation(len(found))[: 2 * SEEDS]
+    sides = [_runs([found[place] for place in half]) for half in (chosen[:SEEDS], chosen[SEEDS:])]
+    return prove(sides[0], sides[1], focus, MAX_DROP)
 
 
 def _runs(scores: list[Scores]) -> Runs:
@@ -49,10 +59,14 @@ def _runs(scores: list[Scores]) -> Runs:
     )
 
 
-def _scores(work: Path, tell: Callable[[str], None]) -> list[Scores]:
+def _scores(
+    networks: int, epochs: int, pictures: int, work: Path, tell: Callable[[str], None]
+) -> tuple[list[str], list[Scores]]:
+    """The classes, and how each network detects them."""
     data = drawn(work / "drawn")
     bench = Bench(work, work)
-    config = bench.config(data, bench.clean(data, 0), work, ("train", "val"))
+    case = smaller(bench.clean(data, 0), pictures)
+    config = bench.config(data, case, work, ("train", "val"))
     (work / "real.yaml").write_text(to_yaml(config))
     command("ingest", work / "real.yaml", work / "real")
     store = Store(str(work / "real"))
@@ -63,12 +77,12 @@ def _scores(work: Path, tell: Callable[[str], None]) -> list[Scores]:
     truth = read_scene(_joined(shards["val"]), EvaluateSettings()).gt
     groups = ImageGroups(np.unique(seen.image_ids), GROUPS)
     found = []
-    for seed in range(NETWORKS):
-        settings = TrainSettings(epochs=EPOCHS, seed=seed, keep="last")
+    for seed in range(networks):
+        settings = TrainSettings(epochs=epochs, seed=seed, keep="last")
         model = train(learnt, None, detector, settings, classes).model
         found.append(class_scores(truth, detections(model, seen), sorted(classes), groups))
         tell(f"seed {seed}: AP {found[-1].ap.mean():.3f}")
-    return found
+    return [classes[number] for number in sorted(classes)], found
 
 
 def _joined(shards: list[Shard]) -> Shard:
