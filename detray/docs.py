@@ -31,6 +31,17 @@ def tables_page() -> str:
         "half of one looks for the manifest first. All tables of an output folder have one `run_id`, so that\n"
         "`'out/*/evaluate/class_metrics/*.parquet'` tells several runs apart.\n"
         "`detray schema [TABLE]` prints the same text.\n\n"
+        "## Several runs as one table\n\n"
+        "`--set hive=out/hive`, with any verb and any number of output folders, writes the tables of each stage to\n"
+        "`out/hive/<stage>/<table>/run_id=<id>/part-*.parquet` too, as Hive partitions. A stage that runs again takes\n"
+        "the place of its own partition; `out/hive/<stage>/_manifests/<id>.json` is written when all its tables are\n"
+        "there, and names them.\n\n"
+        "```python\n"
+        "duckdb.sql(\"FROM read_parquet('out/hive/evaluate/class_metrics/*/*.parquet', hive_partitioning = true)\")\n"
+        'polars.scan_parquet("out/hive/evaluate/class_metrics/", hive_partitioning=True)\n'
+        'pyarrow.dataset.dataset("out/hive/evaluate/class_metrics", partitioning="hive")\n'
+        'pandas.read_parquet("out/hive/evaluate/class_metrics")\n'
+        "```\n\n"
     )
     return GENERATED + head + "\n\n".join(schema.as_text(table) for table in schema.TABLES.values()) + "\n"
 

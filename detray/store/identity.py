@@ -15,7 +15,7 @@ def run_id(store: Store) -> str:
     if found is not None:
         with suppress(ValueError, KeyError, TypeError):
             return str(json.loads(found)["run_id"])
-    made = uuid.uuid4().hex[:12]
+    made = f"r{uuid.uuid4().hex[:11]}"  # begins with a letter, so that no reader of folder names takes it for a number
     store.write_bytes(json.dumps({"run_id": made}).encode(), FILE)
     return made
 

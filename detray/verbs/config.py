@@ -26,6 +26,13 @@ class Config(Section, frozen=True):
         "detray"
     )
     output: Annotated[str, Meta(min_length=1, description="folder or URI of the results")] = "out/detray"
+    hive: Annotated[
+        str | None,
+        Meta(
+            description="folder or URI that gets the tables of every stage too, partitioned by run:"
+            " STAGE/TABLE/run_id=ID/part-*.parquet; null: none"
+        ),
+    ] = None
     dataset: DatasetSettings = DatasetSettings()
     cluster: ClusterSettings = ClusterSettings()
     audit: AuditSettings = AuditSettings()
@@ -56,6 +63,7 @@ def anchored(config: Config) -> Config:
     return replace(
         config,
         output=absolute(config.output),
+        hive=there(config.hive),
         dataset=replace(config.dataset, root=absolute(config.dataset.root)),
         detector=replace(
             config.detector,

@@ -28,7 +28,7 @@ from detray.flow.flow import Flow
 from detray.flow.keeper import FileKeeper
 from detray.flow.step import Resources
 from detray.settings import to_yaml
-from detray.store import Json, Lock, Stage, identity, run_id
+from detray.store import Json, Lock, Stage, hive, identity, run_id
 from detray.verbs import catalogue, work
 from detray.verbs.base import Context, StageDefinition, Table
 from detray.verbs.config import Config
@@ -204,6 +204,8 @@ class _Line:
             manifest = _run_stage(stage, self.context, (fingerprint, inputs), again, self.lock, self.journal)
             self._running = ""
             self._ran.add(name)
+        if self.context.config.hive is not None:
+            hive.export(self.context.store, name, self.context.config.hive)
         self.results[name] = Result(name, "done" if name in self._ran else "current", manifest)
         self.on_stage(name, self.results[name].status)
         self.on_result(self.results[name])
