@@ -137,6 +137,12 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
             epilog=_COMPARE_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )  # fmt: skip
+    _add_review(
+        verbs.add_parser(
+            "review", help="what is suspected, for FiftyOne, Label Studio, CVAT or COCO", description=_REVIEW,
+            epilog=_REVIEW_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )  # fmt: skip
     _add_sql(
         verbs.add_parser(
             "sql", help="query the tables of all runs below a folder (DuckDB)", description=_SQL,
@@ -180,6 +186,38 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         help="exit 1 where the AP of a class, or their mean, fell by more, and its interval leaves no doubt of it",
     )
     parser.add_argument("--output", metavar="DIR", help="folder of the results (default: out/compare)")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+_REVIEW = (
+    "Write what is suspected in an output folder for the tool that people look at boxes with. What they save there\n"
+    "goes back with detray clean --decisions FILE: docs/review.md."
+)
+_REVIEW_EXAMPLES = """examples:
+  detray review out/voc --to fiftyone
+  detray review out/voc --to label-studio --pictures http://localhost:8081/ --most 500
+  detray clean --output out/voc --decisions project-1.json"""
+
+
+def _add_review(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("output", metavar="OUTPUT", help="folder or URI of the results")
+    parser.add_argument("--to", metavar="TOOL", required=True, help="fiftyone, label-studio, cvat or coco")
+    parser.add_argument("--into", metavar="DIR", help="folder of the export (default: OUTPUT/review/TOOL)")
+    parser.add_argument(
+        "--pictures",
+        metavar="PREFIX",
+        help="what stands before a picture's name, as its image folder has it, where the tool finds it: a folder with"
+        " its slash, an address (default: where it lies)",
+    )
+    parser.add_argument(
+        "--most", metavar="N", type=int, default=5000, help="suspects and findings at most (default: 5000)"
+    )
+    parser.add_argument(
+        "--min-score", metavar="N", type=float, default=0.1, help="suspects of a lower score are left out (default: .1)"
+    )
+    parser.add_argument("--misses", action="store_true", help="ask about boxes that the detector misses too")
+    parser.add_argument("--all", action="store_true", help="write the pictures that nothing is asked about too")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on standard output")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 

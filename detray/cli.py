@@ -62,6 +62,8 @@ def _main(arguments: Sequence[str] | None) -> int:
             return _sql(options)
         if options.verb == "compare":
             return _compare(options)
+        if options.verb == "review":
+            return _review(options)
         if options.verb == "status":
             return _status(options)
         if arguments is None:
@@ -361,6 +363,22 @@ def _compare(options: argparse.Namespace) -> int:
     for line in lines:
         print(console.printable(line))
     return code
+
+
+def _review(options: argparse.Namespace) -> int:
+    from detray import console
+    from detray.verbs import review
+
+    tables, lines, facts = review.run(options)
+    if options.json:
+        print(review.as_json(tables, lines, facts))
+        return 0
+    for table in tables:
+        console.show(table.title, table.columns, table.rows)
+        print()
+    for line in lines:
+        print(console.printable(line))
+    return 0
 
 
 def _schema(options: argparse.Namespace) -> int:

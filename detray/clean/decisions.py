@@ -158,6 +158,7 @@ def _key_of(about: About) -> tuple[Any, ...]:
 
 
 _TWO_WORDS = "it is both accepted and rejected in the file"
+_TWO_WAYS = "it is accepted in two ways in the file"
 
 
 def decide(shard: Shard, decisions: Mapping[int, Decision]) -> Decided:
@@ -175,17 +176,25 @@ def decide(shard: Shard, decisions: Mapping[int, Decision]) -> Decided:
     rows = locate(shard.annotations, pa.Table.from_pylist(named, types)).tolist()
     current = iter(shard.annotations.take(pa.array([row for row in rows if row != NOT_FOUND], pa.int64())).to_pylist())
     words: dict[tuple[Any, ...], set[str]] = {}
+    ways: dict[tuple[Any, ...], set[tuple[Any, ...]]] = {}
     for found in mine.values():
         words.setdefault(_key_of(found.about), set()).add(found.decision)
+        if found.decision == "accept":
+            way = found.about.suggested_category_id, found.about.suggested_box
+            ways.setdefault((*_key_of(found.about), found.about.action), set()).add(way)
     accepted, refused, about = [], [], set()
+    done: set[tuple[Any, ...]] = set()
     for (number, found), at in zip(mine.items(), rows, strict=True):
         row = None if at == NOT_FOUND else next(current)
         key = _key_of(found.about)
-        if why := _TWO_WORDS if len(words[key]) > 1 else _why_not(found, row):
+        way = (*key, found.about.action)
+        two = _TWO_WORDS if len(words[key]) > 1 else _TWO_WAYS if len(ways.get(way, ())) > 1 else None
+        if why := two or _why_not(found, row):
             refused.append(Refused(number, why))
             continue
-        if found.decision == "accept" and key not in about:
+        if found.decision == "accept" and way not in done:
             accepted.append((found.about, at))
+            done.add(way)
         about.add(key)
     return Decided(accepted, list(mine), refused, frozenset(about))
 

@@ -25,10 +25,10 @@ class CleanSettings(Section, frozen=True):
         Meta(description="how the data set is written: in its own format with nothing else changed, or as COCO files"),
     ] = "same"
     decisions: Annotated[
-        str | None,
+        str | tuple[str, ...] | None,
         Meta(
-            description="JSON file that the review page exported: what it accepts is done and what it rejects is not,"
-            " whatever the other keys say",
+            description="files that the review page exported, or that a tool saved which detray review wrote for:"
+            " what they accept is done and what they reject is not, whatever the other keys say",
             extra={FLAG: "--decisions"},
         ),
     ] = None
@@ -52,6 +52,11 @@ class CleanSettings(Section, frozen=True):
             extra={FLAG: "--folds"},
         ),
     ] = 0
+
+    @property
+    def decision_files(self) -> tuple[str, ...]:
+        """``decisions`` as a list."""
+        return (self.decisions,) if isinstance(self.decisions, str) else self.decisions or ()
 
     def __post_init__(self) -> None:
         if self.folds == 1:

@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from detray import mirror, tables
 from detray.clean.back import FOLDER
-from detray.clean.decisions import read_decisions
 from detray.clean.flow import clean
 from detray.clean.requests import LABEL_ERRORS
 from detray.clean.steps import DATASET, Work, find_roots
@@ -19,6 +18,7 @@ from detray.formats.label_map import LabelMap, read_label_map
 from detray.formats.label_map.pbtxt import write_label_map
 from detray.formats.resolve import resolve, stated_path
 from detray.formats.rewriting import Rewriting
+from detray.review.read import Decisions, read_all
 from detray.settings import to_yaml
 from detray.store import Store
 from detray.verbs.base import Context, Outcome, StageDefinition
@@ -44,13 +44,15 @@ def run(context: Context, flow: Flow) -> Outcome:
                 unsaid += [source.split] if found is None else []
                 described[source.split] = found or {}
                 back[source.split] = _below(found, folder)
-    decisions = dict(enumerate(read_decisions(config.clean.decisions))) if config.clean.decisions else {}
+    read = _decisions(context)
+    decisions = dict(enumerate(read.made))
     work = Work(data, config.clean, config.name, _suspects(config, data), find_roots(data), formats, decisions)
     merged = {split for split in splits if _is_merged(config, split)}
     mended = _mended_label_map(data, label_map, splits)
     stated = f"{folder}/{LABEL_MAP}" if mended else config.dataset.label_map
     beside = {DATASET: _dataset(config, {split: found for split, found in described.items() if found}, stated)}
     outcome = clean(flow, work, merged, beside | ({LABEL_MAP: mended} if mended else {}), back)
+    outcome.notes += read.notes
     outcome.notes += [
         f"split {split}: its files lie below clean/{FOLDER} as below dataset.root; {DATASET} leaves it out, since its"
         " pictures lie in no folder of their own: copy the files to their pictures"
@@ -143,10 +145,13 @@ def _needs(config: Config) -> tuple[str, ...]:
     return ("audit", "diagnose") if config.detector.path is not None and follows_suspects else ("audit",)
 
 
+def _decisions(context: Context) -> Decisions:
+    return read_all(context.config.clean.decision_files, context.store)
+
+
 def _check(context: Context) -> None:
     """Refuse a file of decisions that is none."""
-    if context.config.clean.decisions:
-        read_decisions(context.config.clean.decisions)
+    _decisions(context)
 
 
 def _then(config: Config, outcome: Outcome) -> str | None:
@@ -165,7 +170,7 @@ STAGE = StageDefinition(
     check=_check,
     needs=_needs,
     uses=("diagnose",),
-    inputs=lambda config: [config.clean.decisions] if config.clean.decisions else [],
+    inputs=lambda config: config.clean.decision_files,
     is_for_people=True,
     then=_then,
 )

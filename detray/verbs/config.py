@@ -79,7 +79,7 @@ def anchored(config: Config) -> Config:
             image_labels=there(config.evaluate.image_labels),
             expect_file=there(config.evaluate.expect_file),
         ),
-        clean=replace(config.clean, decisions=there(config.clean.decisions)),
+        clean=replace(config.clean, decisions=tuple(map(absolute, config.clean.decision_files)) or None),
         diagnose=replace(
             config.diagnose,
             train_detections=there(config.diagnose.train_detections),

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from detray.clean.shared import WHOLE
 from detray.report.reader import Reader, Row
 from detray.report.sections.common import Box, box_of
 
+GROUPS = ("suspect", "finding", "miss")
 MISSED = "missed"
 MAX_DRAWN = 100
 """Boxes that are drawn on a picture of a pair."""
@@ -106,15 +108,19 @@ class Review:
         return dict(Counter(word for item in self.items for word in (item.group, item.about.kind)))
 
 
-def collect(reader: Reader, most: int) -> Review:
+def collect(reader: Reader, most: int, groups: Sequence[str] = GROUPS, min_score: float = 0.0) -> Review:
     """What is to be reviewed, the most suspicious of each group first.
 
     Args:
         reader: the output folder.
         most: items at most; of the groups each gets what it needs up to an equal share.
+        groups: which there are to be.
+        min_score: suspects of a lower score are left out.
     """
-    suspects = _suspects(reader, most)
-    rows = {"suspect": suspects, "finding": _findings(reader, most), "miss": _misses(reader, most)}
+    read: Mapping[str, Callable[[Reader, int], list[Row]]] = {
+        "suspect": partial(_suspects, min_score=min_score), "finding": _findings, "miss": _misses,
+    }  # fmt: skip
+    rows = {group: read[group](reader, most) if group in groups else [] for group in GROUPS}
     shares = _shares({group: len(found) for group, found in rows.items()}, most)
     kept = {group: found[: shares[group]] for group, found in rows.items()}
     places = _Places(reader, [row for found in kept.values() for row in found])
@@ -124,7 +130,7 @@ def collect(reader: Reader, most: int) -> Review:
         *(_finding(row, places, wholes) for row in kept["finding"]),
         *(_miss(row, places) for row in kept["miss"]),
     ]
-    left = {group: _count(reader, group) - len(found) for group, found in kept.items()}
+    left = {group: _count(reader, group) - len(found) for group, found in kept.items() if group in groups}
     return Review([item for item in items if item is not None], {group: n for group, n in left.items() if n > 0})
 
 
@@ -149,8 +155,9 @@ def _suspecting(reader: Reader) -> str:
     return "folds" if reader.manifest("folds") else "diagnose"
 
 
-def _suspects(reader: Reader, most: int) -> list[Row]:
-    rows = reader.best("label_errors", ("split",), "score", most, stage=_suspecting(reader))
+def _suspects(reader: Reader, most: int, min_score: float) -> list[Row]:
+    wanted = pc.field("score") >= min_score
+    rows = reader.best("label_errors", ("split",), "score", most, wanted, stage=_suspecting(reader))
     rows.sort(key=lambda row: -row["score"])
     return [row for row in rows if row["image_id"] is not None][:most]
 

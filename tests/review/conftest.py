@@ -1,0 +1,6 @@
+"""Canonical tables by hand are those of the tests of clean."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clean"))
