@@ -24,7 +24,7 @@ from zlib import crc32
 import numpy as np
 from planted.data import Data, blood_cells, drawn
 from planted.faults import Trial, trials
-from planted.judge import HEALTHY, Judged, accusations, harmed, summary, table, totals
+from planted.judge import HEALTHY, Judged, accusations, harmed, promises, summary, table, totals
 from planted.plant import Case
 from planted.remedy import follow
 from planted.runs import Bench, NotTrainedError, Result
@@ -90,12 +90,12 @@ class Running:
         self.accused += [f"{name}: {category} {cause}" for category, cause in accusations(given, harmed)]
 
     def deliver(self, row: Judged, *, trains: bool) -> None:
-        """Follow the remedy of the first cause, if it promises something, and measure what it regains.
+        """Follow the remedy of the first cause, if it says what that regains, and measure what it does.
 
         Raises:
             NotTrainedError: that takes a training, which is not asked for.
         """
-        if row.first is None or row.promised is None or row.delivered is not None:
+        if row.first is None or row.said is None or row.delivered is not None:
             return
         bench = self.bench if trains else replace(self.bench, trains=False)
         data, case = self.data[row.trial.data], self.case(row.trial, row.seed)
@@ -158,6 +158,8 @@ def main() -> None:
         running = Running(bench, options.cells)
         _run_all(running, options.seeds, options.only, bench.results / "finished.txt")
     print(summary(running.judged))
+    print()
+    print(promises(running.judged))
     print()
     if options.each:
         print(table(running.judged))

@@ -604,7 +604,14 @@ _TABLES = (
             _number("ap", "The class's AP; NULL without ground truth", "0 to 1"),
             _number("ap50", "The class's AP at IoU .5", "0 to 1"),
             _flag("is_weak", "False: diagnosed only because the configuration names the class"),
-            _number("d_ap", "AP regained if this alone were mended; NULL if unknown"),
+            _number(
+                "d_ap", "AP regained if this alone were mended, at most so much where d_ap_is_ceiling; NULL if unknown"
+            ),
+            _flag(
+                "d_ap_is_ceiling",
+                "True: d_ap is AP regained at most, if nothing of the fault were left; how much is not known in"
+                " advance. False: computed or measured. NULL where d_ap is",
+            ),
             _text("counter_test", "confirmed, undecided or not_confirmed by `--confirm`; NULL where none was run"),
             _number("counter_test_ap", "AP with the remedy tried; NULL where none was run", "0 to 1"),
             _text("evidence", "The numbers used, as a JSON object", required=True),

@@ -13,7 +13,8 @@ LEFT JOIN annotations a ON a.output = m.output AND a.split = m.split AND a.image
   AND a.annotation_row = m.annotation_row""",
     "findings_pictured": """SELECT f.*, i.path, i.width AS image_width, i.height AS image_height
 FROM findings f LEFT JOIN images i ON i.output = f.output AND i.split = f.split AND i.image_id = f.image_id""",
-    "classes_diagnosed": """SELECT c.*, d.cause, d.confidence, d.d_ap, d.sentence, d.remedy, s.n_boxes, s.n_images
+    "classes_diagnosed": """SELECT c.*, d.cause, d.confidence, d.d_ap, d.d_ap_is_ceiling, d.sentence, d.remedy,
+  s.n_boxes, s.n_images
 FROM class_metrics c
 LEFT JOIN diagnoses d ON d.output = c.output AND d.split = c.split AND d.model = c.model
   AND d.category_id = c.category_id AND d.rank = 1

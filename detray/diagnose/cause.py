@@ -21,12 +21,16 @@ GROUPS = {
 }
 """What the groups are called."""
 
+LEARNT = (TRAINING_DATA, TRAINING, SYMPTOM)
+"""Groups whose remedy is another training. What that regains shows when it is done: a counterfactual on the detections
+at hand is a ceiling, the AP under a remedy that leaves nothing of the fault."""
+
 
 @dataclass(frozen=True)
 class Verdict:
     """A cause holds for a class.
 
-    ``confidence`` is in [0, 1], ``d_ap`` the AP regained if this alone were mended (None: unknown),
+    ``confidence`` is in [0, 1], ``d_ap`` the AP regained if this alone were mended (None: unknown; see `is_ceiling`),
     ``numbers`` the evidence as JSON values, ``sentence`` what is wrong with its numbers, ``remedy``
     what to do in a sentence; ``config`` is a fragment of the configuration that tune or clean runs,
     or a corrected label map, None where the mend is by hand.
@@ -40,6 +44,9 @@ class Verdict:
     config: dict[str, Any] | None = None
     explains: tuple[str, ...] = ()
     """Names of causes that come of it here, beside those that always do."""
+    is_ceiling: bool = False
+    """``d_ap`` is the most that could be regained: how much it is depends on what is not at hand, such as detections
+    that were never written. Of groups in `LEARNT` every ``d_ap`` is that."""
     boxes: Flags | None = field(default=None, repr=False, compare=False)
     """The boxes of the class, ``[n]``, that the cause is about; None: it is not about single boxes."""
     detections: Flags | None = field(default=None, repr=False, compare=False)

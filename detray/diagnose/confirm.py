@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from detray.diagnose.counter_tests.catalogue import BY_CAUSE, MODEL_BY_CAUSE, why_none
+from detray.diagnose.counter_tests.catalogue import BY_CAUSE, MEASURED, MODEL_BY_CAUSE, why_none
 from detray.diagnose.counter_tests.counter_test import Claim, Edits
 from detray.diagnose.counter_tests.label_edits import LabelsEdited, edits_of
 from detray.diagnose.counter_tests.outcome import TESTED, CounterTested, Tested
@@ -48,6 +48,11 @@ class Confirming:
     model: ModelAtHand | None = None
     train: str | None = None
 
+    @property
+    def tests_all(self) -> bool:
+        """Whether all first causes are tested, else only what settings of predict are at fault for."""
+        return self.work.settings.confirm
+
     def run(self, judged: Results[Judged]) -> list[Shown]:
         """Test the first causes of each class, and write the diagnoses; what is shown of them."""
         tested: Tested = {}
@@ -56,6 +61,8 @@ class Confirming:
         label_errors = pa.concat_tables([kept.read() for kept in judged.kept("label_errors").values()])
         for result in judged.values():
             for claim in claims_of(result["diagnoses"].read().to_pylist(), label_errors, self.work.max_detections):
+                if not self.tests_all and claim.cause not in MEASURED:
+                    continue
                 test = BY_CAUSE.get(claim.cause)
                 untested = why_none(claim.cause) if test is None else test.obstacle(claim)
                 if untested is None:
@@ -66,7 +73,9 @@ class Confirming:
                     tested[claim.category, claim.cause] = CounterTested(untested=untested)
         tested |= self._tried(claims) | self._run_again(of_model)
         tasks = {
-            key: Settling(result["diagnoses"], tuple((*named, found) for named, found in tested.items()))
+            key: Settling(
+                result["diagnoses"], tuple((*named, found) for named, found in tested.items()), self.tests_all
+            )
             for key, result in judged.items()
         }
         return [row for facts in self.flow.map(SETTLE, self.work, tasks).facts for row in facts.shown]
@@ -95,7 +104,8 @@ class Confirming:
         tested: Tested = {}
         for n, claim in enumerate(claims):
             test = BY_CAUSE[claim.cause]
-            found = CounterTested(test.done(claim), aps[2 * n], aps[2 * n + 1], denies=test.denies(claim))
+            before, after = aps[2 * n], aps[2 * n + 1]
+            found = CounterTested(test.done(claim), before, after, denies=test.denies(claim), measures=test.measures)
             tested[claim.category, claim.cause] = found
         return tested
 

@@ -119,4 +119,5 @@ def costliest(case: Case, causes: Sequence[Cause]) -> tuple[Cause, Verdict]:
         sentence=f"No single cause is proven; what costs most AP ({gain:.2f}) is that {words}.",
         remedy=remedy,
         config=tune(case.name, **space) if space else None,
+        is_ceiling=True,
     )

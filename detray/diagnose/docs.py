@@ -32,6 +32,13 @@ stand first whenever they hold. A symptom that another cause explains is kept, a
 would have if this alone were mended, computed with the evaluation's own code; of faults between the files (the first
 group) it is what mending all of them regains.
 
+"At most" stands before an AP regained that is not known in advance (`d_ap_is_ceiling` in `diagnoses`): it is a ceiling,
+what would be regained if nothing of the fault were left. So it is where the remedy is another training (groups 4 to 6),
+and where it brings detections that are not at hand: those that a threshold or a cap of the detector left out. Where
+these are settings, `predict.score_threshold` above .01 or `predict.max_detections` below 100, and the model and the
+pictures are there, the detector runs again without them on a sample of `diagnose.confirm_images` pictures, asked for or
+not, and AP regained is what comes of it.
+
 With `--confirm` (`diagnose.confirm`) the remedies of each class's first three causes are tried, where that takes no
 person and no training: the class is evaluated again from its boxes and detections, with the remedy applied and without
 it, other faults between the files repaired in both. Where a setting of the detector or the pictures are the remedy, and
@@ -39,8 +46,9 @@ the model and the pictures are there, it runs again on a sample of `diagnose.con
 with what came of it, "Confirmed: AP 0.02 to 0.41", "Not confirmed: AP 0.02 to 0.03", or why it was not tested.
 Confirmed causes stand before those not tested, and those not confirmed behind them. "Undecided" is one whose AP stays,
 where that does not speak against the cause: the model may have to learn the remedy, or clean is sure of few of the
-labels in question. A test confirms a cause where AP rises by at least a quarter of the AP that the mend promises, and
-by .05, or half of what is promised where that is less, and no less than .01.
+labels in question. A test confirms a cause where AP rises by at least a quarter of AP regained as told, and by .05, or
+half of what is told where that is less, and no less than .01. Where what was tried is the whole remedy (a setting of
+the detector, suppression of repeated detections) a quarter is not asked for, and AP regained is then what AP rose by.
 """
 
 

@@ -119,6 +119,7 @@ def _work(data: Data, request: Request, split: str, predicted: Json, metrics: pa
         known,
         request.max_detections,
         pipeline=request.pipeline,
+        is_tested=request.settings.confirm or request.model is not None,
     )
 
 
@@ -152,7 +153,7 @@ class SplitDiagnosis:
         faults, repaired, renamed = self._repaired(source, given, inputs)
         results = self._judged(given, repaired, faults, gathered)
         judged = results.facts
-        if self.request.settings.confirm:
+        if work.is_tested:
             tests = Confirming(
                 self.flow,
                 work,
@@ -173,7 +174,7 @@ class SplitDiagnosis:
         tuned = sum(row.asks_to_tune for row in shown)
         weak = len(work.not_working)
         outcome.facts[split] = {"weak": weak, "diagnoses": len(shown), "tuned": tuned, "label_errors": suspects}
-        table, lines, step = summary(split, shown)
+        table, lines, step = summary(split, shown, promotes=self.request.settings.confirm)
         outcome.summary.append(table)
         outcome.advice += lines
         outcome.next_step = outcome.next_step or step

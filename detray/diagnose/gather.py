@@ -17,7 +17,7 @@ from detray.diagnose.evidence.learning import Course
 from detray.diagnose.evidence.pictures import PictureDrift, drifts_of, measured
 from detray.diagnose.mapping.repairs import MappingRepairs
 from detray.diagnose.observation.shapes import Shapes
-from detray.diagnose.request import Request
+from detray.diagnose.request import ModelAtHand, Request
 from detray.diagnose.steps.look import COUNT_SHAPES, Round, ShardRows, look_at_all
 from detray.diagnose.steps.others import aps_of_file
 from detray.diagnose.steps.sources import DetectionSource, file_source
@@ -83,8 +83,17 @@ def gather(flow: Flow, request: Request, work: Work, prefix: str, metrics: pa.Ta
         reach=request.reach,
         settled=request.settled.get(work.split, {}),
         max_detections=request.max_detections,
+        thresholds=_thresholds(request.model, work),
     )
     return Gathered(inputs, () if seen is None else seen.shards, tuple(notes))
+
+
+def _thresholds(model: ModelAtHand | None, work: Work) -> dict[int, float]:
+    """By class the score up to which the detector leaves detections out; none where it cannot be run without that."""
+    if model is None or work.split not in model.pictured:
+        return {}
+    predict = model.work.predict
+    return {k: predict.score_thresholds.get(name, predict.score_threshold) for k, name in work.names.items()}
 
 
 def own_names(data: Data, split: str) -> dict[int, str]:

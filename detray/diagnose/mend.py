@@ -18,6 +18,28 @@ MIN_GAIN = Criterion(0.05, "AP that a change of seed alone moves (measured on a 
 
 
 @dataclass(frozen=True)
+class Redrawn:
+    """Boxes of the class are drawn as those are that detections lie so tightly on.
+
+    The surer a detection, the tighter it lies; so the IoUs are dealt out by score.
+
+    Attributes:
+        detections: of the class, ``[m]``, whose box is drawn anew.
+        iou: that such detections have with such boxes, ``[k]``, k > 0, by rising score.
+    """
+
+    detections: Flags
+    iou: Floats
+
+    def matched(self, score: Floats) -> Words:
+        """The levels that detections with these scores, ``[j]``, match at then."""
+        place = np.empty(len(score), np.int64)
+        place[np.argsort(score, kind="stable")] = np.arange(len(score))
+        iou = self.iou[place * len(self.iou) // max(len(score), 1)]
+        return _words((iou[:, None] >= IOU_THRESHOLDS).sum(axis=1))
+
+
+@dataclass(frozen=True)
 class Mend:
     """What is mended in a class's result, as masks of its detections ``[m]`` or of its boxes ``[n]``; None: nothing."""
 
@@ -25,6 +47,8 @@ class Mend:
     """Detections that do not count where they are false."""
     exact: Flags | None = None
     """Detections that match their box at every IoU."""
+    redrawn: Redrawn | None = None
+    """Boxes that are drawn anew."""
     labelled: Flags | None = None
     """Detections that get a box of their own, matched as tightly as the true ones are."""
     snapped: Flags | None = None
@@ -82,6 +106,9 @@ def mended_ap(result: ClassResult, mend: Mend) -> float | None:
     n = result.n_boxes
     if mend.exact is not None:
         matched[mend.exact[kept]] = ALL_LEVELS
+    if mend.redrawn is not None:
+        chosen = mend.redrawn.detections[kept]
+        matched[chosen], ignored[chosen] = mend.redrawn.matched(score[chosen]), 0
     if mend.ignored is not None:
         chosen = mend.ignored[kept]
         ignored[chosen] |= ~matched[chosen] & ALL_LEVELS
@@ -112,7 +139,7 @@ def _added(result: ClassResult, mend: Mend, last: float) -> list[tuple[Flags, Fl
     if mend.relabelled is not None:
         rows = mend.relabelled
         levels = (boxes.cover_iou[rows, None] >= IOU_THRESHOLDS).sum(axis=1)
-        added.append((rows, boxes.cover_score[rows], boxes.cover_rank[rows], ((1 << levels) - 1).astype(np.int16)))
+        added.append((rows, boxes.cover_score[rows], boxes.cover_rank[rows], _words(levels)))
     new = mend.found if mend.found is not None else mend.found_last
     if new is not None:
         n = int(new.sum())
@@ -120,6 +147,11 @@ def _added(result: ClassResult, mend: Mend, last: float) -> list[tuple[Flags, Fl
         score = like[np.arange(n) * len(like) // max(n, 1)] if len(like) else np.full(n, last)
         added.append((new, score, np.arange(n), _usual_matches(result, n)))
     return added
+
+
+def _words(levels: Ints) -> Words:
+    """The matches of detections that hold at so many of the lowest levels."""
+    return ((1 << levels) - 1).astype(np.int16)
 
 
 def _usual_matches(result: ClassResult, n: int) -> Words:

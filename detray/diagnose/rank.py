@@ -9,7 +9,7 @@ from detray.arrays import Flags
 from detray.diagnose.as_pipeline import remedy_as_pipeline
 from detray.diagnose.case import Case
 from detray.diagnose.catalogue import CAUSES
-from detray.diagnose.cause import MAPPING, SYMPTOM, Cause, Verdict
+from detray.diagnose.cause import LEARNT, MAPPING, SYMPTOM, Cause, Verdict
 from detray.diagnose.causes.ground_truth.crowd_only import CrowdOnly
 from detray.diagnose.causes.ground_truth.no_ground_truth import NoGroundTruth
 from detray.diagnose.causes.training_data.few_examples import FewExamples
@@ -33,6 +33,11 @@ class Ranked:
 
     cause: Cause
     verdict: Verdict
+
+    @property
+    def is_ceiling(self) -> bool | None:
+        """Whether its AP regained is only the most that could be; None where there is no such number."""
+        return None if self.verdict.d_ap is None else self.verdict.is_ceiling or self.cause.group in LEARNT
 
 
 def is_looked_for(cause: Cause, inputs: Inputs) -> bool:
@@ -155,6 +160,7 @@ def rows_of(case: Case, answers: Sequence[Ranked], pipeline: PipelineFile | None
             "ap": case.given.ap,
             "ap50": case.given.ap50,
             "d_ap": entry.verdict.d_ap,
+            "d_ap_is_ceiling": entry.is_ceiling,
             "evidence": json.dumps({key: _rounded(value) for key, value in entry.verdict.numbers.items()}),
             "sentence": entry.verdict.sentence,
             "remedy": entry.verdict.remedy,

@@ -40,7 +40,7 @@ class Request:
         max_detections: that the evaluation takes an image and class.
         reach: the input that the model resizes pictures to, and its anchors, if they are known.
         pipeline: the pipeline.config that the model is trained with, if one is stated.
-        model: that counter-tests may run again.
+        model: that counter-tests may run again; where none are asked for, to measure what its settings cut.
         is_trained_here: whether the model is the one that was trained in the same output.
     """
 

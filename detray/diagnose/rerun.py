@@ -34,8 +34,8 @@ class Run:
     claims: list[Claim]
 
     @property
-    def promise(self) -> float:
-        """The most that any of the claims promises."""
+    def most(self) -> float:
+        """AP that the claims say, the most of any."""
         return max(claim.d_ap or 0.0 for claim in self.claims)
 
 
@@ -72,9 +72,9 @@ class Rerunning:
         runs: list[Run] = []
         for cause in dict.fromkeys(claim.cause for claim in claims):
             runs += self._runs(cause, [claim for claim in claims if claim.cause == cause], self.model, tested)
-        runs.sort(key=lambda run: -run.promise)
+        runs.sort(key=lambda run: -run.most)
         for run in runs[MOST_RUNS:]:
-            tested |= _untested(run.claims, f"{MOST_RUNS} other runs of the detector promise more")
+            tested |= _untested(run.claims, f"{MOST_RUNS} other runs of the detector can regain more")
         runs = runs[:MOST_RUNS]
         if runs:
             times, n = number(len(runs), "time", "times"), max(run.n for run in runs)
@@ -124,7 +124,12 @@ class Rerunning:
         words = f"{run.again.words}, on {number(run.n, 'picture', 'pictures')}"
         return {
             (claim.category, claim.cause): CounterTested(
-                words, aps[2 * place], aps[2 * place + 1], denies=test.denies, refutes=test.refutes
+                words,
+                aps[2 * place],
+                aps[2 * place + 1],
+                denies=test.denies,
+                refutes=test.refutes,
+                measures=test.measures,
             )
             for place, claim in enumerate(run.claims)
         }

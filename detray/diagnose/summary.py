@@ -15,35 +15,46 @@ from detray.flow.outcome import Table
 MAX_CLASSES_SHOWN = 40
 MANY = 10
 """Classes that share a fault of their file from which the summary has one row for all."""
+AT_MOST = "at most: AP regained if nothing of the fault were left; how much it will be is not known in advance."
 MAX_NAMED = 8
 """Classes of such a row that are named."""
 OF_FILES = tuple(cause.name for cause in CAUSES if cause.group == MAPPING)
 
 
-def summary(split: str, shown: Sequence[Shown]) -> tuple[Table, list[str], str | None]:
+def summary(split: str, shown: Sequence[Shown], *, promotes: bool = True) -> tuple[Table, list[str], str | None]:
     """The first two causes of each class, a sentence and a remedy for each, and what to do first.
 
     A fault of a whole file, which many classes share, is one row, and so are the classes without a box: nobody knows
-    that these are weak, so that the others come first.
+    that these are weak, so that the others come first. ``promotes``: a cause that a counter-test confirmed comes before
+    those that were not tested, since all were to be.
     """
     rows = _rows(shown)
-    cells = [[row.name, row.ap, row.ap50, row.rank, row.cause, row.d_ap] for row in rows]
-    table = Table(f"Diagnoses of {split}", ("class", "AP", "AP50", "rank", "cause", "AP regained"), cells)
+    cells = [[row.name, row.ap, row.ap50, row.rank, row.cause, *_regained(row)] for row in rows]
+    columns = ("class", "AP", "AP50", "rank", "cause", "AP regained", "at most")
     lines = [line for row in rows for line in _lines(row)]
     firsts = [row for row in rows if row.rank == 1]
-    first = max(firsts, key=_promise, default=None)
+    first = max(firsts, key=lambda row: _urgency(row, promotes=promotes), default=None)
+    if any(row.is_ceiling for row in rows):
+        lines.append(AT_MOST)
+    table = Table(f"Diagnoses of {split}", columns, cells)
     return table, lines, None if first is None else _step(first)
 
 
-def _promise(row: Shown) -> tuple[object, ...]:
+def _regained(row: Shown) -> tuple[float | None, float | None]:
+    """AP regained where that is known, and else at most."""
+    return (None, row.d_ap) if row.is_ceiling else (row.d_ap, None)
+
+
+def _urgency(row: Shown, *, promotes: bool) -> tuple[object, ...]:
     """What to do first has most of it: a box, a cause that no counter-test denied, one that a test confirmed, AP."""
-    place = (row.counter_test == CONFIRMED) - (row.counter_test == NOT_CONFIRMED)
+    place = (promotes and row.counter_test == CONFIRMED) - (row.counter_test == NOT_CONFIRMED)
     return row.cause != NoGroundTruth.name, place, row.d_ap or 0.0
 
 
 def _step(first: Shown) -> str:
     """What to do first, for the class that gains most by it."""
-    most = "" if first.cause == NoGroundTruth.name else ", which it helps most"
+    most = ", which it may help most" if first.is_ceiling else ", which it helps most"
+    most = "" if first.cause == NoGroundTruth.name else most
     return f"for {first.name}{most}: {first.remedy}"
 
 

@@ -44,7 +44,7 @@ LEAST_OTHERS = 0.1
 
 @dataclass(frozen=True)
 class Remedy:
-    """What one cause of a class asks for; ``d_ap`` is the AP that mending it promises, None where nobody knows."""
+    """What one cause of a class asks for; ``d_ap`` is the most that mending it can regain, None where nobody knows."""
 
     class_name: str
     cause: str
@@ -91,7 +91,7 @@ class Auto:
 
 
 def read_remedies(data: Data, focus: Sequence[int]) -> list[Remedy]:
-    """What the causes that hold of the focus classes ask of the training, the one that promises most AP first."""
+    """What the causes that hold of the focus classes ask of the training, the one that can regain most AP first."""
     columns = ["split", "category_id", "category_name", "rank", "cause", "d_ap", "remedy_config"]
     rows = data.read("diagnoses", columns=columns)
     rows = rows.filter(pc.and_(pc.equal(rows["split"], VAL), pc.is_valid(rows["remedy_config"])))
@@ -106,7 +106,7 @@ def read_remedies(data: Data, focus: Sequence[int]) -> list[Remedy]:
 def auto_space(remedies: Sequence[Remedy], grounds: Grounds) -> Auto:
     """The union of what ``remedies`` ask for, as far as the data lets it do anything.
 
-    Its first guess is the remedy that promises most AP: each of its levers at the first value that changes something.
+    Its first guess is the remedy that can regain most AP: each of its levers at the first value that changes something.
 
     Raises:
         UsageError: there is nothing to try.
@@ -213,13 +213,13 @@ def _repeated(factor: float, classes: Sequence[str], share: float, grounds: Grou
 
 
 def _arm(remedies: Sequence[Remedy], space: Space, grounds: Grounds) -> tuple[str | None, Choice]:
-    """The remedy that promises most and changes anything, in words and as a point."""
+    """The remedy that can regain most and changes anything, in words and as a point."""
     for remedy in remedies:
         point: Choice = dict(_first_steps(remedy, remedies, space, grounds))
         if point:
-            promised = f"promises {remedy.d_ap:.3f} AP" if remedy.d_ap else "stands first"
+            gain = f"regains {remedy.d_ap:.3f} AP at most" if remedy.d_ap else "stands first"
             changed = ", ".join(f"{name} {_shown(value)}" for name, value in space.changed(point).items())
-            return f"the second trial is the remedy that {promised}, {remedy.name}: {changed}", space.origin | point
+            return f"the second trial is the remedy that {gain}, {remedy.name}: {changed}", space.origin | point
     return None, space.origin
 
 

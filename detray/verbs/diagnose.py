@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from detray.detectors import flow as inference
 from detray.detectors.catalogue import detector_kind, is_trainable, modules_of
+from detray.diagnose.counter_tests.model_test import cuts
 from detray.diagnose.flow import diagnose
 from detray.diagnose.request import ModelAtHand, Request
 from detray.evaluate.protocol import protocol_of
@@ -47,9 +48,14 @@ def run(context: Context, flow: Flow) -> Outcome:
     own = settled.get(config.predict.splits[0])
     if own is not None:  # ids of predictions are the data's: those of the model would only seem to contradict them
         classes = {own.get(k, elsewhere(k, own.values())): name for k, name in classes.items()}
-    model = model_at_hand(context, flow.data, path) if config.diagnose.confirm else None
+    model = model_at_hand(context, flow.data, path) if _runs_again(config) else None
     request = replace(request, model_classes=classes, reach=reach, model=model)
     return diagnose(flow, replace(request, is_trained_here=config.detector.path is None))
+
+
+def _runs_again(config: Config) -> bool:
+    """Whether the detector is run again: counter-tests are asked for, or settings cut detections that it had."""
+    return config.diagnose.confirm or cuts(config.predict)
 
 
 def model_at_hand(context: Context, data: Data, path: str) -> ModelAtHand:
@@ -75,8 +81,8 @@ def inputs(config: Config) -> tuple[str, ...]:
 
 
 def _modules(config: Config) -> tuple[str, ...]:
-    """The detector is run again where remedies are tried, and else only read."""
-    if config.diagnose.confirm or config.detector.is_precomputed:
+    """The detector is run again where remedies are tried or settings cut, and else only read."""
+    if _runs_again(config) or config.detector.is_precomputed:
         return modules_of(config.detector)
     return detector_kind(config.detector).read_modules
 
@@ -98,9 +104,7 @@ STAGE = StageDefinition(
     tries=("evaluate",),
     uses=("audit",),
     inputs=inputs,
-    pictures=lambda config: (
-        read_pictures(config) if config.diagnose.confirm and not config.detector.is_precomputed else ()
-    ),
+    pictures=lambda config: read_pictures(config) if _runs_again(config) and not config.detector.is_precomputed else (),
     modules=_modules,
     then=_then,
 )

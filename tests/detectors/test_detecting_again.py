@@ -168,6 +168,38 @@ def test_what_a_setting_or_the_pictures_cost_is_confirmed(test, tmp_path: Path) 
         assert found.done.endswith("on 8 pictures")
 
 
+@pytest.mark.parametrize("cut", [{"score_threshold": 0.8}, {"max_detections": 1}])
+def test_what_a_setting_cuts_is_measured_without_being_asked_for(cut: dict[str, float], tmp_path: Path) -> None:
+    context = _predicted(tmp_path, replace(USUAL, **cut), Pictures())
+    context.config = replace(context.config, diagnose=DiagnoseSettings(classes=("green",)))
+    run_stage(diagnose.STAGE, context)
+    rows = [row for row in context.store.read("diagnoses").to_pylist() if row["category_id"] == GREEN]
+    (row,) = [row for row in rows if row["cause"] == {"score_threshold": "score_threshold"}.get(*cut, "max_detections")]
+    assert (row["rank"], row["counter_test"], row["d_ap_is_ceiling"]) == (1, CONFIRMED, False)
+    assert row["ap"] + row["d_ap"] == pytest.approx(row["counter_test_ap"])
+    others = [row for row in rows if row["cause"] not in ("score_threshold", "max_detections")]
+    assert all(row["counter_test"] is None and "Not tested" not in row["sentence"] for row in others)
+
+
+def test_where_no_setting_cuts_the_detector_is_not_run_again(tmp_path: Path) -> None:
+    context = _predicted(tmp_path, USUAL, Pictures(512, 30, 36))
+    context.config = replace(context.config, diagnose=DiagnoseSettings(classes=("green",)))
+    context.progress = noted = Noted()
+    run_stage(diagnose.STAGE, context)
+    assert not [line for line in noted.lines if "the detector runs" in line]
+    assert context.store.read("diagnoses")["counter_test"].null_count == context.store.read("diagnoses").num_rows > 0
+
+
+def test_a_setting_that_costs_nothing_is_told_last(tmp_path: Path) -> None:
+    context = _predicted(tmp_path, replace(USUAL, score_threshold=0.5), Pictures(green=BLUE))
+    context.config = replace(context.config, diagnose=DiagnoseSettings(classes=("green",)))
+    run_stage(diagnose.STAGE, context)
+    rows = [row for row in context.store.read("diagnoses").to_pylist() if row["category_id"] == GREEN]
+    last = max(rows, key=lambda row: row["rank"])
+    assert (last["cause"], last["counter_test"], last["d_ap"]) == ("score_threshold", NOT_CONFIRMED, 0)
+    assert "predict.score_threshold leaves out what scores 0.5 or less" in last["sentence"]
+
+
 def test_what_cannot_be_run_says_why(tmp_path: Path) -> None:
     context = _predicted(tmp_path, USUAL, Pictures())
     claims = [Claim(GREEN, test.cause, 0.3, {"cap": 7}) for test in OF_MODEL]
@@ -201,13 +233,13 @@ def test_pictures_are_changed_without_moving_a_box() -> None:
     assert np.array_equal(np.diff(relit[0, 0].astype(int)), [2, 2])
 
 
-def test_as_many_runs_as_promise_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_many_runs_as_can_regain_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_RUNS >= 2
     monkeypatch.setattr("detray.diagnose.rerun.MOST_RUNS", 1)
     context = _predicted(tmp_path, replace(USUAL, score_threshold=0.8, max_detections=1), Pictures())
     found = _again(context, Claim(GREEN, "score_threshold", 0.2), Claim(GREEN, "max_detections", 0.3, {"cap": 1}), n=3)
     assert found["max_detections"].done.endswith("on 3 pictures")
-    assert found["score_threshold"].untested == "1 other runs of the detector promise more"
+    assert found["score_threshold"].untested == "1 other runs of the detector can regain more"
 
 
 def test_the_stage_runs_the_detector_again(tmp_path: Path) -> None:

@@ -129,6 +129,26 @@ def test_boxes_near_the_largest_float_are_boxes_like_others(sides: tuple[float, 
     assert all("inf" not in row["sentence"].split() and "Infinity" not in row["evidence"] for row in rows)
 
 
+@pytest.mark.parametrize("plant", ["score_threshold", "max_detections", "localization", "bad_ranking", "forgetting"])
+def test_what_a_training_or_unwritten_detections_would_regain_is_told_as_a_ceiling(plant: str) -> None:
+    found = [row for row in _diagnose(_broken(5, (plant,))) if row["cause"] == plant]
+    assert found
+    assert all(row["d_ap"] > 0 and row["d_ap_is_ceiling"] is True for row in found)
+
+
+@pytest.mark.parametrize("plant", ["label_id_mismatch", "box_format", "missing_labels"])
+def test_what_the_files_hold_is_regained_as_computed(plant: str) -> None:
+    found = [row for row in _diagnose(_broken(5, (plant,))) if row["cause"] == plant]
+    assert found
+    assert all(row["d_ap"] > 0 and row["d_ap_is_ceiling"] is False for row in found)
+
+
+def test_an_unknown_ap_is_no_ceiling() -> None:
+    rows = _diagnose(_broken(5, ("absent_in_training",)))
+    assert any(row["d_ap"] is None for row in rows)
+    assert all((row["d_ap"] is None) == (row["d_ap_is_ceiling"] is None) for row in rows)
+
+
 def test_a_model_that_forgot_in_ap50_alone_regains_no_negative_ap() -> None:
     view = SimpleNamespace(ap=0.42, ap50=0.6)
     around = SimpleNamespace(inputs=SimpleNamespace(base_aps={1: (0.4, 0.9)}))

@@ -268,8 +268,36 @@ def test_confirmed_causes_stand_first_and_denied_ones_last() -> None:
     ]
 
 
-def test_a_promise_says_how_much_must_be_gained() -> None:
-    assert [needed(d_ap) for d_ap in (None, 0.01, 0.06, 0.1, 0.4)] == [0.05, 0.01, 0.03, 0.05, 0.1]
+def test_what_is_told_says_how_much_must_be_gained() -> None:
+    told = (None, 0.01, 0.06, 0.1, 0.4)
+    assert [needed(d_ap) for d_ap in told] == [0.05, 0.01, 0.03, 0.05, 0.1]
+    assert [needed(d_ap, is_measured=True) for d_ap in told] == [0.05, 0.01, 0.03, 0.05, 0.05]
+
+
+def test_a_test_of_the_whole_remedy_measures_what_is_regained() -> None:
+    told = {"category_id": 1, "d_ap": 0.5, "d_ap_is_ceiling": True, "sentence": ""}
+    rows = [told | {"rank": rank, "cause": cause} for rank, cause in enumerate(("a", "b", "c", "d"), 1)]
+    tested = {
+        (1, "a"): CounterTested("a setting", 0.1, 0.11, measures=True),
+        (1, "b"): CounterTested("a setting", 0.1, 0.2, measures=True),
+        (1, "c"): CounterTested("other pictures", 0.1, 0.3),
+        (1, "d"): CounterTested(untested="needs pictures", measures=True),
+    }
+    found = reranked(rows, tested, promotes=False)
+    said = {row["cause"]: (row["counter_test"], row["d_ap"], row["d_ap_is_ceiling"]) for row in found}
+    assert list(said) == ["b", "c", "d", "a"]
+    assert said == {
+        "a": (NOT_CONFIRMED, pytest.approx(0.01), False),
+        "b": (CONFIRMED, pytest.approx(0.1), False),
+        "c": (CONFIRMED, 0.5, True),
+        "d": (None, 0.5, True),
+    }
+    assert [row["cause"] for row in reranked(rows, tested)] == ["b", "c", "d", "a"]
+    last = [told | {"rank": rank, "cause": cause} for rank, cause in enumerate(("d", "b"), 1)]
+    assert [[row["cause"] for row in reranked(last, tested, promotes=promotes)] for promotes in (True, False)] == [
+        ["b", "d"],
+        ["d", "b"],
+    ]
 
 
 def test_edits_are_those_that_clean_makes_of_the_class() -> None:

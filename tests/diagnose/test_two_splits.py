@@ -167,6 +167,17 @@ def test_names_that_are_wrong_in_the_evaluated_split_alone(category: int) -> Non
     assert row["d_ap"] > 0.1
 
 
+@pytest.mark.parametrize("seed", [3, 33])
+def test_a_common_class_has_few_of_the_boxes_of_a_rarer_one_and_yet_its_names_are_wrong(seed: int) -> None:
+    val, train = worlds(seed)
+    relabelled(val, ONE, COMMON, 0.6)
+    row = first(val, train, COMMON)
+    assert (row["cause"], row["evidence"].get("split")) == ("wrong_labels", "evaluated"), row["all"]
+    assert "sure detections of `one` (id 1) sit on boxes of `common` (id 4)" in row["sentence"]
+    true = class_aps(scenes.tables_of(worlds(seed)[0]))[COMMON][0]
+    assert row["ap"] + row["d_ap"] == pytest.approx(true, abs=0.1)
+
+
 def torn(world: World, category: int, label: int) -> None:
     """A model that was told of both names for one kind of object says both, mostly the more frequent one surer."""
     own = np.flatnonzero(world.dt_class == category)
@@ -207,6 +218,8 @@ def test_what_a_model_learnt_by_heart_does_not_accuse_the_labels_here() -> None:
     val.add_dt(image, ONE, box, rng.uniform(0.4, 1, len(image)))
     row = first(val, train, findings=findings())
     assert row["cause"] == "overfit", row["all"]
+    row = first(val, train, OTHER, findings=findings())
+    assert "wrong_labels" not in row["all"]
 
 
 def loosened(world: World, category: int, most: float) -> None:
@@ -220,11 +233,25 @@ def loosened(world: World, category: int, most: float) -> None:
 
 def test_boxes_that_are_loose_in_the_evaluated_split() -> None:
     val, train = worlds(6)
+    true = class_aps(scenes.tables_of(val))[ONE][0]
     loosened(val, ONE, 0.5)
     row = first(val, train, findings=findings("split-drift", "size-outlier"))
     assert (row["cause"], row["evidence"].get("split")) == ("noisy_boxes", "evaluated"), row["all"]
     assert row["evidence"]["larger"] > 1.2
     assert row["d_ap"] > 0.1
+    assert row["d_ap_is_ceiling"] is False
+    assert row["ap"] + row["d_ap"] == pytest.approx(true, abs=0.05)
+
+
+def test_redrawn_boxes_are_met_as_tightly_as_the_model_draws_on_these_pictures() -> None:
+    val, train = worlds(6)
+    val.dt_box = scenes.jitter(np.random.default_rng(111), val.dt_box, 0.06)  # it has seen the others in training
+    true, learnt = (class_aps(scenes.tables_of(world))[ONE][0] for world in (val, train))
+    assert learnt - true > 0.15
+    loosened(val, ONE, 0.6)
+    row = first(val, train)
+    assert (row["cause"], row["evidence"].get("split")) == ("noisy_boxes", "evaluated"), row["all"]
+    assert row["ap"] + row["d_ap"] == pytest.approx(true, abs=0.1)
 
 
 def test_boxes_that_are_loose_in_training_make_the_model_draw_so() -> None:
@@ -282,6 +309,21 @@ def test_pictures_of_another_kind_are_a_shift(change: dict) -> None:
         assert f"{ap:.2f} (AP50" in row["sentence"]
         assert f"the {next(iter(change))} of the pictures is" in row["sentence"]
         assert row["d_ap"] == pytest.approx(ap - row["ap"], abs=1e-6)
+        assert row["d_ap_is_ceiling"] is True
+
+
+def test_on_pictures_of_another_kind_sure_detections_alone_are_no_missing_labels() -> None:
+    val, train = worlds(13)
+    for label in (val.gt_class, val.dt_class):  # the model sees the class twice as often as in training ...
+        label[label == OTHER] = ONE
+    dropped(val, 0.5)  # ... where as many boxes as there are drawn
+    alike, dark = stats(val, train), stats(val, train, brightness=(65.0, 190.0))
+    assert first(val, train, pictures=alike, findings=findings())["cause"] == "missing_labels"
+    row = first(val, train, pictures=dark, findings=findings())
+    assert (row["cause"], "missing_labels" in row["all"]) == ("train_eval_shift", False), row["all"]
+    val, train = worlds(13)
+    dropped(val, 0.5)  # half of what training has
+    assert first(val, train, pictures=dark, findings=findings())["cause"] == "missing_labels"
 
 
 def test_where_pictures_are_alike_it_is_overfit() -> None:

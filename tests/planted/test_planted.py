@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from planted import plant
 from planted.data import Data, blood_cells
 from planted.faults import FAULTS, PAIRS, Trial, trials
-from planted.judge import accusations, harmed, summary, table, totals
+from planted.judge import accusations, harmed, promises, summary, table, totals
 from planted.plant import Case, Plant
 from planted.remedy import follow
 from planted.runs import Bench, NotTrainedError, Result
@@ -131,8 +131,8 @@ def test_trials_without_training_come_first_and_every_pair_is_there():
 
 
 def a_row(cause: str, **more: Any) -> dict[str, Any]:
-    row = {"cause": cause, "d_ap": 0.3, "evidence": "{}", "sentence": "", "remedy_config": None, "category_name": "a"}
-    return row | more
+    row = {"cause": cause, "evidence": "{}", "sentence": "", "remedy_config": None, "category_name": "a"}
+    return row | {"d_ap": 0.3, "d_ap_is_ceiling": False} | more
 
 
 def data() -> Data:
@@ -171,10 +171,28 @@ def test_totals_count_promises_that_were_kept():
     rows[0].delivered, rows[1].delivered = 0.39, 0.45
     text = totals(rows, [], 4)
     assert all(words in text for words in ("right for 3 of 3", "regained: 1 of 2", "Accused: 0 of 4"))
+    assert "Not known in advance: 0 of 3 classes" in text
     assert summary(rows).splitlines()[2:] == [
-        "| 65% of val labels missing | cells | 3 | 3 | missing_labels | 0.30 | 0.42 | 1 of 2 |"
+        "| 65% of val labels missing | cells | 3 | 3 | missing_labels | 0.30 | 0.42 | 1 of 2 | - | - | - | 0 |"
     ]
-    assert table(rows).splitlines()[2].endswith("| 0.80 | 0.40 | missing_labels | yes | 0.30 | 0.39 |")
+    assert promises(rows).splitlines()[2:] == ["| missing_labels | 3 | 3 | 1 of 2 | 0.15 | 0 | 0 |"]
+    assert table(rows).splitlines()[2].endswith("| 0.80 | 0.40 | missing_labels | yes | 0.30 | - | 0.39 |")
+
+
+def test_what_is_told_as_a_ceiling_is_no_promise_and_is_counted_as_such():
+    trial = Trial((FAULTS["val darkened"],))
+    said = [{"d_ap": 0.3, "d_ap_is_ceiling": True}] * 2 + [{"d_ap": None, "d_ap_is_ceiling": None}]
+    given = [Result({"RBC": 0.4}, {"RBC": 0.5}, {"RBC": [a_row("train_eval_shift", **one)]}) for one in said]
+    rows = [harmed(trial, seed, Result({"RBC": 0.8}, {"RBC": 0.9}, {}), one)[0] for seed, one in enumerate(given)]
+    rows[0].delivered, rows[1].delivered = 0.02, 0.35
+    text = totals(rows, [], 4)
+    assert "regained: 0 of 0 that were followed, of 0" in text
+    assert "Not known in advance: 3 of 3 classes; for 2 of them" in text
+    assert "which held for 1 of 2 that were followed" in text
+    assert summary(rows).splitlines()[2:] == [
+        "| val darkened | cells | 3 | 3 | train_eval_shift | - | - | - | 0.30 | 0.18 | 1 of 2 | 1 |"
+    ]
+    assert promises(rows).splitlines()[2:] == ["| train_eval_shift | 3 | 0 | - | - | 2 | 1 |"]
 
 
 def test_remedies_mend_what_they_speak_of():

@@ -44,12 +44,12 @@ def test_the_union_of_what_causes_ask_for() -> None:
     assert "searched (rare x4, rare x8) because rare: class_imbalance" in sentences["oversample"]
 
 
-def test_the_second_trial_is_the_remedy_that_promises_most() -> None:
+def test_the_second_trial_is_the_remedy_that_can_regain_most() -> None:
     found = auto_space([LOOSE, IMBALANCE], grounds())
     (guess,) = found.space.guesses
     assert found.space.changed(guess) == {"box_loss_weight": 2.0}
     assert found.arm == (
-        "the second trial is the remedy that promises 0.200 AP, rare: localization: box_loss_weight 2.0"
+        "the second trial is the remedy that regains 0.200 AP at most, rare: localization: box_loss_weight 2.0"
     )
     (guess,) = auto_space([IMBALANCE], grounds()).space.guesses
     assert guess["oversample"] == guess["class_weights"] == 1

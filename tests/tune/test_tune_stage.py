@@ -429,7 +429,7 @@ def test_the_space_follows_from_the_diagnosis(store: Store, config: Config, play
     assert told["box_loss_weight"]["values"] == [2.0, 4.0]
     assert told["oversample"]["values"] == []
     assert "oversample: left alone because 100% of the training pictures hold blue" in outcome.notes[0]
-    assert "promises 0.250 AP, blue: few_examples" in outcome.facts["second_trial"]
+    assert "regains 0.250 AP at most, blue: few_examples" in outcome.facts["second_trial"]
     assert any(note.startswith("class_weights, focal_alpha, focal_gamma") for note in outcome.notes)
     auto = convert({"tune": {"focus": ["blue"], "space": "auto"}}, Config, "test")
     assert STAGE.needs(auto) == ("ingest", "diagnose")

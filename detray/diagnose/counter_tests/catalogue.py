@@ -37,6 +37,9 @@ OF_MODEL: tuple[ModelTest, ...] = (LowerThreshold(), CapRaised(), AsInTraining()
 
 MODEL_BY_CAUSE: Mapping[str, ModelTest] = {test.cause: test for test in OF_MODEL}
 
+MEASURED = tuple(test.cause for test in OF_MODEL if test.measures)
+"""Causes whose remedy is a setting of the detector at hand, so that running it once more measures what is regained."""
+
 BY_CAUSE: Mapping[str, CounterTest] = {test.cause: test for test in ALL}
 
 NONE: Mapping[int, str] = {

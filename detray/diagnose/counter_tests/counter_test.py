@@ -38,7 +38,7 @@ class Claim:
     Attributes:
         category: the class.
         cause: its cause.
-        d_ap: AP that the mend promises; None: unknown.
+        d_ap: AP regained as told, be it at most; None: unknown.
         numbers: the evidence.
         config: the remedy's fragment of the configuration.
         cap: detections that the evaluation takes an image and class.
@@ -66,6 +66,8 @@ class CounterTest(ABC):
     """What is done, as sentences say it."""
     mends: ClassVar[tuple[str, ...]] = ()
     """Faults between the files that it mends, by their names in `MappingFaults`."""
+    measures: ClassVar[bool] = False
+    """It tries the whole remedy, so that AP gained is AP regained."""
 
     def obstacle(self, claim: Claim) -> str | None:
         """Why it cannot be tried on these files; None: it can."""

@@ -13,6 +13,7 @@ class CapRaised(ModelTest):
     """Where predict.max_detections cut the list: detect again with ten times as many in a sample of the pictures."""
 
     cause = MaxDetections.name
+    measures = True
 
     def again(self, claim: Claim, before: Before) -> Again | str:
         cap = before.predict.max_detections

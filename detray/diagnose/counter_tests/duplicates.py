@@ -16,6 +16,7 @@ class Suppressed(CounterTest):
     """Suppress the class's detections that overlap a better one by more than .5, and evaluate the rest."""
 
     cause = Duplicates.name
+    measures = True
     words = f"suppression at IoU {NMS_IOU:g}"
 
     def remedied(self, images: ImageSet, claim: Claim) -> ImageSet:

@@ -96,10 +96,24 @@ class ModelTest(ABC):
     """AP that rises speaks against the cause: another one is what was tried."""
     denies: ClassVar[bool] = True
     """AP that stays as it was speaks against the cause; not where the model would have to learn the remedy."""
+    measures: ClassVar[bool] = False
+    """It tries the whole remedy, a setting of predict: AP gained is AP regained. It is run without being asked for."""
 
     @abstractmethod
     def again(self, claim: Claim, before: Before) -> Again | str:
         """How to run the detector, or why that tells nothing."""
+
+
+LOW = 0.01
+"""Scores down to which detections are written so that AP has its whole curve."""
+
+
+def cuts(predict: PredictSettings) -> bool:
+    """Whether the settings leave out detections of which AP could be made: scores above `LOW`, or fewer an image than
+    the evaluation takes by default."""
+    return max(predict.score_threshold, *predict.score_thresholds.values(), LOW) > LOW or (
+        predict.max_detections < PredictSettings().max_detections
+    )
 
 
 def without(values: Mapping[str, float], name: str) -> dict[str, float]:

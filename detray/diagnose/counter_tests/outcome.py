@@ -12,7 +12,7 @@ from detray.diagnose.rank import FIRST, LIGHT_SHARE
 CONFIRMED, UNDECIDED, NOT_CONFIRMED = "confirmed", "undecided", "not_confirmed"
 TESTED = 3
 """Causes of a class that are tested: the first."""
-PROMISE_KEPT = Criterion(0.5, "share of a small promised gain that a counter-test must deliver")
+PROMISE_KEPT = Criterion(0.5, "share of a small AP regained, as told, that a counter-test must deliver")
 
 
 class CounterTested(msgspec.Struct, frozen=True):
@@ -24,6 +24,7 @@ class CounterTested(msgspec.Struct, frozen=True):
         untested: why it was not; empty: it was.
         denies: AP that stays speaks against the cause; else it leaves it open.
         refutes: AP that rises speaks against the cause, in place of for it.
+        measures: what was tried is the whole remedy: AP gained is AP regained.
     """
 
     done: str = ""
@@ -32,13 +33,24 @@ class CounterTested(msgspec.Struct, frozen=True):
     untested: str = ""
     denies: bool = True
     refutes: bool = False
+    measures: bool = False
+
+    @property
+    def gain(self) -> float:
+        """AP gained."""
+        return (self.after or 0.0) - (self.before or 0.0)
+
+    @property
+    def regained(self) -> float | None:
+        """AP regained by the remedy; None where this does not measure it."""
+        is_known = self.measures and not self.untested and self.before is not None and self.after is not None
+        return max(self.gain, 0.0) if is_known else None
 
     def verdict(self, d_ap: float | None) -> str | None:
-        """Whether it confirms a cause that promises ``d_ap``; None where none was run."""
+        """Whether it confirms a cause of which ``d_ap`` is said; None where none was run."""
         if self.untested:
             return None
-        gain = (self.after or 0.0) - (self.before or 0.0)
-        if gain >= needed(d_ap):
+        if self.gain >= needed(d_ap, is_measured=self.measures):
             return NOT_CONFIRMED if self.refutes else CONFIRMED
         return NOT_CONFIRMED if self.denies else UNDECIDED
 
@@ -55,22 +67,29 @@ Tested = dict[tuple[int, str], CounterTested]
 """By class and cause."""
 
 
-def needed(d_ap: float | None) -> float:
-    """AP that a counter-test must gain to confirm a cause that promises ``d_ap`` (None: unknown)."""
+def needed(d_ap: float | None, *, is_measured: bool = False) -> float:
+    """AP that a counter-test must gain to confirm a cause of which ``d_ap`` is said (None: unknown).
+
+    ``is_measured``: it is what the remedy regains, be that far less than was said.
+    """
     if d_ap is None:
         return MIN_GAIN
-    return max(LEAST_GAIN, min(MIN_GAIN, PROMISE_KEPT * d_ap), LIGHT_SHARE * d_ap)
+    least = max(LEAST_GAIN, min(MIN_GAIN, PROMISE_KEPT * d_ap))
+    return least if is_measured else max(least, LIGHT_SHARE * d_ap)
 
 
-def reranked(rows: Sequence[dict[str, Any]], tested: Mapping[tuple[int, str], CounterTested]) -> list[dict[str, Any]]:
+def reranked(
+    rows: Sequence[dict[str, Any]], tested: Mapping[tuple[int, str], CounterTested], *, promotes: bool = True
+) -> list[dict[str, Any]]:
     """Rows of ``diagnoses`` with what their counter-tests say, those of each class by rank.
 
     A confirmed cause stands before those that are not tested, one that is not confirmed behind them; else the order
-    stays.
+    stays. AP regained is what a test measured, where it tried the whole remedy.
 
     Args:
         rows: of some classes.
         tested: by class and cause.
+        promotes: all first causes were to be tested, else a confirmed one stays where it is.
     """
     settled = []
     for row in rows:
@@ -81,8 +100,10 @@ def reranked(rows: Sequence[dict[str, Any]], tested: Mapping[tuple[int, str], Co
                 "counter_test_ap": None if found.untested else found.after,
                 "sentence": f"{row['sentence']} {found.told(row['d_ap'])}",
             }
+            if found.regained is not None:
+                row |= {"d_ap": found.regained, "d_ap_is_ceiling": False}
         settled.append(row)
-    places = {CONFIRMED: 0, NOT_CONFIRMED: 2}
+    places = {CONFIRMED: 0 if promotes else 1, NOT_CONFIRMED: 2}
 
     def key(row: dict[str, Any]) -> tuple[object, ...]:
         place = places.get(row.get("counter_test") or UNDECIDED, 1)

@@ -2,16 +2,14 @@ from msgspec.structs import replace
 
 from detray.diagnose.causes.output.score_threshold import ScoreThreshold
 from detray.diagnose.counter_tests.counter_test import Claim
-from detray.diagnose.counter_tests.model_test import Again, Before, ModelTest, without
-
-LOW = 0.01
-"""What the remedy says."""
+from detray.diagnose.counter_tests.model_test import LOW, Again, Before, ModelTest, without
 
 
 class LowerThreshold(ModelTest):
     """Where a setting cut the scores: detect again down to .01 in a sample of the pictures."""
 
     cause = ScoreThreshold.name
+    measures = True
 
     def again(self, claim: Claim, before: Before) -> Again | str:
         predict = before.predict

@@ -87,6 +87,9 @@ class Inputs:
     max_detections: int = 100
     """That the evaluation takes an image and class."""
 
+    thresholds: Mapping[int, float] = field(default_factory=dict)
+    """By class the score up to which the detector at hand was told to leave detections out; empty where it is not."""
+
     @property
     def input_size(self) -> tuple[int, int] | None:
         """Width and height that the model resizes pictures to."""

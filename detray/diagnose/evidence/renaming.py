@@ -1,6 +1,6 @@
 """Names that are wrong in one split: there the same model takes a class for another, or sits on its boxes, alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Renamed:
         own, usual: what contradicts the labels there, and in the other split.
         is_covered: boxes of the class are covered by detections of the other one; else its detections sit on boxes
             of that.
+        of_partner: of these boxes it is told by how many of the other one's detections cover them.
     """
 
     side: Side
@@ -46,21 +47,30 @@ class Renamed:
     own: Contradicted
     usual: Contradicted
     is_covered: bool
+    of_partner: bool = False
 
 
 def find_renamed(sides: Sides, category: int) -> Renamed | None:
     """The split in which names of the class are wrong; None where neither's are."""
-    accused = [side.split for side, _ in sides.to_accuse()]
+    accused = _accused(sides)
     for side, other in sides.both_ways():
         # boxes of another class, met by weak detections of this one, make its true scores low here
         for is_covered in (True, False) if side.split in accused else (True,):
             found = _renamed(side, other, category, is_covered=is_covered)
             if found is not None:
                 return found
+    for side, other in sides.both_ways():  # few boxes of a common class may be most of what a rare one had
+        found = _renamed(side, other, category, is_covered=True, of_partner=True)
+        if found is not None and side.split in _accused(sides, found.category):
+            return found
     return None
 
 
-def _renamed(side: Side, other: Side, category: int, *, is_covered: bool) -> Renamed | None:
+def _accused(sides: Sides, category: int | None = None) -> list[str]:
+    return [side.split for side, _ in sides.to_accuse(category)]
+
+
+def _renamed(side: Side, other: Side, category: int, *, is_covered: bool, of_partner: bool = False) -> Renamed | None:
     boxes, rows = side.result.boxes, side.result.detections
     if is_covered:
         floors = np.array([_floor(other, side.own_id(int(k))) for k in boxes.cover_category])
@@ -75,12 +85,14 @@ def _renamed(side: Side, other: Side, category: int, *, is_covered: bool) -> Ren
     floor = _floor(other, known if is_covered else category)
     look = _covered if is_covered else _sitting
     own, usual = look(side, side.ids[known], floor), look(other, other.ids[known], floor)
+    if of_partner:
+        own, usual = _of_partner(side, known, floor, own), _of_partner(other, known, floor, usual)
     if own.n < TOLD_BY or own.iou < HIT_IOU or not is_far_above(own.n, own.of, usual.n, usual.of, CONTRADICTED):
         return None
     is_rare = own.n < CONTRADICTED_OF_ALL * (side.result.n_boxes + (0 if is_covered else own.n))
     if is_rare or own.n / own.of < ONE_SPLIT * usual.n / usual.of:
         return None
-    return Renamed(side, other, known, own, usual, is_covered)
+    return Renamed(side, other, known, own, usual, is_covered, of_partner)
 
 
 def _floor(other: Side, category: int | None) -> float:
@@ -95,6 +107,12 @@ def _covered(side: Side, category: int, floor: float) -> Contradicted:
     boxes = side.result.boxes
     rows = (boxes.cover_category == category) & (np.nan_to_num(boxes.cover_score, nan=-1.0) >= floor)
     return Contradicted(rows, len(boxes), float(np.median(boxes.cover_iou[rows])) if rows.any() else 0.0)
+
+
+def _of_partner(side: Side, category: int, floor: float, covered: Contradicted) -> Contradicted:
+    """The same boxes as a share of the sure detections of ``category``, those that are true beside them."""
+    true = side.scores_of(category)
+    return replace(covered, of=covered.n + (0 if true is None else int(true.above(floor))))
 
 
 def _sitting(side: Side, category: int, floor: float) -> Contradicted:

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from detray.arrays import Flags
+from detray.arrays import Flags, Floats
 from detray.diagnose.criterion import REASONED, Criterion
 from detray.diagnose.evidence.chance import CHANCE_ERRORS, Auc
-from detray.diagnose.evidence.histogram import Histogram, histograms
+from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, histograms
 from detray.diagnose.evidence.result import ClassResult
 from detray.diagnose.observation.counts import ClassCounts
 
@@ -64,6 +64,11 @@ class Side:
         own = self._scores.get(self.ids.get(category, -1))
         return own if own is not None and own.total >= TOLD_BY else None
 
+    def true_bins(self, category: int) -> Floats:
+        """The bins of the true scores of a class of the evaluated split, one for each."""
+        scores = self._scores.get(self.ids.get(category, -1), NO_SCORES)
+        return np.repeat(scores.bins, scores.n).astype(np.float64)
+
     @cached_property
     def _scores(self) -> dict[int, Histogram]:
         return histograms(self.counts.true_scores)
@@ -84,10 +89,11 @@ class Sides:
         """Each side, with the other one that it is held against."""
         return (self.train, self.evaluated), (self.evaluated, self.train)
 
-    def to_accuse(self) -> tuple[tuple[Side, Side], ...]:
+    def to_accuse(self, category: int | None = None) -> tuple[tuple[Side, Side], ...]:
         """The same, without the evaluated side where true detections are less sure there than in training: what a
-        model has learnt by heart it contradicts elsewhere by itself."""
-        train, here = (side.result.true_scores for side in (self.train, self.evaluated))
+        model has learnt by heart it contradicts elsewhere by itself. ``category``: those of another class."""
+        both = (self.train, self.evaluated)
+        train, here = (side.result.true_scores if category is None else side.true_bins(category) for side in both)
         auc = Auc.of(train, here) if min(len(train), len(here)) >= TOLD_BY else None
         is_surer = auc is not None and auc.value > AS_SURE_AUC and auc.value - 0.5 >= CHANCE_ERRORS * auc.error
         return self.both_ways()[: 1 if is_surer else 2]

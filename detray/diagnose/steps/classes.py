@@ -56,7 +56,10 @@ class SomeClasses:
     trained: tuple[ShardRows, ...] = ()
 
 
-SHOWN = ("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline", "counter_test", "asks_to_tune")
+SHOWN = (
+    *("ap", "ap50", "rank", "cause", "d_ap", "sentence", "remedy", "remedy_pipeline", "counter_test", "asks_to_tune"),
+    "d_ap_is_ceiling",
+)
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -73,6 +76,7 @@ class Shown(msgspec.Struct, frozen=True):
     pipeline: str | None = None
     counter_test: str | None = None
     asks_to_tune: bool = False
+    is_ceiling: bool | None = None
 
 
 def shown_of(rows: Iterable[dict[str, Any]]) -> list[Shown]:
@@ -114,7 +118,7 @@ def judge(known: Judging, task: SomeClasses) -> Output[Judged]:
     named = with_files(work.data, suspects, known.keys)
     likely = pc.sum(pc.greater_equal(suspects["score"], LIKELY)).as_py() or 0
     facts = Judged(shown_of(diagnoses), suspects.num_rows, likely)
-    if work.settings.confirm:  # counter-tests come first
+    if work.is_tested:  # counter-tests come first
         return Output(facts, {"label_errors": named}, {"diagnoses": found, "label_errors": named})
     return Output(facts, {"diagnoses": found, "label_errors": named})
 

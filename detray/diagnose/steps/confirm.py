@@ -167,6 +167,7 @@ class Settling:
 
     diagnoses: Kept
     tested: tuple[tuple[int, str, CounterTested], ...]
+    tests_all: bool
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -178,7 +179,7 @@ class Settled(msgspec.Struct, frozen=True):
 def settle(work: Work, task: Settling) -> Output[Settled]:
     """Write the diagnoses as their counter-tests leave them."""
     tested = {(category, cause): found for category, cause, found in task.tested}
-    rows: list[dict[str, Any]] = reranked(task.diagnoses.read().to_pylist(), tested)
+    rows: list[dict[str, Any]] = reranked(task.diagnoses.read().to_pylist(), tested, promotes=task.tests_all)
     return Output(Settled(shown_of(rows)), {"diagnoses": schema.from_rows("diagnoses", rows, run=work.run)})
 
 

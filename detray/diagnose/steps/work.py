@@ -41,6 +41,7 @@ class Work:
         floors: by class that is not weak, the score from which its detections are looked at.
         pipeline: the pipeline.config that remedies are also written for.
         sample: the images of the split that the detector has seen, where it has not seen all.
+        is_tested: counter-tests come before the diagnoses are written.
     """
 
     data: Data
@@ -55,6 +56,7 @@ class Work:
     capped: frozenset[int] = frozenset()
     pipeline: PipelineFile | None = None
     sample: Sample | None = None
+    is_tested: bool = False
 
     @property
     def not_working(self) -> list[int]:

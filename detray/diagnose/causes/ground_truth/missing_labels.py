@@ -6,7 +6,7 @@ from detray.diagnose.cause import GROUND_TRUTH, Cause, Verdict, clean, confidenc
 from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.background import ABOVE_CLUTTER, LIKE_TRUE_AUC, LIKE_TRUE_UPPER_AUC
 from detray.diagnose.evidence.bare_images import BareImages, outscores
-from detray.diagnose.evidence.chance import Auc
+from detray.diagnose.evidence.chance import CHANCE_ERRORS, Auc
 from detray.diagnose.evidence.lacking import LACKING_SHARE, Lacking
 from detray.diagnose.evidence.sides import TRAIN
 from detray.diagnose.evidence.unlabelled import believed, unlabelled
@@ -34,7 +34,8 @@ class MissingLabels(Cause):
     the classes that work have at such scores. Or images without a box of the class hold far more
     confident detections than the others hold beside their boxes, as many and with such scores as objects
     have there: the class was skipped in whole images. A model that errs in images without the object
-    does so in other numbers or with other scores; where it does not, only a look at the pictures tells. Or, where the
+    does so in other numbers or with other scores; where it does not, only a look at the pictures tells. On pictures of
+    another kind than in training, where the split has fewer boxes of the class an image too. Or, where the
     model was run on training pictures: in one split far more of the sure detections stand where no box is than in the
     other, and for as many of them it has far fewer boxes; so labels are missing there, be it in training. A model that
     hardly knows the class tells it by numbers: it detects as much in training, beside a quarter of the boxes or less.
@@ -51,8 +52,22 @@ class MissingLabels(Cause):
         lacking = case.lacking
         if lacking is not None and lacking.side.split == TRAIN:
             return _in_one_split(case, lacking)
-        within = None if case.training.nothing_learnt else _within(case)
+        is_told = not case.training.nothing_learnt and (case.pictures_alike or _is_sparse(case))
+        within = _within(case) if is_told else None
         return within or (None if lacking is None else _in_one_split(case, lacking))
+
+
+def _is_sparse(case: Case) -> bool:
+    """Whether the split has fewer boxes of the class an image than training has, beyond chance, or that is not known.
+
+    On pictures of another kind a model is as sure of what is none; its word alone is worth nothing there. Labels that
+    are missing here leave fewer boxes.
+    """
+    seen, there = case.split.inputs.trained, case.trained
+    if seen is None or there is None or not seen.n_images:
+        return True
+    expected = there.n_boxes * seen.n_evaluated / seen.n_images
+    return bool(expected - case.result.n_boxes >= CHANCE_ERRORS * np.sqrt(expected))
 
 
 def _within(case: Case) -> Verdict | None:

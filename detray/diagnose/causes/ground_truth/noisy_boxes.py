@@ -6,8 +6,10 @@ from detray.diagnose.criterion import SUITE, Criterion
 from detray.diagnose.evidence.inputs import Input
 from detray.diagnose.evidence.looseness import LARGER, Looseness
 from detray.diagnose.evidence.sides import TRAIN
-from detray.diagnose.mend import Mend, regained
+from detray.diagnose.evidence.tightness import usual_iou
+from detray.diagnose.mend import Mend, Redrawn, regained
 from detray.diagnose.observation.counts import MIN_HITS
+from detray.diagnose.observation.rows import NONE
 
 FLAGGED_SHARE = Criterion(0.05, "findings of loose boxes for each box: clean data has under .01 in the suite")
 NOISY_SHARE = Criterion(0.4, f"untight share of true detections where the audit confirms it: {SUITE}")
@@ -68,6 +70,7 @@ class NoisyBoxes(Cause):
         return Verdict(
             confidence=confidence(share, NOISY_SHARE),
             d_ap=regained(case.result, Mend(exact=case.result.true)),
+            is_ceiling=True,
             numbers={
                 "untight_share": share,
                 "findings": {rule: k for rule, k in by_rule.items() if k},
@@ -80,16 +83,28 @@ class NoisyBoxes(Cause):
         )
 
 
+def _redrawn(case: Case) -> tuple[float | None, bool]:
+    """AP regained with the loose boxes drawn as those in training are, and whether that is a ceiling, of boxes drawn as
+    the detections lie; of the missed boxes, which looseness makes, with all that a detection touches, be it unsure."""
+    result, loose = case.result, case.boxes.loose
+    iou = None if case.sides is None else usual_iou(case.sides, case.category)
+    if iou is None:
+        return regained(result, Mend(exact=result.true, snapped=loose)), True
+    touched = result.missed & ~case.confusion.boxes & (result.boxes.detection != NONE)
+    near = np.isin(result.detections.rank, result.boxes.detection[touched])
+    return regained(result, Mend(redrawn=Redrawn(result.true | near, iou))), False
+
+
 def _in_one_split(case: Case, looseness: Looseness) -> Verdict:
     """The detections of both splits tell that the boxes of one are loose."""
     side, fit, usual = looseness.side, looseness.fit, looseness.other_fit
     is_train = side.split == TRAIN
     own, others = (float(np.median(one.iou)) for one in (fit, usual))
-    loose = case.boxes.loose
-    gain = regained(case.result, Mend(exact=case.result.true, snapped=loose if loose.any() else None))
+    d_ap, is_ceiling = (None, False) if is_train else _redrawn(case)
     return Verdict(
         confidence=confidence(max(looseness.larger, fit.widening / max(usual.widening, 0.1)), LARGER, 1.5),
-        d_ap=None if is_train else gain,
+        d_ap=d_ap,
+        is_ceiling=is_ceiling,
         numbers={
             "split": side.split,
             "boxes": len(fit.iou),
@@ -106,6 +121,6 @@ def _in_one_split(case: Case, looseness: Looseness) -> Verdict:
         f" ({usual.widening:.1f} times there); the median IoU with the detections is {own:.2f} ({others:.2f} there).",
         remedy=_TRAIN_REMEDY if is_train else _REMEDY,
         config=None if is_train else clean("move", "clip"),
-        boxes=loose,
+        boxes=case.boxes.loose,
         detections=None if is_train else case.result.true,
     )

@@ -121,7 +121,9 @@ def _in_one_split(case: Case, renamed: Renamed) -> Verdict:
     shares = f"{own.n} of {own.of} ({percent(own.n / own.of)})"
     others = f"{usual.n} of {usual.of} on the {renamed.other.pictures}"
     told = f"sure detections of {case.label} sit on boxes of {partner} on the {side.pictures}"
-    if renamed.is_covered:
+    if renamed.of_partner:
+        told = f"sure detections of {partner} sit on boxes of {case.label} on the {side.pictures}"
+    elif renamed.is_covered:
         told = f"boxes of {case.label} on the {side.pictures} are covered by sure detections of {partner}"
     return Verdict(
         confidence=confidence(own.n / own.of, CONTRADICTED, 0.6),

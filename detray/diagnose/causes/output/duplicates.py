@@ -38,9 +38,10 @@ class Duplicates(Cause):
         return Verdict(
             confidence=confidence(gain / all_false, DUPLICATE_GAIN),
             d_ap=gain,
+            is_ceiling=True,  # suppression goes by boxes and scores, and also takes true detections that stand close
             numbers={"duplicates": n, "true": n_true, "per_true": n / n_true, "d_ap_all_false": all_false},
-            sentence=f"{n} detections of {case.label} repeat one of the {n_true} true ones: without them its AP is"
-            f" {gain:.2f} higher.",
+            sentence=f"{n} detections of {case.label} repeat one of the {n_true} true ones: without just these its"
+            f" AP is {gain:.2f} higher.",
             detections=again,
             remedy="Suppress repeated detections: non-maximum suppression by class at IoU .5 to .6.",
         )

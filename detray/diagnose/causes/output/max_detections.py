@@ -44,6 +44,7 @@ class MaxDetections(Cause):
         return Verdict(
             confidence=confidence(n / missed, CAPPED_MISSED_SHARE),
             d_ap=regained(result, Mend(found_last=case.boxes.as_usually_found(lost))),
+            is_ceiling=True,
             numbers={
                 "cap": cap,
                 "lost_in_full_images": n,

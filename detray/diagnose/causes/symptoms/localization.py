@@ -41,7 +41,7 @@ class Localization(Cause):
                 d_ap=regained(result, Mend(snapped=loose, exact=result.true if is_untight else None)),
                 numbers={"loose": n, "n_ground_truth": of, "median_iou": median, "untight_share": untight},
                 sentence=f"{n} of {of} boxes of {case.label} ({percent(n / of)}) are only hit loosely"
-                f" (IoU .1 to .5, median {median:.2f}){also}; the AP regained is that of boxes drawn exactly.",
+                f" (IoU .1 to .5, median {median:.2f}){also}; AP regained is at most that of boxes drawn exactly.",
                 remedy=remedy,
                 config=config,
                 boxes=loose,
