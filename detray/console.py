@@ -95,8 +95,9 @@ class Bar:
 
     def note(self, text: str) -> None:
         """A line between two steps."""
-        self.close()
-        self._print(f"  {printable(text)}")
+        with self._lock:
+            self.close()
+            self._print(f"  {printable(text)}")
 
     def tell(self, text: str, left: float | None = None) -> None:
         """What has happened in the step that goes on; ``left``: seconds until its end."""

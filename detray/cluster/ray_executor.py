@@ -12,7 +12,7 @@ from ray.util.metrics import Counter
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from detray.cluster.answers import Answer, attempt
-from detray.cluster.hosts import Hosts, Watch, machines
+from detray.cluster.hosts import Hosts, Watch, machines, resources
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
 from detray.flow.events import METRICS, TAGS, Event, Tell
@@ -175,14 +175,17 @@ class RayExecutor:
 
     def everywhere(self, function: Callable[[bool], str | None]) -> list[tuple[str, str | None]]:
         ask = ray.remote(_ask)
-        asked = {}
+        asked: dict[Any, tuple[str, str]] = {}
         for machine in machines():
             strategy = NodeAffinitySchedulingStrategy(machine["NodeID"], soft=False)
             has_gpu = machine["Resources"].get("GPU", 0) > 0
             answer = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=strategy).remote(function, has_gpu)
-            asked[answer] = f"{machine['NodeManagerHostname']} ({machine['NodeManagerAddress']})"
+            name = f"{machine['NodeManagerHostname']} ({machine['NodeManagerAddress']})"
+            asked[answer] = machine["NodeID"], name
         ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
-        return [(host, _answer(answer, answer in ready)) for answer, host in asked.items()]
+        found = [(*asked[answer], _answer(answer, answer in ready)) for answer in asked]
+        there = resources()
+        return [(host, lack) for node, host, lack in found if lack is None or node in there]  # or it died meanwhile
 
 
 def _has_room(wanted: Mapping[str, float]) -> bool:

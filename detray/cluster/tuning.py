@@ -8,7 +8,9 @@ that works with and without Ray alike, and loads no pickle from the output folde
 import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from ray.tune import FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
+from detray.cluster.hosts import LOOK, Watch
+from detray.flow.events import Tell
 from detray.tune.bench import Bench
 from detray.tune.course import Course
 from detray.tune.objective import focus_ap
@@ -41,10 +45,11 @@ MAX_FAILURES = 3
 """How often a trial whose process or machine died is run again."""
 
 
-def run_trials(course: Course, on_trial: Callable[[], None], workers: int) -> None:
+def run_trials(course: Course, on_trial: Callable[[], None], workers: int, tell: Tell = lambda event: None) -> None:
     """Run every training of ``course`` on the cluster that this process is connected to.
 
-    Each holds the CPUs and GPUs that `Bench` asks for; at most ``workers`` run at once.
+    Each holds the CPUs and GPUs that `Bench` asks for; at most ``workers`` run at once. ``tell`` is told of machines
+    that die.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the workspace and tables
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it prints the traceback of each process that dies
@@ -73,7 +78,26 @@ def run_trials(course: Course, on_trial: Callable[[], None], workers: int) -> No
             verbose=0,
         ),
     )
-    tuner.fit()
+    with _watched(course, Watch(tell, bench.cpus)):
+        tuner.fit()
+
+
+@contextmanager
+def _watched(course: Course, watch: Watch) -> Iterator[None]:
+    """Look for machines that have died, beside Tune, which says nothing of them."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK):
+            watch.look(course.running, now=True)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _train(config: dict[str, Any], bench: Bench) -> None:

@@ -139,7 +139,7 @@ class Flow:
         start = perf_counter()
         with self.timed(step.title):
             job = Job(step, work, self.keeper, tasks, buckets)
-            tell = partial(self._happened, step.name)
+            tell = partial(self.happened, step.name)
             for receipt in self.executor.run(job, left, resources or Resources(self.cpus), tell):
                 found[receipt.key] = receipt
                 self.keeper.finished(receipt)
@@ -225,9 +225,9 @@ class Flow:
 
     def note(self, text: str) -> None:
         """A line for the person who waits."""
-        self._happened("", Event(event="note", detail=text))
+        self.happened("", Event(event="note", detail=text))
 
-    def _happened(self, step: str, event: Event) -> None:
+    def happened(self, step: str, event: Event) -> None:
         """Tell, log and count what happened to the tasks of a step."""
         if event.event in SAID:
             self.progress.note(event.detail)

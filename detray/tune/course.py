@@ -62,6 +62,11 @@ class Course:
             end is None or end.status == "completed" for end in others
         )
 
+    @property
+    def running(self) -> int:
+        """Trainings that have begun and not ended."""
+        return len(self.search.trials) - len(self.search.ends) + len(self._begun) - len(self.ends)
+
     def finish(self, end: End) -> None:
         """Take the end of a training."""
         if end.trial.phase == "search":

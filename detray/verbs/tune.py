@@ -11,6 +11,7 @@ from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.history import TRAIN, VAL
 from detray.errors import UsageError
 from detray.extras import SEARCH, TRAINING
+from detray.flow.events import Tell
 from detray.flow.executor import Executor, InProcess
 from detray.flow.flow import Flow
 from detray.formats.tfrecord.reader import TFRecord
@@ -54,7 +55,7 @@ def run(context: Context, flow: Flow) -> Outcome:
         *(config.name, config.detector, config.predict, config.train, config.tune, _trainer(context, flow), configure),
         pipeline=read_stated(config) if config.tune.trainer == "retinanet" else None,
     )
-    return tune(flow, request, _runner(context.executor))
+    return tune(flow, request, _runner(context.executor, partial(flow.happened, "search")))
 
 
 def _trainer(context: Context, flow: Flow) -> TrainerKind:
@@ -75,12 +76,12 @@ def _placed(config: Config) -> CommandSettings:
     return replace(command, folder=absolute(command.folder), config=command.config and absolute(command.config))
 
 
-def _runner(executor: Executor) -> RunTrials:
+def _runner(executor: Executor, tell: Tell) -> RunTrials:
     if isinstance(executor, InProcess):
         return serial.run_trials
     from detray.cluster import tuning  # Tune is slow to import
 
-    return partial(tuning.run_trials, workers=executor.workers)
+    return partial(tuning.run_trials, workers=executor.workers, tell=tell)
 
 
 def _configuration(

@@ -121,3 +121,15 @@ def test_a_machine_that_dies_is_one_sentence() -> None:
     lost["a"] = ("host-a", 4.0)
     watch.look(1, now=True)
     assert said == ["host-b died, at most 2 tasks run again", "host-a died, at most one task runs again"]
+
+
+@pytest.mark.ray
+def test_a_machine_that_dies_while_it_is_asked_is_no_reason_to_refuse(
+    ray_executor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = ray_executor_module.machines()
+    gone = there[0] | {"NodeID": "a" * len(there[0]["NodeID"]), "NodeManagerHostname": "gone"}
+    monkeypatch.setattr(ray_executor_module, "machines", lambda: [gone, *there])
+    ((host, lack),) = ray_executor.everywhere(str)
+    assert host.startswith(there[0]["NodeManagerHostname"])
+    assert lack == "False"  # what `str` makes of whether it has a GPU

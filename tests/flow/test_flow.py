@@ -1,5 +1,6 @@
 """One flow, three places to run: in memory, in one process over files, on Ray."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import flow_steps as steps
@@ -54,6 +55,57 @@ def test_equal_keys_meet_in_one_bucket(tmp_path: Path) -> None:
     assert [sorted(found) for found in sums] == [[0, 9], [1, 4, 16, 25], []]
     assert sums[0][9] == 18
     assert sums[1][25] == 25
+
+
+@pytest.mark.parametrize("buckets", [1, 16, 200])
+def test_what_a_task_keeps_for_an_exchange_is_one_file_whatever_the_buckets(tmp_path: Path, buckets: int) -> None:
+    flow = file_flow(tmp_path)
+    counts = [1 + number % 7 for number in range(40)]
+    squared = flow.map(steps.SQUARE, steps.Work(2), {f"{n:03d}": k for n, k in enumerate(counts)}, buckets=buckets)
+    files = sorted((tmp_path / "test" / "_partial" / "scratch").rglob("*.arrow"))
+    assert [file.stem for file in files] == list(squared)
+    added = flow.exchange(steps.ADD, steps.Work(2), {"squares": list(squared.kept("squares").items())}, buckets)
+    assert sum(facts.total for facts in added.facts) == sum(n * n for count in counts for n in range(count))
+
+
+def gone(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [gone, cut, flipped])
+def test_an_exchange_goes_on_where_a_file_is_damaged(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    counts, work = [4, 9, 6, 12], steps.Work(1 << 40)
+    expected = run_in_memory(steps.squares, NOTHING, work, counts, 5, tables=("quarantine",))
+    steps.squares(file_flow(tmp_path), work, counts, 5)
+    partial = tmp_path / "test" / "_partial"
+    damage(partial / "scratch" / "square" / "squares" / "001.arrow")
+    for left in ("add-002", "add-004", "total"):  # as if the driver had died before
+        (partial / "receipts" / f"{left}.json").unlink()
+    said: list[str] = []
+    again, ran = file_flow(tmp_path), []
+    again.progress.note = said.append  # type: ignore[method-assign]
+    run = again.executor.run
+
+    def watched(job, keys, resources, tell):  # type: ignore[no-untyped-def]
+        ran.extend(f"{job.step.name}-{key}" for key in keys)
+        return run(job, keys, resources, tell)
+
+    again.executor.run = watched  # type: ignore[method-assign]
+    assert steps.squares(again, work, counts, 5).counts == expected.outcome.counts
+    assert committed(again).equals(expected.tables["quarantine"])
+    assert ran == ["square-001", "add-002", "add-004", "total-"]
+    assert len(said) == 1
+    assert "square-001 had left there is damaged; it is done again" in said[0]
 
 
 def test_what_is_whole_is_not_run_again(tmp_path: Path) -> None:
