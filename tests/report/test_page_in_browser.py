@@ -189,7 +189,7 @@ def test_the_epoch_that_is_kept_stands_at_the_curves(full: Page, tmp_path: Path)
     section = " ".join(full.one("section", id="training").text.split())
     assert "epoch 7, whose weights the model has" in section
     assert "Loss: train 3.00 to 0.43" in section  # of the epoch that is kept
-    assert f"AP of 5 classes, those that end lowest: {CLASSES[0]} 0.140" in section
+    assert f"AP of 5 classes; the lowest: {CLASSES[0]} 0.140" in section
     store = write_all(tmp_path)
     rows = [row for row in store.read("history").to_pylist() if (row["category_id"] or 0) < 3]
     write_stage(store, "train", {"history": rows})

@@ -47,7 +47,7 @@ def plot(metrics: Row, counts: Ints) -> Content:
     xs = CUTS.tolist()
     return {
         "precision": polyline(xs, precision),
-        "recall": polyline(xs, (right / max(boxes, 1)).tolist()),
+        "recall": polyline(xs, np.minimum(right / max(boxes, 1), 1.0).tolist()),
         "f1": polyline(xs, f1.tolist()),
         "best": (metrics["best_f1_threshold"], metrics["best_f1"]) if metrics["best_f1"] else None,
         "near": _near(f1) if metrics["best_f1"] else None,
