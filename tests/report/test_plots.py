@@ -85,6 +85,12 @@ def test_ap_over_sizes_says_where_a_class_is_weak() -> None:
     assert alone is not None
     assert alone["sentence"] == "40 of 40 boxes have 16 to 32 px"
     assert sizes.plot({}, values) is None
+    low = {value: {"n_ground_truth": 20, "ap": 0.2} for value in values}
+    plot = sizes.plot(low, values)
+    assert plot is not None
+    assert plot["top"] == 0.5  # each has a third of the boxes
+    assert [point["y"] for point in plot["points"]] == [60.0] * 3
+    assert plot["sentence"] == "AP is alike on all sizes with 10 boxes or more"
 
 
 def data_set(folder: Path) -> tuple[Store, list[dict[str, Any]], list[dict[str, Any]]]:

@@ -2,7 +2,7 @@
 
 import re
 
-from detray.report.plots import SIZE, UNIT, Axis, polyline
+from detray.report.plots import SIZE, Axis, polyline
 from detray.report.reader import Reader, Row
 from detray.report.sections.common import Content, Evaluation
 from detray.report.sections.evaluation import by_start
@@ -13,6 +13,7 @@ APART = 0.05
 """Difference of AP that is said in words."""
 
 _SLICE = "size"
+_TOPS = (0.1, 0.25, 0.5)  # where the axis may end, or else at 1
 
 
 def cells(reader: Reader, evaluation: Evaluation) -> dict[int, dict[str, Row]]:
@@ -35,21 +36,24 @@ def plot(found: dict[str, Row], values: list[str]) -> Content | None:
     if not any(boxes):
         return None
     aps = [found[value]["ap"] if n else None for value, n in zip(values, boxes, strict=True)]
-    wide = SIZE / len(values)
+    largest = max(max(boxes) / sum(boxes), *(ap for ap in aps if ap is not None), 0.0)
+    top = next((top for top in _TOPS if top >= largest), 1.0)
+    wide, y = SIZE / len(values), Axis(0.0, top)
     centres = Axis(-0.5, len(values) - 0.5)
     bars = "".join(
-        f"M{k * wide + 1:.1f} {SIZE:g}v{-SIZE * n / sum(boxes):.1f}h{wide - 2:.1f}V{SIZE:g}z"
+        f"M{k * wide + 1:.1f} {SIZE:g}v{-y.at(n / sum(boxes)):.1f}h{wide - 2:.1f}V{SIZE:g}z"
         for k, n in enumerate(boxes)
         if n
     )
     return {
         "bars": bars,
-        "line": polyline(range(len(values)), aps, centres),
+        "line": polyline(range(len(values)), aps, centres, y),
         "points": [
-            {"x": centres.at(k), "y": SIZE - UNIT.at(ap), "few": n < ENOUGH, "ap": ap, "n": n, "value": words(value)}
+            {"x": centres.at(k), "y": SIZE - y.at(ap), "few": n < ENOUGH, "ap": ap, "n": n, "value": words(value)}
             for k, (ap, n, value) in enumerate(zip(aps, boxes, values, strict=True))
             if ap is not None
         ],
+        "top": top,
         "ticks": _ticks(values),
         "sentence": _sentence(aps, boxes, values),
     }
