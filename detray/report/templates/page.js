@@ -36,7 +36,14 @@ function look(place) {
   const large = pictures[seen].cloneNode(true);
   large.removeAttribute("tabindex");
   const caption = document.createElement("p");
-  const words = pictures[seen].closest("figure").querySelector("figcaption")?.innerText ?? "";
+  // names keep about the size that they have on the page, and their place below or above their box
+  const scale = Math.min(1, Math.max(0.4, pictures[seen].getBoundingClientRect().width / innerWidth));
+  for (const name of large.querySelectorAll(".label")) {
+    const [y, size] = ["y", "font-size"].map((side) => Number(name.getAttribute(side)));
+    name.setAttribute("y", y + (1 - scale) * size * (name.matches(".truth, .found, .missed, .other") ? -1 : 0.3));
+    name.setAttribute("font-size", scale * size);
+  }
+  const words = (pictures[seen].closest("figure").querySelector("figcaption")?.innerText ?? "").replaceAll("\n", "; ");
   caption.textContent = `${words} (${seen + 1} of ${pictures.length}; ← and → go on, Esc closes)`;
   viewer.replaceChildren(large, caption);
   if (!viewer.open) viewer.showModal();
