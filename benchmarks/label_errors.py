@@ -152,8 +152,10 @@ def report(data: Data, cache: Path, seed: int, peers: Mapping[str, str | None], 
         print(f"| {name} | {' | '.join(cells)} | {n_boxes / seconds:,.0f} |")
     likely = [row for row in rows if row["score"] >= LIKELY]
     for kind in KINDS:
-        right, _ = is_right(suspects_of(row for row in likely if row["kind"] == kind), kind, noise)
-        print(f"likelier wrong than right, {kind}: {len(right)}, of which {int(right.sum())} are")
+        own = suspects_of(row for row in likely if row["kind"] == kind)
+        right, _ = is_right(own, kind, noise)
+        n = 0 if kind == "missing" else sum(noise.kind[row] not in ("", kind) for row, _ in own[kind])
+        print(f"likelier wrong than right, {kind}: {len(right)}, of which {int(right.sum())} are, {n} wrong otherwise")
     if regain:
         regained(data, noise, cleaned, cache, seed)
 

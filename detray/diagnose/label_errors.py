@@ -16,10 +16,11 @@ from detray import schema
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, histograms
+from detray.diagnose.evidence.misdrawn import misdrawn
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
 from detray.diagnose.evidence.precision import Precision
 from detray.diagnose.evidence.reference import CONFIDENT_QUANTILE
-from detray.diagnose.evidence.unlabelled import unlabelled
+from detray.diagnose.evidence.unlabelled import LIKELY, unlabelled
 from detray.diagnose.evidence.worth import worth_by_class
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
@@ -211,24 +212,23 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
 
 
 def _bad_box(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
-    """Boxes that a confident detection of their class meets far less tightly than usual, and none of another class.
+    """Boxes that a confident detection of their class meets far less tightly than others of it, and none of another
+    class.
 
-    Badly drawn boxes are met at any IoU from `_SAME_OBJECT` to `TIGHT_IOU`, others the more rarely the lower it is.
-    Where a weak model meets all boxes loosely that tells little, and the surer the detection is counts as well.
+    Badly drawn boxes are met at any IoU from `_SAME_OBJECT` to `TIGHT_IOU` (see `misdrawn`); the surer and the looser
+    the detection, the earlier a box stands. One that is met so is worth a look, whatever the chance that it is not the
+    model that errs.
     """
-    rows = take(boxes, (boxes.iou >= _SAME_OBJECT) & (boxes.iou < TIGHT_IOU))
-    place, chance = ranks.place(rows.category, rows.score), np.zeros(len(rows))
-    for one in np.unique(rows.category):
-        mine, n = rows.category == one, int(((boxes.category == one) & (boxes.outcome == o.HIT)).sum())
-        sure = mine & (place >= CONFIDENT_QUANTILE)
-        if n >= MIN_HITS and sure.any():
-            even = _SAME_OBJECT + (TIGHT_IOU - _SAME_OBJECT) * _evenly(n)
-            chance[sure] = chance_of_wrong_labels(-even / _STEP, -rows.iou[sure] / _STEP)
+    rows = take(boxes, boxes.iou >= _SAME_OBJECT)
+    chance, told = np.zeros(len(rows)), np.zeros(len(rows))
+    sure = ranks.place(rows.category, rows.score) >= CONFIDENT_QUANTILE
+    chance[sure], told[sure] = misdrawn(rows.category[sure], rows.iou[sure], _SAME_OBJECT, TIGHT_IOU)
     top = ranks.every.quantile(1 - CONFIDENT_QUANTILE) or 1.0
-    doubt = np.minimum(rows.score / top, 1.0) * (1 - rows.iou / TIGHT_IOU)
+    doubt = np.minimum(rows.score / top, 1.0) * np.maximum(1 - rows.iou / TIGHT_IOU, 0.0)
     other = np.where(rows.cover_category == o.NONE, 0.0, ranks.place_among_all(rows.cover_score))
-    score = np.maximum(chance * (1 - other), np.sqrt(chance * doubt * (1 - other)))
-    return _listed("bad_box", rows, score * ranks.believed(rows.category), suggested_box=rows.near_box)
+    score = np.maximum(chance, np.sqrt(chance * doubt)) * (1 - other) * ranks.believed(rows.category)
+    score = np.maximum(score, LISTED * told * (1 - other) / LIKELY)
+    return _listed("bad_box", rows, score, suggested_box=rows.near_box)
 
 
 def _spurious(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from detray.boxes import pairwise_iou
+from detray.diagnose.evidence.misdrawn import misdrawn
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels
 from detray.diagnose.label_errors import label_errors
 from detray.diagnose.observation.image_set import read_image_set
@@ -97,6 +98,29 @@ def test_a_chance_of_half_is_right_about_half_the_time(planted: Said, kind: str)
 def test_the_likeliest_are_right(planted: Said, kind: str) -> None:
     assert planted.first(kind, 20) >= 0.9
     assert planted.first(kind, 60) >= 0.75
+
+
+def test_moved_boxes_are_suspected_of_a_detector_that_draws_loosely_itself() -> None:
+    said = _said(scenes.Quality(recall=0.95, noise=0.12, true_mean=1.5, clutter=2.0), {"bad_box": 0.1}, range(2))
+    n, _, right = said.among("bad_box", 0.5, 1.01)
+    assert n >= 80  # of 210
+    assert right >= 0.8
+
+
+def test_a_share_of_loose_boxes_as_any_model_makes_accuses_none() -> None:
+    rng = np.random.default_rng(0)
+    right = 1 / (1 + np.exp(-rng.normal(1.3, 0.6, (2, 1000)).clip(-1.3)))
+    classes, few, many = np.repeat([1, 2], 1000), right.copy(), right.copy()
+    few[:, :5], many[:, :80] = rng.uniform(0.2, 0.5, (2, 5)), rng.uniform(0.2, 0.5, (2, 80))
+    chance, told = misdrawn(classes, few.ravel(), 0.2, 0.75)
+    assert chance.max() < 0.5
+    assert (told.reshape(2, -1)[:, :5] >= 0.5).mean() > 0.7
+    chance = misdrawn(classes, many.ravel(), 0.2, 0.75)[0].reshape(2, -1)
+    assert (chance[:, :80] >= 0.5).mean() > 0.7
+    assert (chance[:, 80:] >= 0.5).mean() < 0.01
+    assert chance[many > np.median(many, axis=1, keepdims=True)].max() == 0
+    assert not misdrawn(np.zeros(0, np.int64), np.zeros(0), 0.2, 0.75)[0].size
+    assert not misdrawn(np.zeros(9, np.int64), np.full(9, 0.3), 0.2, 0.75)[0].any()
 
 
 def test_clean_labels_are_hardly_suspected() -> None:
