@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from markupsafe import Markup
 
 from detray import __version__
+from detray.boxes import pairwise_iou
 from detray.report import rendering, text
 from detray.report.review import thumbnails
 from detray.report.review.items import Item, Picture, Review
@@ -17,6 +19,8 @@ from detray.report.review.thumbnails import Thumbnail
 from detray.report.sections.common import Box
 
 PAGE = "review.html"
+COUNTERPART = 0.5
+"""IoU from which a box of one picture of a pair stands for one of the other."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,8 @@ def _items(shown: Album, places: Mapping[int, Mapping[str, Any]]) -> Iterator[di
             "suggested": item.suggested,
             "other": item.other,
             "about": item.text,
-            "picture": _picture(item.picture, own, places),
-            "pair": None if item.pair is None or other is None else _picture(item.pair, other, places),
+            "picture": _picture(item.picture, own, places, item.pair),
+            "pair": None if item.pair is None or other is None else _picture(item.pair, other, places, item.picture),
         }
         yield {name: _visible(name, value) for name, value in row.items() if value is not None}
 
@@ -115,11 +119,22 @@ def _visible(name: str, value: Any) -> Any:
     return value if name == "about" else text.visible(value)
 
 
-def _picture(picture: Picture, number: int, places: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+def _alone(picture: Picture, other: Picture | None) -> list[int]:
+    """Which of a picture's boxes overlap none of the other of its pair well, by their numbers."""
+    if other is None or not picture.drawn or (picture.width, picture.height) != (other.width, other.height):
+        return []
+    ious = pairwise_iou(np.array(picture.drawn), np.array(other.drawn).reshape(-1, 4))
+    return [int(k) for k in np.flatnonzero((ious < COUNTERPART).all(axis=1))]
+
+
+def _picture(
+    picture: Picture, number: int, places: Mapping[int, Mapping[str, Any]], other: Picture | None
+) -> dict[str, Any]:
     place = places[number]
     found: dict[str, Any] = {
         "number": number,
         "drawn": [[round(side, 1) for side in box] for box in picture.drawn],
+        "alone": _alone(picture, other),
         "file": text.visible(f"{picture.file_name or picture.image_id} ({picture.split})"),
         "problem": place["problem"],
         "pack": thumbnails.pack_name(number),

@@ -264,7 +264,9 @@ function stage(item, picture, isOwn) {
     image.addEventListener("error", () => caption.append(" (the picture is not where it was: this is its thumbnail)"));
     svg.append(image);
   } else caption.append(` (${picture.problem})`);
-  svg.append(...picture.drawn.flatMap(([x, y, w, h]) => [draw("path", { d: `M${x} ${y}h${w}v${h}h${-w}z`, class: "mark drawn" })]));
+  const outline = ([x, y, w, h], number) =>
+    draw("path", { d: `M${x} ${y}h${w}v${h}h${-w}z`, class: picture.alone.includes(number) ? "mark drawn alone" : "mark drawn" });
+  svg.append(...picture.drawn.map(outline));
   if (isOwn) {
     const size = Math.max(view[2], view[3]) / 45;
     const name = (text, [x, y]) => draw("text", { class: "name", x, y: y - size / 3, "font-size": size }, text);
