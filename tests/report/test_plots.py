@@ -154,6 +154,27 @@ def test_boxes_are_counted_by_size_place_and_image(tmp_path: Path) -> None:
     assert f"{found.images[:, 0].sum()} hold none" in boxes.images(found)["sentence"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_absurd_boxes_are_counted_at_the_ends(tmp_path: Path) -> None:
+    store, images, annotations = data_set(tmp_path)
+    absurd = [
+        annotations[0] | {"image_id": 1, "category_id": 3, "x": x, "y": 1.0, "width": width, "height": height}
+        for x, width, height in ((1.0, 1e308, 1e308), (1.7e308, 1.7e308, 1.0), (1.0, 1e-300, 1e-300))
+    ]
+    shards = [{"index": 0, "split": "train", "low": 0, "high": 40, "n_images": 1, "n_annotations": 3}]
+    write_stage(
+        store,
+        "ingest",
+        {"images": images, "annotations": absurd, "categories": [], "quarantine": []},
+        {"shards": shards},
+    )
+    found = boxes.count(Reader(store), ["train"], [3])
+    assert np.flatnonzero(found.sizes[0, 0]).tolist() == [0, found.sizes.shape[2] - 1]
+    assert found.sizes[0, 0].sum() == 3
+    assert found.centres[0].sum() == 1  # the tiny one
+    boxes.plot(found, 0)
+
+
 def test_sizes_of_a_split_that_differ_are_said() -> None:
     rng = np.random.default_rng(0)
     counts = np.zeros((2, 1, 112), np.int64)

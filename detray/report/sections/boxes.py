@@ -127,13 +127,14 @@ def _find(ids: Ints, wanted: Ints) -> tuple[Ints, Flags]:
 
 def _add_sizes(sizes: Ints, number: Ints, box: Floats) -> None:
     is_box = (box[2] > 0) & (box[3] > 0)
-    octave = np.log2(box[2, is_box] * box[3, is_box]) / 2
-    bins = np.clip((octave * _PER_OCTAVE).astype(np.int64), 0, _BINS - 1)
+    octave = np.log2(box[2:, is_box]).mean(axis=0)
+    bins = np.clip(octave * _PER_OCTAVE, 0, _BINS - 1).astype(np.int64)
     np.add.at(sizes, (number[is_box], bins), 1)
 
 
 def _add_centres(centres: Ints, number: Ints, box: Floats, sides: Floats) -> None:
-    at = (box[:2] + box[2:] / 2) / sides * GRID
+    with np.errstate(over="ignore"):  # absurd coordinates lie outside
+        at = (box[:2] + box[2:] / 2) / sides * GRID
     inside = ((at >= 0) & (at < GRID) & (box[2:] > 0)).all(axis=0)  # NaN is not
     column, line = at[:, inside].astype(np.int64)
     np.add.at(centres, (number[inside], line, column), 1)
