@@ -18,6 +18,19 @@ DETECTED = (*ANNOTATED, "score")
 SIDES = ("x", "y", "width", "height")
 LISTS = ("images", "annotations", "categories")
 """Of a COCO file."""
+OWN = {
+    "images": {"image_id": "id", "file_name": "file_name", "width": "width", "height": "height"},
+    "annotations": {
+        "annotation_id": "id",
+        "image_id": "image_id",
+        "category_id": "category_id",
+        "bbox": "bbox",
+        "area": "area",
+        "is_crowd": "iscrowd",
+    },
+    "categories": {"category_id": "id", "category_name": "name"},
+}
+"""What a COCO file calls the columns of detray's own tables."""
 WANTED = "columns are image_id, category_id, bbox [n, 4] (x, y, width, height in px), and score for detections"
 
 
@@ -42,13 +55,19 @@ def columns(given: Any, names: Sequence[str] = DETECTED) -> dict[str, Any]:
         return {name: [row[name] for row in given] for name in names}
     if not isinstance(given, Mapping) and not hasattr(given, "columns"):
         raise UsageError(f"{type(given).__name__} is neither rows nor columns; {WANTED}")
-    found = _by_name(given)
-    if "bbox" not in found and all(side in found for side in SIDES):  # as the tables of detray have them
-        found["bbox"] = np.stack([_numbers(found.pop(side), side) for side in SIDES], axis=-1)
+    found = _with_boxes(_by_name(given))
     for name in names:
         if name not in found:
             raise UsageError(f"no column {name}; {WANTED}")
     return found
+
+
+def _with_boxes(columns: dict[str, Any]) -> dict[str, Any]:
+    """Sides that are four columns, as in detray's tables, as one."""
+    if "bbox" in columns or not all(side in columns for side in SIDES):
+        return columns
+    box = np.stack([_numbers(columns[side], side) for side in SIDES], axis=-1)
+    return {name: values for name, values in columns.items() if name not in SIDES} | {"bbox": box}
 
 
 def arrays(columns: Mapping[str, Any], names: Sequence[str] = DETECTED) -> dict[str, NDArray]:
@@ -79,20 +98,36 @@ def coco(given: Any) -> dict[str, Any]:
         UsageError: as `columns` and `arrays`.
     """
     if not is_columns(given):
-        return {name: _rows(value) if name in LISTS and is_table(value) else value for name, value in given.items()}
+        return {
+            name: _listed(name, value) if name in LISTS and is_table(value) else value for name, value in given.items()
+        }
     found = columns(given, ANNOTATED)
     checked = arrays(found, ANNOTATED)
     ids = checked["category_id"].tolist()
     names = dict(zip(ids, found.get("category_name", map(str, ids)), strict=True))
-    own = {name: values for name, values in found.items() if name in ("id", "area", "iscrowd")}
-    if "is_crowd" in found:  # as the table annotations has it
-        own["iscrowd"] = np.asarray(found["is_crowd"]).astype(np.int64)
+    own = {name: values for name, values in _fields("annotations", found).items() if name in ("id", "area", "iscrowd")}
     numbers = {"id": np.arange(1, len(ids) + 1)}
     return {
         "images": [{"id": one, "file_name": str(one)} for one in np.unique(checked["image_id"]).tolist()],
         "annotations": _rows(numbers | own | checked),
         "categories": [{"id": one, "name": str(name)} for one, name in sorted(names.items())],
     }
+
+
+def _listed(name: str, given: Any) -> list[dict[str, Any]]:
+    """A list of a COCO file that is given as columns."""
+    found = _with_boxes(_by_name(given)) if name == "annotations" else _by_name(given)
+    return _rows(_fields(name, found))
+
+
+def _fields(name: str, columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns as COCO calls them; of detray's own tables those alone."""
+    if "run_id" not in columns:
+        return columns
+    found = {field: columns[own] for own, field in OWN[name].items() if own in columns}
+    if "iscrowd" in found:
+        found["iscrowd"] = np.asarray(found["iscrowd"]).astype(np.int64)
+    return found
 
 
 def results(given: Any) -> list[dict[str, Any]]:
@@ -116,7 +151,7 @@ def builtin(value: Any) -> Any:
     Raises:
         TypeError: it is none of these.
     """
-    for name in ("tolist", "to_pylist"):
+    for name in ("tolist", "to_list", "to_pylist"):
         if hasattr(value, name):
             return getattr(value, name)()
     if isinstance(value, list | tuple):

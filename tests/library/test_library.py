@@ -135,6 +135,10 @@ def test_whatever_the_annotations_come_in(truth: Any) -> None:
         found = detray.evaluate(truth, detections, settings=PLAIN)
         expected = detray.evaluate(TRUTH, RESULTS, settings=PLAIN)
         assert found.class_metrics["ap"].equals(expected.class_metrics["ap"])
+    tables = detray.evaluate(TRUTH, RESULTS, settings=PLAIN)
+    own = {name: tables[name] for name in ("images", "annotations", "categories")}
+    assert detray.evaluate(own, COLUMNS, settings=PLAIN).class_metrics["ap"].equals(expected.class_metrics["ap"])
+    assert detray.audit(own).findings["rule"].to_pylist() == detray.audit(TRUTH).findings["rule"].to_pylist()
     twice = detray.evaluate(TRUTH, RESULTS, settings=PLAIN).annotations
     assert detray.audit(pa.concat_tables([twice, twice])).findings["rule"].to_pylist().count("duplicate-box") == 6
     named = detray.audit(BOXES_ALONE | {"category_name": ["cat", "dog"] * 3}).categories
