@@ -5,25 +5,28 @@ import sys
 import tempfile
 from pathlib import Path
 
-import fiftyone as fo
+from database import database
 from fiftyone_person import shares
 
 
 def main(labels: Path, plan: Path, saved: Path) -> None:
+    import fiftyone as fo  # once its database is there
+
     pictures = json.loads((labels.parents[1] / "pictures.json").read_text())
     dataset = fo.Dataset.from_dir(
         dataset_type=fo.types.COCODetectionDataset, data_path=pictures, labels_path=str(labels),
-        label_field="ground_truth", progress=False,
+        progress=False,
     )  # fmt: skip
+    (field,) = dataset.get_field_schema(embedded_doc_type=fo.Detections)
     steps = json.loads(plan.read_text())
     for sample in dataset.iter_samples(autosave=True):
         size = sample.metadata.width, sample.metadata.height
-        by_number = {label.detray.rpartition("-")[2]: label for label in sample["ground_truth"].detections}
+        by_number = {label.detray.rpartition("-")[2]: label for label in sample[field].detections}
         for op, where, value in steps:
             label = by_number.get(str(where))
             if op == "add" and where == Path(sample.filepath).name:
                 new = fo.Detection(label=value[0], bounding_box=shares(value[1], size))
-                sample["ground_truth"].detections.append(new)
+                sample[field].detections.append(new)
             elif label is not None and op == "say":
                 label.decision = value
             elif label is not None and op == "relabel":
@@ -31,15 +34,16 @@ def main(labels: Path, plan: Path, saved: Path) -> None:
             elif label is not None and op == "move":
                 label.bounding_box = shares(value, size)
             elif label is not None and op == "delete":
-                sample["ground_truth"].detections.remove(label)
+                sample[field].detections.remove(label)
     with tempfile.TemporaryDirectory() as place:
         dataset.export(
             labels_path=f"{place}/labels.json", dataset_type=fo.types.COCODetectionDataset, progress=False,
-            label_field="ground_truth", classes=dataset.default_classes, export_media=False, abs_paths=False,
+            label_field=field, classes=dataset.default_classes, export_media=False, abs_paths=False,
         )  # fmt: skip
         saved.write_bytes((Path(place) / "labels.json").read_bytes())
     print(f"FiftyOne {fo.__version__} (COCO)")
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    with database():
+        main(*map(Path, sys.argv[1:]))

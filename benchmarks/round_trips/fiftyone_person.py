@@ -10,12 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import fiftyone as fo
+from database import database
 
 FIELDS = ("ground_truth", "suggestions")
 
 
 def main(folder: Path, plan: Path, saved: Path) -> None:
+    import fiftyone as fo  # once its database is there
+
     dataset = fo.Dataset.from_dir(str(folder), fo.types.FiftyOneDataset, progress=False)
     wanted: dict[str, list[tuple[str, object]]] = {}
     new: dict[str, list[tuple[str, list[float]]]] = {}
@@ -55,4 +57,5 @@ def shares(box: list[float], size: tuple[int, int]) -> list[float]:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    with database():
+        main(*map(Path, sys.argv[1:]))

@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from label_studio_sdk.label_interface import LabelInterface
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"  # noqa: S105 - of a server that lives for this run
 SIDES = ("x", "y", "width", "height")
-SECONDS = 240
+SECONDS = 600
 
 
 def main(folder: Path, plan: Path, saved: Path) -> None:
@@ -28,14 +29,15 @@ def main(folder: Path, plan: Path, saved: Path) -> None:
     interface = LabelInterface(config)
     interface.validate()
     for task in tasks:  # by Label Studio's own words on what a task and a prediction are
-        if not interface.validate_task(task) or not all(map(interface.validate_prediction, task["predictions"])):
+        is_task = interface.validate_task({"data": task["data"]})
+        if not is_task or not all(map(interface.validate_prediction, task["predictions"])):
             raise ValueError(f"not a task of this project: {task}")
     with tempfile.TemporaryDirectory() as place, Server(Path(place)) as server:
         project = server.call("POST", "/api/projects", {"title": "review", "label_config": config})["id"]
         server.call("POST", f"/api/projects/{project}/import", tasks)
         submit(server, project, json.loads(plan.read_text()))
         saved.write_bytes(server.read(f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true"))
-        print(f"Label Studio {server.call('GET', '/version/')['release']}")
+        print(f"Label Studio {version('label-studio')}")
 
 
 class Server:

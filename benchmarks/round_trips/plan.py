@@ -1,6 +1,7 @@
 """What a person is to do with an export: by the numbers of boxes, which are the same for every tool."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ def make(coco: Path, most: int) -> list[Step]:
     names = [row["name"] for row in data["categories"]]
     label = {row["id"]: row["name"] for row in data["categories"]}
     picture = {row["id"]: row for row in data["images"]}
+    every = Counter(kind for row in data["annotations"] for kind in _kinds(row))
     kinds: dict[str, list[dict[str, Any]]] = {}
-    for row in data["annotations"]:
-        kinds.setdefault(row["attributes"].get("suspect", "").partition(":")[0].rstrip("0123456789. "), []).append(row)
+    for row in data["annotations"]:  # of what is asked about a box the rarest counts
+        kinds.setdefault(min(_kinds(row), key=lambda kind: every[kind]), []).append(row)
     steps: list[Step] = []
     for rows in kinds.values():
         for place, row in enumerate(rows[: 5 * most]):
@@ -36,6 +38,12 @@ def make(coco: Path, most: int) -> list[Step]:
     drawn = [row for row in data["images"] if row.get("width", 0) > 40 and row.get("height", 0) > 40][:most]
     steps += [("add", Path(row["file_name"]).name, (names[0], [3.0, 4.0, 30.0, 25.0])) for row in drawn]
     return steps
+
+
+def _kinds(row: dict[str, Any]) -> list[str]:
+    """What is asked about a box, without scores; one empty text where nothing is."""
+    asked = row["attributes"].get("suspect", "").split("; ")
+    return [one.partition(":")[0].rstrip("0123456789. ") for one in asked]
 
 
 def _moved(box: list[float], picture: dict[str, Any]) -> list[float]:

@@ -82,7 +82,7 @@ def taken(trip: Trip, python: Path, folder: Path, split: str, steps: Sequence[St
     program, *arguments = trip.program
     start = perf_counter()
     environment = os.environ | {
-        "FIFTYONE_DATABASE_DIR": str(folder.parent / "database"), "FIFTYONE_DO_NOT_TRACK": "1", "PYTHONPATH": str(HERE),
+        "FIFTYONE_DO_NOT_TRACK": "1", "PYTHONPATH": str(HERE),
     }  # fmt: skip
     done = subprocess.run(
         [str(python), str(HERE / program), *arguments, str(file_of(trip.tool, folder, split)), str(plan), str(saved)],

@@ -19,6 +19,8 @@ from detray.review.key import Key, Picture
 from detray.review.tool import Tool
 from detray.store import Store
 
+MAX_TOLD = 20
+"""Kinds of what no edit can express that are told by name."""
 _ZIP = b"PK\x03\x04"
 
 
@@ -109,7 +111,10 @@ def _compared(path: str, answers: Sequence[Answer], store: Store) -> Decisions:
         found.made += _decided(_placed([*own, *others], key, left), key, store, left)
     if len(by_export) > 1:
         left["pictures without a mark, in a file of several exports"] += len(unmarked)
-    found.notes += [f"{count} {what}" for what, count in sorted(left.items()) if count]
+    told = (+left).most_common(MAX_TOLD)
+    found.notes += [f"{count} {what}" for what, count in sorted(told)]
+    if rest := left.total() - sum(count for _, count in told):
+        found.notes.append(f"{rest} more of other kinds")
     return found
 
 

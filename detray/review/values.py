@@ -1,11 +1,12 @@
 """Values of files that tools save, where these are what they should be."""
 
-import math
 from typing import Any
 
 from detray.report.sections.common import Box
 
 Row = dict[str, Any]
+FARTHEST = 1e9
+"""Pixels beyond which no picture goes."""
 
 
 def row_of(value: Any) -> Row:
@@ -24,11 +25,25 @@ def text(value: Any) -> str | None:
 
 
 def numbers(value: Any) -> Box | None:
-    """Four finite numbers, the last two above 0."""
-    if not isinstance(value, list | tuple) or len(value) != 4:
+    """Four such numbers, the last two above 0."""
+    sides = [finite(one) for one in value] if isinstance(value, list | tuple) and len(value) == 4 else [None]
+    if None in sides:
         return None
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in value):
+    x, y, width, height = (side or 0.0 for side in sides)
+    return (x, y, width, height) if width > 0 and height > 0 else None
+
+
+def finite(value: Any) -> float | None:
+    """A number that may say a place in a picture."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    x, y, width, height = (float(one) for one in value)
-    is_box = all(map(math.isfinite, (x, y, width, height))) and width > 0 and height > 0
-    return (x, y, width, height) if is_box else None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if abs(found) <= FARTHEST else None  # NaN is neither
+
+
+def name_of(value: Any) -> int | str | None:
+    """What may be an id."""
+    return value if isinstance(value, int | str) else None

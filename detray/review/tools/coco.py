@@ -18,7 +18,7 @@ from detray.review.answer import Answer, Found, word
 from detray.review.canvas import Canvas, Shape, words
 from detray.review.key import read_mark
 from detray.review.tool import Export, Put
-from detray.review.values import numbers, row_of, rows_of, text
+from detray.review.values import name_of, numbers, row_of, rows_of, text
 
 _COPY_BYTES = 1 << 20
 
@@ -73,19 +73,17 @@ class Coco:
         for name in ("images", "annotations", "categories"):
             if name not in content:
                 raise DetrayError(f"is no COCO file: it has no {name}")
-        names = {row.get("id"): text(row.get("name")) for row in rows_of(whole.value_of(content["categories"]))}
+        names = {
+            name_of(row.get("id")): text(row.get("name")) for row in rows_of(whole.value_of(content["categories"]))
+        }
         boxes: dict[Any, list[Found]] = {}
         for record in whole.elements(_bytes(content["annotations"])):
             row = row_of(whole.value_of(record))
-            number = row.get("image_id")
-            if isinstance(number, int | str):
-                boxes.setdefault(number, []).append(_found(row, names))
+            boxes.setdefault(name_of(row.get("image_id")), []).append(_found(row, names))
         for row in rows_of(whole.value_of(content["images"])):
             attributes = row_of(row.get("attributes"))
             mark = read_mark(row.get("detray") or attributes.get("detray"))
-            number = row.get("id")
-            own = boxes.get(number, []) if isinstance(number, int | str) else []
-            yield Answer(mark, text(row.get("file_name")), own)
+            yield Answer(mark, text(row.get("file_name")), boxes.get(name_of(row.get("id")), []))
 
 
 def _image(export: Export, canvas: Canvas, name: str) -> dict[str, Any]:
@@ -116,8 +114,7 @@ def _annotation(export: Export, canvas: Canvas, shape: Shape) -> dict[str, Any]:
 def _found(row: Mapping[str, Any], names: Mapping[Any, str | None]) -> Found:
     attributes = {**row, **row_of(row.get("attributes"))}  # FiftyOne writes attributes as fields
     box = numbers(row.get("bbox"))
-    category = row.get("category_id")
-    label = names.get(category) if isinstance(category, int | str) else None
+    label = names.get(name_of(row.get("category_id")))
     tags = attributes.get("tags")
     said = next((found for tag in tags if (found := word(tag))), None) if isinstance(tags, list) else None
     return Found(read_mark(attributes.get("detray")), label, box, word(attributes.get("decision")) or said)

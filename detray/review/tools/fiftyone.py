@@ -5,6 +5,7 @@ suggested, and ``predictions``. A person tags labels of the first two ``accept``
 a label is made of the export and the number of the box, and the mark is its attribute ``detray``.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import chain
@@ -21,6 +22,7 @@ from detray.review.tool import Export, Put, file_of
 from detray.review.values import Row, numbers, row_of, rows_of, text
 
 TRUTH, SUGGESTED, DETECTED = "ground_truth", "suggestions", "predictions"
+_OURS = re.compile("([0-9a-f]{8})0{8}([0-9a-f]{8})")
 VERSION = "1.0.0"
 """Of FiftyOne, whose form the data set has: later ones bring it up to theirs."""
 _WRITTEN = {"$date": "2024-01-01T00:00:00Z"}
@@ -128,9 +130,8 @@ def _id(export: Export, number: int | str) -> Row:
 
 def _mark_of_id(row: Row) -> Mark | None:
     """The mark that an id was made of. Others have no eight zeros there, but for one in four thousand million."""
-    name = row_of(row.get("_id")).get("$oid")
-    is_ours = isinstance(name, str) and len(name) == 24 and name[8:16] == "0" * 8
-    return read_mark(f"{name[:8]}-{int(name[16:], 16)}") if is_ours and isinstance(name, str) else None
+    found = _OURS.fullmatch(text(row_of(row.get("_id")).get("$oid")) or "")
+    return Mark(found[1], int(found[2], 16)) if found else None
 
 
 def _found(label: Row) -> Found:

@@ -21,7 +21,7 @@ from detray.review.answer import Answer, Found, Word, word
 from detray.review.canvas import Canvas, Shape, words
 from detray.review.key import Mark, read_mark
 from detray.review.tool import Export, Put, file_of
-from detray.review.values import Row, numbers, row_of, rows_of, text
+from detray.review.values import Row, finite, numbers, row_of, rows_of, text
 
 _LABEL, _IMAGE, _DECISION = "label", "image", "decision"
 _LOCAL = "/data/local-files/?d="
@@ -158,11 +158,12 @@ def _found(region: Row, said: dict[Any, Word]) -> Found:
 
 def _upright(box: Box, degrees: Any, size: Box | None) -> Box | None:
     """The bounds of a box that is turned about its upper left corner."""
-    if size is None or not isinstance(degrees, int | float):
+    angle = finite(degrees)
+    if size is None or angle is None:
         return None
     scale = (size[2], size[3]) * 2
     pixels = [side * whole_side for side, whole_side in zip(box, scale, strict=True)]
-    around = bounds(turned(pixels, float(degrees), pixels[:2]))
+    around = bounds(turned(pixels, angle, pixels[:2]))
     return numbers([None if s is None else s / w for s, w in zip(around, scale, strict=True)])
 
 
