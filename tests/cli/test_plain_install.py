@@ -114,6 +114,7 @@ def test_the_whole_installation_has_every_package() -> None:
         assert any(Requirement(one).name == name for one in PROJECT["dependencies"])
 
 
+@pytest.mark.slow
 def test_files_are_audited_evaluated_diagnosed_and_corrected(plain: Plain) -> None:
     plain.done("--help")
     truth = ("data/annotations/val.json", "--images", "data/images/val")
