@@ -22,6 +22,7 @@ def main() -> None:
     wins.add_argument("--proofs", type=int, default=200)
     wins.add_argument("--real", type=int, default=0, help="proofs with real trainings")
     wins.add_argument("--networks", type=int, default=24, help="of these")
+    wins.add_argument("--processes", type=int, default=2, help="that train them")
     overhead = commands.add_parser("overhead")
     overhead.add_argument("--trials", type=int, default=8)
     overhead.add_argument("--seeds", type=int, default=2, help="of the proof")
@@ -59,7 +60,8 @@ def run(options: argparse.Namespace, work: Path) -> None:
         if options.real:
             from tuned import trained_wins
 
-            trained_wins.report(options.real, options.networks, options.epochs, options.pictures, work, tell)
+            made = trained_wins.Made(work, options.pictures, options.processes)
+            trained_wins.report(options.real, options.networks, options.epochs, made, tell)
     elif options.command == "overhead":
         from tuned import overhead
 

@@ -5,7 +5,12 @@ networks, so their count of wins spreads more than that of as many independent o
 """
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,12 +34,20 @@ from tuned.wins import MAX_DROP
 SEEDS = 4
 
 
-def report(proofs: int, networks: int, epochs: int, pictures: int, work: Path, tell: Callable[[str], None]) -> None:
-    """How many of the proofs are wins, by the class that is the focus; ``pictures`` are trained on, and half as many
-    judged on."""
-    names, found = _scores(networks, epochs, pictures, work, tell)
+@dataclass(frozen=True)
+class Made:
+    """Where, on how many pictures (and half as many to judge on), and by how many processes networks are trained."""
+
+    work: Path
+    pictures: int
+    processes: int
+
+
+def report(proofs: int, networks: int, epochs: int, made: Made, tell: Callable[[str], None]) -> None:
+    """How many of the proofs are wins, by the class that is the focus."""
+    names, found = _scores(networks, epochs, made, tell)
     aps = np.array([one.ap.mean(axis=1) for one in found])
-    tell(f"{networks} networks, {epochs} epochs, {pictures} pictures")
+    tell(f"{networks} networks, {epochs} epochs, {made.pictures} pictures")
     tell(f"| focus | AP | its deviation over seeds | wins of {proofs} | gains but for the guard |")
     tell("|---|---|---|---|---|")
     for place, name in enumerate(names):
@@ -59,30 +72,35 @@ def _runs(scores: list[Scores]) -> Runs:
     )
 
 
-def _scores(
-    networks: int, epochs: int, pictures: int, work: Path, tell: Callable[[str], None]
-) -> tuple[list[str], list[Scores]]:
+def _scores(networks: int, epochs: int, made: Made, tell: Callable[[str], None]) -> tuple[list[str], list[Scores]]:
     """The classes, and how each network detects them."""
-    data = drawn(work / "drawn")
-    bench = Bench(work, work)
-    case = smaller(bench.clean(data, 0), pictures)
-    config = bench.config(data, case, work, ("train", "val"))
-    (work / "real.yaml").write_text(to_yaml(config))
-    command("ingest", work / "real.yaml", work / "real")
+    data = drawn(made.work / "drawn")
+    bench = Bench(made.work, made.work)
+    config = bench.config(data, smaller(bench.clean(data, 0), made.pictures), made.work, ("train", "val"))
+    (made.work / "real.yaml").write_text(to_yaml(config))
+    command("ingest", made.work / "real.yaml", made.work / "real")
+    found = []
+    with ProcessPoolExecutor(made.processes, get_context("spawn")) as pool:
+        for seed, scores in enumerate(pool.map(partial(_score, made.work, data.detector, epochs), range(networks))):
+            tell(f"seed {seed}: AP {scores.ap.mean():.3f}")
+            found.append(scores)
+    store = Store(str(made.work / "real"))
+    classes = class_names(own_classes(store.read_shard(store.shards(["train"])[0]).categories))
+    return [classes[number] for number in sorted(classes)], found
+
+
+def _score(work: Path, stated: dict[str, Any], epochs: int, seed: int) -> Scores:
+    """How the network of a seed detects on val."""
     store = Store(str(work / "real"))
-    detector = convert(data.detector, DetectorSettings, "benchmark")
+    detector = convert(stated, DetectorSettings, "benchmark")
     shards = {split: [store.read_shard(key) for key in store.shards([split])] for split in ("train", "val")}
     classes = class_names(own_classes(shards["train"][0].categories))
     learnt, seen = (load(shards[split], detector, classes, run="benchmark") for split in ("train", "val"))
+    settings = TrainSettings(epochs=epochs, seed=seed, keep="last")
+    model = train(learnt, None, detector, settings, classes).model
     truth = read_scene(_joined(shards["val"]), EvaluateSettings()).gt
     groups = ImageGroups(np.unique(seen.image_ids), GROUPS)
-    found = []
-    for seed in range(networks):
-        settings = TrainSettings(epochs=epochs, seed=seed, keep="last")
-        model = train(learnt, None, detector, settings, classes).model
-        found.append(class_scores(truth, detections(model, seen), sorted(classes), groups))
-        tell(f"seed {seed}: AP {found[-1].ap.mean():.3f}")
-    return [classes[number] for number in sorted(classes)], found
+    return class_scores(truth, detections(model, seen), sorted(classes), groups)
 
 
 def _joined(shards: list[Shard]) -> Shard:

@@ -36,5 +36,7 @@ def remedy_as_pipeline(
     """
     space = dict(BY_CAUSE.get(cause, {}))
     for name, values in (config or {}).get("tune", {}).get("space", {}).items():
+        if name.startswith("detector."):
+            continue  # of detray's own network; what corresponds to it stands in `BY_CAUSE`
         space[name] = [{class_name: value} for value in values] if name == "oversample" else values
     return "\n".join(remedy_lines(file, space)) or None

@@ -39,7 +39,7 @@ _REMEDIES: dict[str, tuple[str, dict[str, list[Any]]]] = {
     ),
     Localization.name: (
         "Fit the anchors to the class, or raise the input size or the weight of the box loss.",
-        {"box_loss_weight": [1.0, 2.0, 4.0]},
+        {"box_loss_weight": [1.0, 2.0, 4.0], "detector.anchors": ["auto"]},
     ),
     MissedObjects.name: (
         "Give the class more weight and more examples, and look at its worst images.",

@@ -13,8 +13,8 @@ from detray.detectors.training.history import VAL
 from detray.errors import UsageError
 from detray.flow.data import Data
 from detray.settings import parse_yaml
-from detray.tune.dotted import put
-from detray.tune.space import Choice, Space, list_without_repeats, option_value, require_agreement
+from detray.tune.dotted import DETECTOR, get, put
+from detray.tune.space import Choice, Space, in_words, list_without_repeats, option_value, require_agreement
 from detray.tune.survey import Survey
 
 LEVERS = (
@@ -29,6 +29,9 @@ DEFAULT: Mapping[str, Sequence[Any]] = {
     "augmentation": ("none", "default", "strong"),
 }
 """What is tried where no diagnosis names a lever."""
+
+REPEATS = ("oversample", "class_weights")
+"""Levers that nobody sets without a reason in the data: their defaults are no way back."""
 
 UNASKED = "no cause that holds asks for it"
 
@@ -50,6 +53,7 @@ class Remedy:
     cause: str
     d_ap: float | None
     levers: Mapping[str, Sequence[Any]]
+    is_diagnosed: bool = True
 
     @property
     def name(self) -> str:
@@ -59,13 +63,15 @@ class Remedy:
 @dataclass(frozen=True)
 class Grounds:
     """By what values are judged: the settings as given, the training split, the focus by class name, and what the
-    trainer cannot set and why."""
+    trainer cannot set and why; ``usual`` are the settings that the trainer has where none are stated, None where nobody
+    knows them."""
 
     baseline: TrainSettings
     detector: DetectorSettings
     survey: Survey
     focus: Mapping[str, int]
     refusal: Callable[[str, Any], str | None] = lambda lever, value: None
+    usual: TrainSettings | None = None
 
 
 class Lever(msgspec.Struct, frozen=True):
@@ -112,9 +118,10 @@ def auto_space(remedies: Sequence[Remedy], grounds: Grounds) -> Auto:
         UsageError: there is nothing to try.
     """
     default = [Remedy(name, "", None, DEFAULT) for name in grounds.focus]
-    found = _levers(remedies or default, grounds)
+    back = _departures(grounds)
+    found = _levers([*(remedies or default), *back], grounds)
     if all(len(lever.options) < 2 for lever in found.values()):
-        found = _levers([*remedies, *default], grounds)
+        found = _levers([*remedies, *back, *default], grounds)
     levers = [Lever(name, [_shown(one) for one in one.options[1:]], one.because) for name, one in found.items()]
     values = {name: tuple(lever.options) for name, lever in found.items() if len(lever.options) > 1}
     if not values:
@@ -125,8 +132,31 @@ def auto_space(remedies: Sequence[Remedy], grounds: Grounds) -> Auto:
     arm, guess = _arm(remedies, space, grounds)
     if arm is None:
         guess = space.origin | _strongest_repeat(space)
-    guesses = (guess,) if guess != space.origin else ()
+    usual = _first_steps_of(back, remedies, space, grounds)
+    if arm is not None and usual != space.origin:
+        arm += f"; the third has the defaults back: {in_words(space.changed(usual))}"
+    guesses = tuple(list_without_repeats([one for one in (guess, usual) if one != space.origin]))
     return Auto(Space(grounds.baseline, values, guesses, grounds.detector), levers, arm)
+
+
+def _departures(grounds: Grounds) -> list[Remedy]:
+    """Back to what is usual, of settings that are configured otherwise: whatever is weak, that may be why."""
+    usual = grounds.usual
+    if usual is None:
+        return []
+    stated = {name: get(usual, name) for name in LEVERS if get(usual, name) != get(grounds.baseline, name)}
+    return [
+        Remedy(
+            class_name,
+            f"it is configured otherwise than the default, {value}",
+            None,
+            {name: [value]},
+            is_diagnosed=False,
+        )
+        for class_name in grounds.focus
+        for name, value in stated.items()
+        if name not in REPEATS
+    ]
 
 
 def _levers(remedies: Sequence[Remedy], grounds: Grounds) -> dict[str, "_Found"]:
@@ -159,7 +189,9 @@ def _lever(name: str, remedies: Sequence[Remedy], grounds: Grounds) -> _Found:
     elif len(found.options) == 1:
         found.because = refused or "it has the value that is asked for"
     else:
-        causes = ", ".join(dict.fromkeys(remedy.name for remedy in asking if remedy.cause))
+        causes = ", ".join(
+            dict.fromkeys(remedy.name if remedy.is_diagnosed else remedy.cause for remedy in asking if remedy.cause)
+        )
         found.because = (causes or "no diagnosis names a lever that can move here: a small default space") + (
             f"; not further: {refused}" if refused else ""
         )
@@ -183,9 +215,12 @@ def _taken(name: str, option: Any, classes: Sequence[str], grounds: Grounds) -> 
             return None, f"the detector has {len(UNITS)} units"
         if grounds.detector.weights is None and option > DEEPEST_UNTRAINED:
             return None, f"the backbone starts at random, so {DEEPEST_UNTRAINED} unit is frozen at most"
-    value = option_value(grounds.baseline, name, option, classes)
     try:
-        put(grounds.baseline, name, value)
+        value = option_value(grounds.baseline, name, option, classes)
+        if name.startswith(DETECTOR):
+            put(grounds.detector, name.removeprefix(DETECTOR), value)
+        else:
+            put(grounds.baseline, name, value)
     except (ValueError, msgspec.ValidationError) as error:
         return None, str(error)
     return value, _unsettable(name, value, grounds)
@@ -221,6 +256,14 @@ def _arm(remedies: Sequence[Remedy], space: Space, grounds: Grounds) -> tuple[st
             changed = ", ".join(f"{name} {_shown(value)}" for name, value in space.changed(point).items())
             return f"the second trial is the remedy that {gain}, {remedy.name}: {changed}", space.origin | point
     return None, space.origin
+
+
+def _first_steps_of(asking: Sequence[Remedy], remedies: Sequence[Remedy], space: Space, grounds: Grounds) -> Choice:
+    """The point at which each of some remedies is followed."""
+    point: Choice = space.origin
+    for remedy in asking:
+        point = point | dict(_first_steps(remedy, [*remedies, *asking], space, grounds))
+    return point
 
 
 def _first_steps(

@@ -184,7 +184,9 @@ def _space(flow: Flow, request: Request, focus: Mapping[str, int]) -> tuple[Spac
     auto = None
     if request.tune.space == "auto":
         ids = tuple(focus.values())
-        grounds = Grounds(request.train, request.detector, survey(flow, ids), focus, request.trainer.refusal)
+        grounds = Grounds(
+            request.train, request.detector, survey(flow, ids), focus, request.trainer.refusal, request.trainer.usual
+        )
         auto = auto_space(read_remedies(flow.data, ids), grounds)
     trainer = request.trainer
     space = (

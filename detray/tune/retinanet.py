@@ -90,6 +90,10 @@ class RetinaNetKind:
     cpus: float
     gpus: float
 
+    @property
+    def usual(self) -> TrainSettings | None:
+        return TrainSettings()
+
     def refusal(self, lever: str, value: Any) -> str | None:
         return None
 

@@ -108,6 +108,11 @@ class TrainerKind(Protocol):
         """That a trial holds."""
         ...
 
+    @property
+    def usual(self) -> TrainSettings | None:
+        """What it trains with where nothing is stated; None where nobody knows."""
+        ...
+
     def refusal(self, lever: str, value: Any) -> str | None:
         """Why a setting, by its dotted name, cannot be set to a value; None: it can be."""
         ...

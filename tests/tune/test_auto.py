@@ -1,5 +1,6 @@
 """What auto searches follows from the diagnosis, and is said."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,38 @@ def test_the_second_trial_is_the_remedy_that_can_regain_most() -> None:
     )
     (guess,) = auto_space([IMBALANCE], grounds()).space.guesses
     assert guess["oversample"] == guess["class_weights"] == 1
+
+
+def test_a_remedy_may_change_the_detector() -> None:
+    larger = {"detector.input_height": [512], "detector.anchors": ["auto"]}
+    found = auto_space([Remedy("rare", "small_objects", None, larger)], grounds())
+    assert found.space.values == {"detector.input_height": (192, 512), "detector.anchors": ("default", "auto")}
+    assert found.arm == (
+        "the second trial is the remedy that stands first, rare: small_objects: detector.input_height 512,"
+        " detector.anchors auto"
+    )
+    told = because([Remedy("rare", "small_objects", None, {"detector.input_height": [33, 512]})], grounds())
+    assert "searched (512) because rare: small_objects; not further: " in told["detector.input_height"]
+    assert "multiple of 32" in told["detector.input_height"]
+
+
+def test_what_is_configured_otherwise_than_the_default_is_taken_back() -> None:
+    odd = grounds(TrainSettings(focal_gamma=0.0, freeze_units=3, oversample={"rare": 2.0}))
+    assert auto_space([LOOSE], odd).space.values == {"box_loss_weight": (1.0, 2.0, 4.0)}
+    found = auto_space([LOOSE], replace(odd, usual=TrainSettings()))
+    assert found.space.values == {
+        "focal_gamma": (0.0, 2.0),
+        "box_loss_weight": (1.0, 2.0, 4.0),
+        "freeze_units": (3, 0),
+    }
+    remedy, back = found.space.guesses
+    assert found.space.changed(remedy) == {"box_loss_weight": 2.0}
+    assert found.space.changed(back) == {"focal_gamma": 2.0, "freeze_units": 0}
+    assert str(found.arm).endswith("; the third has the defaults back: focal_gamma 2, freeze_units 0")
+    sentences = {lever.name: lever.sentence for lever in found.levers}
+    assert sentences["focal_gamma"] == (
+        "focal_gamma: searched (2.0) because it is configured otherwise than the default, 2.0"
+    )
 
 
 def test_images_of_a_class_are_repeated_only_where_its_own_causes_ask() -> None:

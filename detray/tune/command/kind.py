@@ -36,6 +36,10 @@ class CommandKind:
     def gpus(self) -> float:
         return self.settings.gpus
 
+    @property
+    def usual(self) -> TrainSettings | None:
+        return None
+
     def refusal(self, lever: str, value: Any) -> str | None:
         return self.configuration.refusal(lever, value)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 
 from detray.diagnose.case import Case
@@ -30,7 +32,8 @@ class Localization(Cause):
         untight, n_true = result.untight_share or 0.0, result.n_true
         usual = case.scores.reference.usually_untight
         is_untight = n_true >= FEW_BOXES and untight >= max(UNTIGHT_SHARE, usual + TIGHTER)
-        config = tune(case.name, box_loss_weight=[1.0, 2.0, 4.0])
+        space: dict[str, list[Any]] = {"box_loss_weight": [1.0, 2.0, 4.0], "detector.anchors": ["auto"]}
+        config = tune(case.name, **space)
         remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
         share = n / max(case.boxes.n_met, 1)
         if n >= min(MIN_HITS, of) and n and share >= LOOSE_SHARE:

@@ -1,7 +1,7 @@
 import numpy as np
 
 from detray.diagnose.case import Case
-from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, percent
+from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, percent, tune
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.evidence.sizes import SIZE_LOST_SHARE, find_border, is_comparable, lost_share
 from detray.diagnose.mend import Mend, regained
@@ -58,4 +58,5 @@ class LargeObjects(Cause):
             boxes=rows,
             remedy="Give the detector anchors of the objects' size or a further pyramid level, or lower the input"
             " size; a larger input makes it worse.",
+            config=tune(case.name, **{"detector.anchors": ["auto"]}),
         )
