@@ -66,17 +66,8 @@ def run(options: argparse.Namespace, work: Path) -> None:
     config = {"dataset": {"root": "/", "pipeline": str(work / "pipeline.config")}, "tune": tune, "train": {"epochs": 2}}
     (work / "config.yaml").write_text(to_yaml(config))
     start = perf_counter()
-    argv = [
-        sys.executable,
-        "-m",
-        "detray",
-        "tune",
-        "--config",
-        str(work / "config.yaml"),
-        "--output",
-        str(work / "out"),
-    ]
-    done = subprocess.run(argv, check=False)
+    argv = [sys.executable, "-m", "detray", "tune", "--serial", "--config", str(work / "config.yaml")]
+    done = subprocess.run([*argv, "--output", str(work / "out")], check=False)
     print(f"exit code {done.returncode} after {perf_counter() - start:.0f} s")
     if done.returncode:
         return

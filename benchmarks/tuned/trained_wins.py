@@ -81,7 +81,7 @@ def _scores(networks: int, epochs: int, made: Made, tell: Callable[[str], None])
     command("ingest", made.work / "real.yaml", made.work / "real")
     found = []
     with ProcessPoolExecutor(made.processes, get_context("spawn")) as pool:
-        for seed, scores in enumerate(pool.map(partial(_score, made.work, data.detector, epochs), range(networks))):
+        for seed, scores in enumerate(pool.map(partial(_score, made, data.detector, epochs), range(networks))):
             tell(f"seed {seed}: AP {scores.ap.mean():.3f}")
             found.append(scores)
     store = Store(str(made.work / "real"))
@@ -89,9 +89,13 @@ def _scores(networks: int, epochs: int, made: Made, tell: Callable[[str], None])
     return [classes[number] for number in sorted(classes)], found
 
 
-def _score(work: Path, stated: dict[str, Any], epochs: int, seed: int) -> Scores:
-    """How the network of a seed detects on val."""
-    store = Store(str(work / "real"))
+def _score(made: Made, stated: dict[str, Any], epochs: int, seed: int) -> Scores:
+    """How the network of a seed detects on val; kept there, so that what was cut off goes on."""
+    kept = made.work / f"{made.pictures}-pictures-{epochs}-epochs-seed-{seed}.npz"
+    if kept.is_file():
+        with np.load(kept) as arrays:
+            return Scores(arrays["ap"], arrays["left_out"])
+    store = Store(str(made.work / "real"))
     detector = convert(stated, DetectorSettings, "benchmark")
     shards = {split: [store.read_shard(key) for key in store.shards([split])] for split in ("train", "val")}
     classes = class_names(own_classes(shards["train"][0].categories))
@@ -100,7 +104,9 @@ def _score(work: Path, stated: dict[str, Any], epochs: int, seed: int) -> Scores
     model = train(learnt, None, detector, settings, classes).model
     truth = read_scene(_joined(shards["val"]), EvaluateSettings()).gt
     groups = ImageGroups(np.unique(seen.image_ids), GROUPS)
-    return class_scores(truth, detections(model, seen), sorted(classes), groups)
+    scores = class_scores(truth, detections(model, seen), sorted(classes), groups)
+    np.savez(kept, ap=scores.ap, left_out=scores.left_out)
+    return scores
 
 
 def _joined(shards: list[Shard]) -> Shard:

@@ -217,7 +217,7 @@ API = {
     "model_main_tf2.py": """
 import sys, pathlib
 output = pathlib.Path(sys.argv[2].partition("=")[2])
-for number in (1, 2):
+for number in (1, 2, 3):
     (output / f"ckpt-{number}.index").write_text("index")
     (output / f"ckpt-{number}.data-00000-of-00001").write_text(str(number))
 sys.exit(3)
@@ -226,6 +226,7 @@ sys.exit(3)
 import sys, pathlib
 given, output = (pathlib.Path(word.partition("=")[2]) for word in sys.argv[2:4])
 name = (given / "checkpoint").read_text().split('"')[1]
+assert name != "ckpt-1", "it has no network yet"
 (output / "saved_model").mkdir(parents=True)
 (output / "saved_model" / "saved_model.pb").write_text((given / f"{name}.data-00000-of-00001").read_text())
 """,
@@ -244,5 +245,5 @@ def test_the_script_of_the_docs_exports_each_checkpoint(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "od_trial.py", "pipeline.config", "output"], cwd=tmp_path, timeout=60)
     assert ran.returncode == 3  # as the trainer's
     found = Reports(tmp_path / "output", "models").new()
-    assert [(number, path.name) for number, path in found] == [(1, "model-1"), (2, "model-2")]
-    assert (found[1][1] / "saved_model" / "saved_model.pb").read_text() == "2"
+    assert [(number, path.name) for number, path in found] == [(2, "model-2"), (3, "model-3")]
+    assert (found[1][1] / "saved_model" / "saved_model.pb").read_text() == "3"
