@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := audit diagnose evaluate formats images label_errors object_store predict real_models report tiles train trained tune
 PYTEST := $(BIN)/pytest -n 2 --no-loadscope-reorder
+# a quiet machine of two cores takes less; where others work too, make test-cluster CLUSTER_SECONDS=3600
+CLUSTER_SECONDS ?= 900
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-cluster check fuzz chaos benchmark docs lock clean
@@ -26,7 +28,7 @@ test: setup  ## run the tests, two files at a time
 
 test-cluster: setup  ## three hosts that share an S3, with faults (root; fifteen minutes at most)
 	.ci/hosts
-	timeout 900 $(BIN)/pytest -m cluster tests/cluster
+	timeout -s INT $(CLUSTER_SECONDS) $(BIN)/pytest -m cluster tests/cluster
 
 check: setup  ## what CI runs: lint, format, types, import contracts, tests
 	$(BIN)/ruff check .

@@ -173,10 +173,10 @@ def measure(command: Sequence[str], folder: Path) -> Cost:
         nonlocal peak
         looks = 0
         while not done.wait(0.1):
-            found = _marked(mark, known)
-            cpu.update({one: seconds for one in found if (seconds := _cpu(one))})
+            found = marked(mark, known)
+            cpu.update({one: seconds for one in found if (seconds := cpu_seconds(one))})
             if looks % MEMORY_EVERY == 0:
-                peak = max(peak, sum(_memory(one) for one in found))
+                peak = max(peak, sum(memory_mib(one) for one in found))
             looks += 1
 
     watcher = threading.Thread(target=watch)
@@ -191,7 +191,7 @@ def measure(command: Sequence[str], folder: Path) -> Cost:
     return Cost(seconds, sum(cpu.values()), peak)
 
 
-def _marked(mark: str, known: dict[Path, bool]) -> list[Path]:
+def marked(mark: str, known: dict[Path, bool]) -> list[Path]:
     """The folders of the run's processes. ``known``: those that were looked at before, and whether they are its."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -205,7 +205,8 @@ def _marked(mark: str, known: dict[Path, bool]) -> list[Path]:
     return found
 
 
-def _memory(folder: Path) -> float:
+def memory_mib(folder: Path) -> float:
+    """The proportional set size of a process by its folder in /proc; 0 where it has ended."""
     try:
         for line in (folder / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -215,7 +216,8 @@ def _memory(folder: Path) -> float:
     return 0.0
 
 
-def _cpu(folder: Path) -> float:
+def cpu_seconds(folder: Path) -> float:
+    """The CPU time of a process by its folder in /proc; 0 where it has ended."""
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
     except OSError:
