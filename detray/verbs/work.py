@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detray.flow.data import Data
 from detray.formats.resolve import input_paths
+from detray.tune.focus import find_focus, read_classes
 from detray.verbs.config import Config
 from detray.verbs.pictures import pictured
 
@@ -75,6 +76,8 @@ def _detections(data: Data) -> int:
 
 
 def _tune(config: Config, data: Data) -> float:
+    if not find_focus(data, config.tune.focus, read_classes(data).all):
+        return 0.0  # that there is nothing to tune is said at once
     return TRIAL * (config.tune.trials - 1)
 
 

@@ -29,6 +29,7 @@ from detray.tune.budget import Budget
 from detray.verbs.base import Context, Outcome
 from detray.verbs.config import Config
 from detray.verbs.tune import STAGE
+from detray.verbs.work import work
 
 Sharpness = Callable[[TrainSettings, int], float]
 
@@ -554,6 +555,9 @@ def test_nothing_diagnosed_is_said(store: Store, config: Config) -> None:
     _diagnose(store, [])
     outcome = tune(store, config, tune={"focus": []})
     assert "no class to tune" in outcome.notes[0]
+    assert work("tune", config, store) > 0
+    config = replace(config, tune=replace(config.tune, focus=()))
+    assert work("tune", config, store) == 0, "Ray would be started for nothing"
     assert all(table.num_rows == 0 for table in tables_of(store).values())
 
 
