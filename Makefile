@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 BENCHMARKS := audit diagnose evaluate formats images label_errors object_store predict real_models report tiles train trained tune
 PYTEST := $(BIN)/pytest -n 2 --no-loadscope-reorder
-# a quiet machine of two cores takes less; where others work too, make test-cluster CLUSTER_SECONDS=3600
+# about 680 CPU seconds; where others work on the machine too, make test-cluster CLUSTER_SECONDS=3600
 CLUSTER_SECONDS ?= 900
 
 .DEFAULT_GOAL := help
