@@ -163,6 +163,8 @@ def _run(
             for name, source in options.items():
                 if source is not None:
                     arguments += [f"--{name}", _file(source, folder, name)]
+            if not isinstance(settings, Mapping | None):
+                raise UsageError('settings are a mapping of keys of the configuration, as {"evaluate.bootstrap": 0}')
             for key, value in (settings or {}).items():
                 arguments += ["--set", f"{key}={_json(value, f'settings, {key}')}"]
             return _tables([*arguments, "--output", str(folder / "out")])

@@ -198,3 +198,8 @@ def test_neither_ray_nor_tensorflow_is_needed(tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("gt.json", "dets.json")]
     done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_settings_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(UsageError, match="settings are a mapping"):
+        detray.evaluate(TRUTH, RESULTS, settings=["evaluate.bootstrap=0"])  # type: ignore[arg-type]
