@@ -4,7 +4,7 @@ Run ``python benchmarks/object_detection_api.py PYTHON FOLDER``. PYTHON is the i
 the package ``object_detection`` trains and exports (it does not go with this project's own packages). FOLDER holds
 pipeline.config, train.record, val.record and label_map.pbtxt, which the first names as ``DATA/train.record`` and so
 on. Two trials, the baseline and one of another focal gamma, of ``--steps`` steps each, with the very script that
-docs/tuning.md shows; what became of each is printed. ``--steps 10`` takes ten minutes on two cores.
+docs/tuning.md shows; what became of each is printed. ``--steps 10`` took 14 minutes on two busy cores.
 """
 
 import argparse
