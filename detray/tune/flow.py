@@ -26,7 +26,7 @@ from detray.tune.survey import survey
 from detray.tune.trainer import Preparation, TrainerKind
 from detray.tune.trial import LOG, End, Trial, epochs, place, read_model
 from detray.tune.watch import Watch
-from detray.tune.winner import as_pipeline, changes, sentence
+from detray.tune.winner import as_pipeline, changes, next_step, sentence
 
 BEST = "best"
 """The folder of the winner below the stage's: ``model/`` and ``config.yaml``."""
@@ -34,6 +34,7 @@ LOGS = "logs"
 """The folder of what programs printed that trained, by trial."""
 
 NOT_TUNED = "no class to tune: tune.focus is empty, and diagnose found no weak class that has an AP in the split val"
+NO_STEP = "nothing: no class is weak (tune.focus names some to tune all the same)"
 
 RunTrials = Callable[[Course, Callable[[], None]], None]
 """Runs every training of a course to its end, and calls the second argument after each."""
@@ -44,8 +45,8 @@ class Request:
     """The settings, and who trains.
 
     ``configure`` gives the configuration of a whole run with settings of both kinds, tuned for some classes, and
-    the files of a model, as YAML text. ``pipeline`` is a pipeline.config that the winner's settings are also written
-    to.
+    the files of a model, as YAML text. ``again`` is the command that tunes once more. ``pipeline`` is a pipeline.config
+    that the winner's settings are also written to.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Request:
     tune: TuneSettings
     trainer: TrainerKind
     configure: Callable[[TrainSettings, DetectorSettings, tuple[str, ...], Sequence[str]], str]
+    again: str
     pipeline: PipelineFile | None = None
 
 
@@ -108,7 +110,7 @@ def tune(flow: Flow, request: Request, run_trials: RunTrials) -> Outcome:
     classes = read_classes(flow.data)
     focus = find_focus(flow.data, request.tune.focus, classes.all)
     if not focus:
-        return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED])
+        return Outcome(facts={"is_win": False, "best": None, "focus": []}, notes=[NOT_TUNED], next_step=NO_STEP)
     space, told = _space(flow, request, {classes.all[number]: number for number in focus})
     stage = proof_stage(flow.data, request.tune)
     ready = request.trainer.prepare(
@@ -167,6 +169,7 @@ def _concluded(
             *(*summary.space_notes(told), *stage.notes, *summary.budget_notes(search), *summary.front_notes(search)),
             *(sentence(search, candidate, stage.name), *lines),
         ],
+        next_step=next_step(search, candidate, request.again),
     )
 
 

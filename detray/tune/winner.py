@@ -40,6 +40,26 @@ def sentence(search: Search, candidate: Candidate | None, split: str) -> str:
     return f"{name} is not distinguishable from the baseline: {gain}; best/ holds the baseline"
 
 
+def next_step(search: Search, candidate: Candidate | None, again: str) -> str | None:
+    """What to do where nothing has won, ``again`` the command that tunes once more; None where something has."""
+    if candidate is None:
+        return "the column error of the table trials says why trials failed"
+    seeds = len(candidate.seeds)
+    if seeds < 2:
+        return f"{again} --set tune.proof_seeds=4: proves what is best on fresh seeds"
+    if candidate.proof.is_win:
+        return None
+    focus, more = candidate.proof.focus, f"{again} --set tune.proof_seeds={2 * seeds}"
+    if focus.low[0] > 0:
+        return f"{more}: more fresh seeds tell whether another class falls (tune.guard.max_drop is what it may lose)"
+    if focus.delta[0] > 0:
+        return f"{more}: more fresh seeds tell whether the gain of {focus.delta[0]:.3f} is chance"
+    return (
+        "the remedies of diagnose that no search can try, of pictures and labels, as nothing that was tried helps;"
+        f" or {again} --trials {2 * search.settings.trials}: tries more"
+    )
+
+
 def changes(search: Search, candidate: Candidate) -> Mapping[str, Any]:
     """The settings in which the candidate differs from the baseline, by dotted name."""
     return search.space.changed(search.choices[search.trials.index(candidate.trial)])

@@ -1,5 +1,6 @@
 """The stage ``tune``."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -27,6 +28,7 @@ from detray.tune.proof_stage import TEST
 from detray.tune.retinanet import RetinaNetKind
 from detray.tune.trainer import TrainerKind
 from detray.verbs.base import Context, Outcome, StageDefinition
+from detray.verbs.base import command as command_of
 from detray.verbs.classes import stated
 from detray.verbs.config import Config
 from detray.verbs.pictures import read_pictures, require_pictures
@@ -53,6 +55,7 @@ def run(context: Context, flow: Flow) -> Outcome:
     configure = partial(_configuration, config, absolute(context.store.root).rstrip("/"))
     request = Request(
         *(config.name, config.detector, config.predict, config.train, config.tune, _trainer(context, flow), configure),
+        command_of(STAGE.name, config),
         pipeline=read_stated(config) if config.tune.trainer == "retinanet" else None,
     )
     return tune(flow, request, _runner(context.executor, partial(flow.happened, "search")))
@@ -121,6 +124,14 @@ def _made_by_command(place: str, files: Sequence[str]) -> Mapping[str, str]:
     return {"kind": "predictions", "path": f"{place}/{DETECTIONS}"}
 
 
+def _then(config: Config, outcome: Outcome) -> str | None:
+    """The winner, evaluated and diagnosed."""
+    if not outcome.facts["is_win"]:
+        return None
+    best = f"{config.output.rstrip('/')}/tune/{BEST}/config.yaml"
+    return f"detray run --config {shlex.quote(best)}: evaluates and diagnoses the winner"
+
+
 STAGE = StageDefinition(
     name="tune",
     tables=("trials", "trial_class_metrics", "class_deltas"),
@@ -138,4 +149,5 @@ STAGE = StageDefinition(
         (_placed(config).config or "",) if config.tune.trainer == "command" and config.tune.command.config else ()
     ),
     is_for_people=True,
+    then=_then,
 )

@@ -155,6 +155,9 @@ def test_a_gain_is_found_proven_and_saved(store: Store, config: Config, play: Ca
         r" (under )?\d\.\d%; of the other classes red is the likeliest to have lost over 0\.02: .*%"
     )
     assert re.fullmatch(pattern, outcome.notes[-1])
+    assert outcome.next_step is None, "the winner is what to go on with"
+    then = STAGE.then(config, outcome)
+    assert then == f"detray run --config {config.output}/tune/best/config.yaml: evaluates and diagnoses the winner"
     assert [row["trial_id"] for row in trials if row["is_baseline"]] == ["search-0000"]
     (best,) = [row for row in trials if row["is_best"]]
     assert best["oversample_factor"] == 2
@@ -281,6 +284,17 @@ def test_a_gain_that_harms_another_class_is_no_win(store: Store, config: Config,
     outcome = tune(store, config, tune={"space": {"oversample": [2]}})
     assert not outcome.facts["is_win"]
     assert "another class may have fallen" in outcome.notes[0]
+    assert "tune.proof_seeds=4: more fresh seeds tell whether another class falls" in str(outcome.next_step)
+    assert STAGE.then(config, outcome) is None
+
+
+def test_where_nothing_helps_the_next_step_is_another_remedy(
+    store: Store, config: Config, play: Callable[..., Played]
+) -> None:
+    play(lambda settings, label: -0.2 if settings.oversample else 0.0)
+    outcome = tune(store, config, tune={"space": {"oversample": [2]}})
+    assert not outcome.facts["is_win"]
+    assert str(outcome.next_step).startswith("the remedies of diagnose that no search can try")
 
 
 def test_a_trial_that_fails_is_recorded_and_ends_nothing(
@@ -350,6 +364,7 @@ def test_without_fresh_seeds_nothing_is_proven(store: Store, config: Config, pla
     deltas = tables_of(store)["class_deltas"].to_pylist()
     assert not outcome.facts["is_win"]
     assert "proves nothing" in outcome.notes[0]
+    assert f"--output {config.output} --set tune.proof_seeds=4: proves what is best" in str(outcome.next_step)
     assert [row["seeds"] for row in deltas] == [0, 0]
     assert [row["delta_low"] for row in deltas] == [None, None]
     assert [row["guard_kept"] for row in deltas] == [None, None]
@@ -555,6 +570,7 @@ def test_nothing_diagnosed_is_said(store: Store, config: Config) -> None:
     _diagnose(store, [])
     outcome = tune(store, config, tune={"focus": []})
     assert "no class to tune" in outcome.notes[0]
+    assert str(outcome.next_step).startswith("nothing: no class is weak")
     assert work("tune", config, store) > 0
     config = replace(config, tune=replace(config.tune, focus=()))
     assert work("tune", config, store) == 0, "Ray would be started for nothing"
