@@ -31,7 +31,7 @@ def report(
     for plant in plants:
         case = plant(case, np.random.default_rng(0))
     settings = {"focus": [FOCUS], "trials": trials, "proof_seeds": seeds}
-    found = tune(data, case, settings, work, "cells")
+    found = tune(data, case, settings, work, "cells", ray=True)
     tell(found.manifest["facts"]["sentence"])
     for lever in found.manifest["facts"].get("levers", []):
         tell(f"{lever['name']}: {lever['values']} because {lever['because']}")
