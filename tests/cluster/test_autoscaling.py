@@ -89,9 +89,9 @@ def test_a_machine_with_a_gpu_is_waited_for(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 0, done.stderr[-3000:]
-    first, *_, last = done.stdout.splitlines()
-    assert "waiting up to 90 s" in first
-    assert last == "done"
+    said = done.stdout.splitlines()
+    assert "waiting up to 90 s" in said[0]
+    assert "done" in said  # Ray itself may say more, such as that a machine left
 
 
 def test_a_gpu_that_never_comes_is_said(ray_executor: RayExecutor) -> None:
