@@ -1,7 +1,7 @@
 # The two commands: `make demo` runs the main job on the built-in data set, `make test` passes the tests.
 PYTHON ?= python3.11
 BIN := .venv/bin
-BENCHMARKS := audit diagnose evaluate formats images label_errors object_store predict real_models report tiles train trained tune
+BENCHMARKS := audit demo diagnose evaluate formats images label_errors object_store predict real_models report tiles train trained tune
 PYTEST := $(BIN)/pytest -n 2 --no-loadscope-reorder
 # about 680 CPU seconds; where others work on the machine too, make test-cluster CLUSTER_SECONDS=3600
 CLUSTER_SECONDS ?= 900
