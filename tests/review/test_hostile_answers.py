@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_values_that_are_no_such_values(saved: tuple[Store, Path], data: st.Data
             inner = content
             for key in before:
                 inner = inner[key]
-            inner[last] = data.draw(JUNK)
+            inner[last] = deepcopy(data.draw(JUNK))  # what is put into it would stay there for the next example
             if not places(content)[1:]:
                 break
         text = json.dumps(content).encode()
