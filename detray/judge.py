@@ -42,11 +42,11 @@ class ClassScores:
     left_out: Mapping[str, int]
 
     def logs(self) -> dict[str, float]:
-        """Figures by name; of classes without a box there are none."""
-        there = {name: ap for name, ap in zip(self.names.values(), self.ap, strict=True) if not np.isnan(ap[0])}
-        means = np.stack(list(there.values()))
-        total = {"AP": float(means.mean()), "AP50": float(means[:, 0].mean())}
-        return total | {f"AP/{name}": float(ap.mean()) for name, ap in there.items()}
+        """Figures by name; of classes without a box there are none, and of classes of one name only the last's own."""
+        there = ~np.isnan(self.ap[:, 0])
+        total = {"AP": float(self.ap[there].mean()), "AP50": float(self.ap[there, 0].mean())}
+        names = np.array(list(self.names.values()), object)[there]
+        return total | {f"AP/{name}": float(ap.mean()) for name, ap in zip(names, self.ap[there], strict=True)}
 
     def line(self) -> str:
         """In words."""

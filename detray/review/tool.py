@@ -37,6 +37,10 @@ class Export:
         """The classes of all splits."""
         return sorted({label for known in self.classes.values() for label in known.values()})
 
+    def named(self, canvas: Canvas) -> str:
+        """What a tool that finds pictures by name calls one."""
+        return (self.prefix or "") + canvas.name
+
     def mark(self, number: int) -> str:
         return str(Mark(self.name, number))
 

@@ -17,6 +17,7 @@ import detray
 from detray import schema
 from detray.detectors.runtime import tensorflow
 from detray.errors import UsageError
+from detray.judge import ClassScores
 
 sys.path.append(str(Path(__file__).parents[1] / "detectors"))
 import keras_models
@@ -206,3 +207,9 @@ def test_detections_that_cannot_count_are_left_out_and_said(capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "1 detections left out (of unknown images)" in said
     assert "3 detections left out (not finite)" in said
+
+
+def test_classes_of_one_name_both_count_in_the_mean() -> None:
+    ap = np.array([[0.2] * 10, [0.6] * 10, [np.nan] * 10])
+    scores = ClassScores({1: "cell", 2: "cell", 3: "none"}, ap, {})
+    assert scores.logs() == pytest.approx({"AP": 0.4, "AP50": 0.4, "AP/cell": 0.6})

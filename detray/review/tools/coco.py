@@ -35,7 +35,7 @@ class Coco:
     with_detections = False
 
     def picture(self, export: Export, canvas: Canvas) -> str:
-        return (export.prefix or "") + canvas.name
+        return export.named(canvas)
 
     def write(self, export: Export, canvases: Iterable[Canvas], put: Put) -> None:
         for split, own in groupby(canvases, lambda canvas: canvas.split):

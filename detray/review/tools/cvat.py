@@ -50,7 +50,7 @@ class Cvat:
     with_detections = False
 
     def picture(self, export: Export, canvas: Canvas) -> str:
-        return (export.prefix or "") + canvas.name
+        return export.named(canvas)
 
     def write(self, export: Export, canvases: Iterable[Canvas], put: Put) -> None:
         seen = dict.fromkeys(export.labels)
