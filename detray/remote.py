@@ -8,6 +8,7 @@ On object stores there are no folders: none is made. Objects up to `WHOLE` are w
 """
 
 import errno
+import os
 import random
 import re
 import tempfile
@@ -31,6 +32,8 @@ WHOLE = 8 << 20
 """Bytes of an object up to which it is read in one piece. Of larger ones ranges are, and pyarrow's own retries work."""
 
 OBJECT_STORES = frozenset(("s3", "gs", "gcs", "abfs", "abfss", "az", "memory"))
+_CLIENTS = ("AWS_", "GOOGLE_", "AZURE_", "STORAGE_")
+"""What the names of variables begin with by which clients find endpoints and keys."""
 _FINAL = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
 _ERRNOS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG))
 _REFUSED = re.compile(
@@ -68,7 +71,8 @@ def opened(uri: str) -> tuple[pafs.FileSystem, str]:
             f"{scheme}://...@{place}/{path}: names with a key in them are written to tables and messages; give the key"
             " in the environment (AWS_ACCESS_KEY_ID and the like)"
         )
-    fs, base = _filesystem(scheme, host, query)
+    clients = tuple(item for item in sorted(os.environ.items()) if item[0].startswith(_CLIENTS))
+    fs, base = _filesystem(scheme, host, query, clients)
     return fs, f"{base.rstrip('/')}/{path}".rstrip("/") if base.strip("/") or not path else f"{base}{path}"
 
 
@@ -80,7 +84,10 @@ def _parts(uri: str) -> tuple[str, str, str, str]:
 
 
 @lru_cache(maxsize=64)
-def _filesystem(scheme: str, host: str, query: str) -> tuple[pafs.FileSystem, str]:
+def _filesystem(
+    scheme: str, host: str, query: str, clients: tuple[tuple[str, str], ...]
+) -> tuple[pafs.FileSystem, str]:
+    """A client, which reads its endpoint and its keys when it is made: others in ``clients`` need another one."""
     if scheme == "s3" and "allow_delayed_open" not in query:
         query += f"{'&' if query else '?'}allow_delayed_open=true"  # else even an empty object takes three requests
     root = f"{scheme}://{host}/{query}" if scheme != "s3" else f"{scheme}://{host}{query}"
@@ -212,7 +219,8 @@ class Upload:
     """
 
     def __init__(self, fs: pafs.FileSystem, path: str) -> None:
-        self._fs, self._path = fs, path
+        patient = isinstance(fs, pafs.PyFileSystem) and isinstance(fs.handler, Patient)
+        self._fs, self._path = fs.handler.inner if patient else fs, path  # else it would be tried 8 x 8 times
         self._kept: IO[bytes] = tempfile.SpooledTemporaryFile(WHOLE)  # noqa: SIM115 - closed with this
         self.closed = False
 

@@ -1,13 +1,13 @@
 """An S3 on this machine for tests and benchmarks: moto's, which counts requests, can be slow, and can fail some.
 
-``python tests/s3.py PORT [HOST]`` serves until it is killed. ``PUT /_s3`` takes what it is to do from then on
-(``{"fail": 0.1, "seconds": 0.02}``), ``GET /_s3`` says how many requests of each kind came since and starts anew.
+``python tests/s3.py PORT [HOST]`` says where it is and serves until it is killed (port 0: one that is free).
+``PUT /_s3`` takes what it is to do from then on (``{"fail": 0.1, "seconds": 0.02}``), ``GET /_s3`` says how many
+requests of each kind came since and starts anew.
 """
 
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -83,7 +83,9 @@ def serve(port: int, host: str) -> None:
             """Nothing for each request."""
 
     application = Counted(DomainDispatcherApplication(create_backend_app))
-    make_server(host, port, application, threaded=True, request_handler=Quiet).serve_forever()
+    server = make_server(host, port, application, threaded=True, request_handler=Quiet)
+    print(f"http://{host}:{server.server_port}", flush=True)
+    server.serve_forever()
 
 
 class Server:
@@ -122,28 +124,20 @@ class Server:
 
 
 @contextmanager
-def running(port: int | None = None, host: str = "127.0.0.1") -> Iterator[Server]:
-    """A server in a process of its own, with an empty bucket `BUCKET`; ``port`` None: one that is free."""
-    if port is None:
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, __file__, str(port), host], stdout=subprocess.DEVNULL)
-    server = Server(f"http://{host}:{port}")
+def running(port: int = 0, host: str = "127.0.0.1") -> Iterator[Server]:
+    """A server in a process of its own, with an empty bucket `BUCKET`; ``port`` 0: one that is free."""
+    process = subprocess.Popen([sys.executable, __file__, str(port), host], stdout=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                server.make_bucket()
-                break
-            except OSError:
-                assert process.poll() is None, "moto's server does not start"
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+        # it takes the port and then names it: of one found free beforehand, two tests at once may think the same
+        assert process.stdout
+        endpoint = process.stdout.readline().strip()
+        assert endpoint, "moto's server does not start"
+        server = Server(endpoint)
+        server.make_bucket()
         yield server
     finally:
         process.kill()
-        process.wait(30)
+        process.communicate(timeout=30)
 
 
 if __name__ == "__main__":

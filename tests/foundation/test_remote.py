@@ -169,6 +169,25 @@ def test_an_error_names_the_object(waits: list[float], monkeypatch: pytest.Monke
         store.write_bytes(b"2", "second")
 
 
+def test_sending_is_tried_no_oftener_than_any_other_request(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = Flaky(*[OSError("AWS Error SLOW_DOWN")] * 100)
+    monkeypatch.setattr(pafs.FSSpecHandler, "open_output_stream", lambda *given: sent())
+    with pytest.raises(DetrayError, match="SLOW_DOWN"):
+        Store("memory://errors/of").write_bytes(b"3", "third")
+    assert sent.asked == remote.ATTEMPTS
+
+
+def test_another_endpoint_is_another_client(server: s3.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(f"s3://{s3.BUCKET}/place").write_bytes(b"first", "file")
+    with s3.running() as other:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", other.endpoint)
+        Store(f"s3://{s3.BUCKET}/place").write_bytes(b"second", "file")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
+    assert Store(f"s3://{s3.BUCKET}/place").read_bytes("file") == b"first"
+
+
 def test_nothing_appears_of_a_file_whose_writing_fails() -> None:
     fs, path = remote.opened("memory://half/file")
 
