@@ -20,6 +20,7 @@ from ray.data.datasource import Datasource, ReadTask
 
 from detray.cluster import rows
 from detray.cluster.answers import attempt, failure
+from detray.cluster.stall import Stall
 from detray.flow.executor import Job
 from detray.flow.step import Resources
 
@@ -114,23 +115,28 @@ def stream(
         selector: labels of the nodes that may be used.
 
     Raises:
-        RayError: a worker or a node died too often; of what it was to do there is no answer.
+        RayError: a worker or a node died too often, or one died and nothing came any more; of what is left there is no
+            answer.
     """
     quieten()
-    shared = ray.put(job)
+    shared, stall = ray.put(job), Stall()
     has_state = job.step.setup is not None
     bound = None if largest is None else size
     with warnings.catch_warnings():
         # in this way alone Ray Data is told how often a task may be tried
         warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated", DeprecationWarning)
-        source = data.read_datasource(
-            TaskSource(shared, keys),
-            override_num_blocks=len(keys),
-            num_cpus=job.step.read_cpus if job.step.read is not None else resources.cpus,
-            concurrency=None if has_state else bound,
-            label_selector=selector,
-            ray_remote_args={"max_retries": MAX_RETRIES},
-        )
+        if has_state and job.step.read is None:
+            # nothing to read: no task, which would want a CPU beside the actors for what a lost machine held
+            source = data.from_arrow([rows.encode(number, None, {}) for number in range(len(keys))])
+        else:
+            source = data.read_datasource(
+                TaskSource(shared, keys),
+                override_num_blocks=len(keys),
+                num_cpus=job.step.read_cpus if job.step.read is not None else resources.cpus,
+                concurrency=None if has_state else bound,
+                label_selector=selector,
+                ray_remote_args={"max_retries": MAX_RETRIES},
+            )
         options: dict[str, Any] = {"batch_format": "pyarrow", "zero_copy_batch": True, "label_selector": selector}
         options |= {"num_gpus": resources.gpus} if resources.gpus else {}
         if has_state:
@@ -150,8 +156,11 @@ def stream(
             options |= {"num_cpus": resources.cpus, "batch_size": None, "max_retries": MAX_RETRIES}
             finish = Finish(shared, list(keys)).__call__
             answers = source.map_batches(finish, compute=data.TaskPoolStrategy(size=bound), **options)
+    answers.context.custom_execution_callback_classes = [stall.callback()]
     for batch in answers.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from batch[rows.ANSWER].to_pylist()
+        for answer in batch[rows.ANSWER].to_pylist():
+            stall.answer()
+            yield answer
 
 
 def quieten() -> None:
