@@ -45,23 +45,25 @@ def died() -> dict[str, tuple[str, float]]:
 class Watch:
     """Says in a sentence which machine has died since this was made, as Ray tells it by pages or not at all.
 
-    ``cpus``: of a task, so that one knows how many ran there at most.
+    ``cpus``: of a task, so that one knows how many ran there at most. ``known``: machines of whose death one need not
+    speak, to which those are added of which this speaks; None: those that are dead now.
     """
 
     tell: Tell
     cpus: float
+    known: set[str] | None = None
     machines: Callable[[], dict[str, tuple[str, float]]] = died
     capacity: Callable[[], dict[str, dict[str, float]]] = resources
-    _known: dict[str, float] = field(default_factory=dict)
+    _had: dict[str, float] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
     _looked: float = 0.0
 
     def __post_init__(self) -> None:
-        self._told = set(self.machines())
+        self._told = set(self.machines()) if self.known is None else self.known
         self._remember()
 
     def _remember(self) -> None:
-        self._known |= {node: found.get("CPU", 0.0) for node, found in self.capacity().items()}
+        self._had |= {node: found.get("CPU", 0.0) for node, found in self.capacity().items()}
 
     def look(self, left: int, *, now: bool = False) -> None:
         """Tell of machines that have died; ``left``: tasks that are not done."""
@@ -71,7 +73,7 @@ class Watch:
         for node, (host, cpus) in self.machines().items():
             if node not in self._told:
                 self._told.add(node)
-                tasks = min(left, int((self._known.get(node) or cpus) / max(self.cpus, 0.01)))
+                tasks = min(left, int((self._had.get(node) or cpus) / max(self.cpus, 0.01)))
                 again = f"at most {tasks} tasks run again" if tasks > 1 else "at most one task runs again"
                 self.tell(Event(event="host_died", host=host, count=tasks, detail=f"{host} died, {again}"))
         self._remember()

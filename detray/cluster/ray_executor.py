@@ -12,7 +12,7 @@ from ray.util.metrics import Counter
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from detray.cluster.answers import Answer, attempt
-from detray.cluster.hosts import Hosts, Watch, machines, resources
+from detray.cluster.hosts import Hosts, Watch, died, machines, resources
 from detray.cluster.session import SPARE_CPUS
 from detray.errors import DetrayError, UsageError
 from detray.flow.events import METRICS, TAGS, Event, Tell
@@ -56,6 +56,7 @@ class RayExecutor:
         self._wait = 0 if own else wait
         self._left_out: dict[str, str] = {}  # a disk that is full stays so for the next step
         self._counters: dict[str, Counter] = {}
+        self._dead = set(died())  # one that dies in a step may be known to Ray in the next
 
     @property
     def workers(self) -> int:
@@ -70,7 +71,7 @@ class RayExecutor:
         if keys:
             self._await_room(resources, tell)
         hosts = Hosts(tell, left_out=self._left_out)
-        watch = Watch(tell, resources.cpus)
+        watch = self.watch(tell, resources.cpus)
         left, failures = dict.fromkeys(keys), 0
         while left:
             try:
@@ -87,6 +88,10 @@ class RayExecutor:
                 if failures == MAX_RETRIES:
                     raise DetrayError(f"Ray failed: {in_words(error)}") from error
                 tell(Event(event="task_retried", count=len(left), detail=in_words(error)))
+
+    def watch(self, tell: Tell, cpus: float) -> Watch:
+        """Tells of machines that die, each once in the life of this; ``cpus``: of a task."""
+        return Watch(tell, cpus, self._dead)
 
     def count(self, metric: str, value: float, tags: Mapping[str, str]) -> None:
         if metric not in self._counters:

@@ -20,7 +20,6 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search import Searcher
 
 from detray.cluster.hosts import LOOK, Watch
-from detray.flow.events import Tell
 from detray.tune.bench import Bench
 from detray.tune.course import Course
 from detray.tune.objective import focus_ap
@@ -45,11 +44,16 @@ MAX_FAILURES = 3
 """How often a trial whose process or machine died is run again."""
 
 
-def run_trials(course: Course, on_trial: Callable[[], None], workers: int, tell: Tell = lambda event: None) -> None:
+def run_trials(
+    course: Course,
+    on_trial: Callable[[], None],
+    workers: int,
+    watch: Callable[[float], Watch] = functools.partial(Watch, lambda event: None),  # noqa: B008 - makes nothing yet
+) -> None:
     """Run every training of ``course`` on the cluster that this process is connected to.
 
-    Each holds the CPUs and GPUs that `Bench` asks for; at most ``workers`` run at once. ``tell`` is told of machines
-    that die.
+    Each holds the CPUs and GPUs that `Bench` asks for; at most ``workers`` run at once. ``watch``, of such CPUs, tells
+    of machines that die.
     """
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # results lie in the workspace and tables
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it prints the traceback of each process that dies
@@ -78,7 +82,7 @@ def run_trials(course: Course, on_trial: Callable[[], None], workers: int, tell:
             verbose=0,
         ),
     )
-    with _watched(course, Watch(tell, bench.cpus)):
+    with _watched(course, watch(bench.cpus)):
         tuner.fit()
 
 
@@ -90,6 +94,7 @@ def _watched(course: Course, watch: Watch) -> Iterator[None]:
     def look() -> None:
         while not over.wait(LOOK):
             watch.look(course.running, now=True)
+        watch.look(course.running, now=True)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

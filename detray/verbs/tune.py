@@ -83,8 +83,11 @@ def _runner(executor: Executor, tell: Tell) -> RunTrials:
     if isinstance(executor, InProcess):
         return serial.run_trials
     from detray.cluster import tuning  # Tune is slow to import
+    from detray.cluster.ray_executor import RayExecutor
 
-    return partial(tuning.run_trials, workers=executor.workers, tell=tell)
+    if not isinstance(executor, RayExecutor):
+        raise TypeError("Ray Tune runs where Ray runs the other stages")
+    return partial(tuning.run_trials, workers=executor.workers, watch=partial(executor.watch, tell))
 
 
 def _configuration(

@@ -112,7 +112,8 @@ def test_a_machine_that_dies_is_one_sentence() -> None:
     said: list[str] = []
     lost: dict[str, tuple[str, float]] = {"old": ("host-z", 4.0)}
     having = {"a": {"CPU": 4.0}, "b": {"CPU": 2.0}}
-    watch = Watch(lambda event: said.append(event.detail), 1, lambda: lost, lambda: having)
+    known: set[str] = set(lost)
+    watch = Watch(lambda event: said.append(event.detail), 1, known, lambda: lost, lambda: having)
     watch.look(9, now=True)
     lost["b"] = ("host-b", 0.0)
     watch.look(9)  # too early
@@ -121,6 +122,11 @@ def test_a_machine_that_dies_is_one_sentence() -> None:
     lost["a"] = ("host-a", 4.0)
     watch.look(1, now=True)
     assert said == ["host-b died, at most 2 tasks run again", "host-a died, at most one task runs again"]
+    Watch(lambda event: said.append(event.detail), 1, known, lambda: lost, lambda: having).look(9, now=True)
+    assert len(said) == 2  # the next step need not say it
+    lost["c"] = ("host-c", 4.0)  # between two steps
+    Watch(lambda event: said.append(event.detail), 1, known, lambda: lost, lambda: having).look(9, now=True)
+    assert said[2] == "host-c died, at most 4 tasks run again"
 
 
 @pytest.mark.ray
