@@ -23,14 +23,14 @@ setup: .venv/ready  ## make .venv from the pinned versions
 demo: setup  ## draw a data set, plant faults, run everything on it (out/demo)
 	$(BIN)/detray demo
 
-test: setup  ## run the tests, two files at a time
-	$(PYTEST)
+test: setup  ## run the tests, two files at a time, without the slow ones
+	$(PYTEST) -m "not cluster and not slow"
 
 test-cluster: setup  ## three hosts that share an S3, with faults (root; fifteen minutes at most)
 	.ci/hosts
 	timeout -s INT $(CLUSTER_SECONDS) $(BIN)/pytest -m cluster tests/cluster
 
-check: setup  ## what CI runs: lint, format, types, import contracts, tests
+check: setup  ## what CI runs: lint, format, types, import contracts, all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
