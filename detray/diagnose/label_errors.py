@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from detray import schema
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import Criterion
+from detray.diagnose.evidence.class_sizes import Sizes
 from detray.diagnose.evidence.histogram import NO_SCORES, Histogram, histograms
 from detray.diagnose.evidence.misdrawn import misdrawn
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels, logit
@@ -95,6 +96,7 @@ class Ranks:
     """Of the classes in ``own``, by score."""
     doubt: Doubt
     """Of boxes that detections of other classes cover."""
+    sizes: Sizes
 
     @classmethod
     def of(cls, counts: ClassCounts) -> "Ranks":
@@ -104,7 +106,7 @@ class Ranks:
         false = histograms(counts.false_scores)
         precision = {k: Precision.of(scores, false.get(k, NO_SCORES)) for k, scores in known.items()}
         every = Histogram.pooled(list(own.values()))
-        return cls(known, every, worth_by_class(counts), precision, Doubt.of(counts, every))
+        return cls(known, every, worth_by_class(counts), precision, Doubt.of(counts, every), Sizes.of(counts.hit_sizes))
 
     def believed(self, category: Ints) -> Floats:
         """What the model's word is worth for each class; 0 for one without boxes."""
@@ -195,7 +197,8 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     How sure it is tells its place among the true ones of all classes. A model that reports every class with low
     scores everywhere hits such a box with its own class too, so what counts is how far one class stands above the
     other. Where more boxes of a class are contradicted than hit, the model may take the class for another, and the
-    chance is the less. A sure contradiction is worth a look whatever the chance.
+    chance is the less. Where the two classes differ in size, the box tells for itself of which it is (Bayes' rule).
+    A sure contradiction is worth a look whatever the chance.
     """
     is_hit, is_covered = boxes.outcome == o.HIT, boxes.cover_category != o.NONE
     own = np.where(is_hit, ranks.place_among_all(boxes.score), 0.0)
@@ -207,7 +210,9 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
         against, agreeing = int((wrong[mine] >= _SURE).sum()), int((is_hit & mine).sum())
         score[mine] *= min(2 * agreeing / max(against + agreeing, 1), 1.0)
     cover = {"suggested_category_id": boxes.cover_category, "iou": boxes.cover_iou, "model_score": boxes.cover_score}
-    score = np.maximum(score * ranks.believed(boxes.cover_category), LISTED * wrong / _SURE)
+    score *= ranks.believed(boxes.cover_category)
+    likelier = ranks.sizes.likelier(boxes.cover_category, boxes.category, boxes.box[:, 2:])
+    score = np.maximum(score * likelier / (score * likelier + 1 - score), LISTED * wrong / _SURE)
     return _listed("wrong_class", boxes, score, **cover)
 
 

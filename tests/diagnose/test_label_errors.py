@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from detray.boxes import pairwise_iou
+from detray.diagnose.evidence.class_sizes import MOST, Sizes
 from detray.diagnose.evidence.misdrawn import misdrawn
 from detray.diagnose.evidence.mixture import chance_of_wrong_labels
 from detray.diagnose.label_errors import label_errors
@@ -207,6 +208,48 @@ def test_a_class_that_the_model_takes_for_another_is_not_wrongly_labelled_as_a_w
     world.gt_class[third[::3]] = 4  # so are some labels
     likely = {row["annotation_row"] for row in _suspects(world, "wrong_class") if row["score"] >= 0.5}
     assert len(likely & set(third[::3].tolist())) >= 0.6 * len(third[::3])
+
+
+def _of_sides(side: float) -> scenes.World:
+    """Detections of a rare class 2 whose boxes have about this side, and of two others of 60 px."""
+    rng = np.random.default_rng(2)
+    world = scenes.uniform(rng, 150, 3)
+    for one, usual in ((1, 60), (2, side), (3, 60)):
+        mine = world.gt_class == one
+        world.gt_box[mine, 2:] = usual * rng.uniform(0.8, 1.25, (int(mine.sum()), 2))
+    world.keep_gt((world.gt_class != 2) | (rng.random(len(world.gt_class)) < 0.3))
+    return scenes.detect(rng, world, DOUBTFUL)
+
+
+def _likely(world: scenes.World) -> set[int]:
+    return {row["annotation_row"] for row in _suspects(world, "wrong_class") if row["score"] >= 0.5}
+
+
+def test_where_classes_differ_in_size_a_box_tells_for_itself() -> None:
+    found, accused = {}, {}
+    for side in (60, 15):
+        world = _of_sides(side)
+        world.dt_class[np.flatnonzero(world.dt_class == 2)[::2]] = 1  # the model takes half of the class for another
+        accused[side] = len(_likely(world))
+        world = _of_sides(side)
+        wrong = np.flatnonzero(world.gt_class == 1)[::3]
+        world.gt_class[wrong] = 2  # half of its labels are of another
+        likely = _likely(world)
+        found[side] = len(likely & set(wrong.tolist()))
+        assert found[side] >= 0.9 * len(likely)
+    assert found[15] > found[60]
+    assert accused[15] <= 0.2 * accused[60]
+
+
+@given(hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.just(2)), elements=st.floats(0)))
+def test_by_size_one_class_is_as_much_likelier_as_the_other_is_less(sides: np.ndarray) -> None:
+    sizes = Sizes.of({(1, 20): 30, (1, 22): 10, (2, 30): 40, (3, 20): 2})
+    one, other, few = (np.full(len(sides), number) for number in (1, 2, 3))
+    likelier = sizes.likelier(one, other, sides)
+    np.testing.assert_allclose(likelier * sizes.likelier(other, one, sides), 1)
+    assert ((likelier >= 1 / MOST) & (likelier <= MOST)).all()
+    assert (sizes.likelier(one, few, sides) == 1).all()
+    assert sizes.likelier(one[:1], other[:1], np.array([[32.0, 32.0]]))[0] == MOST
 
 
 SURENESS = hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-20, 20))

@@ -89,6 +89,8 @@ class ClassCounts(Counted):
     detections: Counts = field(default_factory=dict)
     hits: Counts = field(default_factory=dict)
     """Boxes matched at IoU .5."""
+    hit_sizes: Counts = field(default_factory=dict)
+    """These by (class, `size_bin`)."""
     tight_hits: Counts = field(default_factory=dict)
     """Detections that are true at IoU .75."""
     flat_boxes: Counts = field(default_factory=dict)
@@ -119,6 +121,16 @@ class ClassCounts(Counted):
         lowest = {k: min(n, self.lowest_scores.get(k, n)) for k, n in other.lowest_scores.items()}
         super().add(other)
         self.lowest_scores.update(lowest)
+
+
+SIZE_BINS = 96
+"""Of `size_bin`: up to a side of 2^24 px."""
+
+
+def size_bin(sides: Floats) -> Ints:
+    """Widths and heights ``[n, 2]``, px, as bins ``[n]`` of the logarithm of the area, four as the side doubles."""
+    number = np.floor(2 * np.log2(np.maximum(sides, 1.0)).sum(axis=1))
+    return np.minimum(number, SIZE_BINS - 1).astype(np.int64)
 
 
 _HALF, _ONE = 0x3F000000 >> 17, 0x3F800000 >> 17

@@ -11,7 +11,7 @@ from detray.arrays import Floats, Ints
 from detray.boxes import AREA_LIMITS
 from detray.diagnose.observation import rows as o
 from detray.diagnose.observation.columns import take
-from detray.diagnose.observation.counts import ClassCounts, Counts, coarse_bin, count_keys, score_bin
+from detray.diagnose.observation.counts import ClassCounts, Counts, coarse_bin, count_keys, score_bin, size_bin
 from detray.diagnose.observation.image_set import ImageSet
 from detray.diagnose.observation.overlap import best_of, overlaps
 from detray.diagnose.observation.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
@@ -164,6 +164,7 @@ def _counts(image_set: ImageSet, matches: Matches, boxes: BoxRows) -> ClassCount
         crowds=count_keys(gt.category[gt.crowd]),
         detections=dict(zip(classes.tolist(), n.tolist(), strict=True)),
         hits=count_keys(gt.category[is_hit & ~gt.crowd]),
+        hit_sizes=count_keys(gt.category[is_hit & ~gt.crowd], size_bin(gt.box[is_hit & ~gt.crowd, 2:])),
         tight_hits=count_keys(dt.category[tight]),
         votes=count_keys(boxes.category[vote != NONE], vote[vote != NONE]),
         true_scores=count_keys(dt.category[true], score_bin(dt.score[true])),
