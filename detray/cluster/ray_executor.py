@@ -14,6 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from detray.cluster.answers import Answer, attempt
 from detray.cluster.hosts import Hosts, Watch, died, machines, resources
 from detray.cluster.session import SPARE_CPUS
+from detray.cluster.stall import Stalled
 from detray.errors import DetrayError, UsageError
 from detray.flow.events import METRICS, TAGS, Event, Tell
 from detray.flow.executor import Job, in_words
@@ -83,7 +84,7 @@ class RayExecutor:
                         yield receipt
                     watch.look(len(left))
             except RayError as error:
-                failures += 1
+                failures += not isinstance(error, Stalled)  # of which there is one a machine that dies
                 watch.look(len(left), now=True)
                 if failures == MAX_RETRIES:
                     raise DetrayError(f"Ray failed: {in_words(error)}") from error

@@ -1,15 +1,13 @@
 """A stream of Ray Data that stands still since a machine died.
 
-Ray starts actors of a lost machine elsewhere. Where these find no place, or take the one of the tasks that feed them,
-what they were to do waits for ever: Ray Data holds the actors that it has, and counts machines that are lost as long as
-Ray does.
+Ray starts the actors of a lost machine elsewhere. Where these find no place, or take that of the tasks that feed them,
+what is left waits for ever, as Ray Data gives up none of its actors.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
-from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.exceptions import RayError
 
 from detray.cluster.hosts import LOOK, died
@@ -18,7 +16,7 @@ PATIENCE = 60.0
 """Seconds without an answer, at least, after which a stream that has lost a machine stands still."""
 
 GAPS = 3.0
-"""How many times the longest time between two answers so far these seconds are at least."""
+"""How many times the longest time between two answers until then these seconds are at least."""
 
 
 class Stalled(RayError):
@@ -59,14 +57,17 @@ class Stall:
         self._looked = now
         if self._lost is None and not self._before.issuperset(self.lost()):
             self._lost = now
+            self._longest = max(self._longest, now - self._answered)  # a long task may just be at work elsewhere
         if self._lost is None:
             return
         still = now - max(self._lost, self._answered)
         if still >= max(PATIENCE, GAPS * self._longest):
             raise Stalled(f"no task has ended for {still:.0f} s since a machine died; what is left begins anew")
 
-    def callback(self) -> type[ExecutionCallback]:
+    def callback(self) -> type:
         """What Ray Data is to call at each step of an execution, by which an exception ends that."""
+        from ray.data._internal.execution.execution_callback import ExecutionCallback  # slow to import
+
         check = self.check
 
         class Check(ExecutionCallback):
