@@ -217,10 +217,16 @@ class LabelStudioPerson:
 
     def __init__(self, folder: Path) -> None:
         self.tasks = json.loads((folder / "tasks.json").read_text())
+        known = {label.get("value") for label in parse(folder / "config.xml").iter("Label")}
+        used = {label for row in self._predicted() for label in row["value"]["rectanglelabels"]}
+        assert used <= known, "the import refuses predictions with labels that the configuration lacks"
         for number, task in enumerate(self.tasks, 1):
             (prediction,) = task.pop("predictions")
             results = [{name: value for name, value in row.items() if name != "score"} for row in prediction["result"]]
             task |= {"id": number, "annotations": [{"id": number, "completed_by": 1, "result": results}]}
+
+    def _predicted(self) -> list[Row]:
+        return [row for task in self.tasks for one in task["predictions"] for row in one["result"]]
 
     def _each(self) -> Iterator[tuple[Row, list[Row], Row]]:
         for task in self.tasks:

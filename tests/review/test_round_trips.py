@@ -34,6 +34,15 @@ def test_what_comes_back_untouched_decides_nothing(
 
 
 @pytest.mark.parametrize("tool", TOOLS)
+def test_boxes_of_a_class_that_no_list_has_travel_too(tool: str, tmp_path: Path) -> None:
+    unlisted = t.annotation(len(ROWS), (20, 30, 12, 14), image_id=3, category_id=99)
+    store = folder(tmp_path, [t.shard([*ROWS, unlisted])], FINDINGS, SUSPECTS)
+    person = opened(store, tool, tmp_path / "in", is_all=True, min_score=0.0)
+    assert "id 99" in {box["label"] for box in person.boxes()}
+    assert read_all([person.save(tmp_path / "saved")], store).made == []
+
+
+@pytest.mark.parametrize("tool", TOOLS)
 def test_all_is_accepted(tool: str, tmp_path: Path) -> None:
     store = folder(tmp_path)
     person = opened(store, tool, tmp_path / "in")

@@ -48,12 +48,14 @@ class LabelStudio:
         return place if is_address else _LOCAL + quote(place.lstrip("/"))
 
     def write(self, export: Export, canvases: Iterable[Canvas], put: Put) -> None:
-        put("config.xml", [_config(export.labels)])
-        put("tasks.json", self._tasks(export, canvases))
+        seen = dict.fromkeys(export.labels)  # a box may be of a class that the data set does not list
+        put("tasks.json", self._tasks(export, canvases, seen))
+        put("config.xml", [_config(seen)])
 
-    def _tasks(self, export: Export, canvases: Iterable[Canvas]) -> Iterator[bytes]:
+    def _tasks(self, export: Export, canvases: Iterable[Canvas], seen: dict[str, None]) -> Iterator[bytes]:
         before = b"[\n"
         for canvas in canvases:
+            seen.update(dict.fromkeys(shape.label for shape in canvas.shapes))
             yield before + msgspec.json.encode(_task(export, canvas, self.picture(export, canvas)))
             before = b",\n"
         yield b"\n]\n" if before != b"[\n" else b"[]\n"
