@@ -18,6 +18,10 @@ from detray.store import Store
 _READ = ("ingest", "audit", "predict", "evaluate", "diagnose", "folds")
 
 
+UNSHOWN = frozenset(("missing-image", "corrupt-image"))
+"""Rules whose pictures no tool can show: CVAT makes no task of a list that names one."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is to be exported.
@@ -86,7 +90,8 @@ def write(store: Store, run: str, tool: Tool, request: Request, into: Store) -> 
     made = Written(export.name)
     made.leave("suspects and findings beyond --most or below --min-score", sum(found.left_out.values()))
     canvases = Canvases(store, wanted, request.is_all, has_detections)
-    counted = _counted(_shown(canvases, tool, made), made)
+    unshown = UNSHOWN if request.prefix is None else frozenset[str]()  # elsewhere they may be whole
+    counted = _counted(_shown(canvases, tool, unshown, made), made)
     key = KeyWriter(store, export.name, lambda canvas: tool.picture(export, canvas))
     tool.write(export, key.over(counted), lambda name, pieces: _put(into, name, pieces))
     return made
@@ -100,11 +105,13 @@ def _put(into: Store, name: str, pieces: Iterable[bytes]) -> None:
     into.write(fill, name.replace("/", "_"))
 
 
-def _shown(canvases: Iterable[Canvas], tool: Tool, made: Written) -> Iterator[Canvas]:
-    """The canvases that the tool can show."""
+def _shown(canvases: Iterable[Canvas], tool: Tool, unshown: frozenset[str], made: Written) -> Iterator[Canvas]:
+    """The canvases that the tool can show; ``unshown``: what is asked about pictures that it cannot."""
     for canvas in canvases:
         if tool.by_share and not (canvas.width and canvas.height):
             made.leave("pictures of unknown size", 1)
+        elif any(item.about.kind in unshown for item in canvas.asked):
+            made.leave("pictures that are missing or damaged", 1)
         else:
             yield canvas
 

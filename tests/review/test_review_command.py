@@ -1,6 +1,7 @@
 """`detray review` as a person runs it: from files to a tool, back, and audited again."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,22 @@ def test_what_is_said(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert any("detray clean --output" in note for note in answer["notes"])
     detray("review", str(out), "--to", "coco", "--json")  # the same results: the same export
     assert json.loads(capsys.readouterr().out)["facts"] == facts
+
+
+def test_pictures_that_cannot_be_opened_are_left_out(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(out.parent / "pictures", tmp_path / "pictures")
+    (tmp_path / "pictures" / "2.png").unlink()
+    (tmp_path / "pictures" / "3.png").write_bytes(b"no picture")
+    where = ["--images", str(tmp_path / "pictures"), "--output", str(tmp_path / "out")]
+    detray("audit", str(out.parent / "gt.json"), *where)
+    capsys.readouterr()
+    for more, pictures in ([], 1), (["--pictures", "https://host/"], 3):
+        detray("review", str(tmp_path / "out"), "--to", "cvat", "--json", *more)
+        facts = json.loads(capsys.readouterr().out)["facts"]
+        assert facts["pictures"] == pictures
+        assert facts["left_out"].get("pictures that are missing or damaged", 0) == 3 - pictures
 
 
 def test_most_and_all(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
