@@ -62,11 +62,12 @@ def make_environment(tools: Path, environment: str) -> None:
 
 
 def exported(store: Store, tool: str, into: Path, request: Request) -> Path:
-    """The export, and beside it where its pictures lie."""
+    """The export, and beside it where the pictures lie that are there."""
     found = next(one for one in TOOLS if one.name == tool)
     write(store, "trip", found, request, Store(str(into)))
     paths = store.read("images", columns=["file_name", "path"]).to_pylist()
-    (into.parent / "pictures.json").write_text(json.dumps({row["file_name"]: row["path"] for row in paths}))
+    there = {row["file_name"]: row["path"] for row in paths if Path(row["path"]).is_file()}
+    (into.parent / "pictures.json").write_text(json.dumps(there))
     return into
 
 
