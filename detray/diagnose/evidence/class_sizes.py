@@ -1,6 +1,5 @@
 """Of which of two classes a box is by its size, for which no detector need be believed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,26 +20,23 @@ _SPREAD = 1.5
 
 @dataclass(frozen=True)
 class Sizes:
-    """``density``: by class, ``[SIZE_BINS]``, of the sizes of its boxes."""
+    """``density`` ``[k + 1, SIZE_BINS]`` of the sizes of the boxes of ``classes`` ``[k]``, rising; NaN in the last row,
+    of all other classes."""
 
-    density: Mapping[int, Floats]
+    classes: Ints
+    density: Floats
 
     @classmethod
     def of(cls, hit_sizes: Counts) -> "Sizes":
         """From `ClassCounts.hit_sizes`, of the classes that have enough; as if one box more were of any size."""
-        counted: dict[int, Floats] = {}
-        for (category, number), n in hit_sizes.items():
-            counted.setdefault(category, np.zeros(SIZE_BINS))[number] += n
-        steps = np.arange(-4, 5)
-        kernel = np.exp(-((steps / _SPREAD) ** 2) / 2)
+        bins: dict[int, Floats] = {}
+        for (category, number), n in sorted(hit_sizes.items()):
+            bins.setdefault(category, np.zeros(SIZE_BINS))[number] += n
+        known = {category: counted for category, counted in bins.items() if counted.sum() >= FEW_BOXES}
+        kernel = np.exp(-((np.arange(-4, 5) / _SPREAD) ** 2) / 2)
         kernel /= kernel.sum()
-        return cls(
-            {
-                category: (np.convolve(bins, kernel, "same") + 1 / SIZE_BINS) / (bins.sum() + 1)
-                for category, bins in counted.items()
-                if bins.sum() >= FEW_BOXES
-            }
-        )
+        rows = [(np.convolve(n, kernel, "same") + 1 / SIZE_BINS) / (n.sum() + 1) for n in known.values()]
+        return cls(np.array(list(known), np.int64), np.array([*rows, np.full(SIZE_BINS, np.nan)]))
 
     def likelier(self, category: Ints, than: Ints, sides: Floats) -> Floats:
         """How many times likelier a box of each size is in one class than in another, at most `MOST` and at least its
@@ -50,9 +46,12 @@ class Sizes:
             category, than: ``[n]`` class ids.
             sides: ``[n, 2]``, width and height, px.
         """
-        found, bins = np.ones(len(sides)), size_bin(sides)
-        for one, other in set(zip(category.tolist(), than.tolist(), strict=True)):
-            if one in self.density and other in self.density:
-                mine = (category == one) & (than == other)
-                found[mine] = self.density[one][bins[mine]] / self.density[other][bins[mine]]
-        return np.clip(found, 1 / MOST, MOST)
+        bins = size_bin(sides)
+        found = self._of(category, bins) / self._of(than, bins)
+        return np.clip(np.nan_to_num(found, nan=1.0), 1 / MOST, MOST)
+
+    def _of(self, category: Ints, bins: Ints) -> Floats:
+        row = np.searchsorted(self.classes, category)
+        is_known = np.isin(category, self.classes)
+        found: Floats = self.density[np.where(is_known, row, -1), bins]
+        return found
