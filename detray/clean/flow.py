@@ -82,6 +82,10 @@ def _corrections(
     return tasks
 
 
+def _by_words(edited: tuple[tuple[str | None, ...], int]) -> list[str]:
+    return [word or "" for word in edited[0]]  # a class that no list has is None
+
+
 def _outcome(
     work: Work, merged: Sequence[str], facts: Mapping[str, Sequence[Corrected]], files: Mapping[str, str]
 ) -> Outcome:
@@ -117,7 +121,7 @@ def _outcome(
             Table(
                 "Edits",
                 ("split", "class", "action", "reason", "annotations"),
-                [[*by, count] for by, count in sorted(edits.items())],
+                [[*by, count] for by, count in sorted(edits.items(), key=_by_words)],
             ),
             *([Table("Decisions that are not followed", ("decision", "about", "why"), refused)] if refused else []),
             Table(

@@ -158,3 +158,12 @@ def test_the_summary_counts_edits_by_split_class_action_and_reason(tmp_path: Pat
     assert ["val", "cat", "clip", "out-of-bounds", 1] in table.rows
     assert sum(row[-1] for row in table.rows) == edits.num_rows
     assert edits.schema.equals(schema.schema("edits"))
+
+
+def test_boxes_of_a_class_that_no_list_has_are_edited_beside_others(tmp_path: Path) -> None:
+    rows = [t.annotation(0, (90, 10, 20, 20)), t.annotation(1, (90, 40, 20, 20), category_id=99)]
+    found = t.findings(*(("out-of-bounds", row) for row in rows))
+    store = ingested(tmp_path / "out", [t.shard(rows)], found, t.label_errors())
+    outcome, edits = cleaned(store, CONFIG | {"clean": {"format": "coco"}})
+    assert edits["action"].to_pylist() == ["clip", "clip"]
+    assert [row[1] is None for row in outcome.summary[0].rows] == [True, False]

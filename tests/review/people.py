@@ -97,6 +97,8 @@ class CocoPerson:
 class CvatPerson:
     def __init__(self, folder: Path, split: str = "val") -> None:
         self.root = parse(folder / f"{split}.xml").getroot()
+        known = {name.text for name in self.root.iterfind("./meta/task/labels/label/name")}
+        assert {box.get("label") for box in self.root.iter("box")} <= known, "boxes of other labels are dropped"
 
     def _each(self) -> Iterator[tuple[ET.Element, ET.Element, Row]]:
         for image in self.root.iter("image"):

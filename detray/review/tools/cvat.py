@@ -5,6 +5,7 @@ Each box has the attributes ``suspect``, what is asked about it, and ``decision`
 reject; ``detray`` is the mark. CVAT keeps the attributes that its labels declare, and rounds corners to .01 px.
 """
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -25,6 +26,9 @@ from detray.review.canvas import Canvas, Shape, plain, words
 from detray.review.key import Mark, read_mark
 from detray.review.tool import Export, Put
 from detray.review.values import numbers
+
+_IN_MEMORY = 8 << 20
+"""Bytes of the images up to which they are kept in memory until all labels are known."""
 
 TAG = "detray"
 """The label of each picture's tag, with the picture's mark and what the audit found about it as a whole."""
@@ -63,16 +67,20 @@ class Cvat:
     def _file(
         self, export: Export, split: str, canvases: Iterable[Canvas], seen: dict[str, None], names: list[str]
     ) -> Iterator[bytes]:
-        listed = "".join(map(_label, _labels(export.labels)))
-        yield (
-            '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta><task>'
-            f"<name>{escape(plain(export.run))}, {escape(plain(split))}</name><mode>annotation</mode>"
-            f"<labels>{listed}</labels></task></meta>\n"
-        ).encode()
-        for number, canvas in enumerate(canvases):
-            seen.update(dict.fromkeys(shape.label for shape in canvas.shapes))
-            names.append(plain(self.picture(export, canvas)))
-            yield _image(export, canvas, number, names[-1]).encode()
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as images:
+            for number, canvas in enumerate(canvases):
+                seen.update(dict.fromkeys(shape.label for shape in canvas.shapes))
+                names.append(plain(self.picture(export, canvas)))
+                images.write(_image(export, canvas, number, names[-1]).encode())
+            # all labels stand before the images; boxes of others would be dropped
+            listed = "".join(map(_label, _labels(seen)))
+            yield (
+                '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n<meta><task>'
+                f"<name>{escape(plain(export.run))}, {escape(plain(split))}</name><mode>annotation</mode>"
+                f"<labels>{listed}</labels></task></meta>\n"
+            ).encode()
+            images.seek(0)
+            yield from iter(lambda: images.read(_IN_MEMORY), b"")
         yield b"</annotations>\n"
 
     def recognises(self, path: str) -> bool:
