@@ -124,9 +124,9 @@ class Server:
 
 
 @contextmanager
-def running(port: int = 0, host: str = "127.0.0.1") -> Iterator[Server]:
-    """A server in a process of its own, with an empty bucket `BUCKET`; ``port`` 0: one that is free."""
-    process = subprocess.Popen([sys.executable, __file__, str(port), host], stdout=subprocess.PIPE, text=True)
+def running(host: str = "127.0.0.1") -> Iterator[Server]:
+    """A server in a process of its own, with an empty bucket `BUCKET`."""
+    process = subprocess.Popen([sys.executable, __file__, "0", host], stdout=subprocess.PIPE, text=True)
     try:
         # it takes the port and then names it: of one found free beforehand, two tests at once may think the same
         assert process.stdout

@@ -142,7 +142,7 @@ class RayExecutor:
         largest = (len(keys) if gpus and not self._own else size) if job.step.setup is not None or self._own else None
         if share is not None:
             largest = min(largest or share, share)
-        # an actor holds a CPU for good; the reads that feed it need one more or nothing ever starts
+        # an actor holds a CPU for good; the tasks that decode for those with GPUs need one more, or nothing ever starts
         actor_cpus = 1 if cpus >= size else 0
         return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus, selector=hosts.selector)
 

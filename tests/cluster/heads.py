@@ -1,5 +1,6 @@
 """Ray heads that a test starts, and that are gone afterwards."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 BIN = Path(sys.executable).parent
 
@@ -44,6 +46,16 @@ def environment() -> dict[str, str]:
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+
+
+def found_by(program: Path, folder: Path) -> Any:
+    """What a program that starts a cluster leaves in ``found.json`` of the folder that it is given: in a process of its
+    own, as those of a cluster share what Ray takes from the environment."""
+    done = subprocess.run(
+        [sys.executable, program, folder], capture_output=True, text=True, env=environment(), timeout=400, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((folder / "found.json").read_text())
 
 
 @contextmanager

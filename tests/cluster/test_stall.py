@@ -1,8 +1,5 @@
 """Steps with actors whose cluster loses a machine: they end on the others, and never wait for what cannot come."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import heads
@@ -74,10 +71,7 @@ def test_patience_grows_with_the_time_that_tasks_take() -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_what_a_lost_machine_leaves_is_done_by_the_other_one(tmp_path: Path) -> None:
-    command = [sys.executable, PROGRAM, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, env=heads.environment(), timeout=400, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads((tmp_path / "found.json").read_text())
+    found = heads.found_by(PROGRAM, tmp_path)
     assert {name: one["tasks"] for name, one in found.items()} == {"read": 12, "bare": 12}
     died, again = found["read"]["told"]
     assert "died" in died

@@ -7,6 +7,7 @@ import numpy as np
 from detray.arrays import Floats, Ints
 from detray.diagnose.criterion import Criterion
 from detray.diagnose.observation.counts import FEW_BOXES, SIZE_BINS, Counts, size_bin
+from detray.evaluate.kernel.order import find
 
 MOST = Criterion(
     30.0,
@@ -47,11 +48,5 @@ class Sizes:
             sides: ``[n, 2]``, width and height, px.
         """
         bins = size_bin(sides)
-        found = self._of(category, bins) / self._of(than, bins)
+        found = self.density[find(self.classes, category), bins] / self.density[find(self.classes, than), bins]
         return np.clip(np.nan_to_num(found, nan=1.0), 1 / MOST, MOST)
-
-    def _of(self, category: Ints, bins: Ints) -> Floats:
-        row = np.searchsorted(self.classes, category)
-        is_known = np.isin(category, self.classes)
-        found: Floats = self.density[np.where(is_known, row, -1), bins]
-        return found

@@ -10,6 +10,7 @@ from detray import tables
 from detray.arrays import Floats, Ints
 from detray.diagnose.observation.columns import Columns, join, take
 from detray.evaluate.kernel import Detections, GroundTruth
+from detray.evaluate.kernel.order import find
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Images(Columns):
         """Width and height of each of ``image``, ``[m, 2]``; NaN where unknown."""
         if not len(self):
             return np.full((len(image), 2), np.nan)
-        place = np.minimum(np.searchsorted(self.id, image), len(self) - 1)
-        return np.where((self.id[place] == image)[:, None], self.size[place], np.nan)
+        place = find(self.id, image)
+        return np.where((place >= 0)[:, None], self.size[place], np.nan)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from detray.diagnose.observation.image_set import ImageSet
 from detray.diagnose.observation.overlap import best_of, overlaps
 from detray.diagnose.observation.rows import HIT_IOU, LOOSE_IOU, NONE, BoxRows, DetectionRows
 from detray.evaluate.kernel import Matches, beyond_cap, match
-from detray.evaluate.kernel.order import count, stable_argsort
+from detray.evaluate.kernel.order import count, find, stable_argsort
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def _boxes(image_set: ImageSet, matches: Matches, rows: Ints, det: Ints, box: In
         cover_score=_take(dt.score, _take(det, cover, NONE), np.nan),
         cover_iou=_take(iou, cover, 0.0),
         cover_rank=_take(dt.rank, _take(det, cover, NONE), NONE),
-        image_detections=_take(n_detections, _place(named, gt.image[rows]), 0),
-        image_boxes=_take(n_boxes, _place(images, gt.image[rows]), 0),
+        image_detections=_take(n_detections, find(named, gt.image[rows]), 0),
+        image_boxes=_take(n_boxes, find(images, gt.image[rows]), 0),
     )
 
 
@@ -190,11 +190,3 @@ def _take(values: NDArray[Any], index: Ints, missing: Any) -> NDArray[Any]:
     if not len(values):
         return np.full(len(index), missing, np.result_type(values.dtype, type(missing)))
     return np.where(index >= 0, values[index], missing)
-
-
-def _place(ordered: Ints, values: Ints) -> Ints:
-    """The position of each value in sorted distinct integers; -1: not there."""
-    if not len(ordered):
-        return np.full(len(values), NONE)
-    place = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
-    return np.where(ordered[place] == values, place, NONE)

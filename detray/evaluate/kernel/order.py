@@ -101,6 +101,14 @@ def places(known: Ints, values: Ints) -> Ints:
     return table[values - known[0]]
 
 
+def find(known: Ints, values: Ints) -> Ints:
+    """Where each of ``values`` stands in ``known``, which rises; -1: nowhere."""
+    if not len(known):
+        return np.full(len(values), -1)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return np.where(known[place] == values, place, -1)
+
+
 def runs(known: Ints, values: Ints) -> tuple[Ints, Ints]:
     """Where the run of each of ``values`` starts in ``known``, which rises, and its length, 0 where there is none."""
     if not len(known) or (span := int(known[-1]) - int(known[0]) + 1) > 4 * (len(known) + len(values)):
