@@ -1,14 +1,16 @@
 """Audit and evaluation on one, two and three hosts, and on more and more annotations: what a million costs.
 
 Run ``python benchmarks/scale.py`` as root (half an hour on two idle cores): hosts are Linux namespaces with an address
-of their own on one bridge (`tests/cluster/namespaces.py`), each with two CPUs by its own account, and share this
+of their own on one bridge (`tests/cluster/namespaces.py`), each with ``--cpus`` (2) by its own account, and share this
 machine's disk as they would a network file system. So that two cores can tell, costs are CPU seconds, of the tasks
 (Ray's workers), of the command (the driver) and of Ray's own processes, whose idling counts for as long as the command
 takes. Memory is the command's largest proportional set size.
 
 ``--sizes 1 4 10`` million annotations are audited on ``--on`` hosts (3); ``--each 2`` is how many million a host has in
 weak scaling, and one in strong scaling three times as many on all; ``--detections 1`` million for each host are
-evaluated, with 7.25 boxes for 100 detections. ``--shards N`` counts the files that an audit keeps for its later steps.
+evaluated, with 7.25 boxes for 100 detections. ``--tiny 1 201`` only predicts, so many splits of one small picture each
+by a small network on ``--on`` hosts: what it costs to start, and what a task of an actor takes beyond that. ``--shards
+N`` only counts the files that an audit keeps for its later steps.
 """
 
 import argparse
@@ -31,11 +33,12 @@ import heads  # noqa: E402 - of the tests
 import namespaces  # noqa: E402 - of the tests
 from audit import MARK, cpu_seconds, marked, memory_mib, write_dataset  # noqa: E402 - beside this file
 from evaluate import write_json  # noqa: E402 - beside this file
+from images import write_pictures  # noqa: E402 - beside this file
 
 namespaces.NETWORK = "10.231.8"  # beside that of the tests
-CPUS = 2
-"""Of each host, by its own account."""
 CLASSES = 80
+Words = Sequence[str | Path]
+"""Of a command: its data set."""
 
 
 @dataclass
@@ -128,44 +131,62 @@ class Cluster:
 
 
 @contextmanager
-def cluster(count: int) -> Iterator[Cluster]:
+def cluster(count: int, cpus: int) -> Iterator[Cluster]:
     folder, mark = namespaces.ray_folder(), f"scale-{time.time_ns()}"
     try:
         with namespaces.bridge() as network, ExitStack() as stack:
             hosts = [stack.enter_context(namespaces.host_on(network, number)) for number in range(1, count + 1)]
             for host in hosts:
                 own = {MARK: mark, "PYTHONPATH": str(ROOT)}
-                namespaces.start_ray(host, folder, f"{namespaces.NETWORK}.1:6379", cpus=CPUS, **own)
+                namespaces.start_ray(host, folder, f"{namespaces.NETWORK}.1:6379", cpus=cpus, **own)
             time.sleep(5)  # until the first workers stand
             yield Cluster(hosts, mark)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def audited(millions: float, place: Path) -> list[Path]:
+def audited(millions: float, place: Path) -> Words:
     """So many annotations, read."""
     write_dataset(place / "instances_val.json", int(millions * 1e6), CLASSES)
     return _read("ingest", [place / "instances_val.json"], place)
 
 
-def evaluated(millions: float, place: Path) -> list[Path]:
+def evaluated(millions: float, place: Path) -> Words:
     """So many detections, read."""
     write_json(place, int(millions * 1e6), CLASSES)
     return _read("predict", [place / "gt.json", place / "dt.json"], place)
 
 
-def _read(verb: str, files: list[Path], place: Path) -> list[Path]:
-    command = [sys.executable, "-m", "detray", verb, *files, "--output", place / "out"]
+def tiny(splits: int, place: Path) -> Words:
+    """The configuration of a predict of so many splits of one picture, read."""
+    from detectors import MODELS
+
+    data = write_pictures(place / "data", 1, 160, 120)
+    split = {"annotations": str(data / "annotations.json"), "images": str(data / "images")}
+    (place / "model").mkdir()
+    names = [f"s{number}" for number in range(splits)]
+    config = {
+        "dataset": {"root": str(place), "splits": dict.fromkeys(names, split)},
+        "predict": {"splits": names, "batch_size": 1},
+    }
+    config["detector"] = MODELS["small"](place / "model")
+    file = place / "config.yaml"
+    file.write_text(json.dumps(config))
+    return _read("ingest", ["--config", file], place)
+
+
+def _read(verb: str, words: Words, place: Path) -> Words:
+    command = [sys.executable, "-m", "detray", verb, *words, "--output", place / "out"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    return files
+    return words
 
 
-def cost_of(verb: str, hosts: int, files: Sequence[Path], output: Path) -> Cost:
+def cost_of(verb: str, hosts: int, cpus: int, words: Words, output: Path) -> Cost:
     """What a stage costs whose data have been read."""
-    with cluster(hosts) as found:
-        cost = found.run(verb, *files, "--output", output, "--force")
+    with cluster(hosts, cpus) as found:
+        cost = found.run(verb, *words, "--output", output)
     log = max((output / "logs").glob("events-*.jsonl"), key=lambda one: one.stat().st_mtime)
     began = [event for event in map(json.loads, log.read_text().splitlines()) if event["event"] == "step_begun"]
     return replace(cost, count=int(sum(event["count"] for event in began)))
@@ -217,13 +238,18 @@ def main() -> None:
     arguments.add_argument("--each", type=float, default=2, help="millions of annotations of a host; 0: none")
     arguments.add_argument("--detections", type=float, default=1, help="millions of detections of a host; 0: none")
     arguments.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 3])
+    arguments.add_argument("--cpus", type=int, default=2, help="of each host")
     arguments.add_argument("--shards", type=int, metavar="N", help="only count the files that N shards keep")
+    arguments.add_argument("--tiny", type=int, nargs="+", metavar="N", help="only predict N splits of one picture")
     options = arguments.parse_args()
     if options.shards:
         count_files(options.shards)
         return
     if reason := namespaces.lacking():
         sys.exit(reason)
+    if options.tiny:
+        show_tiny(options.tiny, options.on, options.cpus)
+        return
     most = max(options.hosts)
     plan = [("audit", size, options.on) for size in options.sizes]
     for verb, each in (("audit", options.each), ("evaluate", options.detections)):
@@ -238,7 +264,20 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             files = VERBS[verb](millions, Path(folder))
             for hosts in counts:
-                show(verb, hosts, millions, cost_of(verb, hosts, files, Path(folder) / "out"))
+                shutil.rmtree(Path(folder) / "out" / verb, ignore_errors=True)
+                show(verb, hosts, millions, cost_of(verb, hosts, options.cpus, files, Path(folder) / "out"))
+
+
+def show_tiny(counts: Sequence[int], hosts: int, cpus: int) -> None:
+    print("| pictures | hosts | CPU s: tasks | driver | Ray | tasks | wall s |\n|---|---|---|---|---|---|---|")
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            cost = cost_of("predict", hosts, cpus, tiny(count, Path(folder)), Path(folder) / "out")
+        print(
+            f"| {count} | {hosts} | {cost.tasks:.1f} | {cost.driver:.1f} | {cost.ray:.1f} | {cost.count} |"
+            f" {cost.seconds:.1f} |",
+            flush=True,
+        )
 
 
 def show(verb: str, hosts: int, millions: float, cost: Cost) -> None:

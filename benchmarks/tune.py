@@ -41,6 +41,9 @@ def main() -> None:
     cells.add_argument("--epochs", type=int, default=20)
     cells.add_argument("--size", type=int, nargs=2, default=[192, 256], help="height and width of the input, px")
     cells.add_argument("--seeds", type=int, default=4)
+    cells.add_argument(
+        "--command", dest="by_command", action="store_true", help="a program trains (tuned/points.py), and not detray"
+    )
     for one, epochs in ((wins, 8), (asha, 16), (spaces, 16)):
         one.add_argument("--pictures", type=int, default=300, help="to train on, and half as many to judge on")
         one.add_argument("--epochs", type=int, default=epochs)
@@ -77,9 +80,8 @@ def run(options: argparse.Namespace, work: Path) -> None:
     else:
         from tuned import cells
 
-        cells.report(
-            *(options.folder.resolve(), options.trials, options.epochs, options.seeds, options.size, work, tell)
-        )
+        own = (options.trials, options.epochs, options.seeds, options.size, options.by_command)
+        cells.report(options.folder.resolve(), *own, work, tell)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the findings and the label errors ask for: one action each, at one annotation each."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -78,6 +78,12 @@ _SCHEMA = pa.schema(
         *((side, pa.float64()) for side in _BOX),  # suggested
     ]
 )
+
+
+def mended(rules: Iterable[str], settings: CleanSettings) -> list[str]:
+    """Of the rules of findings those for which ``settings`` allow an edit."""
+    actions = {**RULES, **NEAR, shared.EXCHANGED: "move"}
+    return [rule for rule in rules if actions.get(rule) in settings.actions]
 
 
 def collect(

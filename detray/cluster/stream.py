@@ -143,6 +143,7 @@ def stream(
             pool = data.ActorPoolStrategy(
                 min_size=size,
                 max_size=largest,
+                max_tasks_in_flight_per_actor=_in_flight(job, len(keys), size) if largest == size else None,
                 max_concurrent_calls_per_actor=job.step.threads,
                 enable_true_multi_threading=job.step.threads > 1,
             )
@@ -161,6 +162,12 @@ def stream(
         for answer in batch[rows.ANSWER].to_pylist():
             stall.answer()
             yield answer
+
+
+def _in_flight(job: Job, tasks: int, size: int) -> int:
+    """Tasks that an actor has at once, where a pool does not grow by those that wait: those that it runs, and one that
+    is read for it meanwhile. Ray Data's twice as many all go to the actor that stands first, where tasks are few."""
+    return min(job.step.threads + (job.step.read is not None), -(-tasks // size))
 
 
 def quieten() -> None:

@@ -35,6 +35,8 @@ CHUNK_IMAGES = 256
 """Images a task: fewer cost more in starting tasks than they gain in evenness."""
 CHUNKS_AT_ONCE = 2
 """In one worker: the second one's pictures are decoded while the first one's are detected and written."""
+CHUNKS_EACH = 4
+"""Of a worker, where images are few: one that starts later, or is slower, leaves some to the others."""
 DECODED_IMAGES = 64
 """Images a task whose pictures travel: 64 of 640 x 640 pixels are some 80 MB."""
 WHOLE_IMAGES = 8
@@ -163,7 +165,7 @@ def infer(flow: Flow, work: Work, splits: Sequence[str], gpus: float, meanings: 
     keys = flow.data.shards(splits)
     decoded = WHOLE_IMAGES if has_views(work.predict) else DECODED_IMAGES
     step, most = (DETECT_DECODED, decoded) if gpus else (DETECT, CHUNK_IMAGES)
-    size = chunk_size(sum(key.n_images for key in keys), 2 * flow.workers, work.batch, most)
+    size = chunk_size(sum(key.n_images for key in keys), CHUNKS_EACH * flow.workers, work.batch, most)
     chunks, sampled = dict(_cut(keys, size)), {}
     if work.sample is not None:
         sampled = dict(_cut(flow.data.shards([work.sample.split]), round(size / work.sample.share)))

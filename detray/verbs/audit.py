@@ -17,7 +17,7 @@ from detray.flow.outcome import Outcome
 from detray.formats.label_map import read_label_map
 from detray.formats.resolve import stated_path
 from detray.store import absolute
-from detray.verbs.base import Context, StageDefinition
+from detray.verbs.base import Context, StageDefinition, command
 from detray.verbs.config import Config
 from detray.verbs.pictures import pictured, read_pictures
 from detray.verbs.pipeline import pipeline_inputs, stated_pipeline, states_checkpoint
@@ -82,6 +82,15 @@ def _label_map(config: Config) -> StatedLabelMap | None:
     return StatedLabelMap(found.path, found.names, problems)
 
 
+def _then(config: Config, outcome: Outcome) -> str | None:
+    """What a corrected copy is without, where edits are allowed that mend some of the findings."""
+    from detray.clean.requests import mended
+
+    found = dict.fromkeys(one["rule"] for one in outcome.facts["findings_by_rule"] if one["severity"] != "info")
+    rules = mended(found, config.clean)
+    return f"{command('clean', config)} writes a copy that is mended of {', '.join(rules)}" if rules else None
+
+
 STAGE = StageDefinition(
     name="audit",
     tables=("findings", "class_stats", "image_stats", "drawn_twice"),
@@ -101,4 +110,5 @@ STAGE = StageDefinition(
     inputs=pipeline_inputs,
     pictures=read_pictures,
     needs=lambda config: ("ingest",),
+    then=_then,
 )

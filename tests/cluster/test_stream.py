@@ -107,6 +107,16 @@ def test_an_actor_has_as_many_tasks_as_the_step_has_threads(ray_executor: object
     assert steps.most_together(flow_on(ray_executor, tmp_path)) == [1, 2]
 
 
+def test_few_tasks_go_to_all_actors(ray_executor: object, tmp_path: Path) -> None:
+    """The one that stands first is given no more than it runs: each task ends once all are at work."""
+    flow = flow_on(ray_executor, tmp_path / "out")
+    count = steps.AWAIT_ALL.threads * flow.workers
+    tasks = {f"{place:03d}": count for place in range(count)}
+    found = flow.map(steps.AWAIT_ALL, steps.Work(2, tmp_path / "marker"), tasks).facts
+    assert [facts.calls for facts in found] == [count] * count
+    assert len({facts.pid for facts in found}) == flow.workers
+
+
 def test_gpus_that_are_not_there_are_said(ray_executor: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gpus_per_actor is 1 but the largest machine of the cluster has 0"):
         steps.called(flow_on(ray_executor, tmp_path), [1], gpus=1)

@@ -138,6 +138,17 @@ def meet(state: Crowd, number: int) -> Output[Together]:
     return Output(Together(state.most))
 
 
+def await_all(state: Counting, number: int) -> Output[Calls]:
+    """Wait until ``number`` tasks are at work, wherever; how many are in the end."""
+    marker, ends = state.work.marker, time.monotonic() + 60
+    assert marker is not None
+    with marker.open("a") as file:
+        file.write("x")
+    while len(marker.read_text()) < number and time.monotonic() < ends:
+        time.sleep(0.05)
+    return Output(Calls(len(marker.read_text()), os.getpid()))
+
+
 SQUARE = Step(
     "square", square, Sum, (Keep("squares", NUMBERS, by="number"),), read=read, label="square numbers", streams=True
 )
@@ -146,6 +157,7 @@ TOTAL = Step("total", total, NoFacts)
 FULL = Step("full", full, NoFacts)
 AVOID = Step("avoid", avoid, Where, streams=True)
 CALL = Step("call", call, Calls, setup=Counting)
+AWAIT_ALL = Step("await", await_all, Calls, setup=Counting, threads=2)
 
 MEET = [
     Step(f"meet-{threads}", meet, Together, setup=crowd, threads=threads)
