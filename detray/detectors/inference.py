@@ -93,7 +93,9 @@ class Inference:
 
     def _pictures(self, images: pa.Table) -> Iterator[Prepared | PictureError]:
         read = partial(read_input, prepare=self.detector.prepare)
-        return ahead(read, fetching(images["path"].to_pylist()), threads=DECODE_THREADS, depth=2 * self.batch_size)
+        return ahead(
+            read, fetching(images["path"].to_pylist()), threads=DECODE_THREADS, depth=2 * self.batch_size, yields=True
+        )
 
     def _predicted(self, images: pa.Table, answers: Answers) -> Predicted:
         failures: dict[int, PictureError] = {}

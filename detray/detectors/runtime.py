@@ -4,14 +4,23 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from threading import Lock
 from typing import Any
 
 from detray.errors import DetrayError
 from detray.extras import NETWORK, require
+from detray.flow.executor import cpus
 
 THREADS = 1
 """Intra-op threads of a process: several processes of one thread beat one of several, and one thread
 adds up floats in one order, so that the same settings give the same model."""
+
+
+def threads_at_hand() -> int:
+    """Threads that this process may keep busy: ``OMP_NUM_THREADS``, by which Ray tells its workers how many CPUs a task
+    of theirs holds; else the CPUs of the process."""
+    stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(stated) if stated.isdecimal() and int(stated) else cpus()
 
 
 def tensorflow() -> tuple[Any, Any]:
@@ -45,11 +54,16 @@ def tensorflow() -> tuple[Any, Any]:
 @contextmanager
 def greeting_dropped() -> Iterator[None]:
     """Drop what a library writes to standard error from C++ when it starts, whatever its log level."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _dropping:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+_dropping = Lock()
+"""Two threads at once would leave standard error dropped."""

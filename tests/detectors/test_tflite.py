@@ -5,10 +5,12 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 import tflite_models as lite
+from numpy.typing import NDArray
 
 from detray.detectors.detector import Detections
 from detray.detectors.io import IoSettings
@@ -255,6 +257,28 @@ def test_damaged_files_end_in_a_sentence(tmp_path: Path, exported: bytes) -> Non
             detect(tmp_path, bytes(data))
         if data[4:8] == b"TFL3":
             assert isinstance(read_metadata(bytes(data)), Metadata)
+
+
+def test_as_many_pictures_at_once_as_the_process_has_threads(
+    tmp_path: Path, exported: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stated = settings(tmp_path, exported)
+    detector = load_tflite(stated, str(stated.path), PREDICT)
+    pictures = [detector.prepare(np.full((50, 80, 3), level, np.uint8)) for level in range(0, 240, 30)]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    one_by_one = detector.detect(pictures)
+    meet, run = Barrier(4, timeout=60), Program.run
+
+    def meeting(program: Program, values: NDArray) -> dict[int, NDArray]:
+        meet.wait()
+        return run(program, values)
+
+    monkeypatch.setattr(Program, "run", meeting)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    together = detector.detect(pictures)
+    for name in ("image", "category_id", "boxes", "scores", "rank"):
+        assert np.array_equal(getattr(together, name), getattr(one_by_one, name))
+    assert capfd.readouterr().err == ""
 
 
 def test_a_file_is_opened_once_until_it_changes(

@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import chain
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detray.ahead import ahead
 from detray.arrays import Bytes, Floats32, Pixels
-from detray.detectors.answers import detections
+from detray.detectors.answers import Answer, detections
 from detray.detectors.detector import Detections, Prepare, Prepared
 from detray.detectors.io import IoSettings, Layout
 from detray.detectors.model_file import read_model, version_of
 from detray.detectors.ranges import RANGES, Scaling
+from detray.detectors.runtime import threads_at_hand
 from detray.detectors.settings import DetectorSettings, PredictSettings
 from detray.detectors.tflite.layout import TfliteModel
 from detray.detectors.tflite.program import Tensor
@@ -44,20 +47,32 @@ class TfliteDetector:
         return self.model.prepares(self.layout)(picture)
 
     def detect(self, pictures: Sequence[Prepared]) -> Detections:
-        """The detections in any number of pictures; the last batch is filled up."""
+        """The detections in any number of pictures, as many batches at once as there are threads."""
         size = self.model.input.shape[0]
-        answers = []
-        for start in range(0, len(pictures), size):
-            batch = [picture.pixels for picture in pictures[start : start + size]]
-            full = np.zeros((size, *batch[0].shape), np.uint8)
-            np.stack(batch, out=full[: len(batch)])
-            found = self.model.program.run(self._values(full))
-            for number in range(len(batch)):
-                of_picture = {index: _row(values, number, size) for index, values in found.items()}
-                answers.append(self.model.family.answer(of_picture, self.predict))
+        batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
+        at_once = min(threads_at_hand(), len(batches))
+        each = (
+            ahead(self._answers, batches, threads=at_once, depth=at_once)
+            if at_once > 1
+            else map(self._answers, batches)
+        )
+        answers = list(chain.from_iterable(each))
         if self.layout.class_base and not self.layout.suppresses:  # the places of scores count from 0
             answers = [replace(answer, classes=answer.classes + self.layout.class_base) for answer in answers]
         return detections(answers, pictures, self.layout, self.predict)
+
+    def _answers(self, pictures: Sequence[Prepared]) -> list[Answer]:
+        """Of a batch, which is filled up."""
+        size = self.model.input.shape[0]
+        full = np.zeros((size, *pictures[0].pixels.shape), np.uint8)
+        np.stack([picture.pixels for picture in pictures], out=full[: len(pictures)])
+        found = self.model.program.run(self._values(full))
+        return [
+            self.model.family.answer(
+                {index: _row(values, number, size) for index, values in found.items()}, self.predict
+            )
+            for number in range(len(pictures))
+        ]
 
 
 def _row(values: Floats32, number: int, size: int) -> Floats32:

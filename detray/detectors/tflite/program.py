@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,8 @@ class Tensor:
 
 
 class Program:
-    """The first subgraph of a TFLite file, on one thread. It does not pickle."""
+    """The first subgraph of a TFLite file. It does not pickle. Threads may share it: an interpreter, which runs on one
+    thread, is for one call at a time, and there are as many as calls that run at once."""
 
     def __init__(self, data: bytes, place: str) -> None:
         """The file's content; ``place`` names it.
@@ -55,32 +55,26 @@ class Program:
             UsageError: it is damaged, or needs what LiteRT lacks, or that is not installed.
         """
         require({place: ["ai_edge_litert"]})
-        self.place = place
-        self._turn = Lock()
+        self.place, self._data = place, data
         if data[4:8] != b"TFL3":
             raise UsageError(f"{place}: no TFLite file; detector.path names one")
         try:
-            with greeting_dropped():
-                from ai_edge_litert.interpreter import Interpreter
-
-                self._interpreter = Interpreter(model_content=data, num_threads=THREADS)
-                _require_bounded(self._interpreter, place)
-                self._interpreter.allocate_tensors()
-            self.inputs = tuple(map(Tensor.of, self._interpreter.get_input_details()))
-            self.outputs = tuple(map(Tensor.of, self._interpreter.get_output_details()))
-            self.signatures = self._read_signatures()
+            interpreter = self._made()
+            self.inputs = tuple(map(Tensor.of, interpreter.get_input_details()))
+            self.outputs = tuple(map(Tensor.of, interpreter.get_output_details()))
+            self.signatures = _signatures(interpreter)
         except (ValueError, RuntimeError) as error:  # names that are no UTF-8 among them
             raise UsageError(self._refusal(error)) from None
+        self._idle = [interpreter]
 
-    def _read_signatures(self) -> dict[str, dict[str, int]]:
-        """By the name of each signature: which tensor each output's name stands for, by index."""
-        runners = {
-            name: self._interpreter.get_signature_runner(name) for name in self._interpreter.get_signature_list()
-        }
-        return {
-            name: {output: int(details["index"]) for output, details in runner.get_output_details().items()}
-            for name, runner in runners.items()
-        }
+    def _made(self) -> Any:
+        with greeting_dropped():
+            from ai_edge_litert.interpreter import Interpreter
+
+            made = Interpreter(model_content=self._data, num_threads=THREADS)
+            _require_bounded(made, self.place)
+            made.allocate_tensors()
+        return made
 
     def run(self, values: NDArray) -> dict[int, Floats32]:
         """What comes out for ``values``, of the input's shape and type: real numbers by index of the output.
@@ -88,23 +82,38 @@ class Program:
         Raises:
             DetrayError: the model fails.
         """
-        with self._turn:
-            self._interpreter.set_tensor(self.inputs[0].index, values)
-            try:
-                self._interpreter.invoke()
-            except (ValueError, RuntimeError) as error:
-                raise DetrayError(self._refusal(error)) from None
-            return {tensor.index: self._real(tensor) for tensor in self.outputs}
-
-    def _real(self, tensor: Tensor) -> Floats32:
-        values = self._interpreter.get_tensor(tensor.index).astype(np.float32)
-        return (values - tensor.zero_point) * np.float32(tensor.scale) if tensor.scale else values
+        try:
+            interpreter = self._idle.pop()
+        except IndexError:
+            interpreter = self._made()
+        interpreter.set_tensor(self.inputs[0].index, values)
+        try:
+            interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise DetrayError(self._refusal(error)) from None
+        found = {tensor.index: _real(interpreter, tensor) for tensor in self.outputs}
+        self._idle.append(interpreter)
+        return found
 
     def _refusal(self, error: Exception) -> str:
         text = str(error)
         line = next(iter(text.strip().splitlines()), type(error).__name__)[:200]
         mend = next((mend for word, mend in _NEEDS.items() if word in text), "convert it anew")
         return f"{self.place}: LiteRT does not run it ({line}); {mend}"
+
+
+def _signatures(interpreter: Any) -> dict[str, dict[str, int]]:
+    """By the name of each signature: which tensor each output's name stands for, by index."""
+    runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+    return {
+        name: {output: int(details["index"]) for output, details in runner.get_output_details().items()}
+        for name, runner in runners.items()
+    }
+
+
+def _real(interpreter: Any, tensor: Tensor) -> Floats32:
+    values = interpreter.get_tensor(tensor.index).astype(np.float32)
+    return (values - tensor.zero_point) * np.float32(tensor.scale) if tensor.scale else values
 
 
 def _require_bounded(interpreter: Any, place: str) -> None:
