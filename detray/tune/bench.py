@@ -24,7 +24,7 @@ class Bench:
     ``classes`` are those of the training and the validation split, category_id to name; ``focus`` are the ids of those
     that are tuned for. ``truth_kept`` and ``proof_kept`` are the boxes of val and of what is proven on. In
     ``workspace`` every trial keeps what it came to; it holds ``cpus`` and ``gpus``. With ``is_timed`` the inference of
-    each trial of the search is timed.
+    each trial of the search is timed. ``max_drop`` is the guard's: AP that another class may lose.
     """
 
     run: str
@@ -37,6 +37,7 @@ class Bench:
     cpus: float = 1
     gpus: float = 0
     is_timed: bool = False
+    max_drop: float = 1.0
 
     @property
     def class_ids(self) -> list[int]:

@@ -119,7 +119,7 @@ def tune(flow: Flow, request: Request, run_trials: RunTrials) -> Outcome:
     require_boxes(focus, classes.all, ready.found, stage)
     bench = Bench(
         *(request.run, ready.trainer, classes.all, focus, ready.truth, ready.proof_truth, flow.workspace("trials")),
-        *(request.trainer.cpus, request.trainer.gpus, request.tune.objective == "ap_time"),
+        *(request.trainer.cpus, request.trainer.gpus, request.tune.objective == "ap_time", request.tune.guard.max_drop),
     )
     search = Search(bench, space, request.tune)
     course = Course(search)

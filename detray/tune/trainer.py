@@ -36,8 +36,8 @@ class Reported(Protocol):
 
 
 OnEpoch = Callable[[Reported], float | None]
-"""Called after each epoch, of one that was cut off again; says how good it is, None where nobody knows. What it raises
-ends the training."""
+"""Called after each epoch, of one that was cut off again; says how good it is: more than of any before where it is the
+best so far, None where nobody knows. What it raises ends the training."""
 
 
 class Model(Protocol):

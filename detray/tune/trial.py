@@ -23,7 +23,7 @@ from detray.flow.epochs import epoch_file
 from detray.flow.workspace import Workspace
 from detray.tune import live
 from detray.tune.bench import Bench
-from detray.tune.objective import focus_ap, jackknife_error
+from detray.tune.objective import focus_ap, jackknife_error, objective
 from detray.tune.trainer import Model, Reported
 
 Status = Literal["completed", "stopped", "failed"]
@@ -112,14 +112,16 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, sec
     workspace = place(bench, trial)
     start = perf_counter() - (before[-1].seconds if before else 0.0)
 
+    whole = [*before]
+
     def on_epoch(result: Reported) -> float | None:
-        if result.epoch <= len(before):
-            return goodness(bench, trial, before[result.epoch - 1])
-        epoch = _scored(bench, result, perf_counter() - start)
-        write_epoch(bench, trial, result.epoch, epoch)
-        if not report(result.epoch, epoch.ap, epoch.seconds) and result.epoch < trial.settings.epochs:
-            raise _Stopped
-        return goodness(bench, trial, epoch)
+        if result.epoch > len(before):
+            epoch = _scored(bench, result, perf_counter() - start)
+            write_epoch(bench, trial, result.epoch, epoch)
+            if not report(result.epoch, epoch.ap, epoch.seconds) and result.epoch < trial.settings.epochs:
+                raise _Stopped
+            whole.append(epoch)
+        return best_so_far(bench, trial, whole[: result.epoch]) or None
 
     judgement = milliseconds = None
     try:
@@ -144,18 +146,30 @@ class _Stopped(Exception):
     """Nothing of the budget is left."""
 
 
-def goodness(bench: Bench, trial: Trial, epoch: Epoch) -> float | None:
-    """By what the best epoch of a trial is told, as train.best_by says: the mean of the focus classes."""
-    by = epoch.ap if trial.settings.best_by == "ap" else epoch.ap50
-    return focus_ap(as_array(by), bench.is_focus)
+def best_so_far(bench: Bench, trial: Trial, whole: Sequence[Epoch]) -> int:
+    """The number of the epoch whose weights a training keeps after those that are ``whole``, of equal ones the first; 0
+    where no focus class has an AP.
+
+    By what ``train.best_by`` says, an epoch is worth its focus classes less what it costs the others (`objective`),
+    which are held against their own best so far: the AP of a class with few boxes goes up and down, and is often
+    highest in an early epoch, at which the others are not learnt yet. Weights of earlier epochs are gone, so that only
+    the last one may take the place of the one that is kept.
+    """
+    rows = [as_array(epoch.ap if trial.settings.best_by == "ap" else epoch.ap50) for epoch in whole]
+    kept, most = 0, None
+    for number, row in enumerate(rows, 1):
+        most = row if most is None else np.fmax(most, row)
+        old, new = (objective(one, most, bench.is_focus, bench.max_drop) for one in (rows[kept - 1], row))
+        if new is not None and (not kept or old is None or new > old):
+            kept = number
+    return kept
 
 
 def kept_among(bench: Bench, trial: Trial, whole: Sequence[Epoch]) -> int:
-    """The number of the epoch that a trial is after those that are ``whole``: as train.keep says the best, of equal
-    ones the first, or the last; 0 where there is none."""
-    scores = [goodness(bench, trial, epoch) for epoch in whole]
-    known = [score for score in scores if score is not None]
-    return scores.index(max(known)) + 1 if known and trial.settings.keep == "best" else len(whole)
+    """The number of the epoch that a trial is after those that are ``whole``: the best or the last, as train.keep says;
+    0 where there is none."""
+    best = best_so_far(bench, trial, whole) if trial.settings.keep == "best" else 0
+    return best or len(whole)
 
 
 def _keep(model: Model, workspace: Workspace) -> None:
