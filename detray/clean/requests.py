@@ -1,7 +1,7 @@
 """What the findings and the label errors ask for: one action each, at one annotation each."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -80,10 +80,13 @@ _SCHEMA = pa.schema(
 )
 
 
-def mended(rules: Iterable[str], settings: CleanSettings) -> list[str]:
-    """Of the rules of findings those for which ``settings`` allow an edit."""
-    actions = {**RULES, **NEAR, shared.EXCHANGED: "move"}
-    return [rule for rule in rules if actions.get(rule) in settings.actions]
+def mended(rules: Collection[str]) -> list[str]:
+    """Of the rules of findings those that edits mend which are made unasked; none where boxes are wrong as a whole,
+    from which others follow, and which are mended only where it is certain how."""
+    if any(rule in shared.WHOLE for rule in rules):
+        return []
+    actions = {**RULES, shared.EXCHANGED: "move"}
+    return [rule for rule in rules if actions.get(rule) in CleanSettings().actions]
 
 
 def collect(

@@ -142,8 +142,9 @@ class RayExecutor:
         largest = (len(keys) if gpus and not self._own else size) if job.step.setup is not None or self._own else None
         if share is not None:
             largest = min(largest or share, share)
-        # an actor holds a CPU for good; the tasks that decode for those with GPUs need one more, or nothing ever starts
-        actor_cpus = 1 if cpus >= size else 0
+        # an actor holds CPUs for good; the tasks that decode for those with GPUs need one more, or nothing ever starts
+        held = resources.cpus if job.step.read is None and not gpus else 1
+        actor_cpus = held if cpus >= size * held else 1 if cpus >= size else 0
         return stream(job, keys, resources, size=size, largest=largest, actor_cpus=actor_cpus, selector=hosts.selector)
 
     def _await_room(self, resources: Resources, tell: Tell) -> None:

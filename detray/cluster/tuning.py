@@ -26,7 +26,7 @@ from detray.tune.objective import focus_ap
 from detray.tune.trial import Trial, as_array, conclude, read_end, run_trial
 
 METRIC = "focus_ap"
-"""What ASHA compares: mean AP of the focus classes at the best epoch so far."""
+"""What ASHA compares: the highest mean AP of the focus classes so far."""
 
 SECONDS = "trained_seconds"
 """Since a trial's beginning."""
@@ -106,6 +106,7 @@ def _watched(course: Course, watch: Watch) -> Iterator[None]:
 
 
 def _train(config: dict[str, Any], bench: Bench) -> None:
+    """A trial of Tune's."""
     best = -1.0
 
     def report(epoch: int, ap: list[float | None], seconds: float) -> bool:

@@ -92,6 +92,9 @@ class Inference:
         return self._detections(images, enumerate(self._pictures(images)), {})
 
     def _pictures(self, images: pa.Table) -> Iterator[Prepared | PictureError]:
+        import cv2
+
+        cv2.setNumThreads(1)  # its threads would be as nice as the first of these that calls it
         read = partial(read_input, prepare=self.detector.prepare)
         return ahead(
             read, fetching(images["path"].to_pylist()), threads=DECODE_THREADS, depth=2 * self.batch_size, yields=True

@@ -83,12 +83,13 @@ def _label_map(config: Config) -> StatedLabelMap | None:
 
 
 def _then(config: Config, outcome: Outcome) -> str | None:
-    """What a corrected copy is without, where edits are allowed that mend some of the findings."""
+    """A corrected copy, where edits that are made unasked mend some of the findings."""
     from detray.clean.requests import mended
 
     found = dict.fromkeys(one["rule"] for one in outcome.facts["findings_by_rule"] if one["severity"] != "info")
-    rules = mended(found, config.clean)
-    return f"{command('clean', config)} writes a copy that is mended of {', '.join(rules)}" if rules else None
+    if not (rules := mended(found)):
+        return None
+    return f"{command('clean', config)} writes a copy in which {', '.join(rules)} is mended where that is certain"
 
 
 STAGE = StageDefinition(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from detray.detectors.runtime import threads_at_hand
 from detray.flow.data import Data
 from detray.formats.resolve import input_paths
 from detray.tune.focus import find_focus, read_classes
@@ -37,7 +38,7 @@ TRIAL = 30.0
 
 
 def work(stage: str, config: Config, data: Data) -> float:
-    """What ``stage`` would take one CPU of this process, s."""
+    """What ``stage`` would take this process, s."""
     estimate = ESTIMATES.get(stage)
     return 0.0 if estimate is None else estimate(config, data)
 
@@ -57,6 +58,8 @@ def _predict(config: Config, data: Data) -> float:
         return _reading(config.detector.path)
     rate = DETECT_PICTURES if config.detector.kind == "retinanet" else OTHERS_PICTURES
     views = (TILES if config.predict.tiles else 1) * (2 if config.predict.flip else 1)
+    if config.detector.kind == "tflite":
+        rate *= threads_at_hand()  # which detect at once in this process too
     n = sum(key.n_images for key in data.shards(config.predict.splits))
     beside = min(config.predict.train_sample * n, sum(key.n_images for key in data.shards(["train"])))
     return views * (n + (0 if "train" in config.predict.splits else beside)) / rate

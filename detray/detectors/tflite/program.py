@@ -76,6 +76,12 @@ class Program:
             made.allocate_tensors()
         return made
 
+    def _taken(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._made()
+
     def run(self, values: NDArray) -> dict[int, Floats32]:
         """What comes out for ``values``, of the input's shape and type: real numbers by index of the output.
 
@@ -83,11 +89,8 @@ class Program:
             DetrayError: the model fails.
         """
         try:
-            interpreter = self._idle.pop()
-        except IndexError:
-            interpreter = self._made()
-        interpreter.set_tensor(self.inputs[0].index, values)
-        try:
+            interpreter = self._taken()
+            interpreter.set_tensor(self.inputs[0].index, values)
             interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise DetrayError(self._refusal(error)) from None
