@@ -208,7 +208,7 @@ def wait_for(is_there: Callable[[], object]) -> None:
 
 def at_work(output: str, stage: str, prefix: str) -> Callable[[], object]:
     """Whether a stage runs and has left something below ``prefix``."""
-    return lambda: Store(output).names(stage, "_partial", *prefix.split("/"))
+    return lambda: Store(output).names(stage, "_partial", *filter(None, prefix.split("/")))
 
 
 @dataclass
@@ -259,11 +259,12 @@ def test_one_answer_in_ten_is_503(cluster: Cluster, expected: dict[str, list[str
 
 STEPS = {
     "audit": "scratch/rules",
-    "predict": "predictions",
+    "predict": "",
     "evaluate": "scratch/match",
     "tune": "work/trials",
 }
-"""Where each stage has left something when a host is killed in it."""
+"""Where each stage has left something when a host is killed in it; in predict while actors load the model, as what they
+do then is over in a moment."""
 
 
 def test_a_host_is_killed_in_each_of_four_stages(cluster: Cluster, expected: dict[str, list[str]]) -> None:
