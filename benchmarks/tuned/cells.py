@@ -22,6 +22,7 @@ SPACE = {"focal_gamma": [1.0, 1.5], "oversample": [2, 4, 8], "learning_rate": [1
 
 def program(epochs: int, work: Path) -> dict[str, Any]:
     """The settings of a tuning of `points.py`."""
+    work.mkdir(parents=True, exist_ok=True)
     config = work / "points.json"
     config.write_text(json.dumps({"epochs": epochs, "seed": 0, "rate": 2.0e-3, "gamma": 2.0}))
     words = [sys.executable, str(Path(__file__).with_name("points.py"))]
