@@ -60,7 +60,8 @@ def loss_of(classes: int, gamma: float) -> Any:
 
 
 def target(boxes: Sequence[tuple[int, Sequence[float]]], classes: int) -> np.ndarray:
-    """What the network is to say of boxes x, y, width, height in pixels of the input, each with its class's place."""
+    """What the network is to say of boxes x, y, width, height in pixels of the input, each with its class's place:
+    ``[HEIGHT / STRIDE, WIDTH / STRIDE, classes + 5]``, a heat for each class, the box in strides, and 1 at centres."""
     rows, columns = HEIGHT // STRIDE, WIDTH // STRIDE
     made = np.zeros((rows, columns, classes + 5), np.float32)
     y, x = np.mgrid[:rows, :columns]

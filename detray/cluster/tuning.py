@@ -106,7 +106,6 @@ def _watched(course: Course, watch: Watch) -> Iterator[None]:
 
 
 def _train(config: dict[str, Any], bench: Bench) -> None:
-    """A trial of Tune's."""
     best = -1.0
 
     def report(epoch: int, ap: list[float | None], seconds: float) -> bool:

@@ -111,7 +111,6 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, sec
         return conclude(bench, trial, "stopped")
     workspace = place(bench, trial)
     start = perf_counter() - (before[-1].seconds if before else 0.0)
-
     whole = [*before]
 
     def on_epoch(result: Reported) -> float | None:
