@@ -89,13 +89,22 @@ def keep_pictures(split: str, count: int) -> Plant:
     """A split has but so many pictures."""
 
     def plant(case: Case, random: np.random.Generator) -> Case:
+        images = case.documents[split]["images"]
+        places = np.sort(random.choice(len(images), count, replace=False))
+        return _with_images(case, split, [images[place] for place in places])
+
+    return plant
+
+
+def drop_pictures(split: str, name: str, share: float) -> Plant:
+    """A share of the pictures that hold the class are not in a split."""
+
+    def plant(case: Case, random: np.random.Generator) -> Case:
         document = case.documents[split]
-        places = np.sort(random.choice(len(document["images"]), count, replace=False))
-        images = [document["images"][place] for place in places]
-        kept = {image["id"] for image in images}
-        annotations = [row for row in document["annotations"] if row["image_id"] in kept]
-        changed = document | {"images": images, "annotations": annotations}
-        return replace(case, documents=case.documents | {split: changed})
+        category = _category(document, name)
+        holding = sorted({row["image_id"] for row in document["annotations"] if row["category_id"] == category})
+        lost = set(random.choice(holding, round(share * len(holding)), replace=False).tolist())
+        return _with_images(case, split, [image for image in document["images"] if image["id"] not in lost])
 
     return plant
 
@@ -133,6 +142,13 @@ def _with_rows(case: Case, split: str, change: Callable[[Json], Json | None]) ->
     document = case.documents[split]
     rows = [new for row in document["annotations"] if (new := change(row)) is not None]
     return replace(case, documents=case.documents | {split: document | {"annotations": rows}})
+
+
+def _with_images(case: Case, split: str, images: list[Json]) -> Case:
+    kept = {image["id"] for image in images}
+    annotations = [row for row in case.documents[split]["annotations"] if row["image_id"] in kept]
+    changed = case.documents[split] | {"images": images, "annotations": annotations}
+    return replace(case, documents=case.documents | {split: changed})
 
 
 def inverted(pixels: Pixels) -> Pixels:

@@ -7,13 +7,14 @@ from zlib import crc32
 
 import numpy as np
 from planted.data import drawn
-from planted.plant import Plant, drop_labels, keep_pictures, loosen, setting
+from planted.plant import Plant, drop_pictures, keep_pictures, loosen, setting
 from planted.runs import Bench
 
 from tuned.search import smaller, tune
 
-FOCUS = "target"
-"""The rare class of the drawn pictures."""
+FOCUS = "cross"
+"""The weakest of the drawn classes that has enough boxes for its AP to be told from chance: of the rare one, target,
+so short a training leaves AP below .05."""
 
 FIXED = {
     "focal_alpha": [0.4, 0.6],
@@ -50,7 +51,7 @@ class Weakness:
 
 
 WEAKNESSES = (
-    Weakness("imbalance", (drop_labels("train", FOCUS, 0.8),)),
+    Weakness("imbalance", (drop_pictures("train", FOCUS, 0.8),)),
     Weakness("overfit", (keep_pictures("train", 40), setting("train", epochs=60, augmentation="none"))),
     Weakness("small objects", (setting("detector", input_height=64, input_width=64),)),
     Weakness("too large objects", (setting("detector", top_level=5, anchors={"sizes": [[4.0]], "aspects": [1.0]}),)),

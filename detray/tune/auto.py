@@ -136,7 +136,9 @@ def auto_space(remedies: Sequence[Remedy], grounds: Grounds) -> Auto:
     if arm is not None and usual != space.origin:
         arm += f"; the third has the defaults back: {in_words(space.changed(usual))}"
     guesses = tuple(list_without_repeats([one for one in (guess, usual) if one != space.origin]))
-    return Auto(Space(grounds.baseline, values, guesses, grounds.detector), levers, arm)
+    asked = (dict(_first_steps(remedy, remedies, space, grounds)) for remedy in remedies)
+    steps = tuple(list_without_repeats([step for step in asked if step]))
+    return Auto(Space(grounds.baseline, values, guesses, grounds.detector, remedies=steps), levers, arm)
 
 
 def _departures(grounds: Grounds) -> list[Remedy]:

@@ -3,6 +3,7 @@
 A proposal depends on the seed, its number and the history alone, never on a sampler's hidden
 state. So a search that was killed goes on as if it had not been, the trials are the same with and
 without Ray as long as the sampler draws at random (TPE: the first ten), and none is made twice.
+Where the space follows from a diagnosis, TPE's first ten are not drawn: they climb.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import numpy as np
 
 from detray.tune.bench import Bench
 from detray.tune.budget import Budget
+from detray.tune.climb import next_step
 from detray.tune.objective import objective
 from detray.tune.pareto import on_front
 from detray.tune.settings import TuneSettings
@@ -25,6 +27,9 @@ CHOICE = "choice.json"
 """In a trial's workspace: the point of the space that it tries."""
 
 Kind = Literal["optuna", "random", "grid"]
+
+STARTUP = 10
+"""Trials of which TPE learns before it proposes any."""
 
 ATTEMPTS = 20
 """Draws until one is new; then the first untried point is taken."""
@@ -56,13 +61,19 @@ def propose(space: Space, history: Sequence[Attempt], search: Kind, seed: int, *
             return known
     if search == "grid":
         return next(point for point in space.points(is_grid=True) if point not in tried)
+    if search == "optuna" and space.remedies and len(history) < STARTUP:
+        step = next_step(space, _best(space, history), tried)
+        if step is not None:
+            return step
 
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     drawn = (seed + 1_000_003 * len(history)) % 2**32
     sampler: optuna.samplers.BaseSampler = (
-        optuna.samplers.TPESampler(seed=drawn) if search == "optuna" else optuna.samplers.RandomSampler(seed=drawn)
+        optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=drawn)
+        if search == "optuna"
+        else optuna.samplers.RandomSampler(seed=drawn)
     )
     study = optuna.create_study(directions=["maximize", "minimize"][: 1 + is_timed], sampler=sampler)
     axes = {name: _distribution(axis) for name, axis in space.values.items()}
@@ -76,6 +87,12 @@ def propose(space: Space, history: Sequence[Attempt], search: Kind, seed: int, *
         if choice not in tried:
             return choice
     return next(point for point in space.points() if point not in tried)
+
+
+def _best(space: Space, history: Sequence[Attempt]) -> Choice:
+    """The point that came to most, the first of equal ones; the baseline while none has ended."""
+    known = [(attempt.objective, -place) for place, attempt in enumerate(history) if attempt.objective is not None]
+    return history[-max(known)[1]].choice if known else space.origin
 
 
 def _distribution(axis: tuple[Any, ...] | Range) -> Any:

@@ -89,7 +89,10 @@ class TuneSettings(Section, frozen=True):
     ] = None
     search: Annotated[
         Literal["optuna", "random", "grid"],
-        Meta(description="how the space is searched: optuna is TPE; grid takes every listed point in its order"),
+        Meta(
+            description="how the space is searched: optuna is TPE, whose first ten trials climb where the space follows"
+            " from the diagnosis, and are drawn where it is written out; grid takes every listed point in its order"
+        ),
     ] = "optuna"
     scheduler: Annotated[
         Literal["asha", "median", "none"],

@@ -30,8 +30,8 @@ Status = Literal["completed", "stopped", "failed"]
 Values = list[float | None]
 """A number for each class, None without ground truth."""
 Report = Callable[[int, Values, float], bool]
-"""Called after each epoch with its number, every class's AP and the seconds since the beginning; whether the trial goes
-on."""
+"""Called after each epoch with its number, every class's AP in the epoch that the trial is so far (`kept_among`) and
+the seconds since the beginning; whether the trial goes on."""
 
 CHECKPOINT, MODEL, END = "checkpoint", "model", "end.json"
 """In a trial's workspace: two folders and its end."""
@@ -104,7 +104,11 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, sec
     A search trial leaves its model in its workspace; a proof trial, in its end, how that is judged.
     """
     before = epochs(bench, trial)
-    goes_on = [report(number, epoch.ap, epoch.seconds) for number, epoch in enumerate(before, 1)]
+
+    def told(whole: Sequence[Epoch]) -> bool:
+        return report(len(whole), whole[kept_among(bench, trial, whole) - 1].ap, whole[-1].seconds)
+
+    goes_on = [told(before[:number]) for number in range(1, len(before) + 1)]
     if (end := read_end(bench, trial)) is not None:
         return end
     if not all(goes_on):
@@ -117,9 +121,9 @@ def run_trial(bench: Bench, trial: Trial, report: Report = lambda epoch, ap, sec
         if result.epoch > len(before):
             epoch = _scored(bench, result, perf_counter() - start)
             write_epoch(bench, trial, result.epoch, epoch)
-            if not report(result.epoch, epoch.ap, epoch.seconds) and result.epoch < trial.settings.epochs:
-                raise _Stopped
             whole.append(epoch)
+            if not told(whole) and result.epoch < trial.settings.epochs:
+                raise _Stopped
         return best_so_far(bench, trial, whole[: result.epoch]) or None
 
     judgement = milliseconds = None

@@ -56,6 +56,15 @@ def test_the_second_trial_is_the_remedy_that_can_regain_most() -> None:
     assert guess["oversample"] == guess["class_weights"] == 1
 
 
+def test_the_search_climbs_by_the_remedies_in_their_order() -> None:
+    space = auto_space([LOOSE, IMBALANCE], grounds(TrainSettings(focal_gamma=0.0))).space
+    assert [space.changed(step) for step in space.remedies] == [
+        {"box_loss_weight": 2.0},
+        {"class_weights": "effective_number", "oversample": {"rare": 4.0}},
+    ]
+    assert auto_space([], grounds()).space.remedies == ()
+
+
 def test_a_remedy_may_change_the_detector() -> None:
     larger = {"detector.input_height": [512], "detector.anchors": ["auto"]}
     found = auto_space([Remedy("rare", "small_objects", None, larger)], grounds())

@@ -1,6 +1,7 @@
 """What the search proposes."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -28,6 +29,45 @@ def test_the_baseline_comes_first_and_no_point_twice(kind: str) -> None:
 
 def test_guesses_come_second() -> None:
     assert search(Space(SPACE.baseline, SPACE.values, (GUESS,)), 3, "optuna")[1] == GUESS
+
+
+CLIMBING = Space(SPACE.baseline, SPACE.values, remedies=({"focal_gamma": 2, "focal_alpha": 1}, {"freeze_units": 1}))
+
+
+def climb(worth: Callable[[Choice], float], trials: int = 10, space: Space = CLIMBING) -> list[Choice]:
+    """The points of a search in which each comes to what it is worth, in short."""
+    history: list[Attempt] = []
+    for _ in range(trials):
+        choice = propose(space, history, "optuna", 0)
+        history.append(Attempt(choice, worth(choice)))
+    return [{name: place for name, place in attempt.choice.items() if place} for attempt in history]
+
+
+def test_what_helps_is_kept_and_what_harms_is_left() -> None:
+    """Freezing helps, by the second unit even more, all else harms; what has been tried is tried again last."""
+    found = climb(lambda choice: choice["freeze_units"] - choice["focal_gamma"] - choice["focal_alpha"], trials=6)
+    assert found[:4] == [{}, {"focal_gamma": 2, "focal_alpha": 1}, {"freeze_units": 1}, {"freeze_units": 2}]
+    assert found[4] == {"focal_gamma": 1, "freeze_units": 2}
+    assert found[5] == {"focal_gamma": 2, "freeze_units": 2, "focal_alpha": 1}
+
+
+def test_a_remedy_half_of_which_harms_loses_that_half() -> None:
+    found = climb(lambda choice: 2 * choice["focal_gamma"] - choice["focal_alpha"], trials=9)
+    assert {"focal_gamma": 2} in found
+
+
+def test_while_nothing_has_ended_each_remedy_is_tried_alone() -> None:
+    history = [Attempt(CLIMBING.origin, None)]
+    for remedy in CLIMBING.remedies:
+        history.append(Attempt(propose(CLIMBING, history, "optuna", 0), None))
+        assert history[-1].choice == CLIMBING.origin | remedy
+    assert propose(CLIMBING, [Attempt(CLIMBING.origin, None)], "random", 0) != CLIMBING.origin | CLIMBING.remedies[0]
+
+
+def test_a_climb_that_is_over_draws() -> None:
+    small = Space(TrainSettings(), {"focal_gamma": (2.0, 1.0), "freeze_units": (0, 1)}, remedies=({"focal_gamma": 1},))
+    found = climb(lambda choice: -1.0 * sum(choice.values()), trials=4, space=small)
+    assert found == [{}, {"focal_gamma": 1}, {"freeze_units": 1}, {"focal_gamma": 1, "freeze_units": 1}]
 
 
 def test_the_seed_decides() -> None:
