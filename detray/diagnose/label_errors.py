@@ -196,9 +196,9 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
 
     How sure it is tells its place among the true ones of all classes. A model that reports every class with low
     scores everywhere hits such a box with its own class too, so what counts is how far one class stands above the
-    other. Where more boxes of a class are contradicted than hit, the model may take the class for another, and the
-    chance is the less. Where the two classes differ in size, the box tells for itself of which it is (Bayes' rule).
-    A sure contradiction is worth a look whatever the chance.
+    other. Where more boxes of a class are contradicted than hit, or than not disputed, the model may take the class
+    for another, and the chance is the less. Where the two classes differ in size, the box tells for itself of which it
+    is (Bayes' rule). A sure contradiction is worth a look whatever the chance.
     """
     is_hit, is_covered = boxes.outcome == o.HIT, boxes.cover_category != o.NONE
     own = np.where(is_hit, ranks.place_among_all(boxes.score), 0.0)
@@ -208,7 +208,9 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
     for one in np.unique(boxes.category[is_covered]):
         mine = boxes.category == one
         against, agreeing = int((wrong[mine] >= _SURE).sum()), int((is_hit & mine).sum())
-        score[mine] *= min(2 * agreeing / max(against + agreeing, 1), 1.0)
+        disputed = mine & (other > own)
+        rest = max(int((mine & ~disputed).sum()), 2 * int((is_hit & mine & ~disputed).sum()))
+        score[mine] *= min(2 * agreeing / max(against + agreeing, 1), rest / max(int(disputed.sum()), 1), 1.0)
     cover = {"suggested_category_id": boxes.cover_category, "iou": boxes.cover_iou, "model_score": boxes.cover_score}
     score *= ranks.believed(boxes.cover_category)
     likelier = ranks.sizes.likelier(boxes.cover_category, boxes.category, boxes.box[:, 2:])

@@ -35,9 +35,6 @@ REPEATS = ("oversample", "class_weights")
 
 UNASKED = "no cause that holds asks for it"
 
-DEEPEST_UNTRAINED = 1
-"""Units that are frozen at most where the backbone starts from random weights."""
-
 LONGEST = 3.0
 """Oversampling makes an epoch at most this many times as long as the pictures are many."""
 
@@ -136,9 +133,9 @@ def auto_space(remedies: Sequence[Remedy], grounds: Grounds) -> Auto:
     if arm is not None and usual != space.origin:
         arm += f"; the third has the defaults back: {in_words(space.changed(usual))}"
     guesses = tuple(list_without_repeats([one for one in (guess, usual) if one != space.origin]))
-    asked = (dict(_first_steps(remedy, remedies, space, grounds)) for remedy in remedies)
-    steps = tuple(list_without_repeats([step for step in asked if step]))
-    return Auto(Space(grounds.baseline, values, guesses, grounds.detector, remedies=steps), levers, arm)
+    asked = [{name: step} for remedy in remedies for name, step in _first_steps(remedy, remedies, space, grounds)]
+    climb = tuple(list_without_repeats(asked))
+    return Auto(Space(grounds.baseline, values, guesses, grounds.detector, climb=climb), levers, arm)
 
 
 def _departures(grounds: Grounds) -> list[Remedy]:
@@ -215,8 +212,8 @@ def _taken(name: str, option: Any, classes: Sequence[str], grounds: Grounds) -> 
     if name == "freeze_units":
         if option > len(UNITS):
             return None, f"the detector has {len(UNITS)} units"
-        if grounds.detector.weights is None and option > DEEPEST_UNTRAINED:
-            return None, f"the backbone starts at random, so {DEEPEST_UNTRAINED} unit is frozen at most"
+        if grounds.detector.weights is None and option > grounds.baseline.freeze_units:
+            return None, "the backbone starts at random, and what is frozen stays so"
     try:
         value = option_value(grounds.baseline, name, option, classes)
         if name.startswith(DETECTOR):

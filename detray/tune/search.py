@@ -61,7 +61,7 @@ def propose(space: Space, history: Sequence[Attempt], search: Kind, seed: int, *
             return known
     if search == "grid":
         return next(point for point in space.points(is_grid=True) if point not in tried)
-    if search == "optuna" and space.remedies and len(history) < STARTUP:
+    if search == "optuna" and space.climb and len(history) < STARTUP:
         step = next_step(space, _best(space, history), tried)
         if step is not None:
             return step

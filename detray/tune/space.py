@@ -48,8 +48,8 @@ class Space:
     range.
 
     ``own`` are the baseline's values of names that only the trainer knows, `OWN`. ``guesses`` are points that the
-    search tries before any other but the baseline, and ``remedies`` the parts of points in whose order it climbs, none
-    where it does not. ``when`` holds the settings that vary only where others, which
+    search tries before any other but the baseline, and ``climb`` the steps, of a setting each, with which it goes on,
+    none where it does not climb. ``when`` holds the settings that vary only where others, which
     stand before them, have one of some values; ``unlisted`` those whose list did not name the baseline's own value,
     which a grid leaves out.
     """
@@ -61,7 +61,7 @@ class Space:
     own: Mapping[str, Any] = field(default_factory=dict)
     when: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
     unlisted: frozenset[str] = frozenset()
-    remedies: tuple[Choice, ...] = ()
+    climb: tuple[Choice, ...] = ()
 
     def size(self, most: int) -> int:
         """How many different points there are, counted up to ``most``."""

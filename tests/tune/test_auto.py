@@ -58,11 +58,12 @@ def test_the_second_trial_is_the_remedy_that_can_regain_most() -> None:
 
 def test_the_search_climbs_by_the_remedies_in_their_order() -> None:
     space = auto_space([LOOSE, IMBALANCE], grounds(TrainSettings(focal_gamma=0.0))).space
-    assert [space.changed(step) for step in space.remedies] == [
+    assert [space.changed(step) for step in space.climb] == [
         {"box_loss_weight": 2.0},
-        {"class_weights": "effective_number", "oversample": {"rare": 4.0}},
+        {"class_weights": "effective_number"},
+        {"oversample": {"rare": 4.0}},
     ]
-    assert auto_space([], grounds()).space.remedies == ()
+    assert auto_space([], grounds()).space.climb == ()
 
 
 def test_a_remedy_may_change_the_detector() -> None:

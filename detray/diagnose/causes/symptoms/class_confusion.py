@@ -43,6 +43,6 @@ class ClassConfusion(Cause):
             f" detections labelled {case.split.label(other)}, which works for itself.",
             remedy=f"Show the model more examples that tell `{case.name}` from `{case.split.names.get(other, other)}`:"
             " oversample the class and unfreeze more of the backbone.",
-            config=tune(case.name, oversample=[1, 2, 4, 8], freeze_units=[0, 1, 2]),
+            config=tune(case.name, oversample=[1, 2, 4, 8], freeze_units=[0]),
             boxes=rows,
         )

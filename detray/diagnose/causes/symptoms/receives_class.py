@@ -44,6 +44,6 @@ class ReceivesClass(Cause):
             f" {case.boxes.n_seen} boxes of its own are met.",
             remedy=f"Show the model more examples that tell `{case.split.names.get(other, other)}` from `{case.name}`:"
             " oversample the weaker of the two and unfreeze more of the backbone.",
-            config=tune(case.name, oversample=[1, 2, 4], freeze_units=[0, 1, 2]),
+            config=tune(case.name, oversample=[1, 2, 4], freeze_units=[0]),
             detections=rows,
         )

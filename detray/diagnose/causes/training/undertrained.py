@@ -24,7 +24,7 @@ class Undertrained(Cause):
     fell, other things that the model does not do yet come of it.
     Source: underfitting, told from training and validation error (Goodfellow et al., 2016, ch. 5).
     Example: stopped after 2 of 20 epochs.
-    Remedy: more epochs, another learning rate, a larger model.
+    Remedy: more epochs, less augmentation, another learning rate, fewer frozen units, a larger model.
     """
 
     name = "undertrained"
@@ -63,8 +63,8 @@ class Undertrained(Cause):
             },
             sentence=f"{case.label} has an AP50 of {ap50:.2f} on {case.training.words} too: it is not learnt; {told}.",
             explains=_explained(case, is_early=early, is_whole=whole),
-            remedy="Train longer, try other learning rates, and freeze less.",
-            config=tune(case.name, learning_rate=[1.0e-3, 3.0e-3, 1.0e-2], freeze_units=[0, 1]),
+            remedy="Train longer, with less augmentation, at other learning rates, and freeze less.",
+            config=tune(case.name, augmentation=["none"], learning_rate=[1.0e-2, 3.0e-3, 1.0e-3], freeze_units=[0]),
         )
 
 
