@@ -210,7 +210,7 @@ def _wrong_class(boxes: BoxRows, ranks: Ranks) -> dict[str, Any]:
         against, agreeing = int((wrong[mine] >= _SURE).sum()), int((is_hit & mine).sum())
         disputed = mine & (other > own)
         rest = max(int((mine & ~disputed).sum()), 2 * int((is_hit & mine & ~disputed).sum()))
-        score[mine] *= min(2 * agreeing / max(against + agreeing, 1), rest / max(int(disputed.sum()), 1), 1.0)
+        score[mine] *= min(2 * agreeing / max(against + agreeing, 1), (1 + rest / max(int(disputed.sum()), 1)) / 2, 1.0)
     cover = {"suggested_category_id": boxes.cover_category, "iou": boxes.cover_iou, "model_score": boxes.cover_score}
     score *= ranks.believed(boxes.cover_category)
     likelier = ranks.sizes.likelier(boxes.cover_category, boxes.category, boxes.box[:, 2:])

