@@ -104,6 +104,23 @@ def test_what_training_lacks_is_told_by_numbers_where_the_model_hardly_knows_it(
     assert "the model detects it" in row["sentence"]
 
 
+def test_what_a_model_that_has_learnt_little_mixes_up_in_both_splits_is_no_wrong_label() -> None:
+    """One class in four is learnt; another sits on boxes of all, of training pictures as of others."""
+    val, train = worlds(4)
+    for seed, world in enumerate((val, train)):
+        rng = np.random.default_rng(seed)
+        others = rng.choice(np.flatnonzero(world.gt_class != ONE), 200, replace=False)
+        score = rng.choice(world.dt_score[world.dt_class == ONE], len(others))
+        world.add_dt(world.gt_image[others], ONE, scenes.jitter(rng, world.gt_box[others], 0.03), score)
+        for category in (OTHER, RARE):
+            image = np.repeat(world.image, 3)
+            box = scenes.background_boxes(rng, world, image)
+            world.add_dt(image, category, box, rng.choice(world.dt_score[world.dt_class == category], len(image)))
+    row = first(val, train)
+    assert row["cause"] != "wrong_labels"
+    assert "undertrained" in row["all"]
+
+
 def test_a_cut_of_all_scores_leaves_nothing_to_learn_of() -> None:
     quality = scenes.Quality(recall=0.95, noise=0.03, true_mean=1.0, clutter=1.0, lowest=0.7)
     val, train = worlds(20, quality)

@@ -43,6 +43,14 @@ class TrainingEvidence:
         return bool(self.class_ap50s) and max(self.class_ap50s.values()) < LEARNT_AP50
 
     @property
+    def little_learnt(self) -> bool:
+        """Whether neither this class nor most others are found on training pictures: what the model mixes up there,
+        where it was told the labels, it mixes up whatever these are."""
+        learnt = sum(one >= LEARNT_AP50 for one in self.class_ap50s.values())
+        is_own = self.aps is None or self.aps[1] >= LEARNT_AP50
+        return not is_own and learnt < len(self.class_ap50s) / 2
+
+    @property
     def words(self) -> str:
         """The training pictures as sentences name them."""
         seen = self.split.inputs.trained

@@ -50,7 +50,7 @@ class WrongLabels(Cause):
         renamed = case.renamed
         if renamed is not None and renamed.side.split == TRAIN:
             return _in_one_split(case, renamed)
-        is_sure = case.pictures_alike and not case.training.nothing_learnt
+        is_sure = case.pictures_alike and not case.training.nothing_learnt and not case.training.little_learnt
         scattered = None if not is_sure else self._scattered(case)
         return scattered or (None if renamed is None else _in_one_split(case, renamed))
 
