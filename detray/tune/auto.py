@@ -130,6 +130,8 @@ def auto_space(remedies: Sequence[Remedy], grounds: Grounds) -> Auto:
     if arm is None:
         guess = space.origin | _strongest_repeat(space)
     usual = _first_steps_of(back, remedies, space, grounds)
+    if {name: place for name, place in usual.items() if place}.items() <= guess.items():
+        usual = space.origin  # the remedy does as much
     if arm is not None and usual != space.origin:
         arm += f"; the third has the defaults back: {in_words(space.changed(usual))}"
     guesses = tuple(list_without_repeats([one for one in (guess, usual) if one != space.origin]))

@@ -349,6 +349,7 @@ def test_where_pictures_are_alike_it_is_overfit() -> None:
     assert row["cause"] == "overfit"
     assert "AP50 of 0.9" in row["sentence"]
     assert "on a sample of 100 training pictures" in row["sentence"]
+    assert "- strong\n    - default" in row["remedy_config"]  # so far apart that little helps little
 
 
 def test_a_class_of_few_pixels_at_the_input_is_too_small_and_not_rare() -> None:

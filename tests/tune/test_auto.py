@@ -98,6 +98,19 @@ def test_what_is_configured_otherwise_than_the_default_is_taken_back() -> None:
     )
 
 
+def test_defaults_that_the_remedy_brings_back_are_no_trial_of_their_own() -> None:
+    odd = replace(grounds(TrainSettings(augmentation="none")), usual=TrainSettings())
+    overfit = Remedy("rare", "overfit", 0.3, {"augmentation": ["default"], "weight_decay": [0.01]})
+    found = auto_space([overfit], odd)
+    (guess,) = found.space.guesses
+    assert found.space.changed(guess) == {"augmentation": "default", "weight_decay": 0.01}
+    stronger = auto_space([replace(overfit, levers={"augmentation": ["strong"]})], odd)
+    assert [found.space.changed(one) for found in (stronger,) for one in found.space.guesses] == [
+        {"augmentation": "strong"},
+        {"augmentation": "default"},
+    ]
+
+
 def test_images_of_a_class_are_repeated_only_where_its_own_causes_ask() -> None:
     both = [IMBALANCE, Remedy("scarce", "few_examples", None, {"oversample": [4]})]
     assert auto_space(both, grounds()).space.values["oversample"][1] == {"rare": 4.0, "scarce": 4.0}  # type: ignore[index]

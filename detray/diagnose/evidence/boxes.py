@@ -103,12 +103,23 @@ class BoxEvidence:
         """The share of its boxes that no anchor reaches since they are smaller than the smallest."""
         if not reach.anchors or not len(self.sizes):
             return 0.0
-        boxes, anchors = self.result.boxes, np.array(reach.anchors)
-        scale = np.array([reach.input_width, reach.input_height]) / boxes.image_size
-        sides = np.where(np.isfinite(scale), boxes.box[:, 2:].clip(1e-9) * scale, np.inf)
+        anchors = np.array(reach.anchors)
+        sides = self._sides_at(reach)
         is_small = sides.prod(axis=1) < anchors.prod(axis=1).min()
         sides = np.where(is_small[:, None], sides, 1.0)
         return float((is_small & ~is_reached(sides, anchors)).mean())
+
+    def are_reached(self, reach: Reach) -> bool:
+        """Whether there is an anchor for each of its boxes."""
+        sides = self._sides_at(reach)
+        is_known = np.isfinite(sides).all(axis=1)
+        return bool(reach.anchors and is_known.all() and is_reached(sides, np.array(reach.anchors)).all())
+
+    def _sides_at(self, reach: Reach) -> Floats:
+        """Widths and heights of its boxes at the input, px; infinite where the image's size is not known."""
+        boxes = self.result.boxes
+        scale = np.array([reach.input_width, reach.input_height]) / boxes.image_size
+        return np.where(np.isfinite(scale), boxes.box[:, 2:].clip(1e-9) * scale, np.inf)
 
     @cached_property
     def size_auc(self) -> Auc | None:

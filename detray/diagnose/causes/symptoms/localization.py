@@ -32,9 +32,13 @@ class Localization(Cause):
         untight, n_true = result.untight_share or 0.0, result.n_true
         usual = case.scores.reference.usually_untight
         is_untight = n_true >= FEW_BOXES and untight >= max(UNTIGHT_SHARE, usual + TIGHTER)
-        space: dict[str, list[Any]] = {"box_loss_weight": [1.0, 2.0, 4.0], "detector.anchors": ["auto"]}
+        space: dict[str, list[Any]] = {"box_loss_weight": [1.0, 2.0, 4.0]}
+        remedy = "Try a larger input and a higher box loss weight."
+        reach = case.split.inputs.reach
+        if reach is None or not case.boxes.are_reached(reach):
+            space["detector.anchors"] = ["auto"]
+            remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
         config = tune(case.name, **space)
-        remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
         share = n / max(case.boxes.n_met, 1)
         if n >= min(MIN_HITS, of) and n and share >= LOOSE_SHARE:
             median = float(np.median(result.boxes.iou[loose]))

@@ -1,10 +1,11 @@
 from detray.diagnose.case import Case
 from detray.diagnose.cause import TRAINING, Cause, Verdict, confidence, tune
-from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.criterion import REASONED, SUITE, Criterion
 from detray.diagnose.evidence.inputs import Input
 from detray.diagnose.evidence.training import LEARNT_AP50
 
 OVERFIT_GAP = Criterion(0.3, f"AP50 in training above AP50 here; a healthy model loses under .2: {SUITE}")
+WIDE_GAP = Criterion(0.5, f"the same from which strong augmentation is tried before the default one: {REASONED}")
 
 
 class Overfit(Cause):
@@ -36,6 +37,9 @@ class Overfit(Cause):
             sentence=f"{case.label} has an AP50 of {ap50:.2f} on {case.training.words} and {here50:.2f} here.",
             remedy="Augment more, raise the weight decay, freeze more of the network, or train for fewer epochs.",
             config=tune(
-                case.name, augmentation=["default", "strong"], weight_decay=[1.0e-4, 1.0e-3], freeze_units=[0, 2, 4]
+                case.name,
+                augmentation=["strong", "default"] if ap50 - here50 >= WIDE_GAP else ["default", "strong"],
+                weight_decay=[0.01, 0.1],
+                freeze_units=[0, 2, 4],
             ),
         )
