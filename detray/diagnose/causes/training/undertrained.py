@@ -64,7 +64,9 @@ class Undertrained(Cause):
             sentence=f"{case.label} has an AP50 of {ap50:.2f} on {case.training.words} too: it is not learnt; {told}.",
             explains=_explained(case, is_early=early, is_whole=whole),
             remedy="Train longer, with less augmentation, at other learning rates, and freeze less.",
-            config=tune(case.name, augmentation=["none"], learning_rate=[1.0e-2, 3.0e-3, 1.0e-3], freeze_units=[0]),
+            config=tune(
+                case.name, learning_rate=[6.0e-3, 1.0e-2, 3.0e-3, 1.0e-3], augmentation=["none"], freeze_units=[0]
+            ),
         )
 
 
