@@ -23,8 +23,8 @@ FIXED = {
     "augmentation": ["none", "strong"],
     "oversample": [4],
 }
-"""What ``auto`` was before it read any diagnosis, but for x8, by which a class that most pictures hold trains five times
-as long."""
+"""What ``auto`` was before it read any diagnosis, but for x8: a class that most pictures hold would train five times as
+long."""
 
 ALL = {
     "focal_alpha": {"low": 0.1, "high": 0.9},
