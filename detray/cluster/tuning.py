@@ -26,7 +26,7 @@ from detray.tune.objective import focus_ap
 from detray.tune.trial import Trial, as_array, conclude, read_end, run_trial
 
 METRIC = "focus_ap"
-"""What ASHA compares: the focus classes' mean AP in the epoch that a trial is so far."""
+"""What schedulers compare: the focus classes' mean AP in the epoch that a trial is so far."""
 
 SECONDS = "trained_seconds"
 """Since a trial's beginning."""

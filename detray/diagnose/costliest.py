@@ -8,7 +8,7 @@ from detray.diagnose.cause import SYMPTOM, Cause, Verdict, percent, tune
 from detray.diagnose.causes.output.duplicates import Duplicates
 from detray.diagnose.causes.symptoms.background_confusion import BackgroundConfusion
 from detray.diagnose.causes.symptoms.class_confusion import ClassConfusion
-from detray.diagnose.causes.symptoms.localization import Localization
+from detray.diagnose.causes.symptoms.localization import Localization, remedy_of
 from detray.diagnose.causes.symptoms.missed_objects import MissedObjects
 from detray.diagnose.causes.symptoms.receives_class import ReceivesClass
 from detray.diagnose.mend import LEAST_GAIN, Mend, regained
@@ -30,16 +30,12 @@ _BOTH = (
     " examples of both classes."
 )
 _REMEDIES: dict[str, tuple[str, dict[str, list[Any]]]] = {
-    ClassConfusion.name: (_BOTH, {"oversample": [1, 2, 4, 8], "freeze_units": [0, 1, 2]}),
-    ReceivesClass.name: (_BOTH, {"oversample": [1, 2, 4], "freeze_units": [0, 1, 2]}),
+    ClassConfusion.name: (_BOTH, {"oversample": [1, 2, 4, 8], "freeze_units": [0]}),
+    ReceivesClass.name: (_BOTH, {"oversample": [1, 2, 4], "freeze_units": [0]}),
     Duplicates.name: ("Suppress repeated detections: lower predict.nms.iou.", {}),
     BackgroundConfusion.name: (
         "Look whether they stand on objects that nobody drew; if not, train with more pictures without the class.",
         {"focal_gamma": [2.0, 3.0], "focal_alpha": [0.15, 0.25]},
-    ),
-    Localization.name: (
-        "Fit the anchors to the class, or raise the input size or the weight of the box loss.",
-        {"box_loss_weight": [1.0, 2.0, 4.0], "detector.anchors": ["auto"]},
     ),
     MissedObjects.name: (
         "Give the class more weight and more examples, and look at its worst images.",
@@ -111,7 +107,7 @@ def costliest(case: Case, causes: Sequence[Cause]) -> tuple[Cause, Verdict]:
     if gain < LEAST_GAIN or name not in known:
         none = NoCauseFound()
         return none, none.judge(case)
-    remedy, space = _REMEDIES[name]
+    remedy, space = remedy_of(case) if name == Localization.name else _REMEDIES[name]
     return known[name], Verdict(
         confidence=CONFIDENCE,
         d_ap=gain,

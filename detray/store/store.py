@@ -383,15 +383,24 @@ class Store:
         file = part["file"]
 
         def read(place: str | None) -> pa.Table:
-            rows = pq.read_table(
-                place or self.path(file),
-                columns=target.names,
-                filters=filters,
-                filesystem=None if place else self.fs,
-                partitioning=None,
-                page_checksum_verification=True,
-            )
-            return rows.cast(target)
+            path, filesystem = place or self.path(file), None if place else self.fs
+            try:
+                rows = pq.read_table(
+                    path,
+                    columns=target.names,
+                    filters=filters,
+                    filesystem=filesystem,
+                    partitioning=None,
+                    page_checksum_verification=True,
+                )
+                return rows.cast(target)
+            except pa.ArrowInvalid:
+                there = pq.read_schema(path, filesystem=filesystem).names
+                lacking = [name for name in target.names if name not in there]
+                if not lacking:
+                    raise
+                why = f"written by another version of detray (it has no column {lacking[0]!r})"
+                raise self.damaged(file, why) from None
 
         return self.read_here(file, Stored(part["bytes"], part["digest"]) if "digest" in part else None, read)
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pyarrow.compute as pc
 
-from detray.detectors.retinanet.freezing import UNITS
+from detray.detectors.retinanet.freezing import BACKBONE, UNITS
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.detectors.training.history import VAL
 from detray.errors import UsageError
@@ -69,6 +69,13 @@ class Grounds:
     focus: Mapping[str, int]
     refusal: Callable[[str, Any], str | None] = lambda lever, value: None
     usual: TrainSettings | None = None
+
+    @property
+    def n_trained_units(self) -> int:
+        """Units that start from trained weights, as far as that is known: of detray's own network the backbone's."""
+        if self.usual is None:
+            return len(UNITS)
+        return 0 if self.detector.weights is None else len(BACKBONE)
 
 
 class Lever(msgspec.Struct, frozen=True):
@@ -214,8 +221,10 @@ def _taken(name: str, option: Any, classes: Sequence[str], grounds: Grounds) -> 
     if name == "freeze_units":
         if option > len(UNITS):
             return None, f"the detector has {len(UNITS)} units"
-        if grounds.detector.weights is None and option > grounds.baseline.freeze_units:
-            return None, "the backbone starts at random, and what is frozen stays so"
+        if option > max(grounds.n_trained_units, grounds.baseline.freeze_units):
+            return None, f"{grounds.n_trained_units or 'none'} of its units start from trained weights"
+    if name == "weight_decay" and option <= grounds.baseline.decay:
+        return None, f"it is {grounds.baseline.decay:g}"
     try:
         value = option_value(grounds.baseline, name, option, classes)
         if name.startswith(DETECTOR):

@@ -3,7 +3,8 @@
 A proposal depends on the seed, its number and the history alone, never on a sampler's hidden
 state. So a search that was killed goes on as if it had not been, the trials are the same with and
 without Ray as long as the sampler draws at random (TPE: the first ten), and none is made twice.
-Where the space follows from a diagnosis, TPE's first ten are not drawn: they climb.
+Where the space follows from a diagnosis, TPE's first ten climb: each depends on what has ended by
+then, so that trials that run side by side take other steps.
 """
 
 from collections.abc import Sequence
@@ -61,7 +62,8 @@ def propose(space: Space, history: Sequence[Attempt], search: Kind, seed: int, *
             return known
     if search == "grid":
         return next(point for point in space.points(is_grid=True) if point not in tried)
-    if search == "optuna" and space.climb and len(history) < STARTUP:
+    n_known = sum(attempt.objective is not None for attempt in history)
+    if search == "optuna" and space.climb and n_known < STARTUP and not is_timed:
         step = next_step(space, _best(space, history), tried)
         if step is not None:
             return step

@@ -48,8 +48,8 @@ class Space:
     range.
 
     ``own`` are the baseline's values of names that only the trainer knows, `OWN`. ``guesses`` are points that the
-    search tries before any other but the baseline, and ``climb`` the steps, of a setting each, with which it goes on,
-    none where it does not climb. ``when`` holds the settings that vary only where others, which
+    search tries before any other but the baseline, ``climb`` the single settings that it tries next, in their order;
+    empty: it does not climb. ``when`` holds the settings that vary only where others, which
     stand before them, have one of some values; ``unlisted`` those whose list did not name the baseline's own value,
     which a grid leaves out.
     """

@@ -208,6 +208,24 @@ def test_another_runs_folder_is_read_or_refused_in_a_sentence(
     assert said.endswith(f"; run 'detray predict --output {other}' again")
 
 
+def test_a_table_of_another_version_is_said_to_be_one(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = runs.copy("whole", tmp_path / "other")
+    part = other / "predict/predictions/part-00000.parquet"
+    pq.write_table(pq.read_table(part).drop_columns(["score"]), part)
+    now = integrity.stored(part.stat().st_size, part.read_bytes())
+    tamper = resealed(lambda m: m["tables"]["predictions"]["files"][0].update(bytes=now.bytes, digest=now.digest))
+    tamper(other / "predict/manifest.json")
+    capsys.readouterr()
+    assert runs.evaluate(tmp_path / "out", "--against", str(other)) == 3
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == (
+        f"detray: {part}: written by another version of detray (it has no column 'score');"
+        f" run 'detray predict --output {other}' again"
+    )
+
+
 def test_what_people_edit_is_left_alone(runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
     command = ["clean", str(runs.folder / "gt.json"), "--serial", "--output", str(output)]

@@ -130,12 +130,18 @@ def test_values_that_do_nothing_on_these_data_are_left_out_and_said() -> None:
         "searched (2) because rare: overfit; not further: the detector has 5 units"
         in because(deep, grounds())["freeze_units"]
     )
-    assert "starts at random" in because(deep, grounds(weights=None))["freeze_units"]
+    own = replace(grounds(), usual=TrainSettings())
+    assert "none of its units start" in because(deep, replace(own, detector=DetectorSettings()))["freeze_units"]
+    deeper = [Remedy("rare", "overfit", 0.1, {"freeze_units": [2, 4], "augmentation": ["strong"]})]
+    assert "searched (2) because" in because(deeper, own)["freeze_units"]
+    assert "3 of its units start from trained weights" in because(deeper, own)["freeze_units"]
     adam = because(
         [Remedy("rare", "overfit", 0.1, {"weight_decay": [0.1], "augmentation": ["strong"]})],
         grounds(TrainSettings(optimizer="adam")),
     )
     assert "left alone because weight_decay with the optimizer adam" in adam["weight_decay"]
+    decay = [Remedy("rare", "overfit", 0.1, {"weight_decay": [0.01, 0.1]})]
+    assert "searched (0.1)" in because(decay, grounds(TrainSettings(weight_decay=0.01)))["weight_decay"]
 
 
 @pytest.mark.parametrize("remedies", [[], [Remedy("rare", "class_imbalance", None, {"class_weights": ["none"]})]])

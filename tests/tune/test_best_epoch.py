@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from detray.detectors.settings import DetectorSettings, PredictSettings, TrainSettings
 from detray.flow.kept import InMemory
 from detray.flow.workspace import Workspace
 from detray.store import Store
 from detray.tune.bench import Bench
 from detray.tune.retinanet import RetinaNetTrainer
-from detray.tune.trial import Epoch, Trial, best_so_far, kept_among
+from detray.tune.trial import Epoch, Trial, best_so_far, kept_among, run_trial, write_epoch
 
 CELLS = [
     [0.435, 0.628, 0.218], [0.433, 0.659, 0.223], [0.447, 0.625, 0.184], [0.448, 0.679, 0.222], [0.465, 0.665, 0.179],
@@ -19,13 +21,20 @@ CELLS = [
 """AP of RBC, WBC and Platelets (20 boxes in training) in epochs 6 to 20 of a training on BCCD, all but the 19th."""
 
 
-def best(tmp_path: Path, rows: Sequence[Sequence[float | None]], max_drop: float = 0.02, **train: object) -> int:
+def made(tmp_path: Path, max_drop: float, **train: object) -> tuple[Bench, Trial]:
     names, nothing = {1: "RBC", 2: "WBC", 3: "Platelets"}, InMemory(())
     trainer = RetinaNetTrainer(PredictSettings(), names, {}, {}, {})
     workspace = Workspace(Store(str(tmp_path)), ("trials",))
     bench = Bench("test", trainer, names, (3,), nothing, nothing, workspace, max_drop=max_drop)
-    trial = Trial("search-0000", "search", TrainSettings(**train), DetectorSettings())  # type: ignore[arg-type]
-    epochs = [Epoch([*row], [*row], [*row], 0.5, 0.5, float(number)) for number, row in enumerate(rows)]
+    return bench, Trial("search-0000", "search", TrainSettings(**train), DetectorSettings())  # type: ignore[arg-type]
+
+
+def epochs_of(rows: Sequence[Sequence[float | None]]) -> list[Epoch]:
+    return [Epoch([*row], [*row], [*row], 0.5, 0.5, float(number)) for number, row in enumerate(rows)]
+
+
+def best(tmp_path: Path, rows: Sequence[Sequence[float | None]], max_drop: float = 0.02, **train: object) -> int:
+    (bench, trial), epochs = made(tmp_path, max_drop, **train), epochs_of(rows)
     found = [best_so_far(bench, trial, epochs[:count]) for count in range(1, len(epochs) + 1)]
     # the weights of an epoch are there while it is the last one, and as long as it stays the best
     assert all(
@@ -56,3 +65,20 @@ def test_where_no_focus_class_has_an_ap_the_last_stands(tmp_path: Path) -> None:
 
 def test_the_last_is_kept_where_that_is_asked(tmp_path: Path) -> None:
     assert best(tmp_path, CELLS, keep="last") == 9
+
+
+@pytest.mark.parametrize(("keep", "told"), [("best", [0.218, 0.223, 0.223]), ("last", [0.218, 0.223, 0.184])])
+def test_who_stops_trials_is_told_of_the_epoch_that_a_trial_is(tmp_path: Path, keep: str, told: list[float]) -> None:
+    """Of a training that was cut off, of all its epochs again."""
+    bench, trial = made(tmp_path, 0.02, keep=keep, epochs=len(CELLS))
+    for number, epoch in enumerate(epochs_of(CELLS), 1):
+        write_epoch(bench, trial, number, epoch)
+    seen = []
+
+    def report(number: int, ap: list[float | None], seconds: float) -> bool:
+        seen.append(ap[2])
+        return number < len(CELLS)
+
+    assert run_trial(bench, trial, report).status == "stopped"
+    assert seen[:3] == told
+    assert seen[-1] == (0.219 if keep == "best" else CELLS[-1][2])

@@ -51,18 +51,35 @@ def test_what_helps_is_kept_and_what_harms_is_left() -> None:
     assert found[6] == {"freeze_units": 2, "focal_gamma": 2}
 
 
+WIDE = dict.fromkeys(("focal_gamma", "freeze_units", "label_smoothing", "l2", "dropout", "clip_norm"), (0, 1, 2))
+
+
 def test_of_a_guess_half_of_which_harms_that_half_is_taken_back() -> None:
-    guessing = Space(
-        SPACE.baseline,
-        SPACE.values,
-        (SPACE.origin | {"focal_gamma": 2, "focal_alpha": 1},),
-        climb=({"freeze_units": 1},),
-    )
-    found = climb(
-        lambda choice: choice["focal_gamma"] - choice["focal_alpha"] - choice["freeze_units"], trials=9, space=guessing
-    )
-    assert found[1] == {"focal_gamma": 2, "focal_alpha": 1}
-    assert {"focal_gamma": 2} in found
+    guessing = Space(SPACE.baseline, WIDE, ({"focal_gamma": 1, "dropout": 1},), climb=({"l2": 1},))
+    found = climb(lambda choice: 2 * choice.get("focal_gamma", 0) - sum(choice.values()) * 0.9, 7, guessing)
+    assert found[1] == {"focal_gamma": 1, "dropout": 1}
+    assert found[6] == {"focal_gamma": 2}
+
+
+def test_of_numbers_the_next_value_lies_further_on() -> None:
+    rates = Space(SPACE.baseline, {"learning_rate": (3e-3, 6e-3, 1e-3, 1e-2)}, climb=({"learning_rate": 1},))
+    assert climb(lambda choice: choice["learning_rate"] in (1, 3), 3, rates)[2] == {"learning_rate": 3}
+    assert climb(lambda choice: -choice["learning_rate"], 3, rates)[2] == {"learning_rate": 2}
+
+
+def test_a_climb_lasts_until_ten_trials_have_ended() -> None:
+    space = Space(SPACE.baseline, WIDE, climb=({"l2": 1},))
+    history = [Attempt(space.origin, 0.5)]
+    for _ in range(11):  # run side by side
+        history.append(Attempt(propose(space, history, "optuna", 0), None))
+        assert sum(place > 0 for place in history[-1].choice.values()) == 1
+
+
+def test_where_time_counts_too_nothing_climbs() -> None:
+    found = [
+        propose(CLIMBING, [Attempt(CLIMBING.origin, 0.5, 1.0)], "optuna", seed, is_timed=True) for seed in range(9)
+    ]
+    assert found != [CLIMBING.origin | CLIMBING.climb[0]] * 9
 
 
 def test_while_nothing_has_ended_each_step_is_tried_alone() -> None:

@@ -109,11 +109,11 @@ class BoxEvidence:
         sides = np.where(is_small[:, None], sides, 1.0)
         return float((is_small & ~is_reached(sides, anchors)).mean())
 
-    def are_reached(self, reach: Reach) -> bool:
-        """Whether there is an anchor for each of its boxes."""
+    def unreached(self, reach: Reach) -> float:
+        """The share of its boxes that no anchor reaches; all where the anchors are not known."""
         sides = self._sides_at(reach)
-        is_known = np.isfinite(sides).all(axis=1)
-        return bool(reach.anchors and is_known.all() and is_reached(sides, np.array(reach.anchors)).all())
+        sides = np.where(np.isfinite(sides).all(axis=1, keepdims=True), sides, 1e-9)
+        return 1.0 - float(is_reached(sides, np.array(reach.anchors)).mean()) if reach.anchors and len(sides) else 1.0
 
     def _sides_at(self, reach: Reach) -> Floats:
         """Widths and heights of its boxes at the input, px; infinite where the image's size is not known."""

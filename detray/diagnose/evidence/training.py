@@ -46,9 +46,9 @@ class TrainingEvidence:
     def little_learnt(self) -> bool:
         """Whether neither this class nor most others are found on training pictures: what the model mixes up there,
         where it was told the labels, it mixes up whatever these are."""
-        learnt = sum(one >= LEARNT_AP50 for one in self.class_ap50s.values())
+        others = [one for k, one in self.class_ap50s.items() if k != self.own_category]
         is_own = self.aps is None or self.aps[1] >= LEARNT_AP50
-        return not is_own and learnt < len(self.class_ap50s) / 2
+        return not is_own and sum(one >= LEARNT_AP50 for one in others) < len(others) / 2
 
     @property
     def words(self) -> str:

@@ -4,12 +4,13 @@ import numpy as np
 
 from detray.diagnose.case import Case
 from detray.diagnose.cause import SYMPTOM, Cause, Verdict, confidence, percent, tune
-from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.criterion import REASONED, SUITE, Criterion
 from detray.diagnose.mend import Mend, regained
 from detray.diagnose.observation.counts import FEW_BOXES, MIN_HITS
 
 LOOSE_SHARE = Criterion(0.15, f"share of the boxes that are only hit loosely: {SUITE}")
 UNTIGHT_SHARE = Criterion(0.6, f"share of true detections that fail at IoU .75: {SUITE}")
+ALL_REACHED = Criterion(0.02, f"share of its boxes without an anchor up to which others would do little: {REASONED}")
 TIGHTER = Criterion(0.2, f"share of untight true detections beyond that of the classes that work: {SUITE}")
 
 
@@ -32,12 +33,7 @@ class Localization(Cause):
         untight, n_true = result.untight_share or 0.0, result.n_true
         usual = case.scores.reference.usually_untight
         is_untight = n_true >= FEW_BOXES and untight >= max(UNTIGHT_SHARE, usual + TIGHTER)
-        space: dict[str, list[Any]] = {"box_loss_weight": [1.0, 2.0, 4.0]}
-        remedy = "Try a larger input and a higher box loss weight."
-        reach = case.split.inputs.reach
-        if reach is None or not case.boxes.are_reached(reach):
-            space["detector.anchors"] = ["auto"]
-            remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
+        remedy, space = remedy_of(case)
         config = tune(case.name, **space)
         share = n / max(case.boxes.n_met, 1)
         if n >= min(MIN_HITS, of) and n and share >= LOOSE_SHARE:
@@ -65,3 +61,13 @@ class Localization(Cause):
                 detections=result.true,
             )
         return None
+
+
+def remedy_of(case: Case) -> tuple[str, dict[str, list[Any]]]:
+    """What to do about loose boxes, in words, and train settings to try; anchors only where some are not reached."""
+    space: dict[str, list[Any]] = {"box_loss_weight": [1.0, 2.0, 4.0]}
+    reach = case.split.inputs.reach
+    if reach is not None and case.boxes.unreached(reach) <= ALL_REACHED:
+        return "Try a larger input and a higher box loss weight.", space
+    remedy = "Try a larger input, anchors of the objects' sizes, and a higher box loss weight."
+    return remedy, space | {"detector.anchors": ["auto"]}
