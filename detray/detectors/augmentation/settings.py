@@ -1,6 +1,6 @@
 """``train.augmentation`` as data: each change of the training pictures by its strength and its probability."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -139,6 +139,28 @@ class AugmentationSettings(Section, frozen=True):
     hue: Annotated[Hue | None, Meta(description="other colours")] = None
     blur: Annotated[Blur | None, Meta(description="out of focus")] = None
     noise: Annotated[Noise | None, Meta(description="noise of a sensor")] = None
+
+    def __str__(self) -> str:
+        """Its changes, each with what differs from how it is where nothing more is stated."""
+        return ", ".join(_in_words(name, one) for name, one in as_stated(self).items()) or "none"
+
+
+def _in_words(name: str, stated: dict[str, Any]) -> str:
+    amounts = [f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in stated.items()]
+    return name.replace("_", " ") + (f" ({', '.join(amounts)})" if amounts else "")
+
+
+def as_stated(chosen: AugmentationSettings) -> dict[str, dict[str, Any]]:
+    """As a configuration states it: its changes, and of each what differs from its defaults."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in chosen.__struct_fields__:
+        change = getattr(chosen, name)
+        if change is not None:
+            usual = type(change)()
+            found[name] = {
+                key: value for key in change.__struct_fields__ if (value := getattr(change, key)) != getattr(usual, key)
+            }
+    return found
 
 
 Policy = Literal["none", "default", "strong"]

@@ -94,6 +94,15 @@ class BoxEvidence:
         return np.where(is_known, side * np.sqrt(np.prod(self.input_size) / boxes.image_size.prod(axis=1)), side)
 
     @property
+    def scale(self) -> float:
+        """Px of the input a px of its images, in the middle; 1 where either is not known."""
+        sizes = self.result.boxes.image_size
+        known = sizes[np.isfinite(sizes).all(axis=1)]
+        if self.input_size is None or not len(known):
+            return 1.0
+        return float(np.sqrt(np.prod(self.input_size) / np.median(known.prod(axis=1))))
+
+    @property
     def median_side(self) -> float:
         """Of its boxes; infinite where the model's input is not known, or there is none."""
         is_known = self.input_size is not None and len(self.sizes) > 0

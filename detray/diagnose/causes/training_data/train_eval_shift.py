@@ -1,9 +1,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from detray.detectors.augmentation.settings import as_stated
 from detray.diagnose.case import Case
 from detray.diagnose.cause import TRAINING_DATA, Cause, Verdict, confidence, tune
 from detray.diagnose.criterion import SUITE, Criterion
+from detray.diagnose.evidence.covering import are_negatives, covering
 from detray.diagnose.evidence.inputs import Input
 from detray.diagnose.evidence.pictures import PICTURES_FAR
 
@@ -63,16 +65,28 @@ class TrainEvalShift(Cause):
                 f"its AP is {trained[0]:.2f} (AP50 {trained[1]:.2f}) on {case.training.words} and {ap:.2f}"
                 f" ({ap50:.2f}) here"
             )
+        remedy, augmentation = _remedy(case)
         return Verdict(
             confidence=max(pictures.confidence, boxes.confidence),
             d_ap=None if trained is None or ap is None else max(trained[0] - ap, 0.0),
             numbers=numbers,
             sentence=f"{case.label} is different in training: {'; '.join(parts)}.",
-            remedy="Draw the splits again so that both see the class alike, or add augmentation that covers the"
-            " difference.",
-            config=tune(case.name, augmentation=["default", "strong"]),
+            remedy=remedy,
+            config=tune(case.name, augmentation=augmentation),
             explains=OF_OTHER_PICTURES if pictures.parts else (),
         )
+
+
+def _remedy(case: Case) -> tuple[str, list[Any]]:
+    """What to do, in words, and the augmentations to try."""
+    drifts = case.split.inputs.pictures or ()
+    remedy = "Draw the splits again so that both see the class alike, or add augmentation that covers the difference"
+    if are_negatives(drifts):
+        return f"Look whether the pictures are negatives of such as in training. {remedy}.", ["default", "strong"]
+    found = covering(drifts, case.boxes.scale)
+    if found is None:
+        return f"{remedy}.", ["default", "strong"]
+    return f"{remedy}: {found}.", [as_stated(found), "strong"]
 
 
 @dataclass(frozen=True)
