@@ -343,6 +343,20 @@ def test_on_pictures_of_another_kind_sure_detections_alone_are_no_missing_labels
     assert first(val, train, pictures=dark, findings=findings())["cause"] == "missing_labels"
 
 
+def test_what_is_to_cover_a_difference_follows_from_what_was_measured() -> None:
+    val, train = worlds(13)
+    found = [
+        first(
+            val.without_detections(), train, pictures=stats(val, train, brightness=(here, 190.0)), findings=findings()
+        )
+        for here in (45.0, 65.0)  # and 65 is what negatives of 190 have
+    ]
+    assert [row["cause"] for row in found] == ["train_eval_shift"] * 2
+    assert "      brightness:\n        p: 0.8\n        amount: 0.92" in found[0]["remedy_config"]
+    assert "brightness (p 0.8, amount 0.9" in found[0]["remedy"]
+    assert found[1]["remedy"].startswith("Look whether the pictures are negatives")
+
+
 def test_where_pictures_are_alike_it_is_overfit() -> None:
     val, train = worlds(9)
     row = first(val.without_detections(), train, pictures=stats(val, train), findings=findings())

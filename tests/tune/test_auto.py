@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from detray import schema
+from detray.detectors.augmentation.settings import AugmentationSettings, Brightness
 from detray.detectors.settings import DetectorSettings, TrainSettings
 from detray.errors import UsageError
 from detray.flow.data import MemoryData
@@ -77,6 +78,16 @@ def test_a_remedy_may_change_the_detector() -> None:
     told = because([Remedy("rare", "small_objects", None, {"detector.input_height": [33, 512]})], grounds())
     assert "searched (512) because rare: small_objects; not further: " in told["detector.input_height"]
     assert "multiple of 32" in told["detector.input_height"]
+
+
+def test_an_augmentation_may_be_written_out() -> None:
+    darker = [Remedy("rare", "train_eval_shift", 0.2, {"augmentation": [{"brightness": {"amount": 0.9}}, "strong"]})]
+    found = auto_space(darker, grounds())
+    assert found.arm is not None
+    assert found.arm.endswith("rare: train_eval_shift: augmentation brightness (amount 0.9)")
+    assert "searched (brightness (amount 0.9), strong) because" in because(darker, grounds())["augmentation"]
+    point = found.space.train_settings(found.space.guesses[0])
+    assert point.augmentation == AugmentationSettings(brightness=Brightness(amount=0.9))
 
 
 def test_what_is_configured_otherwise_than_the_default_is_taken_back() -> None:
