@@ -40,7 +40,7 @@ class TrainEvalShift(Cause):
     that comes of faulty labels in one split.
     Source: Kolmogorov-Smirnov distance; covariate shift (Shimodaira, 2000).
     Example: trained on close-ups, evaluated on street views.
-    Remedy: rebalance the splits; augmentation that scales and crops.
+    Remedy: rebalance the splits; augmentation that covers what differs.
     """
 
     name = "train_eval_shift"
