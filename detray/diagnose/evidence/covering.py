@@ -11,11 +11,12 @@ from detray.diagnose.evidence.pictures import PictureDrift
 
 APART = Criterion(1.25, f"times as bright, flat or sharp from which an augmentation is to cover it: {REASONED}")
 MARGIN = Criterion(1.2, f"by which it goes beyond the difference of the medians: {REASONED}")
+BLUR_MARGIN = Criterion(1.5, f"the same of the blur, which is drawn evenly from none on: {REASONED}")
 MOST = 0.95
 """Of the factors of brightness and contrast; at 1 a picture is black, or grey."""
 NEGATIVE = Criterion(8.0, "of 255 by which brightness here and in training, of the same contrast, add up to white")
 
-_OFTEN, _HALF = 0.8, 0.5
+_OFTEN = 0.8
 _BLUR_POWER = 1.5
 """The deviation of the Laplacian of edges falls with this power of a Gaussian's sigma."""
 _LEAST_BLUR, _MOST_BLUR = 1.0, 12.0
@@ -45,8 +46,8 @@ def covering(drifts: Sequence[PictureDrift], scale: float = 1.0) -> Augmentation
     if _is_apart(contrast):
         found = replace(found, contrast=Contrast(p=_OFTEN, amount=_amount(contrast)))
     if sharpness < 1 / APART:
-        sigma = scale * MARGIN * sharpness ** (-1 / _BLUR_POWER)
-        found = replace(found, blur=Blur(p=_HALF, sigma=round(float(np.clip(sigma, _LEAST_BLUR, _MOST_BLUR)), 1)))
+        sigma = scale * BLUR_MARGIN * sharpness ** (-1 / _BLUR_POWER)
+        found = replace(found, blur=Blur(p=_OFTEN, sigma=round(float(np.clip(sigma, _LEAST_BLUR, _MOST_BLUR)), 1)))
     return None if found == WRITTEN_OUT["default"] else found
 
 
