@@ -34,8 +34,9 @@ SECONDS = "trained_seconds"
 RAY = "ray"
 """In the search's workspace: where Tune keeps its own state."""
 
-GRACE = 3
-"""No trial is stopped in the first of this many parts of the epochs: a rare class has no AP there."""
+GRACE, LEAST_GRACE = 8, 2
+"""No trial is stopped in the first of so many parts of the epochs, nor before so many: of classes without an AP
+trials are equal, and equal ones go on."""
 
 REDUCTION = 3
 """ASHA lets the best of this many go on at each rung (Li et al., MLSys 2020)."""
@@ -183,10 +184,10 @@ class _Patient(FIFOScheduler):
         return self._patiently(decision, epoch) if goes_on else TrialScheduler.STOP
 
     def _patiently(self, decision: str, epoch: int) -> str:
-        """A scheduler knows how little the AP of a rare class says early on: no trial is stopped that fewer than
-        `REDUCTION` others have overtaken."""
-        ahead = sum(other >= epoch for other in self._reached.values()) - 1
-        return TrialScheduler.CONTINUE if ahead < REDUCTION else decision
+        """What a scheduler decides once it can tell the best of `REDUCTION`: no trial is stopped before so many, itself
+        among them, have come as far."""
+        there = sum(other >= epoch for other in self._reached.values())
+        return TrialScheduler.CONTINUE if there < REDUCTION else decision
 
 
 class _PatientASHA(_Patient, ASHAScheduler):
@@ -200,7 +201,7 @@ class _PatientMedian(_Patient, MedianStoppingRule):
 def _scheduler(course: Course, reasons: dict[str, str]) -> TrialScheduler:
     search = course.search
     epochs = search.space.baseline.epochs
-    grace = max(1, epochs // GRACE)
+    grace = max(LEAST_GRACE, epochs // GRACE)
     if search.settings.scheduler == "asha":
         settings = {"grace_period": grace, "reduction_factor": REDUCTION}
         return _PatientASHA(course, reasons, time_attr="epoch", max_t=epochs + 1, **settings)  # a trial ends by itself
