@@ -165,7 +165,8 @@ def test_a_lever_without_a_key_is_left_alone_where_the_diagnosis_asks_for_it(sto
 def test_a_program_that_is_not_there_and_one_without_a_configuration(store: Store, tune: Tune) -> None:
     with pytest.raises(DetrayError, match=r"ended with code 127; it printed last: no-such-program: No such file"):
         tune(command={"run": ["no-such-program", *RUN[2:]]})
-    told = [sys.executable, "-c", "import sys; print(sys.argv, flush=True); 1 / 0", "{output}", "{detect}", "{learning_rate}"]
+    failing = "import sys; print(sys.argv, flush=True); 1 / 0"
+    told = [sys.executable, "-c", failing, "{output}", "{detect}", "{learning_rate}"]
     with pytest.raises(DetrayError, match=r"'0\.003'\].*ZeroDivisionError"):
         tune(command={"run": told, "config": None, "levers": {}}, space={"learning_rate": [0.1]})
 
