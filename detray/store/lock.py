@@ -28,6 +28,8 @@ MISSED = 5
 """Beats that an owner may miss that cannot be looked up, as on another machine, before it counts as dead."""
 SETTLE = 0.5
 """Seconds until a lock that was written is read again: longer than another's reading and writing take."""
+READS = 3
+"""Of a lock that is not readable: of an object that is written while it is read, the length may be the old one's."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -182,16 +184,17 @@ class Lock:
 
     def _read(self) -> Owner | None:
         """Who has the lock; None where nobody has."""
-        data = self._store.read_bytes(LOCK)
-        try:
-            return (
-                None
-                if data is None or (not data and not self._store.is_local)
-                else msgspec.json.decode(data, type=Owner)
-            )
-        except msgspec.DecodeError:  # it is being written, or damaged: its time says whether anybody keeps it fresh
-            written = (self._store.fs.get_file_info(self._place).mtime_ns or 0) / 1e9
-            return Owner("", "an unknown host", "", 0, "", "its lock is not readable", written, written)
+        for left in reversed(range(READS)):
+            data = self._store.read_bytes(LOCK)
+            if data is None or (not data and not self._store.is_local):
+                return None
+            with contextlib.suppress(msgspec.DecodeError):
+                return msgspec.json.decode(data, type=Owner)
+            if left:
+                sleep(SETTLE)
+        # it is damaged: its time says whether anybody keeps it fresh
+        written = (self._store.fs.get_file_info(self._place).mtime_ns or 0) / 1e9
+        return Owner("", "an unknown host", "", 0, "", "its lock is not readable", written, written)
 
     def _renew(self) -> None:
         while not self._ended.wait(BEAT) and self._owner is not None:

@@ -54,6 +54,22 @@ def leave(store: Store, owner: Owner) -> None:
     store.write_bytes(msgspec.json.encode(owner), lock.LOCK)
 
 
+def test_a_lock_that_is_written_while_it_is_read_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an object, the length that was asked for may be that of the one before."""
+    with Lock(store) as own:
+        own.take()
+        whole = Store.read_bytes
+        cuts = [5, 1]
+
+        def read_bytes(self: Store, *parts: str) -> bytes | None:
+            data = whole(self, *parts)
+            return data[: -cuts.pop()] if data and cuts else data
+
+        monkeypatch.setattr(Store, "read_bytes", read_bytes)
+        own.check()
+        assert not cuts
+
+
 def test_a_lock_is_given_back_whatever_happens(store: Store) -> None:
     with contextlib.suppress(KeyboardInterrupt), Lock(store) as own:
         assert own.take()
