@@ -29,7 +29,8 @@ MISSED = 5
 SETTLE = 0.5
 """Seconds until a lock that was written is read again: longer than another's reading and writing take."""
 READS = 3
-"""Of a lock that is not readable: of an object that is written while it is read, the length may be the old one's."""
+"""Of a lock that is not readable: an object's length is asked for before its content, and is the old one's if it is
+written between the two."""
 
 
 class Owner(msgspec.Struct, frozen=True):

@@ -5,14 +5,17 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from detray.arrays import Pixels
 from detray.audit.picture_measures import PROPERTIES
 from detray.audit.pictures import properties
 from detray.demo.draw import draw_dataset
-from detray.detectors.augmentation.settings import Brightness, Contrast
+from detray.detectors.augmentation.settings import AugmentationSettings, Brightness, Contrast, Flip, Hue, Saturation
 from detray.diagnose.evidence.covering import are_negatives, covering
 from detray.diagnose.evidence.pictures import PictureDrift
+
+COLOURS = {"brightness": Brightness, "contrast": Contrast, "saturation": Saturation, "hue": Hue}
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +42,17 @@ def flatter(picture: Pixels) -> Pixels:
     return (picture.mean() + 0.4 * (picture - picture.mean())).astype(np.uint8)
 
 
-def test_darker_pictures_are_covered_by_brightness_alone(pictures: list[Pixels]) -> None:
-    found = covering(drifts(pictures, darker))
+@pytest.mark.parametrize(
+    ("change", "by", "least", "most"), [(darker, "brightness", 0.75, 0.95), (flatter, "contrast", 0.6, 0.9)]
+)
+def test_darker_and_flatter_pictures_are_covered_by_that_alone(
+    pictures: list[Pixels], change: Callable[[Pixels], Pixels], by: str, least: float, most: float
+) -> None:
+    found = covering(drifts(pictures, change))
     assert found is not None
-    assert found.brightness is not None
-    assert 0.75 <= found.brightness.amount <= 0.95
-    assert (found.contrast, found.blur) == (Contrast(p=0.8), None)
-
-
-def test_flatter_pictures_by_contrast_alone(pictures: list[Pixels]) -> None:
-    found = covering(drifts(pictures, flatter))
-    assert found is not None
-    assert found.contrast is not None
-    assert 0.6 <= found.contrast.amount <= 0.9
-    assert (found.brightness, found.blur) == (Brightness(p=0.8), None)
+    usual = AugmentationSettings(flip=Flip(), **{name: kind(p=0.8) for name, kind in COLOURS.items()})
+    assert replace(found, **{by: getattr(usual, by)}) == usual
+    assert least <= getattr(found, by).amount <= most
 
 
 @pytest.mark.parametrize("sigma", [2.0, 5.0])

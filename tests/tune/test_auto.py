@@ -115,8 +115,8 @@ def test_defaults_that_the_remedy_brings_back_are_no_trial_of_their_own() -> Non
     found = auto_space([overfit], odd)
     (guess,) = found.space.guesses
     assert found.space.changed(guess) == {"augmentation": "default", "weight_decay": 0.01}
-    stronger = auto_space([replace(overfit, levers={"augmentation": ["strong"]})], odd)
-    assert [found.space.changed(one) for found in (stronger,) for one in found.space.guesses] == [
+    stronger = auto_space([replace(overfit, levers={"augmentation": ["strong"]})], odd).space
+    assert [stronger.changed(one) for one in stronger.guesses] == [
         {"augmentation": "strong"},
         {"augmentation": "default"},
     ]

@@ -36,7 +36,7 @@ def covering(drifts: Sequence[PictureDrift], scale: float = 1.0) -> Augmentation
     """
     if are_negatives(drifts):
         return None
-    times = {one.measure: max(one.here, 1e-3) / max(one.there, 1e-3) for one in drifts}
+    times = {one.measure: _times(one) for one in drifts}
     brightness = times.get("brightness", 1.0)
     contrast = times.get("contrast", 1.0) / min(brightness, 1.0)
     sharpness = times.get("sharpness", 1.0) ** 0.5 / min(times.get("contrast", 1.0), 1.0)  # it is a variance
@@ -55,8 +55,14 @@ def are_negatives(drifts: Sequence[PictureDrift]) -> bool:
     """Whether the brightness is what that of negatives of the training pictures is, and the contrast the same."""
     found = {one.measure: one for one in drifts}
     one = found.get("brightness")
-    is_apart = one is not None and _is_apart(max(one.here, 1e-3) / max(one.there, 1e-3))
-    return one is not None and is_apart and "contrast" not in found and abs(one.here + one.there - 255) <= NEGATIVE
+    if one is None or "contrast" in found:
+        return False
+    return _is_apart(_times(one)) and abs(one.here + one.there - 255) <= NEGATIVE
+
+
+def _times(drift: PictureDrift) -> float:
+    """How many times as much the property is here."""
+    return max(drift.here, 1e-3) / max(drift.there, 1e-3)
 
 
 def _is_apart(times: float) -> bool:

@@ -81,12 +81,11 @@ def _remedy(case: Case) -> tuple[str, list[Any]]:
     """What to do, in words, and the augmentations to try."""
     drifts = case.split.inputs.pictures or ()
     remedy = "Draw the splits again so that both see the class alike, or add augmentation that covers the difference"
-    if are_negatives(drifts):
-        return f"Look whether the pictures are negatives of such as in training. {remedy}.", ["default", "strong"]
     found = covering(drifts, case.boxes.scale)
-    if found is None:
-        return f"{remedy}.", ["default", "strong"]
-    return f"{remedy}: {found}.", [as_stated(found), "strong"]
+    if found is not None:
+        return f"{remedy}: {found}.", [as_stated(found), "strong"]
+    look = "Look whether the pictures are negatives of such as in training. " if are_negatives(drifts) else ""
+    return f"{look}{remedy}.", ["default", "strong"]
 
 
 @dataclass(frozen=True)
